@@ -66,12 +66,24 @@ struct record_note {
     uint64_t count, first_ns, last_ns;
 };
 
-enum note_reason { REASON_PEER_LOST = 0, REASON_JOURNAL_LOST = 1, REASON_JOURNAL_LIMIT = 2, REASON_SKIPPED = 3, REASON_CORRUPT = 4 };
-enum suppressed_cause { CAUSE_RATE_LIMITED = 0, CAUSE_CAPPED = 1, CAUSE_RING_FULL = 2, CAUSE_NOT_OWNER = 3 };
+enum note_reason {
+    REASON_PEER_LOST = 0,
+    REASON_JOURNAL_LOST = 1,
+    REASON_JOURNAL_LIMIT = 2,
+    REASON_SKIPPED = 3,
+    REASON_CORRUPT = 4
+};
+enum suppressed_cause {
+    CAUSE_RATE_LIMITED = 0,
+    CAUSE_CAPPED = 1,
+    CAUSE_RING_FULL = 2,
+    CAUSE_NOT_OWNER = 3
+};
 
 void record_encode(const struct record *r, uint8_t out[RECORD_SIZE]);
 
-/* 0, or -1 when a field is out of range (origin, kind 0, source, sequence 0, parity of the epoch). */
+/* 0, or -1 when a field is out of range (origin, kind 0, source, sequence 0, parity of the epoch).
+ */
 int record_decode(struct record *r, const uint8_t in[RECORD_SIZE]);
 
 void note_encode(const struct record_note *n, uint8_t out[EVENT_SIZE]);

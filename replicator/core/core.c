@@ -1,0 +1,302 @@
+#include "core.h"
+#include "rules.h"
+
+#include <assert.h>
+#include <string.h>
+
+uint32_t sink_key(const char *name)
+{
+    uint32_t h = 2166136261u;
+
+    for (; *name != '\0'; name++)
+        h = (h ^ (uint8_t)*name) * 16777619u;
+    return h;
+}
+
+static uint64_t grant_length_ns(const struct core *c)
+{
+    return c->o.lease_ns + c->o.lease_ns / 1000000 * c->o.drift_ppm + 1;
+}
+
+void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
+{
+    assert(o->node < NODE_COUNT);
+    assert(o->sink_count <= SINK_COUNT_MAX);
+    memset(c, 0, sizeof(*c));
+    c->o = *o;
+    c->now_ns = c->started_ns = now_ns;
+    c->link = -1;
+    /* The process before this one may have granted a lease just now. */
+    c->grant_end_ns = now_ns + grant_length_ns(c);
+}
+
+/* An older segment of ours whose rest is not in the ring any more: the rest is lost, and said so.
+ */
+static void lost_tail(struct core *c, struct segment *g)
+{
+    if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last)
+        return;
+    g->gap = GAP_LOST;
+    g->gap_from = g->journaled + 1;
+    g->gap_to = g->last;
+    g->gap_told = g->gap_asked = false;
+    segment_close(c, g, g->last);
+    g->last = g->journaled;
+    g->dirty = true;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        delivery_tidy(&g->at[k], true, g->last);
+}
+
+static void older_epochs_ended(struct core *c, uint32_t epoch)
+{
+    if (epoch <= c->ring_epoch)
+        return;
+    c->ring_epoch = epoch;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->epoch < epoch)
+            lost_tail(c, g);
+    }
+}
+
+static struct segment *add_own(struct core *c, uint32_t epoch, uint32_t from)
+{
+    struct segment *g = segment_add(c, c->o.node, epoch);
+
+    if (g != NULL) {
+        g->base = from;
+        g->journaled = from - 1;
+    }
+    return g;
+}
+
+static struct segment *add_peers(struct core *c, const struct core_range *r)
+{
+    struct segment *g = segment_add(c, r->origin, r->epoch);
+
+    for (size_t k = 0; g != NULL && k < c->o.sink_count; k++) {
+        if (!c->peer_has[k])
+            g->at[k].count = 0;
+    }
+    return g;
+}
+
+/* N2: journaled here. */
+static void records(struct core *c, const struct core_range *r)
+{
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+    bool own = r->origin == c->o.node;
+
+    if (g == NULL)
+        g = own ? add_own(c, r->epoch, r->from) : add_peers(c, r);
+    assert(g != NULL);
+    if (r->from > g->journaled + 1)
+        g->base = r->from;
+    g->journaled = max_u32(g->journaled, r->to);
+    g->produced = max_u32(g->produced, g->journaled);
+    if (own)
+        older_epochs_ended(c, r->epoch);
+    else
+        g->ack = true;
+}
+
+/* L1 */
+static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin != c->o.node || g->epoch == epoch || g->closed)
+            continue;
+        segment_close(c, g, g->epoch == previous ? max_u32(last, g->journaled) : g->journaled);
+    }
+    if (previous == 0)
+        older_epochs_ended(c, epoch);
+    if (segment_find(c, c->o.node, epoch) == NULL)
+        add_own(c, epoch, 1);
+    c->live_epoch = epoch;
+    c->epoch_wanted = c->epoch_asked = false;
+    c->epoch_opened_ns = c->now_ns;
+}
+
+static void produced(struct core *c, const struct core_range *r)
+{
+    struct segment *g = segment_find(c, c->o.node, r->epoch);
+
+    if (g == NULL)
+        return;
+    g->produced = max_u32(g->produced, r->to);
+    if (r->to > SEQUENCE_MAX - (1u << 20)) /* Finding 12: an ordinary event, nothing is held. */
+        c->epoch_wanted = true;
+}
+
+void core_step(struct core *c, const struct core_input *in)
+{
+    assert(in->now_ns >= c->now_ns);
+    c->now_ns = in->now_ns;
+    switch (in->kind) {
+    case CORE_TICK:
+        break;
+    case CORE_RECORDS:
+        records(c, &in->records);
+        break;
+    case CORE_EPOCH_OPENED:
+        epoch_opened(c, in->epoch.epoch, in->epoch.previous, in->epoch.last);
+        break;
+    case CORE_PRODUCED:
+        produced(c, &in->records);
+        break;
+    case CORE_LINK_UP:
+        session_link_up(c, in->link.link, in->link.random);
+        break;
+    case CORE_LINK_DOWN:
+        session_link_down(c, in->link.link);
+        break;
+    case CORE_FRAME:
+        session_frame(c, in->frame.link, in->frame.at, in->frame.len);
+        break;
+    case CORE_CONFIRMED:
+        delivery_confirmed(c, in->sink, &in->records);
+        break;
+    case CORE_SINK_UP:
+        c->sink[in->sink].up = true;
+        break;
+    case CORE_SINK_LOST:
+        c->sink[in->sink].up = false;
+        delivery_lost(c, in->sink);
+        break;
+    case CORE_ANSWER:
+        delivery_answer(c, in->sink, &in->records, in->last);
+        break;
+    case CORE_CLUSTER:
+        c->peer_dead = in->cluster.peer_dead;
+        c->may_take = in->cluster.may_take;
+        break;
+    case CORE_FENCED:
+        takeover_fenced(c);
+        break;
+    case CORE_NOTED:
+        takeover_noted(c, in);
+        break;
+    }
+}
+
+/* A segment is forgotten when both nodes know that all of it is done. */
+static void finish(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+        bool alone = !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0);
+        bool complete = g->origin != c->o.node || g->lost || g->journaled >= g->last;
+        bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
+
+        if (!complete || !segment_is_done(c, g))
+            continue;
+        if (!g->done)
+            g->done = g->dirty = true;
+        if (told && g->gap != GAP_PENDING && (alone || (g->peer_done && g->told_done)))
+            segment_move(g, SEGMENT_SETTLED);
+    }
+}
+
+/* T5: with nobody to ask, the clock says what cannot have been used. */
+static bool epoch_known(struct core *c)
+{
+    if (!c->o.fresh || c->had_session)
+        return true;
+    if (!c->o.has_peer || c->now_ns - c->started_ns >= 2 * c->o.hello_ns) {
+        c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+        return true;
+    }
+    return false;
+}
+
+static void open_epoch(struct core *c, struct core_output *out)
+{
+    uint32_t epoch;
+
+    if (!c->epoch_wanted || c->epoch_asked || !epoch_known(c) || c->count + 8 > SEGMENT_MAX)
+        return;
+    if (c->epoch_opened_ns != 0 && c->now_ns - c->epoch_opened_ns < SECOND_NS)
+        return; /* N6 */
+    if (c->peer_fresh && c->o.fresh)
+        c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+    epoch = c->highest_epoch + 1;
+    if ((epoch & 1) != c->o.node)
+        epoch++;
+    c->highest_epoch = epoch;
+    c->epoch_asked = true;
+    out->epoch_open = epoch;
+}
+
+void core_flush(struct core *c, uint32_t credit, struct core_output *out)
+{
+    session_tick(c);
+    takeover_tick(c);
+    open_epoch(c, out);
+    delivery_raise(c);
+    finish(c);
+    delivery_asks(c, out);
+    delivery_skips(c, out);
+    takeover_notes(c, out);
+    session_flush(c, credit, out);
+    recover_flush(c, out);
+    if (c->broken) {
+        out->drop_links = true;
+        out->why = c->broken_why;
+        c->broken = false;
+    }
+    core_check(c);
+}
+
+int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
+                 uint32_t count, bool *restart)
+{
+    const struct segment *g = core_segment(c, origin, epoch);
+
+    *restart = false;
+    if (origin == c->o.node || c->session != SESSION_UP)
+        return -1;
+    if (g == NULL) {
+        *restart = true;
+        return c->count + 4 <= SEGMENT_MAX && from == base ? 0 : -1;
+    }
+    if (g->lost)
+        return -1;
+    if (from <= g->journaled)
+        return (int)min_u32(count, g->journaled - from + 1);
+    if (from == g->journaled + 1)
+        return 0;
+    *restart = true;
+    return from == base ? 0 : -1;
+}
+
+uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)
+{
+    const struct segment *g = core_segment(c, origin, epoch);
+
+    return g != NULL ? segment_needed(c, g) : 1;
+}
+
+/* Section 2. */
+void core_check(const struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        assert(g->journaled <= g->produced || g->produced == 0 || g->base > g->produced);
+        assert((g->epoch & 1) == g->origin);
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            uint32_t above = 0;
+
+            for (uint8_t n = 0; n < g->at[k].count; n++) {
+                span_check(&g->at[k].span[n]);
+                assert(g->at[k].span[n].from > above);
+                above = g->at[k].span[n].to;
+            }
+        }
+        if (g->origin == c->o.node && c->session == SESSION_UP)
+            assert(g->replicated <= g->sent || g->replicated < g->base);
+    }
+}

@@ -1,0 +1,305 @@
+/* The exactly-once protocol as a function (PROTOCOL.md).
+ *
+ * A shell feeds inputs to core_step(), then calls core_flush() once for the batch.  What has to
+ * happen leaves in struct core_output, and the shell does it in this order:
+ *     1. metas: append them to the journal and commit.  If that fails the process must end: nothing
+ *        else of the output may happen, and a restart recovers from the journal.
+ *     2. the rest, in any order: frames, records to send, notes to state, questions to sinks.
+ * Records are journaled before the core hears of them (CORE_RECORDS): what the core knows is
+ * durable.
+ *
+ * No I/O, no clock, no randomness, no allocation: times and random bytes come in.
+ * Thread rules: one core, one thread.  Times are ns of CLOCK_BOOTTIME.
+ */
+#ifndef EVREP_CORE_H
+#define EVREP_CORE_H
+
+#include "types.h"
+
+enum {
+    SEGMENT_MAX = 256, /* Segments that a node keeps of both origins until they are settled. */
+    SPAN_MAX = 8,      /* Runs of positions of one segment at one sink. */
+    META_SIZE_MAX = 512,
+    FRAME_SIZE_MAX = 4096,        /* Of the core's own frames; records travel beside it. */
+    SEND_BATCH_MAX = 256,         /* Records in one send. */
+    SEND_WINDOW = 8192,           /* Records on the link without an acknowledgement. */
+    INTENT_WINDOW_DEFAULT = 1024, /* W */
+};
+
+#define SECOND_NS 1000000000ull
+
+enum in_doubt_policy { IN_DOUBT_RESEND, IN_DOUBT_HOLD, IN_DOUBT_SKIP }; /* D2 */
+
+struct core_sink_options {
+    uint32_t key;     /* sink_key() of its name: equal on both nodes. */
+    uint32_t window;  /* W; 0: INTENT_WINDOW_DEFAULT. */
+    uint64_t hold_ns; /* T4: how long to hold before D2; 0: for ever. */
+    enum in_doubt_policy policy;
+    bool answers; /* D1: it can be asked for its last position. */
+    bool local;   /* Its answer covers only what this node wrote (a file of this host). */
+};
+
+struct core_options {
+    uint8_t node;
+    bool has_peer;
+    bool fresh;           /* The journal was empty at start (T5). */
+    bool fencing;         /* T4a: both nodes fence before a takeover. */
+    uint64_t lease_ns;    /* L */
+    uint32_t drift_ppm;   /* Bound on the relative drift of the two clocks. */
+    uint64_t hello_ns;    /* How long a hello may take before the link is dropped. */
+    uint32_t clock_epoch; /* Seconds since 2020-01-01, for T5. */
+    size_t sink_count;
+    struct core_sink_options sink[SINK_COUNT_MAX];
+};
+
+/* FNV-1a of the name; configuration refuses two names with one key. */
+uint32_t sink_key(const char *name);
+
+/* A run of positions of one segment at one sink that has one owner.  E, H, I, G and D are
+ * sequences, inclusive; from - 1 means none yet. from - 1 <= emitted <= handed <= intent,  granted
+ * <= intent,  intent <= to */
+struct span {
+    uint32_t from, to; /* to: SEQUENCE_MAX while the segment is open. */
+    uint32_t term;     /* Raised by each change of owner; the higher term is right. */
+    uint8_t owner;
+    uint8_t asked;    /* D1: enum ask_state. */
+    bool resumed;     /* T4: the operator or the hold time let its owner go on without the peer. */
+    bool report;      /* E grew since the peer was told. */
+    uint32_t emitted; /* E: the sink has confirmed it. */
+    uint32_t handed;  /* H: given to the sink by this process. */
+    uint32_t intent;  /* I: journaled here, asked of the peer. */
+    uint32_t requested; /* The intent of the last request. */
+    uint32_t granted;   /* G: the intent that the peer has made durable too. */
+    uint32_t doubt;     /* D: up to here a record may be at the sink already. */
+};
+
+struct delivery { /* One segment at one sink; spans in order, what is not in any is done. */
+    struct span span[SPAN_MAX];
+    uint8_t count;
+    bool dirty;
+};
+
+enum segment_state {
+    SEGMENT_FREE,
+    SEGMENT_LIVE,
+    SEGMENT_DRAINING,
+    SEGMENT_HELD,
+    SEGMENT_TAKEN,
+    SEGMENT_HANDED_OVER,
+    SEGMENT_SETTLED,
+};
+
+enum gap_state { GAP_NONE, GAP_PENDING, GAP_LOST, GAP_FILLED };
+
+/* Marks of a segment.  While a session is up: E <= I <= R <= S <= J <= P (section 2). */
+struct segment {
+    uint32_t epoch;
+    uint8_t origin;
+    uint8_t state;        /* enum segment_state; only segment_move() writes it. */
+    bool closed;          /* No more is produced: `last` is its last sequence. */
+    bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
+    bool told_done;
+    bool fact_seen; /* The peer's hello spoke of it. */
+    bool ack;       /* A replica owes the origin an acknowledgement. */
+    bool dirty;
+    bool lost; /* The origin's journal is gone: nothing above R will come. */
+    uint32_t last;
+    uint32_t produced;   /* P; at the replica, as the origin told. */
+    uint32_t journaled;  /* Origin: J.  Replica: R. */
+    uint32_t base;       /* First sequence that this node's journal holds. */
+    uint32_t sent;       /* S, at the origin. */
+    uint32_t cursor;     /* Sent to the peer on the present link; at or below S. */
+    uint32_t sent_bound; /* Durable, at or above S. */
+    uint32_t replicated; /* R as acknowledged, at the origin. */
+    uint32_t gap_from, gap_to;
+    uint8_t gap;   /* enum gap_state */
+    bool gap_told; /* Stated in a record of ours that the journal holds. */
+    bool gap_asked;
+    struct delivery at[SINK_COUNT_MAX];
+};
+
+enum session_state { SESSION_DOWN, SESSION_HELLO, SESSION_UP };
+
+struct core {
+    struct core_options o;
+    uint64_t now_ns;
+    struct segment segment[SEGMENT_MAX];
+    uint16_t order[SEGMENT_MAX]; /* Indexes of the segments in use, by (epoch, origin). */
+    uint16_t count;
+    uint32_t highest_epoch, highest_saved;
+    uint32_t live_epoch; /* Ours that is open; 0: none. */
+    bool epoch_wanted, epoch_asked;
+    uint64_t epoch_opened_ns;
+    uint64_t started_ns;
+
+    enum session_state session;
+    int link;                    /* That carries the core's frames; -1: none. */
+    uint8_t links_up;            /* Bits. */
+    uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
+    bool hello_told;             /* Our hello is out, */
+    bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
+    bool peer_fresh;
+    uint64_t hello_ns;
+    uint64_t lost_ns;      /* When the session was lost; 0: never had one. */
+    uint64_t lease_end_ns; /* N4, as owner. */
+    uint64_t grant_end_ns; /* N4, as the peer of an owner: its lease is over for certain. */
+    uint64_t renew_ns;
+    bool renew;
+    uint64_t grant_time; /* Of the request that is to be acknowledged, by the owner's clock. */
+    bool grant_owed;
+    bool peer_dead, may_take, fenced;
+    bool had_session; /* Since the start of this process. */
+    uint64_t takeovers, settlements;
+    uint64_t taken_ns;
+    uint32_t peer_sinks[SINK_COUNT_MAX];
+    bool peer_has[SINK_COUNT_MAX]; /* By our sink. */
+    struct {
+        bool up;
+    } sink[SINK_COUNT_MAX];
+    uint32_t ring_epoch; /* Records of older epochs than this will not come any more. */
+    bool marks_due;
+    uint64_t in_doubt[SINK_COUNT_MAX]; /* Records handed over under D2, since start. */
+    uint16_t next_send;
+    uint8_t grants[FRAME_SIZE_MAX]; /* Entries of the intent that is to be acknowledged. */
+    uint16_t grants_len;
+    bool broken; /* The peer broke the protocol: why, in `broken_why`. */
+    const char *broken_why;
+};
+
+/* ---- inputs ---- */
+
+enum core_input_kind {
+    CORE_TICK,         /* Time went on; at least every 10 ms. */
+    CORE_RECORDS,      /* Journaled: `records`. */
+    CORE_EPOCH_OPENED, /* The ring is in the epoch that epoch_open asked for: `epoch`. */
+    CORE_PRODUCED,     /* P of the live segment: records.epoch, records.to. */
+    CORE_LINK_UP,      /* An authenticated connection: link, random. */
+    CORE_LINK_DOWN,    /* link */
+    CORE_FRAME,        /* From the peer, opened and checked by the link: link, frame. */
+    CORE_CONFIRMED,    /* A sink has confirmed: sink, records. */
+    CORE_SINK_UP,      /* sink */
+    CORE_SINK_LOST, /* All that was handed over and not confirmed may or may not be there: sink. */
+    CORE_ANSWER,    /* D1: sink, records.origin, .epoch, .from .. .to as asked, `last` (0: none). */
+    CORE_CLUSTER,   /* cluster: what the cluster's rules say (T1). */
+    CORE_FENCED,    /* The operator or a fencing agent: the peer is dead and stays so. */
+    CORE_NOTED,     /* The journal holds the note of that kind about that range: records, note. */
+};
+
+struct core_range {
+    uint8_t origin;
+    uint32_t epoch, from, to;
+};
+
+struct core_input {
+    enum core_input_kind kind;
+    uint64_t now_ns;
+    union {
+        struct core_range records;
+        struct {
+            uint32_t epoch, previous, last;
+        } epoch;
+        struct {
+            int link;
+            uint32_t random;
+        } link;
+        struct {
+            int link;
+            const uint8_t *at;
+            size_t len;
+        } frame;
+        struct {
+            bool peer_dead, may_take;
+        } cluster;
+    };
+    uint8_t sink;
+    uint8_t note; /* enum record_kind */
+    uint32_t last;
+};
+
+/* ---- outputs ---- */
+
+enum {
+    OUT_META_MAX = 5120,
+    OUT_FRAME_MAX = 1024,
+    OUT_SEND_MAX = 64,
+    OUT_NOTE_MAX = 256,
+    OUT_ASK_MAX = 64,
+    OUT_BYTES_MAX = 3 << 20,
+    OUT_FRAME_BYTES_MAX = 1 << 20, /* The rest is room for metas: they always fit. */
+};
+
+struct core_bytes {
+    uint32_t at, len;
+}; /* In `bytes`. */
+
+struct core_note { /* To be stated as a record of our own stream. */
+    uint8_t kind, reason;
+    struct core_range range;
+};
+
+struct core_output {
+    size_t meta_count, frame_count, send_count, note_count, ask_count, bytes_len, frame_bytes;
+    struct core_bytes meta[OUT_META_MAX];
+    struct core_bytes frame[OUT_FRAME_MAX]; /* To `link`, in order, before `send`. */
+    struct core_range send[OUT_SEND_MAX];   /* Records to the peer, each in one frame. */
+    struct core_note note[OUT_NOTE_MAX];
+    struct {
+        uint8_t sink;
+        struct core_range range;
+    } ask[OUT_ASK_MAX];
+    struct core_range drop[2 * SEGMENT_MAX]; /* Settled: forget these segments' records. */
+    size_t drop_count;
+    uint32_t epoch_open; /* Not 0: open this epoch in the ring. */
+    int link;            /* For frame and send. */
+    bool drop_links;     /* Close every link: `why`. */
+    const char *why;
+    bool more; /* There was no room: flush again. */
+    uint8_t bytes[OUT_BYTES_MAX];
+};
+
+/* ---- calls ---- */
+
+void core_init(struct core *c, const struct core_options *o, uint64_t now_ns);
+
+/* Recovery, in this order, before the first step: every meta of the journal, oldest first; then
+ * every segment with what of it the journal holds; then core_recovered().  0, or -1: not a meta of
+ * ours. */
+int core_recover_meta(struct core *c, const uint8_t *at, size_t len);
+void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32_t first,
+                          uint32_t last);
+void core_recovered(struct core *c);
+
+void core_step(struct core *c, const struct core_input *in);
+/* credit: records that the link can take now. */
+void core_flush(struct core *c, uint32_t credit, struct core_output *out);
+/* Empties it, without touching the bytes. */
+void core_output_clear(struct core_output *out);
+
+/* All metas that describe the present state, for a new generation of the meta log.  Call with
+ * *cursor 0, until it returns 0: the length of one meta in `out`. */
+size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SIZE_MAX]);
+
+/* What may be handed to a sink now (N3, L2): fills `give` with one run of at most `max` records
+ * that share an in-doubt mark, and counts it as handed over.  Only between a performed flush and
+ * the next step.  false: nothing now. */
+struct core_give {
+    struct core_range range;
+    bool in_doubt;
+};
+bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
+
+/* May these records of the peer be journaled now?  The number of leading ones to skip (already
+ * here), or -1: not acceptable.  *restart: what the journal holds of that segment is to be dropped
+ * first. */
+int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
+                 uint32_t count, bool *restart);
+
+/* The first sequence of a segment that some sink still needs: `base` of a RECORDS frame. */
+uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch);
+
+const struct segment *core_segment(const struct core *c, uint8_t origin, uint32_t epoch);
+bool core_lease_valid(const struct core *c);
+/* Asserts the invariants of section 2 over the whole state. */
+void core_check(const struct core *c);
+
+#endif

@@ -1,0 +1,273 @@
+/* What a sink may be handed now. */
+#include "rules.h"
+#include "record.h"
+
+#include <assert.h>
+
+bool core_lease_valid(const struct core *c)
+{
+    return c->now_ns < c->lease_end_ns; /* T6: looked at before every hand-over. */
+}
+
+int sink_index(const struct core *c, uint32_t key)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (c->o.sink[k].key == key)
+            return (int)k;
+    }
+    return -1;
+}
+
+/* L1, L2: the peer cannot have what was never sent to it. */
+static bool span_is_shared(const struct core *c, const struct segment *g, const struct span *s)
+{
+    if (!c->o.has_peer)
+        return false;
+    return g->origin != c->o.node || s->from <= g->sent;
+}
+
+bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s)
+{
+    return c->session == SESSION_DOWN && (s->resumed || !span_is_shared(c, g, s));
+}
+
+static uint32_t window(const struct core *c, size_t sink)
+{
+    uint32_t w = c->o.sink[sink].window;
+
+    return w != 0 ? w : INTENT_WINDOW_DEFAULT;
+}
+
+/* N3: how far the intent may be raised. */
+static uint32_t intent_limit(const struct core *c, const struct segment *g, size_t sink,
+                             const struct span *s)
+{
+    uint32_t limit = g->journaled;
+
+    if (c->session == SESSION_UP) {
+        if (g->origin == c->o.node && c->peer_has[sink])
+            limit = min_u32(limit, g->replicated);
+    } else if (!span_may_go_solo(c, g, s)) {
+        return s->intent;
+    }
+    limit = min_u32(limit, s->to);
+    return min_u32(limit, s->emitted > SEQUENCE_MAX - window(c, sink)
+                              ? SEQUENCE_MAX
+                              : s->emitted + window(c, sink));
+}
+
+static void raise_span(struct core *c, struct segment *g, size_t sink, struct span *s)
+{
+    uint32_t limit;
+
+    if (s->owner != c->o.node || s->emitted == s->to)
+        return;
+    limit = intent_limit(c, g, sink, s);
+    if (limit > s->intent) {
+        s->intent = limit;
+        g->at[sink].dirty = true;
+    }
+    if (c->session == SESSION_UP ? !c->peer_has[sink] : span_may_go_solo(c, g, s))
+        s->granted = s->intent;
+}
+
+/* N3 */
+void delivery_raise(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++)
+                raise_span(c, g, k, &g->at[k].span[n]);
+        }
+    }
+}
+
+/* Up to where this span may be handed over at this moment. */
+static uint32_t hand_limit(const struct core *c, const struct segment *g, size_t sink,
+                           const struct span *s)
+{
+    uint32_t limit = min_u32(s->granted, g->journaled);
+
+    if (s->owner != c->o.node)
+        return s->handed;
+    if (!c->o.has_peer || span_may_go_solo(c, g, s))
+        return limit;
+    if (c->session == SESSION_UP && !c->peer_has[sink])
+        return limit;
+    if (c->session == SESSION_HELLO && (s->resumed || !span_is_shared(c, g, s)))
+        return limit; /* N6: up to what the hello reports as intended. */
+    return core_lease_valid(c) ? limit : s->handed; /* N4, L2, T6 */
+}
+
+/* D1, D2: false while the in-doubt range of the span has to wait. */
+static bool doubt_allows(struct core *c, size_t sink, struct span *s)
+{
+    if (s->handed >= s->doubt)
+        return true;
+    if (c->o.sink[sink].answers && s->asked != ASK_DONE) {
+        if (s->asked == ASK_NONE)
+            s->asked = ASK_WANTED;
+        return false;
+    }
+    return c->o.sink[sink].policy == IN_DOUBT_RESEND;
+}
+
+static bool pull_span(struct core *c, const struct segment *g, uint8_t sink, uint32_t max,
+                      struct span *s, struct core_give *give)
+{
+    uint32_t limit = hand_limit(c, g, sink, s);
+    uint32_t to;
+
+    if (s->handed >= limit || !doubt_allows(c, sink, s))
+        return false;
+    to = min_u32(limit, s->handed + max);
+    give->in_doubt = s->handed < s->doubt;
+    if (give->in_doubt) {
+        to = min_u32(to, s->doubt);
+        c->in_doubt[sink] += to - s->handed;
+    }
+    give->range = (struct core_range){g->origin, g->epoch, s->handed + 1, to};
+    s->handed = to;
+    return true;
+}
+
+bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give)
+{
+    assert(sink < c->o.sink_count);
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (uint8_t n = 0; n < g->at[sink].count; n++) {
+            if (pull_span(c, g, sink, max, &g->at[sink].span[n], give))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* N5 */
+void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r)
+{
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+
+    if (g == NULL)
+        return;
+    for (uint8_t n = 0; n < g->at[sink].count; n++) {
+        struct span *s = &g->at[sink].span[n];
+        uint32_t to = min_u32(r->to, s->to);
+
+        if (r->from > s->emitted + 1 || to <= s->emitted)
+            continue;
+        s->emitted = to;
+        s->handed = max_u32(s->handed, to);
+        s->intent = max_u32(s->intent, to);
+        s->report = true;
+        g->at[sink].dirty = true;
+    }
+}
+
+void delivery_lost(struct core *c, uint8_t sink)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct delivery *d = &c->segment[c->order[i]].at[sink];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            struct span *s = &d->span[n];
+
+            if (s->handed > s->emitted && s->owner == c->o.node) {
+                s->doubt = max_u32(s->doubt, s->handed);
+                s->asked = ASK_NONE;
+                d->dirty = true;
+            }
+            s->handed = s->emitted;
+        }
+    }
+}
+
+/* D1 */
+void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, uint32_t last)
+{
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+    struct span *s = g != NULL ? delivery_find(&g->at[sink], r->from) : NULL;
+
+    if (s == NULL || s->asked != ASK_SENT)
+        return;
+    s->asked = ASK_DONE;
+    if (last >= r->from && last <= r->to && last <= s->intent && last > s->emitted) {
+        s->emitted = last;
+        s->handed = max_u32(s->handed, last);
+        s->report = true;
+    }
+    if (!c->o.sink[sink].local || g->origin == c->o.node)
+        s->doubt = s->emitted;
+    g->at[sink].dirty = true;
+}
+
+void delivery_asks(struct core *c, struct core_output *out)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++) {
+                struct span *s = &g->at[k].span[n];
+
+                if (s->asked != ASK_WANTED || out->ask_count == OUT_ASK_MAX)
+                    continue;
+                s->asked = ASK_SENT;
+                out->ask[out->ask_count].sink = (uint8_t)k;
+                out->ask[out->ask_count++].range =
+                    (struct core_range){g->origin, g->epoch, s->emitted + 1, s->doubt};
+            }
+        }
+    }
+}
+
+/* D2 skip: a statement instead of the records; they count as done once the journal holds it. */
+static void skip_span(const struct core *c, const struct segment *g, size_t k, struct span *s,
+                      struct core_output *out)
+{
+    if (s->asked == ASK_SKIPPING || s->handed >= s->doubt || s->owner != c->o.node)
+        return;
+    if (hand_limit(c, g, k, s) <= s->handed)
+        return;
+    if (c->o.sink[k].answers && s->asked != ASK_DONE)
+        return;
+    s->asked = ASK_SKIPPING;
+    out->note[out->note_count++] = (struct core_note){
+        .kind = RECORD_GAP_IN_DOUBT,
+        .reason = REASON_SKIPPED,
+        .range = {g->origin, g->epoch, s->emitted + 1, s->doubt},
+    };
+}
+
+void delivery_skips(struct core *c, struct core_output *out)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (c->o.sink[k].policy != IN_DOUBT_SKIP || c->live_epoch == 0)
+            continue;
+        for (uint16_t i = 0; i < c->count; i++) {
+            struct segment *g = &c->segment[c->order[i]];
+
+            for (uint8_t n = 0; n < g->at[k].count && out->note_count < OUT_NOTE_MAX; n++)
+                skip_span(c, g, k, &g->at[k].span[n], out);
+        }
+    }
+}
+
+void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct span *s = delivery_find(&g->at[k], r->from);
+
+        if (s == NULL || s->asked != ASK_SKIPPING || s->emitted + 1 != r->from || s->doubt != r->to)
+            continue;
+        s->emitted = s->handed = r->to;
+        s->intent = max_u32(s->intent, r->to);
+        s->asked = ASK_NONE;
+        s->report = true;
+        g->at[k].dirty = true;
+    }
+}

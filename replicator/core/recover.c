@@ -1,0 +1,212 @@
+/* Metas: what of the state must outlive the process, each the latest image of one thing. */
+#include "rules.h"
+#include "bytes.h"
+
+#include <string.h>
+
+enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 8 };
+
+static int recover_segment(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment image;
+    struct segment *g;
+
+    if (wire_get_segment(at, len, &image) < 0)
+        return -1;
+    g = segment_find(c, image.origin, image.epoch);
+    if (g == NULL)
+        g = segment_add(c, image.origin, image.epoch);
+    if (g == NULL)
+        return -1;
+    g->closed = image.closed;
+    g->lost = image.lost;
+    g->gap = image.gap;
+    g->gap_told = image.gap_told;
+    g->last = image.last;
+    g->produced = image.produced;
+    g->sent_bound = image.sent_bound;
+    g->gap_from = image.gap_from;
+    g->gap_to = image.gap_to;
+    return 0;
+}
+
+static int recover_delivery(struct core *c, const uint8_t *at, size_t len)
+{
+    struct delivery d;
+    struct segment *g;
+    uint8_t origin;
+    uint32_t epoch, key;
+    int k;
+
+    if (wire_get_delivery(at, len, &origin, &epoch, &key, &d) < 0)
+        return -1;
+    g = segment_find(c, origin, epoch);
+    k = sink_index(c, key);
+    if (g == NULL)
+        return -1;
+    if (k >= 0) /* A sink that was removed from the configuration is forgotten. */
+        g->at[k] = d;
+    return 0;
+}
+
+static int recover_drop(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment *g;
+
+    if (len != DROP_IMAGE_SIZE)
+        return -1;
+    g = segment_find(c, at[1], get_le32(at + 4));
+    if (g != NULL)
+        segment_remove(c, g);
+    return 0;
+}
+
+int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
+{
+    if (len == 0)
+        return -1;
+    switch (at[0]) {
+    case 'S':
+        return recover_segment(c, at, len);
+    case 'D':
+        return recover_delivery(c, at, len);
+    case 'X':
+        return recover_drop(c, at, len);
+    case 'N':
+        if (len != NODE_IMAGE_SIZE)
+            return -1;
+        c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32_t first,
+                          uint32_t last)
+{
+    struct segment *g = segment_find(c, origin, epoch);
+
+    if (origin >= NODE_COUNT || (epoch & 1) != origin)
+        return;
+    if (g == NULL)
+        g = segment_add(c, origin, epoch);
+    if (g == NULL)
+        return;
+    g->base = first;
+    g->journaled = last;
+    g->produced = max_u32(g->produced, last);
+}
+
+/* This process handed nothing over yet, the one before it may have: up to I is in doubt. */
+static void recover_span(const struct core *c, const struct segment *g, struct span *s)
+{
+    s->handed = s->emitted;
+    s->granted = s->requested = s->from - 1;
+    s->asked = ASK_NONE;
+    if (s->owner != c->o.node)
+        return;
+    if (s->intent > s->emitted)
+        s->doubt = max_u32(s->doubt, s->intent);
+    if (g->origin == c->o.node && s->resumed)
+        s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
+}
+
+void core_recovered(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node)
+            g->sent = min_u32(g->sent_bound, g->journaled);
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++)
+                recover_span(c, g, &g->at[k].span[n]);
+        }
+    }
+    takeover_lost(c); /* T4 */
+}
+
+static void put_drop(uint8_t *out, const struct segment *g)
+{
+    memset(out, 0, DROP_IMAGE_SIZE);
+    out[0] = 'X';
+    out[1] = g->origin;
+    put_le32(out + 4, g->epoch);
+}
+
+static void put_node(uint8_t *out, const struct core *c)
+{
+    memset(out, 0, NODE_IMAGE_SIZE);
+    out[0] = 'N';
+    put_le32(out + 4, c->highest_epoch);
+}
+
+/* cursor: 0 the node; then for each segment its image and one for each sink. */
+size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SIZE_MAX])
+{
+    uint32_t per = (uint32_t)c->o.sink_count + 1;
+    uint32_t at = (*cursor)++;
+    const struct segment *g;
+
+    if (at == 0) {
+        put_node(out, c);
+        return NODE_IMAGE_SIZE;
+    }
+    at--;
+    if (at / per >= c->count)
+        return 0;
+    g = &c->segment[c->order[at / per]];
+    if (at % per == 0)
+        return wire_put_segment(out, g);
+    return wire_put_delivery(out, g, c->o.sink[at % per - 1].key, &g->at[at % per - 1]);
+}
+
+static void flush_segment(struct core *c, struct segment *g, struct core_output *out)
+{
+    uint8_t image[DELIVERY_IMAGE_MAX];
+    uint8_t *p;
+
+    if (g->dirty) {
+        p = out_meta(out, SEGMENT_IMAGE_SIZE);
+        wire_put_segment(p, g);
+        g->dirty = false;
+    }
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!g->at[k].dirty)
+            continue;
+        delivery_tidy(&g->at[k], g->closed, g->last);
+        size_t len = wire_put_delivery(image, g, c->o.sink[k].key, &g->at[k]);
+        p = out_meta(out, len);
+        memcpy(p, image, len);
+        g->at[k].dirty = false;
+    }
+}
+
+/* Settled on both sides: nobody asks for it any more. */
+static void flush_drop(struct core *c, struct segment *g, struct core_output *out)
+{
+    uint8_t *p = out_meta(out, DROP_IMAGE_SIZE);
+
+    put_drop(p, g);
+    out->drop[out->drop_count++] = (struct core_range){g->origin, g->epoch, 1, SEQUENCE_MAX};
+    segment_remove(c, g);
+}
+
+void recover_flush(struct core *c, struct core_output *out)
+{
+    if (c->highest_epoch != c->highest_saved) {
+        put_node(out_meta(out, NODE_IMAGE_SIZE), c);
+        c->highest_saved = c->highest_epoch;
+    }
+    for (uint16_t i = 0; i < c->count;) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->state == SEGMENT_SETTLED) {
+            flush_drop(c, g, out);
+            continue;
+        }
+        flush_segment(c, g, out);
+        i++;
+    }
+}

@@ -1,0 +1,47 @@
+/* The core's parts, by the rules that they keep.  Not for shells. */
+#ifndef EVREP_RULES_H
+#define EVREP_RULES_H
+
+#include "core.h"
+#include "segment.h"
+#include "wire.h"
+
+/* session.c: from hello to loss. */
+void session_link_up(struct core *c, int link, uint32_t random);
+void session_link_down(struct core *c, int link);
+void session_frame(struct core *c, int link, const uint8_t *at, size_t len);
+void session_tick(struct core *c);
+void session_flush(struct core *c, uint32_t credit, struct core_output *out);
+void session_break(struct core *c, const char *why);
+
+/* takeover.c: L1-L4, T3-T5. */
+void takeover_lost(struct core *c);
+void takeover_tick(struct core *c);
+void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
+                   uint8_t n);
+void takeover_hello_done(struct core *c);
+void takeover_fenced(struct core *c);
+void takeover_notes(struct core *c, struct core_output *out);
+void takeover_noted(struct core *c, const struct core_input *in);
+
+/* delivery.c: N3, L2, D1, D2. */
+bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s);
+void delivery_raise(struct core *c);
+void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r);
+void delivery_lost(struct core *c, uint8_t sink);
+void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, uint32_t last);
+void delivery_asks(struct core *c, struct core_output *out);
+void delivery_skips(struct core *c, struct core_output *out);
+void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);
+
+/* recover.c: metas of what changed. */
+void recover_flush(struct core *c, struct core_output *out);
+
+int sink_index(const struct core *c, uint32_t key);
+
+/* out.c: room in the output.  A meta always fits; a frame: NULL when none is left, and out->more
+ * is set. */
+uint8_t *out_meta(struct core_output *out, size_t len);
+uint8_t *out_frame(struct core_output *out, size_t len);
+
+#endif

@@ -1,0 +1,221 @@
+#include "segment.h"
+
+#include <assert.h>
+#include <string.h>
+
+/*   LIVE --closed--> DRAINING --all confirmed, both say so--> SETTLED
+ *     |                 |  ^
+ *     +--session lost---+  |      HELD   (E, S] waits for the peer, the operator or time (L2, T4).
+ *     v                 v  |      TAKEN  this node took it over from its owner (L3).
+ *    HELD --------------+--+      HANDED_OVER  the peer has it, by takeover or by hand-over
+ * (T1-T3). |                 |
+ *     +-----> TAKEN, HANDED_OVER ---> DRAINING or SETTLED */
+static const uint8_t segment_moves[] = {
+    [SEGMENT_FREE] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD,
+    [SEGMENT_LIVE] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN |
+                     1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
+    [SEGMENT_DRAINING] = 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN | 1u << SEGMENT_HANDED_OVER |
+                         1u << SEGMENT_SETTLED,
+    [SEGMENT_HELD] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_TAKEN |
+                     1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
+    [SEGMENT_TAKEN] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_HANDED_OVER |
+                      1u << SEGMENT_SETTLED,
+    [SEGMENT_HANDED_OVER] =
+        1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN | 1u << SEGMENT_SETTLED,
+    [SEGMENT_SETTLED] = 0,
+};
+
+void segment_move(struct segment *g, enum segment_state to)
+{
+    if (g->state == to)
+        return;
+    assert(segment_moves[g->state] & (1u << to));
+    g->state = (uint8_t)to;
+}
+
+struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->epoch == epoch && g->origin == origin)
+            return g;
+    }
+    return NULL;
+}
+
+const struct segment *core_segment(const struct core *c, uint8_t origin, uint32_t epoch)
+{
+    return segment_find((struct core *)c, origin, epoch);
+}
+
+static struct segment *free_slot(struct core *c)
+{
+    if (c->count == SEGMENT_MAX)
+        return NULL;
+    for (uint16_t i = 0; i < SEGMENT_MAX; i++) {
+        if (c->segment[i].state == SEGMENT_FREE)
+            return &c->segment[i];
+    }
+    return NULL;
+}
+
+struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
+{
+    struct segment *g = free_slot(c);
+    uint16_t at = c->count;
+
+    if (g == NULL)
+        return NULL;
+    memset(g, 0, sizeof(*g));
+    g->origin = origin;
+    g->epoch = epoch;
+    g->base = 1;
+    g->dirty = true;
+    segment_move(g, SEGMENT_LIVE);
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        g->at[k].span[0] = (struct span){.from = 1, .to = SEQUENCE_MAX, .owner = origin};
+        g->at[k].count = 1;
+        g->at[k].dirty = true;
+    }
+    while (at > 0 && c->segment[c->order[at - 1]].epoch > epoch) {
+        c->order[at] = c->order[at - 1];
+        at--;
+    }
+    c->order[at] = (uint16_t)(g - c->segment);
+    c->count++;
+    if (epoch > c->highest_epoch)
+        c->highest_epoch = epoch;
+    return g;
+}
+
+void segment_remove(struct core *c, struct segment *g)
+{
+    uint16_t index = (uint16_t)(g - c->segment);
+    uint16_t out = 0;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        if (c->order[i] != index)
+            c->order[out++] = c->order[i];
+    }
+    c->count = out;
+    g->state = SEGMENT_FREE;
+}
+
+void segment_close(struct core *c, struct segment *g, uint32_t last)
+{
+    if (g->closed)
+        return;
+    g->closed = true;
+    g->last = last;
+    g->dirty = true;
+    if (g->produced < last)
+        g->produced = last;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        delivery_tidy(&g->at[k], true, last);
+        g->at[k].dirty = true;
+    }
+    if (g->state == SEGMENT_LIVE)
+        segment_move(g, SEGMENT_DRAINING);
+}
+
+bool segment_is_done(const struct core *c, const struct segment *g)
+{
+    if (!g->closed)
+        return false;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        const struct delivery *d = &g->at[k];
+
+        for (uint8_t i = 0; i < d->count; i++) {
+            if (d->span[i].emitted < min_u32(d->span[i].to, g->last))
+                return false;
+        }
+    }
+    return true;
+}
+
+uint32_t segment_needed(const struct core *c, const struct segment *g)
+{
+    uint32_t needed = g->journaled + 1;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        const struct delivery *d = &g->at[k];
+
+        for (uint8_t i = 0; i < d->count; i++) {
+            if (d->span[i].emitted < d->span[i].to)
+                needed = min_u32(needed, d->span[i].emitted + 1);
+        }
+    }
+    return needed;
+}
+
+struct span *delivery_find(struct delivery *d, uint32_t sequence)
+{
+    for (uint8_t i = 0; i < d->count; i++) {
+        if (sequence >= d->span[i].from && sequence <= d->span[i].to)
+            return &d->span[i];
+    }
+    return NULL;
+}
+
+static void clip_marks(struct span *s, uint32_t low, uint32_t high)
+{
+    uint32_t *mark[] = {&s->emitted, &s->handed, &s->intent, &s->requested, &s->granted, &s->doubt};
+
+    for (size_t i = 0; i < sizeof(mark) / sizeof(mark[0]); i++)
+        *mark[i] = max_u32(low, min_u32(high, *mark[i]));
+}
+
+bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
+{
+    size_t index = (size_t)(s - d->span);
+
+    assert(at >= s->from);
+    if (at >= s->to)
+        return true;
+    if (d->count == SPAN_MAX)
+        return false;
+    memmove(s + 2, s + 1, (d->count - index - 1) * sizeof(*s));
+    s[1] = s[0];
+    s[1].from = at + 1;
+    clip_marks(&s[1], at, s[1].to);
+    s[0].to = at;
+    clip_marks(&s[0], s[0].from - 1, at);
+    d->count++;
+    d->dirty = true;
+    return true;
+}
+
+void delivery_tidy(struct delivery *d, bool closed, uint32_t last)
+{
+    uint8_t out = 0;
+
+    for (uint8_t i = 0; i < d->count; i++) {
+        struct span s = d->span[i];
+
+        if (closed && s.from > last)
+            continue;
+        if (closed && s.to > last) {
+            s.to = last;
+            clip_marks(&s, s.from - 1, last);
+        }
+        if (s.emitted == s.to)
+            continue;
+        d->span[out++] = s;
+    }
+    if (out != d->count)
+        d->dirty = true;
+    d->count = out;
+}
+
+void span_check(const struct span *s)
+{
+    assert(s->from >= 1);
+    assert(s->from <= s->to);
+    assert(s->emitted >= s->from - 1);
+    assert(s->emitted <= s->handed);
+    assert(s->handed <= s->intent);
+    assert(s->granted <= s->intent);
+    assert(s->intent <= s->to);
+    assert(s->owner < NODE_COUNT);
+}

@@ -1,0 +1,37 @@
+/* Segments and their spans: pure bookkeeping, no rules of who may do what. */
+#ifndef EVREP_SEGMENT_H
+#define EVREP_SEGMENT_H
+
+#include "core.h"
+
+enum ask_state { ASK_NONE, ASK_WANTED, ASK_SENT, ASK_DONE, ASK_SKIPPING };
+
+struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch);
+/* NULL when the table is full. */
+struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch);
+void segment_remove(struct core *c, struct segment *g);
+void segment_move(struct segment *g, enum segment_state to);
+void segment_close(struct core *c, struct segment *g, uint32_t last);
+/* Everything confirmed at every sink of ours. */
+bool segment_is_done(const struct core *c, const struct segment *g);
+/* First sequence that some sink of ours still needs; journaled + 1 when none. */
+uint32_t segment_needed(const struct core *c, const struct segment *g);
+
+struct span *delivery_find(struct delivery *d, uint32_t sequence);
+/* Cuts the span so that one ends at `at`; false when the list is full. */
+bool delivery_split(struct delivery *d, struct span *s, uint32_t at);
+/* Removes what is done; clips to `last` when closed. */
+void delivery_tidy(struct delivery *d, bool closed, uint32_t last);
+void span_check(const struct span *s);
+
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint32_t max_u32(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+#endif

@@ -1,0 +1,620 @@
+/* One session with the peer: hello, records, intents, marks. */
+#include "rules.h"
+#include "bytes.h"
+#include "record.h"
+
+#include <assert.h>
+#include <string.h>
+
+void session_break(struct core *c, const char *why)
+{
+    if (!c->broken) {
+        c->broken = true;
+        c->broken_why = why;
+    }
+}
+
+static void lost(struct core *c)
+{
+    bool was_up = c->session == SESSION_UP;
+
+    c->session = SESSION_DOWN;
+    c->nonce = c->peer_nonce = 0;
+    c->hello_told = c->hello_sent = c->hello_done = false;
+    c->grant_owed = false;
+    c->grants_len = 0;
+    if (!was_up)
+        return;
+    c->lost_ns = c->now_ns;
+    takeover_lost(c);
+}
+
+/* What was on the other link may be gone: ask and tell again. */
+static void rewind_link(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        g->cursor = g->replicated;
+        g->ack = g->origin != c->o.node;
+        g->told_done = false;
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++) {
+                g->at[k].span[n].requested = g->at[k].span[n].granted;
+                g->at[k].span[n].report = true;
+            }
+        }
+    }
+    c->renew = c->marks_due = true;
+}
+
+static int first_link(uint8_t up)
+{
+    for (int i = 0; i < 8; i++) {
+        if (up & (1u << i))
+            return i;
+    }
+    return -1;
+}
+
+void session_link_up(struct core *c, int link, uint32_t random)
+{
+    assert(link >= 0 && link < 8);
+    c->links_up |= (uint8_t)(1u << link);
+    if (c->session != SESSION_DOWN)
+        return;
+    c->session = SESSION_HELLO;
+    c->peer_nonce = 0;
+    c->link = link;
+    c->nonce = random != 0 ? random : 1;
+    c->hello_ns = c->now_ns;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        g->replicated = g->base - 1;
+        g->cursor = g->base - 1;
+        g->fact_seen = false;
+    }
+}
+
+void session_link_down(struct core *c, int link)
+{
+    c->links_up &= (uint8_t) ~(1u << link);
+    if (c->links_up == 0) {
+        c->link = -1;
+        lost(c);
+        return;
+    }
+    if (c->link != link)
+        return;
+    c->link = first_link(c->links_up);
+    if (c->session == SESSION_UP) {
+        rewind_link(c);
+    } else {
+        c->hello_told = c->hello_sent = c->hello_done = false;
+        c->hello_ns = c->now_ns;
+    }
+}
+
+void session_tick(struct core *c)
+{
+    if (c->session == SESSION_HELLO && c->now_ns - c->hello_ns > c->o.hello_ns)
+        session_break(c, "the peer did not finish its hello in time");
+    if (c->session == SESSION_UP && c->now_ns - c->renew_ns >= c->o.lease_ns / 4)
+        c->renew = c->marks_due = true;
+}
+
+/* ---- frames in ---- */
+
+static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
+{
+    struct wire_hello h;
+
+    if (wire_get_hello(at, len, &h) != 0 || h.node == c->o.node) {
+        session_break(c, "a malformed hello");
+        return;
+    }
+    if (c->session == SESSION_UP) { /* The peer began anew: so do we. */
+        uint32_t nonce = c->nonce;
+
+        lost(c);
+        c->session = SESSION_HELLO;
+        c->nonce = nonce + 1 != 0 ? nonce + 1 : 1;
+        c->hello_ns = c->now_ns;
+        c->link = link;
+    } else if (c->peer_nonce != h.nonce) {
+        c->hello_sent = false; /* Ours may have gone to the end before. */
+    }
+    c->peer_nonce = h.nonce;
+    c->peer_fresh = h.fresh;
+    c->hello_done = false;
+    c->highest_epoch = max_u32(c->highest_epoch, h.highest_epoch);
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        c->peer_has[k] = false;
+        for (uint8_t i = 0; i < h.sink_count; i++)
+            c->peer_has[k] |= h.sink_key[i] == c->o.sink[k].key;
+    }
+}
+
+static void get_fact(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment fact;
+    int used = wire_get_segment(at, len, &fact);
+
+    if (used < 0 || len <= (size_t)used || at[used] > SINK_COUNT_MAX) {
+        session_break(c, "a malformed fact");
+        return;
+    }
+    takeover_fact(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
+}
+
+static void establish(struct core *c)
+{
+    if (c->session != SESSION_HELLO || !c->hello_sent || !c->hello_done)
+        return;
+    c->session = SESSION_UP;
+    c->lease_end_ns = 0;
+    takeover_hello_done(c);
+    rewind_link(c);
+}
+
+static void get_ack(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment *g;
+    uint32_t r;
+
+    if (len != 9 || at[0] != c->o.node) {
+        session_break(c, "a malformed acknowledgement");
+        return;
+    }
+    g = segment_find(c, at[0], get_le32(at + 1));
+    r = get_le32(at + 5);
+    if (g == NULL)
+        return;
+    if (r > g->sent) {
+        session_break(c, "an acknowledgement above what was sent");
+        return;
+    }
+    g->replicated = max_u32(g->replicated, r);
+    g->cursor = max_u32(g->cursor, r);
+}
+
+/* N3, at the peer of the owner: may this intent be held durably here? */
+static bool accept_intent(struct core *c, const struct wire_entry *e)
+{
+    struct segment *g = segment_find(c, e->origin, e->epoch);
+    int k = sink_index(c, e->key);
+    struct span *s;
+
+    if (g == NULL || k < 0)
+        return false;
+    s = delivery_find(&g->at[k], e->sequence);
+    if (s == NULL)
+        return true; /* Done already. */
+    if (s->owner == c->o.node || e->sequence > g->journaled)
+        return false;
+    if (e->sequence > s->intent) {
+        s->intent = e->sequence;
+        g->at[k].dirty = true;
+    }
+    return true;
+}
+
+static void get_intent(struct core *c, const uint8_t *at, size_t len)
+{
+    if (len < 8 || (len - 8) % ENTRY_SIZE != 0) {
+        session_break(c, "a malformed intent");
+        return;
+    }
+    c->grant_time = get_le64(at);
+    c->grant_owed = true;
+    for (size_t i = 8; i < len; i += ENTRY_SIZE) {
+        struct wire_entry e;
+
+        if (wire_get_entry(at + i, ENTRY_SIZE, &e) != 0) {
+            session_break(c, "a malformed intent");
+            return;
+        }
+        if (!accept_intent(c, &e) || c->grants_len + ENTRY_SIZE > (int)sizeof(c->grants))
+            continue; /* Not acknowledged: it is asked for again. */
+        memcpy(c->grants + c->grants_len, at + i, ENTRY_SIZE);
+        c->grants_len = (uint16_t)(c->grants_len + ENTRY_SIZE);
+    }
+}
+
+static void get_intent_ack(struct core *c, const uint8_t *at, size_t len)
+{
+    uint64_t asked_ns;
+
+    if (len < 8 || (len - 8) % ENTRY_SIZE != 0 || get_le64(at) > c->now_ns) {
+        session_break(c, "a malformed acknowledgement of an intent");
+        return;
+    }
+    asked_ns = get_le64(at);
+    if (asked_ns + c->o.lease_ns > c->lease_end_ns)
+        c->lease_end_ns = asked_ns + c->o.lease_ns; /* N4: from when we asked. */
+    for (size_t i = 8; i < len; i += ENTRY_SIZE) {
+        struct wire_entry e;
+        struct segment *g;
+        struct span *s;
+        int k;
+
+        if (wire_get_entry(at + i, ENTRY_SIZE, &e) != 0)
+            return;
+        g = segment_find(c, e.origin, e.epoch);
+        k = sink_index(c, e.key);
+        if (g == NULL || k < 0)
+            continue;
+        s = delivery_find(&g->at[k], e.sequence);
+        if (s != NULL && s->owner == c->o.node)
+            s->granted = max_u32(s->granted, min_u32(e.sequence, s->intent));
+    }
+}
+
+static void get_mark(struct core *c, const struct wire_entry *e)
+{
+    struct segment *g = segment_find(c, e->origin, e->epoch);
+    int k = sink_index(c, e->key);
+    struct span *s;
+
+    if (g == NULL || k < 0)
+        return;
+    s = delivery_find(&g->at[k], e->sequence);
+    if (s == NULL || s->owner == c->o.node || e->sequence <= s->emitted)
+        return;
+    s->emitted = e->sequence;
+    s->handed = max_u32(s->handed, e->sequence);
+    s->intent = max_u32(s->intent, e->sequence);
+    g->at[k].dirty = true;
+}
+
+static void get_marks(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment *g;
+
+    if (len < 8 || (len - 8) % ENTRY_SIZE != 0) {
+        session_break(c, "malformed marks");
+        return;
+    }
+    g = segment_find(c, (uint8_t)(1 - c->o.node), get_le32(at));
+    if (g != NULL && !g->closed && get_le32(at + 4) > g->produced)
+        g->produced = get_le32(at + 4);
+    for (size_t i = 8; i < len; i += ENTRY_SIZE) {
+        struct wire_entry e;
+
+        if (wire_get_entry(at + i, ENTRY_SIZE, &e) != 0) {
+            session_break(c, "malformed marks");
+            return;
+        }
+        get_mark(c, &e);
+    }
+}
+
+/* A close or the peer's word that all of a segment is done: origin, epoch, last. */
+static void get_done(struct core *c, const uint8_t *at, size_t len)
+{
+    struct segment *g;
+
+    if (len != 10) {
+        session_break(c, "a malformed end of a segment");
+        return;
+    }
+    g = segment_find(c, at[0], get_le32(at + 1));
+    if (g == NULL)
+        return;
+    if (g->origin != c->o.node && !g->closed)
+        segment_close(c, g, get_le32(at + 5));
+    if (at[9] == 0)
+        return;
+    g->peer_done = true;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!c->peer_has[k])
+            continue;
+        g->at[k].count = 0;
+        g->at[k].dirty = true;
+    }
+}
+
+void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
+{
+    uint32_t nonce;
+    uint8_t type;
+
+    if (wire_get_header(at, len, &type, &nonce) != 0) {
+        session_break(c, "a malformed frame, or of another version");
+        return;
+    }
+    if (c->session == SESSION_DOWN)
+        return;
+    at += FRAME_HEADER_SIZE;
+    len -= FRAME_HEADER_SIZE;
+    if (type == FRAME_HELLO) {
+        get_hello(c, link, at, len);
+        return;
+    }
+    if (nonce != c->nonce)
+        return; /* Of another session (section 9, finding 10). */
+    if (c->session == SESSION_HELLO) {
+        if (type == FRAME_FACT) {
+            get_fact(c, at, len);
+        } else if (type == FRAME_HELLO_END) {
+            c->hello_done = true;
+            establish(c);
+        }
+        return;
+    }
+    switch (type) {
+    case FRAME_ACK:
+        get_ack(c, at, len);
+        break;
+    case FRAME_INTENT:
+        get_intent(c, at, len);
+        break;
+    case FRAME_INTENT_ACK:
+        get_intent_ack(c, at, len);
+        break;
+    case FRAME_MARKS:
+        get_marks(c, at, len);
+        break;
+    case FRAME_DONE:
+        get_done(c, at, len);
+        break;
+    default:
+        session_break(c, "a frame of unknown type");
+    }
+}
+
+/* ---- frames out ---- */
+
+static uint8_t *frame(struct core *c, struct core_output *out, uint8_t type, size_t body)
+{
+    uint8_t *p = out_frame(out, FRAME_HEADER_SIZE + body);
+
+    if (p == NULL)
+        return NULL;
+    wire_put_header(p, type, type == FRAME_HELLO ? 0 : c->peer_nonce);
+    return p + FRAME_HEADER_SIZE;
+}
+
+static void put_hello(struct core *c, struct core_output *out)
+{
+    uint8_t *p = frame(c, out, FRAME_HELLO, 11 + 4 * c->o.sink_count);
+
+    if (p == NULL)
+        return;
+    put_le32(p, c->nonce);
+    put_le32(p + 4, c->highest_epoch);
+    p[8] = c->o.node;
+    p[9] = c->o.fresh && !c->had_session;
+    p[10] = (uint8_t)c->o.sink_count;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        put_le32(p + 11 + 4 * k, c->o.sink[k].key);
+    c->hello_told = true;
+}
+
+static void put_fact(struct core *c, const struct segment *g, struct core_output *out)
+{
+    uint8_t image[SEGMENT_IMAGE_SIZE + 1 + SINK_COUNT_MAX * DELIVERY_IMAGE_MAX];
+    size_t len = wire_put_segment(image, g);
+    uint8_t *p;
+
+    image[len++] = (uint8_t)c->o.sink_count;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        len += wire_put_delivery(image + len, g, c->o.sink[k].key, &g->at[k]);
+    p = frame(c, out, FRAME_FACT, len);
+    if (p != NULL)
+        memcpy(p, image, len);
+}
+
+/* N6, T3: all that we know, once the peer's nonce is known. */
+static void put_facts(struct core *c, struct core_output *out)
+{
+    for (uint16_t i = 0; i < c->count; i++)
+        put_fact(c, &c->segment[c->order[i]], out);
+    frame(c, out, FRAME_HELLO_END, 0);
+    c->hello_sent = !out->more;
+    establish(c);
+}
+
+static void send_segment(struct core *c, struct segment *g, uint32_t *credit,
+                         struct core_output *out)
+{
+    while (*credit > 0 && out->send_count < OUT_SEND_MAX && g->cursor < g->journaled &&
+           g->cursor - g->replicated < SEND_WINDOW) {
+        uint32_t from = max_u32(g->cursor + 1, segment_needed(c, g));
+        uint32_t to = min_u32(g->journaled, from + min_u32(SEND_BATCH_MAX, *credit) - 1);
+
+        if (from > g->journaled || from > to)
+            return;
+        if (to > g->sent_bound) { /* Durable before anything of it is sent. */
+            g->sent_bound = to > SEQUENCE_MAX - 65536 ? SEQUENCE_MAX : to + 65536;
+            g->dirty = true;
+        }
+        out->send[out->send_count++] = (struct core_range){g->origin, g->epoch, from, to};
+        g->cursor = to;
+        g->sent = max_u32(g->sent, to);
+        *credit -= to - from + 1;
+    }
+}
+
+/* N2: what is live first, then what is older. */
+static void send_records(struct core *c, uint32_t credit, struct core_output *out)
+{
+    struct segment *live = segment_find(c, c->o.node, c->live_epoch);
+
+    if (live != NULL)
+        send_segment(c, live, &credit, out);
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node && !g->lost && !g->done)
+            send_segment(c, g, &credit, out);
+    }
+}
+
+static void put_acks(struct core *c, struct core_output *out)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+        uint8_t *p;
+
+        if (!g->ack || g->origin == c->o.node)
+            continue;
+        p = frame(c, out, FRAME_ACK, 9);
+        if (p == NULL)
+            return;
+        p[0] = g->origin;
+        put_le32(p + 1, g->epoch);
+        put_le32(p + 5, g->journaled);
+        g->ack = false;
+    }
+}
+
+static size_t collect_intents(struct core *c, uint8_t *out, size_t max)
+{
+    size_t len = 0;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; c->peer_has[k] && n < g->at[k].count && len + ENTRY_SIZE <= max;
+                 n++) {
+                struct span *s = &g->at[k].span[n];
+                uint32_t from = c->renew ? s->granted : s->requested;
+
+                if (s->owner != c->o.node || s->intent <= from)
+                    continue;
+                wire_put_entry(out + len, &(struct wire_entry){g->origin, g->epoch,
+                                                               c->o.sink[k].key, s->intent});
+                s->requested = s->intent;
+                len += ENTRY_SIZE;
+            }
+        }
+    }
+    return len;
+}
+
+/* N3, N4: the intent and the question for a lease are one frame. */
+static void put_intents(struct core *c, struct core_output *out)
+{
+    uint8_t entries[256 * ENTRY_SIZE];
+    size_t len = collect_intents(c, entries, sizeof(entries));
+    uint8_t *p;
+
+    if (len == 0 && !c->renew)
+        return;
+    p = frame(c, out, FRAME_INTENT, 8 + len);
+    if (p == NULL)
+        return;
+    put_le64(p, c->now_ns);
+    memcpy(p + 8, entries, len);
+    c->renew = false;
+    c->renew_ns = c->now_ns;
+}
+
+static void put_grants(struct core *c, struct core_output *out)
+{
+    uint8_t *p;
+
+    if (!c->grant_owed)
+        return;
+    p = frame(c, out, FRAME_INTENT_ACK, 8 + (size_t)c->grants_len);
+    if (p == NULL)
+        return;
+    put_le64(p, c->grant_time);
+    memcpy(p + 8, c->grants, c->grants_len);
+    c->grant_owed = false;
+    c->grants_len = 0;
+    /* N4: our count starts now and runs slower than the owner's clock can. */
+    c->grant_end_ns = c->now_ns + c->o.lease_ns + c->o.lease_ns / 1000000 * c->o.drift_ppm + 1;
+}
+
+static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
+{
+    size_t len = 0;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count && len + ENTRY_SIZE <= max; n++) {
+                struct span *s = &g->at[k].span[n];
+
+                if (s->owner != c->o.node || !s->report)
+                    continue;
+                s->report = false;
+                if (s->emitted < s->from)
+                    continue;
+                wire_put_entry(out + len, &(struct wire_entry){g->origin, g->epoch,
+                                                               c->o.sink[k].key, s->emitted});
+                len += ENTRY_SIZE;
+            }
+        }
+    }
+    return len;
+}
+
+/* N5, and P */
+static void put_marks(struct core *c, struct core_output *out)
+{
+    uint8_t entries[256 * ENTRY_SIZE];
+    size_t len = collect_marks(c, entries, sizeof(entries));
+    struct segment *live = segment_find(c, c->o.node, c->live_epoch);
+    uint8_t *p;
+
+    if (len == 0 && !c->marks_due)
+        return;
+    p = frame(c, out, FRAME_MARKS, 8 + len);
+    if (p == NULL)
+        return;
+    put_le32(p, live != NULL ? live->epoch : 0);
+    put_le32(p + 4, live != NULL ? live->produced : 0);
+    memcpy(p + 8, entries, len);
+    c->marks_due = false;
+}
+
+static void put_done(struct core *c, struct core_output *out)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+        uint8_t *p;
+
+        /* Twice: when the origin closes it, and when all of it is done here. */
+        if (g->told_done || !g->closed || (!g->done && g->origin != c->o.node))
+            continue;
+        if (!g->done && g->ack)
+            continue;
+        p = frame(c, out, FRAME_DONE, 10);
+        if (p == NULL)
+            return;
+        p[0] = g->origin;
+        put_le32(p + 1, g->epoch);
+        put_le32(p + 5, g->last);
+        p[9] = g->done;
+        if (g->done)
+            g->told_done = true;
+        else
+            g->ack = true; /* At the origin: the close is told. */
+    }
+}
+
+void session_flush(struct core *c, uint32_t credit, struct core_output *out)
+{
+    out->link = c->link;
+    if (c->session == SESSION_DOWN)
+        return;
+    if (c->session == SESSION_HELLO) {
+        if (!c->hello_told)
+            put_hello(c, out);
+        if (!c->hello_sent && c->peer_nonce != 0)
+            put_facts(c, out);
+        return;
+    }
+    put_acks(c, out);
+    put_grants(c, out);
+    put_intents(c, out);
+    put_marks(c, out);
+    put_done(c, out);
+    send_records(c, credit, out);
+}

@@ -1,0 +1,398 @@
+/* What happens to a segment when the session is lost, and when it comes back. */
+#include "rules.h"
+#include "record.h"
+#include "settle.h"
+
+#include <assert.h>
+
+static bool peer_may_have(const struct core *c, const struct segment *g)
+{
+    return c->o.has_peer && (g->origin != c->o.node || g->sent > 0);
+}
+
+/* L2: what lies above S is cut off, so that it can go on while (E, S] waits. */
+static void split_at_sent(struct core *c, struct segment *g)
+{
+    if (g->origin != c->o.node || g->sent == 0)
+        return;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+        struct span *s = delivery_find(d, g->sent);
+
+        /* One place is kept for a cut at the settlement; without room all of the span waits. */
+        if (s != NULL && s->owner == c->o.node && d->count < SPAN_MAX - 2)
+            delivery_split(d, s, g->sent);
+        delivery_tidy(d, g->closed, g->last);
+    }
+}
+
+static void hold(struct core *c, struct segment *g)
+{
+    if (peer_may_have(c, g) && g->state != SEGMENT_TAKEN && g->state != SEGMENT_SETTLED)
+        segment_move(g, SEGMENT_HELD);
+}
+
+/* L1, L2 */
+void takeover_lost(struct core *c)
+{
+    c->epoch_wanted = true;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        split_at_sent(c, g);
+        hold(c, g);
+    }
+}
+
+/* L3: from `s->from` to `limit` becomes ours; what may be at the sink already is in doubt. */
+static void take_span(struct core *c, struct delivery *d, struct span *s, uint32_t limit)
+{
+    if (s->owner == c->o.node || s->from > limit)
+        return;
+    if (limit < s->to && !delivery_split(d, s, limit))
+        return;
+    s->owner = c->o.node;
+    s->term++;
+    s->doubt = max_u32(s->doubt, s->intent);
+    s->handed = s->emitted;
+    s->granted = s->intent;
+    s->requested = s->from - 1;
+    s->resumed = true; /* Nobody else may emit it: we go on without the peer. */
+    s->asked = ASK_NONE;
+    d->dirty = true;
+}
+
+static void take_segment(struct core *c, struct segment *g)
+{
+    bool taken = false;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            struct span *s = &g->at[k].span[n];
+
+            if (s->owner == c->o.node || s->from > g->journaled)
+                continue;
+            take_span(c, &g->at[k], s, g->journaled);
+            taken = true;
+        }
+    }
+    if (taken) {
+        segment_move(g, SEGMENT_TAKEN);
+        c->takeovers++;
+        c->taken_ns = c->now_ns;
+    }
+}
+
+/* L4: what the peer produced and we do not have. */
+static void note_gap(struct core *c, struct segment *g, enum gap_state gap)
+{
+    if (g->origin == c->o.node || g->produced <= g->journaled || g->gap == gap)
+        return;
+    g->gap_from = g->journaled + 1;
+    g->gap_to = g->produced;
+    g->gap = (uint8_t)gap;
+    g->gap_told = g->gap_asked = false;
+    g->dirty = true;
+}
+
+/* L3, T1: our own count of the lease has run out, and the cluster names us. */
+static void take_over(struct core *c)
+{
+    if (!c->o.has_peer || c->session != SESSION_DOWN || c->now_ns < c->grant_end_ns)
+        return;
+    if (!c->fenced && !(c->peer_dead && c->may_take))
+        return;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->state == SEGMENT_SETTLED)
+            continue;
+        take_segment(c, g);
+        if (!g->lost)
+            note_gap(c, g, GAP_PENDING);
+    }
+}
+
+/* T4, D2: its owner goes on; all that the peer may have taken is in doubt. */
+static void resume(struct core *c, struct segment *g, size_t k)
+{
+    for (uint8_t n = 0; n < g->at[k].count; n++) {
+        struct span *s = &g->at[k].span[n];
+
+        if (s->owner != c->o.node || s->resumed || span_may_go_solo(c, g, s))
+            continue;
+        s->resumed = true;
+        s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
+        s->doubt = max_u32(s->doubt, s->intent);
+        s->handed = s->emitted;
+        s->asked = ASK_NONE;
+        g->at[k].dirty = true;
+    }
+}
+
+static void hold_time(struct core *c)
+{
+    uint64_t since = c->lost_ns != 0 ? c->lost_ns : c->started_ns;
+
+    if (c->session != SESSION_DOWN)
+        return;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        uint64_t hold_ns = c->o.sink[k].hold_ns;
+
+        if (!c->fenced && (hold_ns == 0 || c->now_ns - since < hold_ns || core_lease_valid(c)))
+            continue;
+        for (uint16_t i = 0; i < c->count; i++)
+            resume(c, &c->segment[c->order[i]], k);
+    }
+}
+
+void takeover_tick(struct core *c)
+{
+    take_over(c);
+    hold_time(c);
+}
+
+void takeover_fenced(struct core *c)
+{
+    if (c->session == SESSION_DOWN)
+        c->fenced = true;
+}
+
+/* What this process had handed over under the old spans it must not hand over again. */
+static void keep_handed(const struct core *c, const struct delivery *old, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+
+        for (uint8_t m = 0; m < old->count && s->owner == c->o.node; m++) {
+            const struct span *o = &old->span[m];
+
+            if (o->owner != c->o.node || s->emitted + 1 < o->from || s->emitted + 1 > o->to)
+                continue;
+            s->handed = max_u32(s->emitted, min_u32(o->handed, s->intent));
+            s->resumed = o->resumed;
+            s->asked = o->asked;
+        }
+    }
+}
+
+/* T3 for one segment at one sink. */
+static void settle(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
+{
+    struct delivery mine = g->at[k];
+    struct delivery other = *theirs;
+    uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
+
+    delivery_tidy(&mine, g->closed, g->last);
+    delivery_tidy(&other, g->closed, g->last);
+    if (g->origin == c->o.node)
+        settle_delivery(&mine, &other, last, &g->at[k]);
+    else
+        settle_delivery(&other, &mine, last, &g->at[k]);
+    keep_handed(c, &mine, &g->at[k]);
+}
+
+/* What the origin cannot serve any more is the replica's, as far as it goes: from `above` on. */
+static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_t last)
+{
+    uint8_t replica = (uint8_t)(1 - g->origin);
+
+    g->closed = false;
+    segment_close(c, g, last);
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            struct span *s = &d->span[n];
+
+            if (s->owner == replica || s->to <= above)
+                continue;
+            if (s->from <= above && delivery_split(d, s, above))
+                continue;
+            s->owner = replica;
+            s->term++;
+            s->doubt = max_u32(s->doubt, s->intent);
+            s->granted = s->requested = s->from - 1;
+            s->handed = s->emitted;
+        }
+    }
+}
+
+/* T5: the journal of the segment's origin is gone.  What was replicated counts as the peer's. */
+static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
+{
+    if (g->lost)
+        return;
+    g->lost = true;
+    g->dirty = true;
+    if (g->origin != c->o.node)
+        note_gap(c, g, GAP_LOST);
+    give_tail(c, g, 0, replicated);
+    segment_move(g, g->origin == c->o.node ? SEGMENT_HANDED_OVER : SEGMENT_TAKEN);
+}
+
+static void learn_marks(struct core *c, struct segment *g, const struct segment *fact)
+{
+    if (fact->closed && !g->closed && !g->lost)
+        segment_close(c, g, fact->last);
+    if (g->origin == c->o.node) {
+        g->replicated = fact->journaled;
+        g->cursor = fact->journaled;
+        g->sent = max_u32(g->sent, fact->journaled);
+        g->sent_bound = max_u32(g->sent_bound, g->sent);
+        if (fact->journaled > g->journaled && !g->lost) /* Our host lost its last writes. */
+            give_tail(c, g, g->journaled, fact->journaled);
+    } else {
+        g->produced = max_u32(g->produced, fact->produced);
+        if (g->journaled > fact->journaled && fact->journaled >= fact->base && !g->lost)
+            give_tail(c, g, fact->journaled, g->journaled);
+    }
+    if (fact->done)
+        g->peer_done = true;
+    g->dirty = true;
+}
+
+static struct segment *segment_of_fact(struct core *c, const struct segment *fact)
+{
+    struct segment *g = segment_find(c, fact->origin, fact->epoch);
+
+    if (fact->epoch > c->highest_epoch)
+        c->highest_epoch = fact->epoch;
+    if (g != NULL || fact->done)
+        return g;
+    g = segment_add(c, fact->origin, fact->epoch);
+    if (g != NULL && fact->origin == c->o.node) {
+        g->journaled = 0;
+        g->produced = fact->produced;
+        origin_lost(c, g, fact->journaled);
+    }
+    return g;
+}
+
+/* T3: one segment as the peer sees it. */
+void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
+                   uint8_t n)
+{
+    struct segment *g = segment_of_fact(c, fact);
+
+    if (g == NULL)
+        return;
+    g->fact_seen = true;
+    learn_marks(c, g, fact);
+    if (fact->lost && !g->lost)
+        origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled);
+    while (n-- > 0) {
+        struct delivery d;
+        uint8_t origin;
+        uint32_t epoch, key;
+        int used = wire_get_delivery(at, len, &origin, &epoch, &key, &d);
+        int k;
+
+        if (used < 0 || origin != g->origin || epoch != g->epoch) {
+            session_break(c, "a fact of another segment, or malformed");
+            return;
+        }
+        at += used;
+        len -= (size_t)used;
+        k = sink_index(c, key);
+        if (k >= 0)
+            settle(c, g, (size_t)k, &d);
+    }
+}
+
+static void forget_peer_sinks(struct core *c, struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!c->peer_has[k] && g->origin != c->o.node) {
+            g->at[k].count =
+                0; /* The peer does not have this sink: nothing of its stream goes there. */
+            g->at[k].dirty = true;
+        }
+    }
+}
+
+static void settled_state(struct core *c, struct segment *g)
+{
+    bool ours = false, theirs = false;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            struct span *s = &g->at[k].span[n];
+
+            *(s->owner == c->o.node ? &ours : &theirs) = true;
+            s->resumed = false;
+            s->granted = s->requested = s->from - 1;
+            s->report = s->owner == c->o.node;
+        }
+    }
+    if (g->origin == c->o.node)
+        segment_move(g, theirs && !ours ? SEGMENT_HANDED_OVER
+                        : g->closed     ? SEGMENT_DRAINING
+                                        : SEGMENT_LIVE);
+    else
+        segment_move(g, ours && !theirs ? SEGMENT_TAKEN
+                        : g->closed     ? SEGMENT_DRAINING
+                                        : SEGMENT_LIVE);
+}
+
+/* T3: all facts of the peer are known. */
+void takeover_hello_done(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (c->peer_fresh && g->origin != c->o.node)
+            origin_lost(c, g, g->journaled);
+        forget_peer_sinks(c, g);
+        if (g->gap == GAP_PENDING && g->lost)
+            note_gap(c, g, GAP_LOST);
+        g->told_done = false;
+        if (g->done && !g->fact_seen) /* The peer has settled and forgotten it. */
+            g->peer_done = true;
+        if (g->state != SEGMENT_SETTLED)
+            settled_state(c, g);
+        g->dirty = true;
+    }
+    c->fenced = false;
+    c->settlements++;
+    c->had_session = true;
+}
+
+/* L4 */
+void takeover_notes(struct core *c, struct core_output *out)
+{
+    for (uint16_t i = 0; i < c->count && out->note_count < OUT_NOTE_MAX; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->gap == GAP_PENDING && g->journaled >= g->gap_to) {
+            g->gap = GAP_FILLED;
+            g->dirty = true;
+        }
+        if (g->gap_told || g->gap_asked || c->live_epoch == 0)
+            continue;
+        if (g->gap != GAP_PENDING && g->gap != GAP_LOST)
+            continue;
+        g->gap_asked = true;
+        out->note[out->note_count++] = (struct core_note){
+            .kind = g->gap == GAP_PENDING ? RECORD_GAP_PENDING : RECORD_GAP_LOST,
+            .reason = g->gap == GAP_PENDING ? REASON_PEER_LOST : REASON_JOURNAL_LOST,
+            .range = {g->origin, g->epoch, g->gap_from, g->gap_to},
+        };
+    }
+}
+
+/* The journal holds the statement: it need not be made again after a restart. */
+void takeover_noted(struct core *c, const struct core_input *in)
+{
+    const struct core_range *r = &in->records;
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+
+    if (g == NULL)
+        return;
+    if (in->note == RECORD_GAP_IN_DOUBT) {
+        delivery_skipped(c, g, r);
+    } else if (g->gap_from == r->from && g->gap_to == r->to) {
+        g->gap_told = true;
+        g->dirty = true;
+    }
+}

@@ -1,0 +1,223 @@
+#include "wire.h"
+#include "bytes.h"
+#include "record.h"
+#include "segment.h"
+
+#include <string.h>
+
+enum { FLAG_CLOSED = 1, FLAG_DONE = 2, FLAG_LOST = 4, FLAG_GAP_TOLD = 8 };
+
+static bool epoch_fits(uint8_t origin, uint32_t epoch)
+{
+    return origin < NODE_COUNT && epoch != 0 && (epoch & 1) == origin;
+}
+
+void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce)
+{
+    out[0] = type;
+    out[1] = WIRE_VERSION;
+    put_le16(out + 2, 0);
+    put_le32(out + 4, nonce);
+}
+
+int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce)
+{
+    if (len < FRAME_HEADER_SIZE || at[1] != WIRE_VERSION || get_le16(at + 2) != 0)
+        return -1;
+    *type = at[0];
+    *nonce = get_le32(at + 4);
+    return 0;
+}
+
+void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,
+                      const struct wire_records *r)
+{
+    wire_put_header(out, FRAME_RECORDS, nonce);
+    out[8] = r->origin;
+    out[9] = 0;
+    put_le16(out + 10, r->count);
+    put_le32(out + 12, r->epoch);
+    put_le32(out + 16, r->base);
+    put_le32(out + 20, r->from);
+}
+
+int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out)
+{
+    struct wire_records r;
+
+    if (len < RECORDS_HEADER_SIZE || frame[9] != 0)
+        return -1;
+    r.origin = frame[8];
+    r.count = get_le16(frame + 10);
+    r.epoch = get_le32(frame + 12);
+    r.base = get_le32(frame + 16);
+    r.from = get_le32(frame + 20);
+    r.records = frame + RECORDS_HEADER_SIZE;
+    if (!epoch_fits(r.origin, r.epoch) || r.count == 0 || r.count > SEND_BATCH_MAX)
+        return -1;
+    if (len != RECORDS_HEADER_SIZE + (size_t)r.count * RECORD_SIZE)
+        return -1;
+    if (r.base == 0 || r.from < r.base || r.from > SEQUENCE_MAX - r.count)
+        return -1;
+    *out = r;
+    return 0;
+}
+
+int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out)
+{
+    struct wire_hello h = {0};
+
+    if (len < 11)
+        return -1;
+    h.nonce = get_le32(body);
+    h.highest_epoch = get_le32(body + 4);
+    h.node = body[8];
+    h.fresh = (body[9] & 1) != 0;
+    h.sink_count = body[10];
+    if (h.node >= NODE_COUNT || h.nonce == 0 || h.sink_count > SINK_COUNT_MAX)
+        return -1;
+    if (len != 11 + 4 * (size_t)h.sink_count)
+        return -1;
+    for (uint8_t i = 0; i < h.sink_count; i++)
+        h.sink_key[i] = get_le32(body + 11 + 4 * i);
+    *out = h;
+    return 0;
+}
+
+void wire_put_entry(uint8_t *out, const struct wire_entry *e)
+{
+    out[0] = e->origin;
+    put_le32(out + 1, e->epoch);
+    put_le32(out + 5, e->key);
+    put_le32(out + 9, e->sequence);
+}
+
+int wire_get_entry(const uint8_t *at, size_t len, struct wire_entry *out)
+{
+    if (len < ENTRY_SIZE || !epoch_fits(at[0], get_le32(at + 1)))
+        return -1;
+    *out = (struct wire_entry){
+        .origin = at[0],
+        .epoch = get_le32(at + 1),
+        .key = get_le32(at + 5),
+        .sequence = get_le32(at + 9),
+    };
+    return 0;
+}
+
+size_t wire_put_segment(uint8_t *out, const struct segment *g)
+{
+    memset(out, 0, SEGMENT_IMAGE_SIZE);
+    out[0] = 'S';
+    out[1] = g->origin;
+    out[2] = (uint8_t)((g->closed ? FLAG_CLOSED : 0) | (g->done ? FLAG_DONE : 0) |
+                       (g->lost ? FLAG_LOST : 0) | (g->gap_told ? FLAG_GAP_TOLD : 0));
+    out[3] = g->gap;
+    put_le32(out + 4, g->epoch);
+    put_le32(out + 8, g->last);
+    put_le32(out + 12, g->produced);
+    put_le32(out + 16, g->journaled);
+    put_le32(out + 20, g->base);
+    put_le32(out + 24, g->sent);
+    put_le32(out + 28, g->sent_bound);
+    put_le32(out + 32, g->gap_from);
+    put_le32(out + 36, g->gap_to);
+    return SEGMENT_IMAGE_SIZE;
+}
+
+int wire_get_segment(const uint8_t *at, size_t len, struct segment *out)
+{
+    if (len < SEGMENT_IMAGE_SIZE || at[0] != 'S' || !epoch_fits(at[1], get_le32(at + 4)) ||
+        at[3] > GAP_FILLED)
+        return -1;
+    memset(out, 0, sizeof(*out));
+    out->origin = at[1];
+    out->closed = (at[2] & FLAG_CLOSED) != 0;
+    out->done = (at[2] & FLAG_DONE) != 0;
+    out->lost = (at[2] & FLAG_LOST) != 0;
+    out->gap_told = (at[2] & FLAG_GAP_TOLD) != 0;
+    out->gap = at[3];
+    out->epoch = get_le32(at + 4);
+    out->last = get_le32(at + 8);
+    out->produced = get_le32(at + 12);
+    out->journaled = get_le32(at + 16);
+    out->base = get_le32(at + 20);
+    out->sent = get_le32(at + 24);
+    out->sent_bound = get_le32(at + 28);
+    out->gap_from = get_le32(at + 32);
+    out->gap_to = get_le32(at + 36);
+    return SEGMENT_IMAGE_SIZE;
+}
+
+size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
+                         const struct delivery *d)
+{
+    uint8_t *p = out + 12;
+
+    out[0] = 'D';
+    out[1] = g->origin;
+    out[2] = d->count;
+    out[3] = 0;
+    put_le32(out + 4, g->epoch);
+    put_le32(out + 8, key);
+    for (uint8_t i = 0; i < d->count; i++, p += 26) {
+        const struct span *s = &d->span[i];
+
+        put_le32(p, s->from);
+        put_le32(p + 4, s->to);
+        put_le32(p + 8, s->term);
+        put_le32(p + 12, s->emitted);
+        put_le32(p + 16, s->intent);
+        put_le32(p + 20, s->doubt);
+        p[24] = s->owner;
+        p[25] = s->resumed;
+    }
+    return (size_t)(p - out);
+}
+
+static int get_span(const uint8_t *p, uint32_t above, struct span *s)
+{
+    *s = (struct span){
+        .from = get_le32(p),
+        .to = get_le32(p + 4),
+        .term = get_le32(p + 8),
+        .emitted = get_le32(p + 12),
+        .intent = get_le32(p + 16),
+        .doubt = get_le32(p + 20),
+        .owner = p[24],
+        .resumed = p[25] == 1,
+    };
+    s->handed = s->emitted;
+    s->granted = s->requested = s->from - 1;
+    if (s->from <= above || s->to < s->from || s->owner >= NODE_COUNT || p[25] > 1)
+        return -1;
+    if (s->emitted < s->from - 1 || s->intent < s->emitted || s->intent > s->to)
+        return -1;
+    if (s->doubt > s->to)
+        return -1;
+    s->doubt = max_u32(s->doubt, s->from - 1);
+    return 0;
+}
+
+int wire_get_delivery(const uint8_t *at, size_t len, uint8_t *origin, uint32_t *epoch,
+                      uint32_t *key, struct delivery *out)
+{
+    struct delivery d = {0};
+    uint32_t above = 0;
+
+    if (len < 12 || at[0] != 'D' || at[2] > SPAN_MAX || !epoch_fits(at[1], get_le32(at + 4)))
+        return -1;
+    if (len < 12 + (size_t)at[2] * 26)
+        return -1;
+    d.count = at[2];
+    for (uint8_t i = 0; i < d.count; i++) {
+        if (get_span(at + 12 + (size_t)i * 26, above, &d.span[i]) != 0)
+            return -1;
+        above = d.span[i].to;
+    }
+    *origin = at[1];
+    *epoch = get_le32(at + 4);
+    *key = get_le32(at + 8);
+    *out = d;
+    return 12 + d.count * 26;
+}

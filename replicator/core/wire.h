@@ -1,0 +1,88 @@
+/* The core's own frames and metas: bytes to structs and back, bounds-checked, no state.
+ *
+ * Integers are little-endian.  A frame starts with u8 type, u8 version, u16 zero, u32 nonce of the
+ * receiver's end of the session (0 in a HELLO), so that a frame of another session is dropped.
+ *
+ *   HELLO       u32 nonce of the sender, u32 highest epoch, u8 node, u8 flags (1 fresh), u8 n,
+ *               n x u32 sink key
+ *   FACT        a segment image, u8 n, n x delivery image
+ *   HELLO_END   u16 number of FACTs
+ *   RECORDS     u8 origin, u8 zero, u16 count, u32 epoch, u32 base, u32 from, count x 160 bytes
+ *   ACK         u8 origin, u32 epoch, u32 replicated
+ *   INTENT      u64 time of the sender, entries: u8 origin, u32 epoch, u32 sink key, u32 sequence
+ *   INTENT_ACK  the same bytes, given back
+ *   MARKS       u32 live epoch, u32 produced, entries as above (sequence: E)
+ *   DONE        u8 origin, u32 epoch
+ *
+ * segment image (44):  u8 'S', u8 origin, u8 flags, u8 gap, u32 epoch, last, produced, journaled,
+ *                      base, sent, sent_bound, gap_from, gap_to, zero
+ * delivery image:      u8 'D', u8 origin, u8 count, u8 zero, u32 epoch, u32 sink key,
+ *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner, u8 flags)
+ * drop image (8):      u8 'X', u8 origin, u16 zero, u32 epoch
+ * node image (8):      u8 'N', u8 zero, u16 zero, u32 highest epoch */
+#ifndef EVREP_WIRE_H
+#define EVREP_WIRE_H
+
+#include "core.h"
+
+enum frame_type {
+    FRAME_HELLO = 1,
+    FRAME_FACT = 2,
+    FRAME_HELLO_END = 3,
+    FRAME_RECORDS = 4,
+    FRAME_ACK = 5,
+    FRAME_INTENT = 6,
+    FRAME_INTENT_ACK = 7,
+    FRAME_MARKS = 8,
+    FRAME_DONE = 9,
+    FRAME_CORE_MAX = 15, /* Above: the cluster's and the shell's own frames. */
+};
+
+enum {
+    WIRE_VERSION = 1,
+    FRAME_HEADER_SIZE = 8,
+    RECORDS_HEADER_SIZE = FRAME_HEADER_SIZE + 16,
+    SEGMENT_IMAGE_SIZE = 44,
+    DELIVERY_IMAGE_MAX = 12 + SPAN_MAX * 26,
+    ENTRY_SIZE = 13,
+};
+
+struct wire_entry {
+    uint8_t origin;
+    uint32_t epoch, key, sequence;
+};
+
+struct wire_records {
+    uint8_t origin;
+    uint16_t count;
+    uint32_t epoch, base, from;
+    const uint8_t *records; /* count x RECORD_SIZE, in the frame */
+};
+
+struct wire_hello {
+    uint32_t nonce, highest_epoch;
+    uint8_t node;
+    bool fresh;
+    uint8_t sink_count;
+    uint32_t sink_key[SINK_COUNT_MAX];
+};
+
+void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce);
+size_t wire_put_segment(uint8_t *out, const struct segment *g);
+size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
+                         const struct delivery *d);
+void wire_put_entry(uint8_t *out, const struct wire_entry *e);
+/* Header of a RECORDS frame; the records follow it. */
+void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,
+                      const struct wire_records *r);
+
+/* Each 0 or -1; nothing is written on -1.  The image readers return the bytes used. */
+int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce);
+int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out);
+int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out);
+int wire_get_entry(const uint8_t *at, size_t len, struct wire_entry *out);
+int wire_get_segment(const uint8_t *at, size_t len, struct segment *out);
+int wire_get_delivery(const uint8_t *at, size_t len, uint8_t *origin, uint32_t *epoch,
+                      uint32_t *key, struct delivery *out);
+
+#endif
