@@ -95,10 +95,10 @@ static void records(struct core *c, const struct core_range *r)
         g->base = r->from;
     g->journaled = max_u32(g->journaled, r->to);
     g->produced = max_u32(g->produced, g->journaled);
-    if (own)
-        older_epochs_ended(c, r->epoch);
-    else
+    if (!own)
         g->ack = true;
+    else if (r->from > 1) /* From the ring, which gives older epochs first. */
+        older_epochs_ended(c, r->epoch);
 }
 
 /* L1 */

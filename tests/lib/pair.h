@@ -1,0 +1,77 @@
+/* Two cores, one virtual clock, two links that only carry bytes, one collector for each sink.  No
+ * I/O. */
+#ifndef EVREP_TEST_PAIR_H
+#define EVREP_TEST_PAIR_H
+
+#include "core.h"
+#include "wire.h"
+
+#define MS 1000000ull
+
+enum { PAIR_SEEN_MAX = 65536, PAIR_META_MAX = 1 << 22, PAIR_QUEUE_MAX = 1 << 23 };
+
+struct pair_disk { /* What a node's journal holds. */
+    uint8_t meta[PAIR_META_MAX];
+    size_t meta_len;
+    struct core_range held[64];
+    size_t held_count;
+};
+
+struct pair_queue { /* Frames on their way, each with a u32 length. */
+    uint8_t bytes[PAIR_QUEUE_MAX];
+    size_t head, tail;
+};
+
+struct pair_node {
+    struct core core;
+    struct core_output out;
+    struct pair_disk disk;
+    struct pair_queue in; /* From the peer. */
+    bool alive;
+    uint32_t ring_epoch, ring_next; /* What its dataplane would tag next. */
+    struct core_note note[64];
+    size_t note_count;
+    bool sink_stalls; /* Takes records and confirms none. */
+    bool sink_off;    /* Takes none. */
+    struct core_give unconfirmed[256];
+    size_t unconfirmed_count;
+};
+
+struct pair_seen { /* One record at the collector. */
+    uint8_t by;
+    struct core_range range; /* of one */
+    bool in_doubt;
+};
+
+struct pair {
+    uint64_t now_ns;
+    struct pair_node node[NODE_COUNT];
+    struct core_options options;
+    bool link;
+    uint32_t random;
+    struct pair_seen seen[PAIR_SEEN_MAX];
+    size_t seen_count;
+};
+
+void pair_init(struct pair *p, uint32_t window);
+void pair_start(struct pair *p, int node);
+void pair_crash(struct pair *p, int node); /* The process dies: the journal and the ring stay. */
+void pair_connect(struct pair *p);
+void pair_cut(struct pair *p);
+void pair_cluster(struct pair *p, int node, bool peer_dead, bool may_take);
+void pair_produce(struct pair *p, int node, uint32_t count);
+void pair_confirm(struct pair *p, int node); /* All that its sink holds. */
+void pair_sink_lost(struct pair *p, int node);
+/* Lets both nodes work until neither has anything to do, without time going on. */
+void pair_settle(struct pair *p);
+void pair_elapse_ms(struct pair *p, uint32_t ms); /* In steps of 10 ms, working. */
+
+/* How often a record is at the collector; marked: how many of these are marked as in doubt. */
+unsigned pair_times(const struct pair *p, uint8_t origin, uint32_t epoch, uint32_t sequence,
+                    unsigned *marked);
+/* Every tagged record of all epochs is there once, or more often with all but one marked. */
+void pair_expect_exactly_once(const struct pair *p);
+const struct span *pair_span(const struct pair *p, int node, uint8_t origin, uint32_t epoch,
+                             uint32_t sequence);
+
+#endif
