@@ -1,0 +1,41 @@
+/* Bytes of the journal: pure.  Everything is checked by CRC-32C (Castagnoli), little-endian.
+ *
+ * Records file `r-<origin>-<epoch>-<first>`: a header of 4096 bytes, then slots of 168 bytes: the 160
+ * bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
+ *     header: "EVRECS1\n", u8 origin, u8 x 3 zero, u32 epoch, u32 first, u32 CRC of what is before
+ * Meta file `meta-<generation>`: "EVMETA1\n", then entries: u32 length, u32 CRC, the bytes.  An entry
+ * of length 0 ends the snapshot at the head of the file; a file without it is not used. */
+#ifndef EVREP_JOURNAL_FORMAT_H
+#define EVREP_JOURNAL_FORMAT_H
+
+#include "record.h"
+
+enum {
+    JOURNAL_HEADER_SIZE = 4096,
+    JOURNAL_HEADER_USED = 24,
+    JOURNAL_SLOT_SIZE = 168,
+    JOURNAL_CHUNK_RECORDS = 32768,
+    META_MAGIC_SIZE = 8,
+    META_HEADER_SIZE = 8,
+    META_ENTRY_MAX = 512,
+};
+
+uint32_t crc32c(uint32_t seed, const uint8_t *at, size_t len);
+
+void journal_put_header(uint8_t out[JOURNAL_HEADER_USED], uint8_t origin, uint32_t epoch,
+                        uint32_t first);
+/* 0 or -1: not a header of that segment and first sequence. */
+int journal_check_header(const uint8_t in[JOURNAL_HEADER_USED], uint8_t origin, uint32_t epoch,
+                         uint32_t first);
+void journal_put_slot(uint8_t out[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
+                      const uint8_t record[RECORD_SIZE]);
+/* 0 or -1: not intact, or not the record of that place. */
+int journal_check_slot(const uint8_t in[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
+                       uint32_t sequence);
+
+extern const uint8_t meta_magic[META_MAGIC_SIZE];
+size_t meta_put(uint8_t *out, const uint8_t *at, size_t len);
+/* The size of the entry at `at` with *body and *body_len set, or -1: torn, or not one. */
+long meta_get(const uint8_t *at, size_t len, const uint8_t **body, size_t *body_len);
+
+#endif

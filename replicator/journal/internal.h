@@ -1,0 +1,46 @@
+/* The journal's own parts. */
+#ifndef EVREP_JOURNAL_INTERNAL_H
+#define EVREP_JOURNAL_INTERNAL_H
+
+#include "journal.h"
+
+#include <sys/types.h>
+
+enum {
+    CHUNKS_MAX = 8192,
+    PENDING_MAX = 8192,             /* Records between two commits. */
+    META_BUFFER_MAX = 2 << 20,
+    META_FILE_MAX = 4 << 20,        /* Then a new generation with a snapshot. */
+};
+
+struct chunk { /* One records file. */
+    uint8_t origin;
+    bool touched; /* Since the last commit. */
+    uint32_t epoch, first, count;   /* Records committed. */
+    uint32_t pending;               /* Written and not committed. */
+    int fd;
+};
+
+struct journal {
+    struct journal_options o;
+    struct journal_visitor v;
+    int dir, lock, meta;
+    uint64_t generation;
+    off_t meta_size;
+    uint8_t *meta_buffer;
+    size_t meta_len;
+    bool snapshotting, dir_touched;
+    struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
+    size_t chunk_count;
+    uint8_t *slots; /* Room for one write. */
+};
+
+/* records.c */
+int records_scan(struct journal *j);
+int records_commit(struct journal *j);
+void records_undo(struct journal *j);
+/* meta.c */
+int meta_open(struct journal *j, char *err, size_t err_size);
+int meta_commit(struct journal *j);
+
+#endif

@@ -1,0 +1,51 @@
+/* The journal of one node: records by position, marks as a log, name tables.  One thread.
+ * What journal_commit() has returned 0 for survives the process; with `sync`, also the power. */
+#ifndef EVREP_JOURNAL_H
+#define EVREP_JOURNAL_H
+
+#include "journal_format.h"
+
+struct journal;
+
+struct journal_options {
+    const char *dir;      /* Made when missing, mode 0700. */
+    bool sync;            /* durability = power */
+    uint64_t limit_bytes; /* Of records; 0: none. */
+};
+
+struct journal_visitor { /* Called by journal_open(), in this order; snapshot also later. */
+    void *ctx;
+    void (*on_meta)(void *ctx, const uint8_t *at, size_t len);
+    void (*on_segment)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t first, uint32_t last);
+    void (*on_damage)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
+    /* Calls journal_meta() for every mark of the present state. */
+    void (*snapshot)(void *ctx, struct journal *j);
+};
+
+/* 0, or -1 with one line in err.  Takes the lock of the folder. */
+int journal_open(struct journal **out, const struct journal_options *o,
+                 const struct journal_visitor *v, char *err, size_t err_size);
+void journal_close(struct journal *j);
+
+/* Buffered until the commit.  `records`: count x RECORD_SIZE, in order, right above what the segment
+ * has, or the first of it.  0 or a negative errno; -E2BIG: the size limit. */
+int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
+                   const uint8_t *records, size_t count);
+void journal_meta(struct journal *j, const uint8_t *at, size_t len);
+/* 0, or a negative errno: then nothing of what was buffered counts as written. */
+int journal_commit(struct journal *j);
+
+/* Whole records from `from` on, each checked; at most max and what fits.  Fewer: damaged or not there. */
+size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from, size_t max,
+                    uint8_t *out, size_t size);
+/* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment. */
+void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t below);
+uint64_t journal_bytes(const struct journal *j);
+
+int journal_names_put(struct journal *j, uint8_t origin, uint32_t generation, const uint8_t *at,
+                      size_t len);
+/* The length, or -1. */
+long journal_names_get(struct journal *j, uint8_t origin, uint32_t generation, uint8_t *out,
+                       size_t size);
+
+#endif
