@@ -1,0 +1,62 @@
+#include "key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(char *err, size_t size, const char *path, const char *what)
+{
+    snprintf(err, size, "key file %s: %s", path, what);
+    return -1;
+}
+
+int key_load(const char *path, uint8_t key[NOISE_KEY], char *err, size_t err_size)
+{
+    char text[2 * NOISE_KEY + 2] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+    size_t len;
+
+    if (fd < 0)
+        return fail(err, err_size, path, strerror(errno));
+    n = fstat(fd, &st) == 0 ? read(fd, text, sizeof(text)) : -1;
+    close(fd);
+    if (n < 0 || !S_ISREG(st.st_mode))
+        return fail(err, err_size, path, "not a readable file");
+    if (st.st_mode & 077)
+        return fail(err, err_size, path, "others can read it: chmod 600, and make a new key");
+    if (st.st_size > (off_t)sizeof(text) - 1 ||
+        sodium_hex2bin(key, NOISE_KEY, text, 2 * NOISE_KEY, NULL, &len, NULL) != 0 || len != NOISE_KEY)
+        return fail(err, err_size, path, "not a key: one line of 64 hex digits, as evrepctl keygen writes");
+    sodium_memzero(text, sizeof(text));
+    return 0;
+}
+
+int key_generate(const char *path, char *err, size_t err_size)
+{
+    uint8_t key[NOISE_KEY];
+    char text[2 * NOISE_KEY + 2];
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool good;
+
+    if (fd < 0)
+        return fail(err, err_size, path, errno == EEXIST ? "exists; a key is never overwritten"
+                                                         : strerror(errno));
+    randombytes_buf(key, sizeof(key));
+    sodium_bin2hex(text, sizeof(text), key, sizeof(key));
+    text[2 * NOISE_KEY] = '\n';
+    good = write(fd, text, 2 * NOISE_KEY + 1) == 2 * NOISE_KEY + 1 && fsync(fd) == 0;
+    close(fd);
+    sodium_memzero(key, sizeof(key));
+    sodium_memzero(text, sizeof(text));
+    if (!good) {
+        unlink(path);
+        return fail(err, err_size, path, "cannot be written");
+    }
+    return 0;
+}
