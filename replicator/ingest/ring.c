@@ -1,0 +1,128 @@
+#include "ring.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { BATCH = 256 };
+
+struct ingest_ring {
+    struct evhooks_ring *ring;
+    uint8_t node;
+    char name[100];
+    struct evhooks_record batch[BATCH];
+};
+
+int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, char *err,
+                     size_t err_size)
+{
+    struct ingest_ring *r = calloc(1, sizeof(*r));
+    struct evhooks_options o;
+
+    if (r == NULL)
+        return -1;
+    evhooks_defaults(&o);
+    o.node = node;
+    r->node = node;
+    snprintf(r->name, sizeof(r->name), "%s", name);
+    if (evhooks_open(&r->ring, name, &o, err, err_size) != 0) {
+        free(r);
+        return -1;
+    }
+    if (evhooks_reader_open(r->ring) != 0) {
+        snprintf(err, err_size, "ring %s: another reader has it: is another evrepd running?", name);
+        evhooks_close(r->ring);
+        free(r);
+        return -1;
+    }
+    *out = r;
+    return 0;
+}
+
+static void convert(const struct ingest_ring *r, const struct evhooks_record *e, uint8_t *out)
+{
+    struct record record = {
+        .time_ns = e->time_ns,
+        .epoch = e->epoch,
+        .sequence = e->sequence,
+        .names_generation = e->names_generation,
+        .origin = r->node,
+        .kind = e->abandoned ? RECORD_ABANDONED : e->kind,
+        .source = e->abandoned ? SOURCE_EVREP : e->source,
+    };
+
+    if (!e->abandoned)
+        memcpy(record.event, e->event, EVENT_SIZE);
+    record_encode(&record, out);
+}
+
+size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n)
+{
+    size_t got = evhooks_read(r->ring, r->batch, n < BATCH ? n : BATCH);
+
+    for (size_t i = 0; i < got; i++)
+        convert(r, &r->batch[i], out + i * RECORD_SIZE);
+    return got;
+}
+
+void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous, uint32_t *last)
+{
+    evhooks_epoch_open(r->ring, epoch, previous, last);
+}
+
+void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last)
+{
+    evhooks_produced(r->ring, epoch, last);
+}
+
+int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event)
+{
+    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, 0, event);
+}
+
+void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active)
+{
+    evhooks_activate(r->ring, group, active);
+}
+
+void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *out)
+{
+    evhooks_counters(r->ring, out);
+}
+
+bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t time_ns)
+{
+    struct evhooks_suppressed s;
+    struct record_note note = {0};
+    uint8_t event[EVENT_SIZE];
+
+    if (!evhooks_suppressed_next(r->ring, now_ns, &s))
+        return false;
+    note.kind = s.kind;
+    note.cause = s.cause;
+    note.zone = s.zone;
+    note.count = s.count;
+    note.first_ns = s.first_ns;
+    note.last_ns = s.last_ns;
+    note_encode(&note, event);
+    return ingest_ring_state(r, RECORD_SUPPRESSED, time_ns, event) == 0;
+}
+
+long ingest_ring_names(struct ingest_ring *r, uint32_t generation, uint8_t *out, size_t size)
+{
+    char name[128];
+    ssize_t n;
+    int fd;
+
+    snprintf(name, sizeof(name), "/%s.names.%08" PRIx32, r->name, generation);
+    fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    n = read(fd, out, size);
+    close(fd);
+    return n;
+}

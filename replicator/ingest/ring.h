@@ -1,0 +1,25 @@
+/* The hooks' ring as a source of records. */
+#ifndef EVREP_INGEST_RING_H
+#define EVREP_INGEST_RING_H
+
+#include "evhooks.h"
+#include "record.h"
+
+struct ingest_ring;
+
+int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, char *err,
+                     size_t err_size);
+/* Up to n records of one epoch as bytes, in position order. */
+size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n);
+void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
+                            uint32_t *last);
+void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);
+int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event);
+void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active);
+void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *out);
+/* States one SUPPRESSED record when one is due; false: none, or no room. */
+bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t time_ns);
+/* The name tables of a generation, as the dataplane left them beside the ring; -1: none. */
+long ingest_ring_names(struct ingest_ring *r, uint32_t generation, uint8_t *out, size_t size);
+
+#endif
