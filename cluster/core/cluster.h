@@ -21,7 +21,11 @@ struct cluster_options {
     bool has_peer;
     uint64_t boot_id, heartbeat_ns, dead_ns;
     size_t link_count, group_count;
-    struct { uint8_t id; uint16_t priority; bool preempt; } group[CLUSTER_GROUPS_MAX];
+    struct {
+        uint8_t id;
+        uint16_t priority;
+        bool preempt;
+    } group[CLUSTER_GROUPS_MAX];
 };
 
 struct cluster_link {
@@ -60,8 +64,16 @@ struct cluster_input {
 
 struct cluster_output {
     size_t send_count, change_count, close_count;
-    struct { unsigned link; size_t len; uint8_t bytes[CLUSTER_HEARTBEAT_MAX]; } send[CLUSTER_LINKS_MAX];
-    struct { unsigned group; bool active; const char *state; } change[CLUSTER_GROUPS_MAX];
+    struct {
+        unsigned link;
+        size_t len;
+        uint8_t bytes[CLUSTER_HEARTBEAT_MAX];
+    } send[CLUSTER_LINKS_MAX];
+    struct {
+        unsigned group;
+        bool active;
+        const char *state;
+    } change[CLUSTER_GROUPS_MAX];
     unsigned close[CLUSTER_LINKS_MAX]; /* Silent for the dead interval: to be closed. */
 };
 

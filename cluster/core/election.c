@@ -2,7 +2,8 @@
 
 const char *group_word(uint8_t state)
 {
-    static const char *const words[] = {"secondary", "primary", "secondary-hold", "lost", "disabled"};
+    static const char *const words[] = {"secondary", "primary", "secondary-hold", "lost",
+                                        "disabled"};
 
     return state <= GROUP_DISABLED ? words[state] : "lost";
 }

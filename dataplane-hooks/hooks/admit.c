@@ -1,4 +1,5 @@
-/* Who may have a slot: the owner check, the limiter, the caps (A2), and one counter for each "no". */
+/* Who may have a slot: the owner check, the limiter, the caps (A2), and one counter for each "no".
+ */
 #include "layout.h"
 
 #include <string.h>

@@ -17,8 +17,8 @@ extern "C" {
 #endif
 
 #define EVHOOKS_EVENT_SIZE 136 /* The reference contract, section 4. */
-#define EVHOOKS_KIND_MAX 8     /* Kinds 1..6 of the contract; 0 and 7 are never used. */
-#define EVHOOKS_GROUP_MAX 128  /* Redundancy groups 0..127. */
+#define EVHOOKS_KIND_MAX   8   /* Kinds 1..6 of the contract; 0 and 7 are never used. */
+#define EVHOOKS_GROUP_MAX  128 /* Redundancy groups 0..127. */
 
 enum evhooks_result {
     EVHOOKS_OK = 0,
@@ -26,7 +26,7 @@ enum evhooks_result {
     EVHOOKS_RATE_LIMITED = 2, /* Token bucket of (kind, ingress zone) is empty. */
     EVHOOKS_CAPPED = 3,       /* In-flight cap of the kind, or of all telemetry. */
     EVHOOKS_RING_FULL = 4,
-    EVHOOKS_CLOSED = 5,       /* No epoch is open: the reader never started. Counts as ring full. */
+    EVHOOKS_CLOSED = 5, /* No epoch is open: the reader never started. Counts as ring full. */
 };
 
 struct evhooks_ring; /* One mapping of one ring; any number in a process, no global state. */
@@ -34,12 +34,13 @@ struct evhooks_ring; /* One mapping of one ring; any number in a process, no glo
 /* ---- both sides ---- */
 
 struct evhooks_options {
-    uint32_t slots;          /* A power of two, 64..1048576; 0: 16384. */
-    uint8_t node;            /* 0 or 1: the origin in every tag. */
-    uint32_t rate_per_s;     /* Of each (kind, zone); 0: no limit.  Default by evhooks_defaults: 1000. */
-    uint32_t burst;          /* Default 1024. */
-    uint32_t cap_kind;       /* In flight, each telemetry kind (3, 4, 6); 0: slots / 3. */
-    uint32_t cap_telemetry;  /* In flight, all of these; 0: slots / 2. */
+    uint32_t slots; /* A power of two, 64..1048576; 0: 16384. */
+    uint8_t node;   /* 0 or 1: the origin in every tag. */
+    uint32_t
+        rate_per_s;    /* Of each (kind, zone); 0: no limit.  Default by evhooks_defaults: 1000. */
+    uint32_t burst;    /* Default 1024. */
+    uint32_t cap_kind; /* In flight, each telemetry kind (3, 4, 6); 0: slots / 3. */
+    uint32_t cap_telemetry; /* In flight, all of these; 0: slots / 2. */
 };
 
 void evhooks_defaults(struct evhooks_options *o);
@@ -77,22 +78,22 @@ struct evhooks_record {
 /* Takes the reader's lock (flock); -EBUSY when another reader lives. */
 int evhooks_reader_open(struct evhooks_ring *r);
 
-/* Copies up to n records in position order, each checked (another process wrote it), and frees their
- * slots.  A slot claimed but not committed stops it, until its writer is known to be dead (then it is
- * returned as abandoned).  Records of one call are of one epoch.  The slots are freed at once, so the
- * in-flight caps count what is not yet read. */
+/* Copies up to n records in position order, each checked (another process wrote it), and frees
+ * their slots.  A slot claimed but not committed stops it, until its writer is known to be dead
+ * (then it is returned as abandoned).  Records of one call are of one epoch.  The slots are freed
+ * at once, so the in-flight caps count what is not yet read. */
 size_t evhooks_read(struct evhooks_ring *r, struct evhooks_record *out, size_t n);
 
-/* Opens `epoch` (above the one that is open): claims from now on are tagged (epoch, 2), (epoch, 3), …;
- * sequence 1 is the EPOCH-OPEN record, which the caller makes itself and which is not in the ring.
- * previous, last: the epoch that was open (0: none) and its last claimed sequence. */
+/* Opens `epoch` (above the one that is open): claims from now on are tagged (epoch, 2), (epoch, 3),
+ * …; sequence 1 is the EPOCH-OPEN record, which the caller makes itself and which is not in the
+ * ring. previous, last: the epoch that was open (0: none) and its last claimed sequence. */
 void evhooks_epoch_open(struct evhooks_ring *r, uint32_t epoch, uint32_t *previous, uint32_t *last);
 
 /* The open epoch and its last claimed sequence: P of the live segment. */
 void evhooks_produced(struct evhooks_ring *r, uint32_t *epoch, uint32_t *last);
 
-/* For records that the reader itself states or that come from another source: no admission, straight
- * to the claim.  0, or -1 when the ring is full. */
+/* For records that the reader itself states or that come from another source: no admission,
+ * straight to the claim.  0, or -1 when the ring is full. */
 int evhooks_state(struct evhooks_ring *r, uint8_t kind, uint8_t source, uint64_t time_ns,
                   uint32_t names_generation, const uint8_t event[EVHOOKS_EVENT_SIZE]);
 
@@ -102,9 +103,8 @@ void evhooks_activate(struct evhooks_ring *r, unsigned group, bool active);
 bool evhooks_active(const struct evhooks_ring *r, unsigned group);
 
 struct evhooks_counters { /* By kind; sums over zones.  Monotonic since the ring was made. */
-    uint64_t decided[EVHOOKS_KIND_MAX], not_owner[EVHOOKS_KIND_MAX],
-        rate_limited[EVHOOKS_KIND_MAX], capped[EVHOOKS_KIND_MAX], ring_full[EVHOOKS_KIND_MAX],
-        tagged[EVHOOKS_KIND_MAX];
+    uint64_t decided[EVHOOKS_KIND_MAX], not_owner[EVHOOKS_KIND_MAX], rate_limited[EVHOOKS_KIND_MAX],
+        capped[EVHOOKS_KIND_MAX], ring_full[EVHOOKS_KIND_MAX], tagged[EVHOOKS_KIND_MAX];
 };
 void evhooks_counters(const struct evhooks_ring *r, struct evhooks_counters *out);
 
@@ -115,7 +115,8 @@ struct evhooks_suppressed {
     uint16_t zone;
     uint64_t count, first_ns, last_ns; /* CLOCK_REALTIME. */
 };
-bool evhooks_suppressed_next(struct evhooks_ring *r, uint64_t now_ns, struct evhooks_suppressed *out);
+bool evhooks_suppressed_next(struct evhooks_ring *r, uint64_t now_ns,
+                             struct evhooks_suppressed *out);
 
 #ifdef __cplusplus
 }

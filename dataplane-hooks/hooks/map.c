@@ -78,7 +78,8 @@ static int join(struct evhooks_ring *r, const struct evhooks_options *o, off_t s
         return fail(-EPROTO, err, err_size, r->name,
                     "of another version; stop both sides and remove it");
     if (!slots_fit(h->slots) || (size_t)size != ring_size(h->slots))
-        return fail(-EPROTO, err, err_size, r->name, "its size does not fit what it says; remove it");
+        return fail(-EPROTO, err, err_size, r->name,
+                    "its size does not fit what it says; remove it");
     if (h->uid != getuid() && getuid() != 0)
         return fail(-EPERM, err, err_size, r->name, "made by another user");
     if (h->node != o->node)
@@ -86,7 +87,8 @@ static int join(struct evhooks_ring *r, const struct evhooks_options *o, off_t s
     return 0;
 }
 
-static int create(struct evhooks_ring *r, const struct evhooks_options *o, char *err, size_t err_size)
+static int create(struct evhooks_ring *r, const struct evhooks_options *o, char *err,
+                  size_t err_size)
 {
     uint32_t slots = o->slots != 0 ? o->slots : 16384;
     int rc;

@@ -12,8 +12,8 @@ static const struct ring_epoch *epoch_entry(const struct ring_header *h, uint32_
     return &h->epoch[(epoch >> 1) % RING_EPOCHS];
 }
 
-/* The claim and the tag are one step: the word moves from (epoch, n) to (epoch, n + 1) only while slot
- * (base + n) is free.  A word never comes back, so the base that was read belongs to it. */
+/* The claim and the tag are one step: the word moves from (epoch, n) to (epoch, n + 1) only while
+ * slot (base + n) is free.  A word never comes back, so the base that was read belongs to it. */
 struct ring_slot *ring_claim(struct evhooks_ring *r, uint64_t *index)
 {
     uint64_t word = atomic_load_explicit(&r->h->claim, memory_order_acquire);
@@ -139,8 +139,9 @@ static bool some_writer_died(const struct ring_header *h)
     return false;
 }
 
-/* A4: a slot that was claimed and not committed.  A slow writer is waited for; one that is gone is not.
- * One that died before it could write its pid is told by the death of some writer, a second later. */
+/* A4: a slot that was claimed and not committed.  A slow writer is waited for; one that is gone is
+ * not. One that died before it could write its pid is told by the death of some writer, a second
+ * later. */
 static bool is_abandoned(struct evhooks_ring *r, const struct ring_slot *slot, uint64_t index)
 {
     uint32_t pid = atomic_load_explicit(&slot->pid, memory_order_relaxed);
@@ -259,7 +260,8 @@ bool evhooks_active(const struct evhooks_ring *r, unsigned group)
 {
     if (group >= EVHOOKS_GROUP_MAX)
         return false;
-    return atomic_load_explicit(&r->h->active[group / 64], memory_order_acquire) >> (group % 64) & 1;
+    return atomic_load_explicit(&r->h->active[group / 64], memory_order_acquire) >> (group % 64) &
+           1;
 }
 
 void evhooks_counters(const struct evhooks_ring *r, struct evhooks_counters *out)

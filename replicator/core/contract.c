@@ -2,8 +2,8 @@
 
 const char *contract_type(uint8_t type)
 {
-    static const char *const names[] = {NULL, "SESSION_OPEN", "SESSION_CLOSE", "POLICY_DENY",
-                                        "SCREEN_DROP", NULL, "FILTER_LOG"};
+    static const char *const names[] = {
+        NULL, "SESSION_OPEN", "SESSION_CLOSE", "POLICY_DENY", "SCREEN_DROP", NULL, "FILTER_LOG"};
 
     return type < sizeof(names) / sizeof(names[0]) ? names[type] : NULL;
 }
@@ -41,18 +41,31 @@ const char *contract_protocol(uint8_t protocol)
 
 const char *contract_filter_source(uint8_t source)
 {
-    static const char *const names[] = {"unknown", "pbr", "input", "output", "cached-output", "lo0"};
+    static const char *const names[] = {"unknown", "pbr",           "input",
+                                        "output",  "cached-output", "lo0"};
 
     return source < 6 ? names[source] : NULL;
 }
 
 const char *contract_screen(uint32_t flag)
 {
-    static const char *const names[] = {
-        "SYN flood",     "ICMP flood",    "UDP flood",       "port scan",    "IP sweep",
-        "LAND attack",   "ping of death", "tear drop",       "TCP SYN+FIN",  "TCP no-flag",
-        "TCP FIN-no-ACK", "WinNuke",      "IP source-route", "SYN fragment", "SYN cookie",
-        "session limit (source)",         "session limit (destination)"};
+    static const char *const names[] = {"SYN flood",
+                                        "ICMP flood",
+                                        "UDP flood",
+                                        "port scan",
+                                        "IP sweep",
+                                        "LAND attack",
+                                        "ping of death",
+                                        "tear drop",
+                                        "TCP SYN+FIN",
+                                        "TCP no-flag",
+                                        "TCP FIN-no-ACK",
+                                        "WinNuke",
+                                        "IP source-route",
+                                        "SYN fragment",
+                                        "SYN cookie",
+                                        "session limit (source)",
+                                        "session limit (destination)"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (flag == 1u << i)

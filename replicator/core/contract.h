@@ -38,12 +38,12 @@ static inline uint16_t event_be16(const uint8_t *event, size_t at)
     return (uint16_t)(event[at] << 8 | event[at + 1]);
 }
 
-const char *contract_type(uint8_t type);              /* NULL: unknown */
-const char *contract_action(uint8_t action);          /* NULL: unknown */
+const char *contract_type(uint8_t type);     /* NULL: unknown */
+const char *contract_action(uint8_t action); /* NULL: unknown */
 const char *contract_close_reason(uint8_t reason);
-const char *contract_protocol(uint8_t protocol);      /* NULL: shown as its number */
-const char *contract_filter_source(uint8_t source);   /* NULL: unknown */
-const char *contract_screen(uint32_t flag);           /* NULL: shown in hex */
+const char *contract_protocol(uint8_t protocol);    /* NULL: shown as its number */
+const char *contract_filter_source(uint8_t source); /* NULL: unknown */
+const char *contract_screen(uint32_t flag);         /* NULL: shown in hex */
 uint8_t contract_severity(uint8_t type);
 
 #endif

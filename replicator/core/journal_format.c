@@ -85,7 +85,7 @@ int journal_check_slot(const uint8_t in[JOURNAL_SLOT_SIZE], uint8_t origin, uint
     if (get_le32(in) != epoch || get_le32(in + 4) != sequence || in[20] != origin)
         return -1;
     return get_le32(in + RECORD_SIZE) == crc32c(segment_seed(origin, epoch), in, RECORD_SIZE) ? 0
-                                                                                             : -1;
+                                                                                              : -1;
 }
 
 size_t meta_put(uint8_t *out, const uint8_t *at, size_t len)

@@ -1,10 +1,10 @@
 /* Bytes of the journal: pure.  Everything is checked by CRC-32C (Castagnoli), little-endian.
  *
- * Records file `r-<origin>-<epoch>-<first>`: a header of 4096 bytes, then slots of 168 bytes: the 160
- * bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
+ * Records file `r-<origin>-<epoch>-<first>`: a header of 4096 bytes, then slots of 168 bytes: the
+ * 160 bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
  *     header: "EVRECS1\n", u8 origin, u8 x 3 zero, u32 epoch, u32 first, u32 CRC of what is before
- * Meta file `meta-<generation>`: "EVMETA1\n", then entries: u32 length, u32 CRC, the bytes.  An entry
- * of length 0 ends the snapshot at the head of the file; a file without it is not used. */
+ * Meta file `meta-<generation>`: "EVMETA1\n", then entries: u32 length, u32 CRC, the bytes.  An
+ * entry of length 0 ends the snapshot at the head of the file; a file without it is not used. */
 #ifndef EVREP_JOURNAL_FORMAT_H
 #define EVREP_JOURNAL_FORMAT_H
 

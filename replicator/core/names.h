@@ -1,5 +1,5 @@
-/* Name tables in force at a decision: text lines `z ID NAME` (zones), `p` (policies), `i` (interfaces,
- * by ifindex), `a` (applications), `f` (filters).  Contract section 9.  Pure. */
+/* Name tables in force at a decision: text lines `z ID NAME` (zones), `p` (policies), `i`
+ * (interfaces, by ifindex), `a` (applications), `f` (filters).  Contract section 9.  Pure. */
 #ifndef EVREP_NAMES_H
 #define EVREP_NAMES_H
 

@@ -199,12 +199,24 @@ static void deny(struct text *t, const struct names *n, const struct record *r)
 /* The words by which parsers in the field classify. */
 static const char *attack_name(uint32_t flag)
 {
-    static const char *const names[] = {
-        "SYN flood!",       "ICMP flood!",    "UDP flood!",         "TCP port scan!",
-        "Address sweep!",   "Land attack!",   "Ping of death!",     "Tear-drop attack!",
-        "SYN and FIN bits!", "No TCP flag!",  "FIN but no ACK bit!", "WinNuke attack!",
-        "Source route IP option!", "SYN fragment!", "SYN cookie!", "Src IP session limit!",
-        "Dst IP session limit!", "ICMP fragment!"};
+    static const char *const names[] = {"SYN flood!",
+                                        "ICMP flood!",
+                                        "UDP flood!",
+                                        "TCP port scan!",
+                                        "Address sweep!",
+                                        "Land attack!",
+                                        "Ping of death!",
+                                        "Tear-drop attack!",
+                                        "SYN and FIN bits!",
+                                        "No TCP flag!",
+                                        "FIN but no ACK bit!",
+                                        "WinNuke attack!",
+                                        "Source route IP option!",
+                                        "SYN fragment!",
+                                        "SYN cookie!",
+                                        "Src IP session limit!",
+                                        "Dst IP session limit!",
+                                        "ICMP fragment!"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (flag == 1u << i)

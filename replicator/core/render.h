@@ -1,5 +1,5 @@
-/* A record as the bytes of a collector: a pure function of the record and of the name tables that were
- * in force, so both nodes render the same.  Times are UTC. */
+/* A record as the bytes of a collector: a pure function of the record and of the name tables that
+ * were in force, so both nodes render the same.  Times are UTC. */
 #ifndef EVREP_RENDER_H
 #define EVREP_RENDER_H
 

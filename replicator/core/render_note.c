@@ -3,7 +3,7 @@
 
 const char *render_note_id(uint8_t kind)
 {
-    static const char *const ids[] = {"EVREP_EPOCH_OPEN",    "EVREP_GAP_PENDING", "EVREP_GAP_LOST",
+    static const char *const ids[] = {"EVREP_EPOCH_OPEN",   "EVREP_GAP_PENDING", "EVREP_GAP_LOST",
                                       "EVREP_GAP_IN_DOUBT", "EVREP_SUPPRESSED",  "EVREP_ABANDONED"};
 
     return kind <= RECORD_ABANDONED ? ids[kind - RECORD_EPOCH_OPEN] : "EVREP_UNKNOWN";
@@ -37,8 +37,9 @@ static void time_parameter(struct text *t, const char *name, uint64_t ns)
 
 static void suppressed(struct text *t, const struct record_note *n)
 {
-    static const char *const kinds[] = {"UNKNOWN",     "SESSION_OPEN", "SESSION_CLOSE", "POLICY_DENY",
-                                        "SCREEN_DROP", "ALG_REQUEST",  "FILTER_LOG"};
+    static const char *const kinds[] = {"UNKNOWN",     "SESSION_OPEN", "SESSION_CLOSE",
+                                        "POLICY_DENY", "SCREEN_DROP",  "ALG_REQUEST",
+                                        "FILTER_LOG"};
     static const char *const causes[] = {"rate_limited", "capped", "ring_full", "not_owner"};
 
     render_string(t, "kind", kinds[n->kind < 7 ? n->kind : 0]);

@@ -8,16 +8,16 @@
 
 enum {
     CHUNKS_MAX = 8192,
-    PENDING_MAX = 8192,             /* Records between two commits. */
+    PENDING_MAX = 8192, /* Records between two commits. */
     META_BUFFER_MAX = 2 << 20,
-    META_FILE_MAX = 4 << 20,        /* Then a new generation with a snapshot. */
+    META_FILE_MAX = 4 << 20, /* Then a new generation with a snapshot. */
 };
 
 struct chunk { /* One records file. */
     uint8_t origin;
-    bool touched; /* Since the last commit. */
-    uint32_t epoch, first, count;   /* Records committed. */
-    uint32_t pending;               /* Written and not committed. */
+    bool touched;                 /* Since the last commit. */
+    uint32_t epoch, first, count; /* Records committed. */
+    uint32_t pending;             /* Written and not committed. */
     int fd;
 };
 

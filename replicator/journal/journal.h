@@ -27,15 +27,16 @@ int journal_open(struct journal **out, const struct journal_options *o,
                  const struct journal_visitor *v, char *err, size_t err_size);
 void journal_close(struct journal *j);
 
-/* Buffered until the commit.  `records`: count x RECORD_SIZE, in order, right above what the segment
- * has, or the first of it.  0 or a negative errno; -E2BIG: the size limit. */
+/* Buffered until the commit.  `records`: count x RECORD_SIZE, in order, right above what the
+ * segment has, or the first of it.  0 or a negative errno; -E2BIG: the size limit. */
 int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
                    const uint8_t *records, size_t count);
 void journal_meta(struct journal *j, const uint8_t *at, size_t len);
 /* 0, or a negative errno: then nothing of what was buffered counts as written. */
 int journal_commit(struct journal *j);
 
-/* Whole records from `from` on, each checked; at most max and what fits.  Fewer: damaged or not there. */
+/* Whole records from `from` on, each checked; at most max and what fits.  Fewer: damaged or not
+ * there. */
 size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from, size_t max,
                     uint8_t *out, size_t size);
 /* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment. */

@@ -1,4 +1,5 @@
-/* The log of marks.  A new generation starts with a snapshot, and counts only once that is complete. */
+/* The log of marks.  A new generation starts with a snapshot, and counts only once that is
+ * complete. */
 #include "internal.h"
 
 #include <dirent.h>

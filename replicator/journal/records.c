@@ -62,8 +62,8 @@ static void remove_chunk(struct journal *j, size_t i)
 }
 
 /* The chunk that holds a sequence, or the last of the segment when `last` is set. */
-static struct chunk *find_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence,
-                                bool last)
+static struct chunk *find_chunk(struct journal *j, uint8_t origin, uint32_t epoch,
+                                uint32_t sequence, bool last)
 {
     struct chunk *found = NULL;
 
@@ -91,7 +91,8 @@ static int chunk_fd(struct journal *j, struct chunk *c)
 
 /* ---- start ---- */
 
-/* How many records from the first on are whole; only the tail can be torn, so it is looked for last. */
+/* How many records from the first on are whole; only the tail can be torn, so it is looked for
+ * last. */
 static uint32_t count_intact(struct journal *j, struct chunk *c)
 {
     uint8_t header[JOURNAL_HEADER_USED];
@@ -218,7 +219,8 @@ static int write_slots(struct journal *j, struct chunk *c, uint32_t from, const 
         journal_put_slot(j->slots + i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
                          records + i * RECORD_SIZE);
     while (done < bytes) {
-        ssize_t n = pwrite(c->fd, j->slots + done, bytes - done, slot_offset(c, from) + (off_t)done);
+        ssize_t n =
+            pwrite(c->fd, j->slots + done, bytes - done, slot_offset(c, from) + (off_t)done);
 
         if (n < 0 && errno == EINTR)
             continue;

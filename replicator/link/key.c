@@ -31,8 +31,10 @@ int key_load(const char *path, uint8_t key[NOISE_KEY], char *err, size_t err_siz
     if (st.st_mode & 077)
         return fail(err, err_size, path, "others can read it: chmod 600, and make a new key");
     if (st.st_size > (off_t)sizeof(text) - 1 ||
-        sodium_hex2bin(key, NOISE_KEY, text, 2 * NOISE_KEY, NULL, &len, NULL) != 0 || len != NOISE_KEY)
-        return fail(err, err_size, path, "not a key: one line of 64 hex digits, as evrepctl keygen writes");
+        sodium_hex2bin(key, NOISE_KEY, text, 2 * NOISE_KEY, NULL, &len, NULL) != 0 ||
+        len != NOISE_KEY)
+        return fail(err, err_size, path,
+                    "not a key: one line of 64 hex digits, as evrepctl keygen writes");
     sodium_memzero(text, sizeof(text));
     return 0;
 }
@@ -45,8 +47,8 @@ int key_generate(const char *path, char *err, size_t err_size)
     bool good;
 
     if (fd < 0)
-        return fail(err, err_size, path, errno == EEXIST ? "exists; a key is never overwritten"
-                                                         : strerror(errno));
+        return fail(err, err_size, path,
+                    errno == EEXIST ? "exists; a key is never overwritten" : strerror(errno));
     randombytes_buf(key, sizeof(key));
     sodium_bin2hex(text, sizeof(text), key, sizeof(key));
     text[2 * NOISE_KEY] = '\n';

@@ -226,7 +226,8 @@ static void put_preamble(const struct link_set *set, bool dialler, uint8_t out[P
     put_length(out + 8, set->o.cluster_id);
 }
 
-static const char *preamble_fault(const struct link_set *set, const uint8_t at[PREAMBLE], bool dialler)
+static const char *preamble_fault(const struct link_set *set, const uint8_t at[PREAMBLE],
+                                  bool dialler)
 {
     uint8_t want[PREAMBLE];
 
@@ -251,7 +252,8 @@ static void start_noise(struct conn *c)
     bool dialler = c->link->set->o.node == 0;
 
     randombytes_buf(secret, sizeof(secret));
-    noise_init(&c->noise, dialler, c->link->set->o.key, c->preamble[0], sizeof(c->preamble), secret);
+    noise_init(&c->noise, dialler, c->link->set->o.key, c->preamble[0], sizeof(c->preamble),
+               secret);
     sodium_memzero(secret, sizeof(secret));
     c->state = CONN_NOISE;
     if (!dialler)

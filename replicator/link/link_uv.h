@@ -1,10 +1,10 @@
 /* The links to the peer: one authenticated, encrypted TCP connection each (PROTOCOL.md section 9).
  *
  * Node 0 dials, node 1 listens.  A connection: both send a preamble in the clear (12 bytes: "EVRL",
- * u16 wire version, u8 node, u8 role, u32 cluster id, little-endian), which is the prologue of the Noise
- * handshake that follows, and so authentic once that is done; then frames: u32 length, sealed bytes.
- * The listener counts a connection as up only after the first sealed frame of the dialler, as a first
- * message can be replayed.  One thread; callbacks run on the loop. */
+ * u16 wire version, u8 node, u8 role, u32 cluster id, little-endian), which is the prologue of the
+ * Noise handshake that follows, and so authentic once that is done; then frames: u32 length, sealed
+ * bytes. The listener counts a connection as up only after the first sealed frame of the dialler,
+ * as a first message can be replayed.  One thread; callbacks run on the loop. */
 #ifndef EVREP_LINK_UV_H
 #define EVREP_LINK_UV_H
 
@@ -27,7 +27,9 @@ struct link_options {
     uint32_t cluster_id;
     uint8_t key[NOISE_KEY];
     size_t link_count;
-    struct { const char *name, *local, *remote; } link[LINK_MAX]; /* "address:port", "[v6]:port" */
+    struct {
+        const char *name, *local, *remote;
+    } link[LINK_MAX]; /* "address:port", "[v6]:port" */
 };
 
 struct link_callbacks {
@@ -35,7 +37,7 @@ struct link_callbacks {
     void (*on_up)(void *ctx, int link);
     void (*on_down)(void *ctx, int link, const char *reason);
     void (*on_frame)(void *ctx, int link, const uint8_t *at, size_t len);
-    void (*on_batch)(void *ctx); /* After the frames of one read. */
+    void (*on_batch)(void *ctx);                                 /* After the frames of one read. */
     void (*on_refused)(void *ctx, int link, const char *reason); /* At most one a second each. */
     void (*on_drain)(void *ctx, int link);
 };

@@ -5,8 +5,8 @@
 
 static const char protocol_name[] = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2b";
 
-static void hmac(const uint8_t *key, size_t key_len, const uint8_t *a, size_t a_len, const uint8_t *b,
-                 size_t b_len, uint8_t out[NOISE_HASH])
+static void hmac(const uint8_t *key, size_t key_len, const uint8_t *a, size_t a_len,
+                 const uint8_t *b, size_t b_len, uint8_t out[NOISE_HASH])
 {
     crypto_generichash_blake2b_state st;
     uint8_t pad[128] = {0}, inner[NOISE_HASH];

@@ -1,5 +1,6 @@
-/* Noise_NNpsk0_25519_ChaChaPoly_BLAKE2b (Noise revision 34, section 9 for the pre-shared key), made of
- * libsodium's primitives.  Pure: random bytes are passed in.  Secrets are wiped by noise_wipe(). */
+/* Noise_NNpsk0_25519_ChaChaPoly_BLAKE2b (Noise revision 34, section 9 for the pre-shared key), made
+ * of libsodium's primitives.  Pure: random bytes are passed in.  Secrets are wiped by noise_wipe().
+ */
 #ifndef EVREP_NOISE_H
 #define EVREP_NOISE_H
 
@@ -31,8 +32,8 @@ void noise_init(struct noise *n, bool initiator, const uint8_t psk[NOISE_KEY],
                 const uint8_t *prologue, size_t prologue_len, const uint8_t secret[NOISE_KEY]);
 /* Writes len + NOISE_MESSAGE bytes; the first message is the initiator's. */
 void noise_write(struct noise *n, const uint8_t *payload, size_t len, uint8_t *out);
-/* Reads a message of len bytes; payload gets len - NOISE_MESSAGE.  0, or -1: not authentic, or our own
- * ephemeral key come back. */
+/* Reads a message of len bytes; payload gets len - NOISE_MESSAGE.  0, or -1: not authentic, or our
+ * own ephemeral key come back. */
 int noise_read(struct noise *n, const uint8_t *at, size_t len, uint8_t *payload);
 void noise_split(struct noise *n, struct noise_cipher *send, struct noise_cipher *receive);
 void noise_wipe(struct noise *n);

@@ -1,0 +1,52 @@
+/* The configuration of one node (evrepd.conf).  Read once; all of it is checked before anything
+ * runs. */
+#ifndef EVREP_CONFIG_H
+#define EVREP_CONFIG_H
+
+#include "cluster.h"
+#include "core.h"
+#include "render.h"
+#include "sink.h"
+
+struct config_sink {
+    char name[SINK_NAME_MAX], transport[16], type[16], address[128], path[256], source[64];
+    enum render_format format;
+    enum render_tag tag;
+    enum in_doubt_policy policy;
+    uint8_t facility;
+    bool facility_set, newline;
+    uint32_t window;
+    uint64_t hold_ms;
+};
+
+struct config_link {
+    char name[32], local[64], remote[64];
+};
+
+struct config {
+    uint8_t node;
+    uint32_t cluster_id;
+    char hostname[64], state_dir[256], control_socket[108], ring[64], key_file[256];
+    bool durability_power, has_peer;
+    uint64_t heartbeat_ms, dead_after_ms, lease_ms, journal_limit;
+    size_t link_count, sink_count, group_count;
+    struct config_link link[CLUSTER_LINKS_MAX];
+    struct config_sink sink[SINK_COUNT_MAX];
+    struct {
+        uint8_t id;
+        uint16_t priority;
+        bool preempt;
+    } group[CLUSTER_GROUPS_MAX];
+};
+
+/* 0, or -1 with one line in err: file, line where there is one, what, what to do. */
+int config_load(struct config *c, const char *path, char *err, size_t err_size);
+
+void config_render_options(const struct config *c, const struct config_sink *s,
+                           struct render_options *out);
+void config_sink_options(const struct config_sink *s, struct sink_options *out);
+enum in_doubt_policy config_sink_policy(const struct config_sink *s);
+bool config_sink_answers(const struct config_sink *s);
+int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns);
+
+#endif

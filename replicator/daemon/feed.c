@@ -1,0 +1,245 @@
+/* From the ring to the journal: records are durable before the core hears of them. */
+#include "shell.h"
+
+#include "bytes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+int feed_open(struct shell *s, char *err, size_t err_size)
+{
+    s->records = malloc((size_t)FEED_BATCH * RECORD_SIZE);
+    s->names = calloc(NAMES_CACHED, sizeof(*s->names));
+    if (s->records == NULL || s->names == NULL)
+        return -1;
+    return ingest_ring_open(&s->ring, s->config->ring, s->config->node, err, err_size);
+}
+
+/* ---- name tables ---- */
+
+static bool in_list(const uint32_t *list, size_t n, uint32_t v)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i] == v)
+            return true;
+    }
+    return false;
+}
+
+static void remember(uint32_t *list, size_t *n, size_t max, uint32_t v)
+{
+    if (*n == max) {
+        memmove(list, list + 1, (max - 1) * sizeof(*list));
+        (*n)--;
+    }
+    list[(*n)++] = v;
+}
+
+static struct names_entry *names_slot(struct shell *s)
+{
+    struct names_entry *oldest = &s->names[0];
+
+    for (size_t i = 1; i < NAMES_CACHED; i++) {
+        if (s->names[i].used < oldest->used)
+            oldest = &s->names[i];
+    }
+    return oldest;
+}
+
+int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
+                   size_t len)
+{
+    struct names_entry *e = names_slot(s);
+
+    if (names_generation(at, len) != generation || names_parse(&e->names, at, len) != 0) {
+        e->used = 0;
+        return -1;
+    }
+    e->origin = origin;
+    e->generation = generation;
+    e->used = shell_now_ns();
+    return journal_names_put(s->journal, origin, generation, at, len);
+}
+
+const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation)
+{
+    static uint8_t blob[NAMES_BLOB_MAX];
+    struct names_entry *e;
+    long len;
+
+    if (generation == 0)
+        return NULL;
+    for (size_t i = 0; i < NAMES_CACHED; i++) {
+        e = &s->names[i];
+        if (e->used != 0 && e->generation == generation && e->origin == origin) {
+            e->used = shell_now_ns();
+            return &e->names;
+        }
+    }
+    len = journal_names_get(s->journal, origin, generation, blob, sizeof(blob));
+    e = names_slot(s);
+    if (len <= 0 || names_parse(&e->names, blob, (size_t)len) != 0)
+        return NULL;
+    e->origin = origin;
+    e->generation = generation;
+    e->used = shell_now_ns();
+    return &e->names;
+}
+
+/* The tables in force at a decision are journaled before the record that needs them. */
+static void journal_names(struct shell *s, uint32_t generation)
+{
+    static uint8_t blob[NAMES_BLOB_MAX];
+    long len;
+
+    if (generation == 0 || in_list(s->names_journaled, s->names_journaled_count, generation))
+        return;
+    remember(s->names_journaled, &s->names_journaled_count, 64, generation);
+    if (feed_names(s, s->config->node, generation) != NULL)
+        return;
+    len = ingest_ring_names(s->ring, generation, blob, sizeof(blob));
+    if (len <= 0 || feed_names_put(s, s->config->node, generation, blob, (size_t)len) != 0)
+        shell_log("name tables %08" PRIx32 ": not readable beside the ring; records that use them "
+                  "show numbers instead of names",
+                  generation);
+}
+
+/* ---- records ---- */
+
+static void journaled(struct shell *s, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    struct core_input in = {.kind = CORE_RECORDS, .records = {s->config->node, epoch, from, to}};
+
+    shell_input(s, &in);
+}
+
+static void tell_noted(struct shell *s, const uint8_t *record)
+{
+    struct core_input in = {.kind = CORE_NOTED, .note = record[21]};
+    struct record_note note;
+
+    note_decode(&note, record + 24);
+    in.records =
+        (struct core_range){note.range_origin, note.range_epoch, note.range_from, note.range_to};
+    shell_input(s, &in);
+}
+
+static void look_at_records(struct shell *s, size_t n)
+{
+    uint32_t generation = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *r = s->records + i * RECORD_SIZE;
+
+        if (get_le32(r + 16) != generation) {
+            generation = get_le32(r + 16);
+            journal_names(s, generation);
+        }
+    }
+}
+
+static void tell_notes(struct shell *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t kind = s->records[i * RECORD_SIZE + 21];
+
+        if (kind == RECORD_GAP_PENDING || kind == RECORD_GAP_LOST || kind == RECORD_GAP_IN_DOUBT)
+            tell_noted(s, s->records + i * RECORD_SIZE);
+    }
+}
+
+/* A record that cannot be journaled must not be taken from the ring: it is tried again. */
+static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_t n)
+{
+    int rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
+
+    if (rc == 0)
+        rc = journal_commit(s->journal);
+    if (rc == 0) {
+        if (s->journal_stuck)
+            shell_log("journal: writing again");
+        s->journal_stuck = false;
+        s->feed_pending = 0;
+        journaled(s, epoch, from, (uint32_t)(from + n - 1));
+        tell_notes(s, n);
+        return;
+    }
+    if (!s->journal_stuck)
+        shell_log("journal: %s: records wait in the ring until it can be written; make room",
+                  strerror(-rc));
+    s->journal_stuck = true;
+    s->feed_pending = n;
+}
+
+bool feed_run(struct shell *s)
+{
+    size_t n = s->feed_pending;
+
+    if (n == 0) {
+        n = ingest_ring_read(s->ring, s->records, FEED_BATCH);
+        if (n == 0)
+            return false;
+        look_at_records(s, n);
+    }
+    append_or_wait(s, get_le32(s->records), get_le32(s->records + 4), n);
+    return s->feed_pending == 0;
+}
+
+/* L1: the ring is switched first, so that its last sequence is known; the statement that opens the
+ * segment is its first record. */
+void feed_epoch_open(struct shell *s, uint32_t epoch)
+{
+    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch.epoch = epoch};
+    struct record r = {.time_ns = shell_time_ns(),
+                       .epoch = epoch,
+                       .sequence = 1,
+                       .origin = s->config->node,
+                       .kind = RECORD_EPOCH_OPEN,
+                       .source = SOURCE_EVREP};
+    uint8_t bytes[RECORD_SIZE];
+    struct record_note note = {0};
+    int rc;
+
+    ingest_ring_epoch_open(s->ring, epoch, &in.epoch.previous, &in.epoch.last);
+    note.previous_epoch = in.epoch.previous;
+    note.last_sequence = in.epoch.last;
+    note.last_known = in.epoch.previous != 0 || !s->had_segments;
+    if (in.epoch.previous == 0)
+        note.previous_epoch = s->newest_epoch;
+    note_encode(&note, r.event);
+    record_encode(&r, bytes);
+    rc = journal_append(s->journal, s->config->node, epoch, 1, bytes, 1);
+    if (rc == 0)
+        rc = journal_commit(s->journal);
+    if (rc != 0) {
+        shell_log("journal: %s: cannot open epoch %" PRIu32 "; ending", strerror(-rc), epoch);
+        exit(EXIT_FAILURE);
+    }
+    shell_log("epoch %" PRIu32 " is open (before it %" PRIu32 ", last sequence %" PRIu32 ")", epoch,
+              note.previous_epoch, note.last_sequence);
+    shell_input(s, &in);
+    journaled(s, epoch, 1, 1);
+}
+
+/* Statements of the protocol take a slot of the ring like any other record. */
+void feed_notes(struct shell *s)
+{
+    while (s->note_count > 0) {
+        const struct core_note *n = &s->note[0];
+        struct record_note note = {
+            .range_origin = n->range.origin,
+            .range_epoch = n->range.epoch,
+            .range_from = n->range.from,
+            .range_to = n->range.to,
+            .reason = n->reason,
+        };
+        uint8_t event[EVENT_SIZE];
+
+        note_encode(&note, event);
+        if (ingest_ring_state(s->ring, n->kind, shell_time_ns(), event) != 0)
+            return; /* Full: the next round tries again. */
+        s->note_count--;
+        memmove(s->note, s->note + 1, s->note_count * sizeof(s->note[0]));
+    }
+}

@@ -1,0 +1,254 @@
+/* evrepd: start, recover, run, end. */
+#include "shell.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TICK_MS = 5, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
+
+static void usage(FILE *to)
+{
+    fputs("usage: evrepd -c FILE [--check]\n"
+          "  -c, --config FILE  configuration, see evrepd.conf(5)\n"
+          "      --check        read the configuration, say what is wrong with it, and end\n"
+          "  -V, --version\n",
+          to);
+}
+
+/* ---- recovery ---- */
+
+static void on_meta(void *ctx, const uint8_t *at, size_t len)
+{
+    struct shell *s = ctx;
+
+    if (core_recover_meta(s->core, at, len) != 0)
+        shell_log("journal: a mark of %zu bytes is not one of ours; it is left out", len);
+}
+
+static void on_segment(void *ctx, uint8_t origin, uint32_t epoch, uint32_t first, uint32_t last)
+{
+    struct shell *s = ctx;
+
+    shell_log("journal: segment %u/%u holds %u to %u", origin, epoch, first, last);
+    core_recover_segment(s->core, origin, epoch, first, last);
+    s->had_segments = true;
+    if (origin == s->config->node && epoch > s->newest_epoch)
+        s->newest_epoch = epoch;
+}
+
+static void on_damage(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    (void)ctx;
+    shell_log("journal: segment %u/%u: records %u to %u are damaged", origin, epoch, from, to);
+}
+
+static void core_options(const struct shell *s, struct core_options *o)
+{
+    const struct config *c = s->config;
+
+    *o = (struct core_options){
+        .node = c->node,
+        .has_peer = c->has_peer,
+        .lease_ns = c->lease_ms * 1000000ull,
+        .drift_ppm = 1000,
+        .hello_ns = c->dead_after_ms * 1000000ull,
+        .clock_epoch = (uint32_t)(shell_time_ns() / SECOND_NS - SECONDS_TO_2020),
+        .sink_count = c->sink_count,
+    };
+    for (size_t k = 0; k < c->sink_count; k++)
+        o->sink[k] = (struct core_sink_options){
+            .key = sink_key(c->sink[k].name),
+            .window = c->sink[k].window,
+            .hold_ns = c->sink[k].hold_ms * 1000000ull,
+            .policy = config_sink_policy(&c->sink[k]),
+            .answers = config_sink_answers(&c->sink[k]),
+            .local = config_sink_answers(&c->sink[k]),
+        };
+}
+
+static void emit_snapshot(void *ctx, struct journal *j)
+{
+    struct shell *s = ctx;
+    uint8_t meta[META_SIZE_MAX];
+    uint32_t cursor = 0;
+    size_t len;
+
+    while ((len = core_snapshot(s->core, &cursor, meta)) > 0)
+        journal_meta(j, meta, len);
+}
+
+static int recover(struct shell *s, char *err, size_t err_size)
+{
+    char dir[512];
+    struct core_options o;
+    struct journal_options jo = {
+        .dir = dir, .sync = s->config->durability_power, .limit_bytes = s->config->journal_limit};
+    struct journal_visitor v = {.ctx = s,
+                                .on_meta = on_meta,
+                                .on_segment = on_segment,
+                                .on_damage = on_damage,
+                                .snapshot = emit_snapshot};
+
+    snprintf(dir, sizeof(dir), "%s/journal", s->config->state_dir);
+    core_options(s, &o);
+    core_init(s->core, &o, shell_now_ns());
+    if (journal_open(&s->journal, &jo, &v, err, err_size) != 0)
+        return -1;
+    s->core->o.fresh = !s->had_segments && s->core->highest_epoch == 0;
+    if (s->core->o.fresh)
+        shell_log("journal: empty: the peer is asked for the highest epoch; without one the clock "
+                  "says it");
+    core_recovered(s->core);
+    return 0;
+}
+
+/* ---- the loop ---- */
+
+static void run_feed(struct shell *s)
+{
+    bool any = false;
+
+    for (int i = 0; i < 16 && feed_run(s); i++)
+        any = true;
+    if (s->note_count > 0)
+        feed_notes(s);
+    if (any)
+        shell_flush(s);
+}
+
+static void tell_produced(struct shell *s)
+{
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {.origin = s->config->node}};
+
+    ingest_ring_produced(s->ring, &in.records.epoch, &in.records.to);
+    shell_input(s, &in);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct shell *s = t->data;
+
+    tell_produced(s);
+    peer_tick(s);
+    shell_flush(s);
+    run_feed(s);
+}
+
+static void on_feed(uv_timer_t *t)
+{
+    run_feed(t->data);
+}
+
+static void on_signal(uv_signal_t *sig, int number)
+{
+    struct shell *s = sig->data;
+
+    if (number == SIGHUP) {
+        for (size_t k = 0; k < s->port_count; k++)
+            sink_reopen(s->port[k].sink);
+        return;
+    }
+    shell_log("signal %d: ending", number);
+    s->stopping = true;
+    uv_stop(&s->loop);
+}
+
+static void start_signals(struct shell *s)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    uv_signal_t *const handles[] = {&s->term, &s->interrupt, &s->hangup};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(&s->loop, handles[i]);
+        handles[i]->data = s;
+        uv_signal_start(handles[i], on_signal, numbers[i]);
+    }
+}
+
+static int open_parts(struct shell *s, char *err, size_t err_size)
+{
+    uv_loop_init(&s->loop);
+    s->core = malloc(sizeof(*s->core));
+    s->out = malloc(sizeof(*s->out));
+    if (s->core == NULL || s->out == NULL)
+        return -1;
+    core_output_clear(s->out);
+    if (recover(s, err, err_size) != 0 || feed_open(s, err, err_size) != 0)
+        return -1;
+    if (config_cluster(s->config, &s->cluster, shell_now_ns()) != 0 ||
+        control_open(s, err, err_size) != 0)
+        return -1;
+    if (peer_open(s, err, err_size) != 0)
+        return -1;
+    return emit_open(s, err, err_size);
+}
+
+static void start(struct shell *s)
+{
+    start_signals(s);
+    uv_timer_init(&s->loop, &s->tick);
+    s->tick.data = s;
+    uv_timer_start(&s->tick, on_tick, 0, TICK_MS);
+    uv_timer_init(&s->loop, &s->feed);
+    s->feed.data = s;
+    uv_timer_start(&s->feed, on_feed, 1, 1);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    static struct config config;
+    static struct shell shell;
+    const char *path = NULL;
+    bool check = false;
+    char err[1024] = "out of memory";
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+        if (opt == 'c') {
+            path = optarg;
+        } else if (opt == 'k') {
+            check = true;
+        } else if (opt == 'V' || opt == 'h') {
+            opt == 'V' ? (void)puts("evrepd " EVREP_VERSION) : usage(stdout);
+            return 0;
+        } else {
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (path == NULL || optind != argc) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (config_load(&config, path, err, sizeof(err)) != 0) {
+        fprintf(stderr, "evrepd: %s\n", err);
+        return EXIT_FAILURE;
+    }
+    if (check) {
+        printf("%s: good\n", path);
+        return 0;
+    }
+    shell.config = &config;
+    if (sodium_init() < 0 || open_parts(&shell, err, sizeof(err)) != 0) {
+        shell_log("cannot start: %s", err);
+        return EXIT_FAILURE;
+    }
+    start(&shell);
+    shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
+    uv_run(&shell.loop, UV_RUN_DEFAULT);
+    control_close(&shell);
+    peer_close(&shell);
+    journal_close(shell.journal);
+    return 0;
+}

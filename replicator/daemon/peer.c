@@ -1,0 +1,308 @@
+/* The link to the peer, and the cluster that lives on it. */
+#include "shell.h"
+
+#include "bytes.h"
+#include "wire.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINK_BACKLOG_MAX = 4 << 20 };
+
+static void on_up(void *ctx, int link)
+{
+    struct shell *s = ctx;
+    struct core_input in = {.kind = CORE_LINK_UP, .link = {link, 0}};
+
+    shell_log("link %s: up", s->config->link[link].name);
+    randombytes_buf(&in.link.random, sizeof(in.link.random));
+    s->names_sent_count = 0;
+    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_LINK_UP, .link = (unsigned)link});
+    shell_input(s, &in);
+    shell_flush(s);
+}
+
+static void on_down(void *ctx, int link, const char *reason)
+{
+    struct shell *s = ctx;
+    struct core_input in = {.kind = CORE_LINK_DOWN, .link = {link, 0}};
+
+    shell_log("link %s: down: %s", s->config->link[link].name, reason);
+    s->names_sent_count = 0;
+    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_LINK_DOWN, .link = (unsigned)link});
+    shell_input(s, &in);
+    shell_flush(s);
+}
+
+static void on_refused(void *ctx, int link, const char *reason)
+{
+    struct shell *s = ctx;
+
+    s->refused_frames++;
+    shell_log("link %s: refused: %s", s->config->link[link].name, reason);
+}
+
+static void refuse(struct shell *s, int link, const char *why)
+{
+    shell_log("link %s: the peer broke the protocol: %s; closing", s->config->link[link].name, why);
+    s->refused_frames++;
+    link_set_kick(s->links, link, why);
+}
+
+/* N2 at the peer: journaled first, then the core hears of it and acknowledges. */
+static void take_records(struct shell *s, int link, const uint8_t *at, size_t len)
+{
+    struct wire_records w;
+    struct core_input in = {.kind = CORE_RECORDS};
+    bool restart;
+    int skip, rc;
+
+    if (wire_get_records(at, len, &w) != 0) {
+        refuse(s, link, "malformed records");
+        return;
+    }
+    for (uint16_t i = 0; i < w.count; i++) {
+        struct record r;
+
+        if (record_decode(&r, w.records + (size_t)i * RECORD_SIZE) != 0 || r.origin != w.origin ||
+            r.epoch != w.epoch || r.sequence != w.from + i) {
+            refuse(s, link, "a record that is not what its frame says");
+            return;
+        }
+    }
+    skip = core_accepts(s->core, w.origin, w.epoch, w.base, w.from, w.count, &restart);
+    if (skip < 0 || skip == w.count)
+        return;
+    if (restart)
+        journal_drop(s->journal, w.origin, w.epoch, SEQUENCE_MAX);
+    rc = journal_append(s->journal, w.origin, w.epoch, w.from + (uint32_t)skip,
+                        w.records + (size_t)skip * RECORD_SIZE, (size_t)(w.count - skip));
+    if (rc == 0)
+        rc = journal_commit(s->journal);
+    if (rc != 0) { /* Not acknowledged: the origin keeps it and sends it again. */
+        shell_log("journal: %s: a batch of the peer is not acknowledged", strerror(-rc));
+        link_set_kick(s->links, link, "our journal cannot be written");
+        return;
+    }
+    s->replicated_in += (uint64_t)(w.count - skip);
+    in.records =
+        (struct core_range){w.origin, w.epoch, w.from + (uint32_t)skip, w.from + w.count - 1};
+    shell_input(s, &in);
+}
+
+static void take_names(struct shell *s, int link, const uint8_t *at, size_t len)
+{
+    if (len < FRAME_HEADER_SIZE + 5 || at[8] != 1 - s->config->node ||
+        feed_names_put(s, at[8], get_le32(at + 9), at + 13, len - 13) != 0)
+        refuse(s, link, "malformed name tables");
+}
+
+static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
+{
+    struct shell *s = ctx;
+    struct core_input in = {.kind = CORE_FRAME, .frame = {link, at, len}};
+    uint8_t type;
+    uint32_t nonce;
+
+    if (wire_get_header(at, len, &type, &nonce) != 0) {
+        refuse(s, link, "a malformed frame");
+        return;
+    }
+    if (type == FRAME_HEARTBEAT) {
+        peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
+                                                .link = (unsigned)link,
+                                                .at = at + FRAME_HEADER_SIZE,
+                                                .len = len - FRAME_HEADER_SIZE});
+        shell_flush(s);
+        return;
+    }
+    if (type == FRAME_NAMES) {
+        take_names(s, link, at, len);
+        return;
+    }
+    if (type == FRAME_RECORDS) {
+        if (nonce != s->core->nonce)
+            return; /* Of another session. */
+        take_records(s, link, at, len);
+    } else {
+        shell_input(s, &in);
+    }
+    s->peer_flush = true;
+}
+
+/* One flush for all frames of one read. */
+static void on_batch(void *ctx)
+{
+    struct shell *s = ctx;
+
+    if (!s->peer_flush)
+        return;
+    s->peer_flush = false;
+    shell_flush(s);
+}
+
+static void on_drain(void *ctx, int link)
+{
+    (void)link;
+    shell_flush(ctx);
+}
+
+static int open_links(struct shell *s, char *err, size_t err_size)
+{
+    const struct config *c = s->config;
+    struct link_options o = {.node = c->node, .cluster_id = c->cluster_id};
+    struct link_callbacks cb = {.ctx = s,
+                                .on_up = on_up,
+                                .on_down = on_down,
+                                .on_frame = on_frame,
+                                .on_refused = on_refused,
+                                .on_drain = on_drain,
+                                .on_batch = on_batch};
+
+    if (key_load(c->key_file, o.key, err, err_size) != 0)
+        return -1;
+    o.link_count = c->link_count;
+    for (size_t i = 0; i < c->link_count; i++) {
+        o.link[i].name = c->link[i].name;
+        o.link[i].local = c->link[i].local;
+        o.link[i].remote = c->link[i].remote;
+    }
+    return link_set_open(&s->links, &s->loop, &o, &cb, err, err_size);
+}
+
+int peer_open(struct shell *s, char *err, size_t err_size)
+{
+    s->frame = malloc(RECORDS_HEADER_SIZE + (size_t)SEND_BATCH_MAX * RECORD_SIZE);
+    s->cluster_out = calloc(1, sizeof(*s->cluster_out));
+    if (s->frame == NULL || s->cluster_out == NULL)
+        return -1;
+    return s->config->has_peer ? open_links(s, err, err_size) : 0;
+}
+
+void peer_close(struct shell *s)
+{
+    if (s->links != NULL)
+        link_set_close(s->links);
+}
+
+/* ---- the cluster ---- */
+
+static void send_heartbeats(struct shell *s)
+{
+    for (size_t i = 0; i < s->cluster_out->send_count; i++) {
+        uint8_t frame[FRAME_HEADER_SIZE + CLUSTER_HEARTBEAT_MAX];
+        size_t len = s->cluster_out->send[i].len;
+
+        wire_put_header(frame, FRAME_HEARTBEAT, 0);
+        memcpy(frame + FRAME_HEADER_SIZE, s->cluster_out->send[i].bytes, len);
+        if (s->links != NULL)
+            link_set_send(s->links, (int)s->cluster_out->send[i].link, frame,
+                          FRAME_HEADER_SIZE + len, true);
+    }
+}
+
+void peer_cluster(struct shell *s, const struct cluster_input *in)
+{
+    struct cluster_output *out = s->cluster_out;
+    struct cluster_input copy = *in;
+    struct core_input core = {.kind = CORE_CLUSTER};
+
+    copy.now_ns = shell_now_ns();
+    memset(out, 0, sizeof(*out));
+    cluster_step(s->cluster, &copy, out);
+    send_heartbeats(s);
+    for (size_t i = 0; i < out->change_count; i++) {
+        ingest_ring_activate(s->ring, out->change[i].group, out->change[i].active);
+        shell_log("redundancy group %u: %s", out->change[i].group, out->change[i].state);
+    }
+    for (size_t i = 0; i < out->close_count; i++) {
+        if (s->links != NULL)
+            link_set_kick(s->links, (int)out->close[i], "silent for too long");
+    }
+    core.cluster.peer_dead = cluster_peer_dead(s->cluster);
+    core.cluster.may_take = cluster_is_primary(s->cluster);
+    if (core.cluster.peer_dead != s->peer_was_dead) {
+        shell_log("the peer is %s", core.cluster.peer_dead ? "declared dead" : "alive");
+        s->peer_was_dead = core.cluster.peer_dead;
+    }
+    shell_input(s, &core);
+}
+
+void peer_tick(struct shell *s)
+{
+    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_TICK});
+}
+
+/* ---- what the core sends ---- */
+
+static void send_names(struct shell *s, uint32_t generation)
+{
+    static uint8_t blob[13 + NAMES_BLOB_MAX];
+    long len;
+
+    if (generation == 0)
+        return;
+    for (size_t i = 0; i < s->names_sent_count; i++) {
+        if (s->names_sent[i] == generation)
+            return;
+    }
+    if (s->names_sent_count == 64)
+        s->names_sent_count = 0;
+    s->names_sent[s->names_sent_count++] = generation;
+    len = journal_names_get(s->journal, s->config->node, generation, blob + 13, NAMES_BLOB_MAX);
+    if (len <= 0)
+        return;
+    wire_put_header(blob, FRAME_NAMES, s->core->peer_nonce);
+    blob[8] = s->config->node;
+    put_le32(blob + 9, generation);
+    link_set_send(s->links, s->out->link, blob, 13 + (size_t)len, false);
+}
+
+static void send_range(struct shell *s, const struct core_range *r)
+{
+    struct wire_records w = {.origin = r->origin, .epoch = r->epoch, .from = r->from};
+    size_t n = journal_read(s->journal, r->origin, r->epoch, r->from, r->to - r->from + 1,
+                            s->frame + RECORDS_HEADER_SIZE, (size_t)SEND_BATCH_MAX * RECORD_SIZE);
+
+    if (n == 0) {
+        shell_log("journal: segment %u/%u: records %u to %u cannot be read", r->origin, r->epoch,
+                  r->from, r->to);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        send_names(s, get_le32(s->frame + RECORDS_HEADER_SIZE + i * RECORD_SIZE + 16));
+    w.count = (uint16_t)n;
+    w.base = core_needed(s->core, r->origin, r->epoch);
+    if (w.base > w.from)
+        w.base = w.from;
+    wire_put_records(s->frame, s->core->peer_nonce, &w);
+    link_set_send(s->links, s->out->link, s->frame, RECORDS_HEADER_SIZE + n * RECORD_SIZE, false);
+}
+
+void peer_perform(struct shell *s)
+{
+    struct core_output *out = s->out;
+
+    if (s->links == NULL)
+        return;
+    for (size_t i = 0; i < out->frame_count && out->link >= 0; i++)
+        link_set_send(s->links, out->link, out->bytes + out->frame[i].at, out->frame[i].len, false);
+    for (size_t i = 0; i < out->send_count && out->link >= 0; i++)
+        send_range(s, &out->send[i]);
+    if (!out->drop_links)
+        return;
+    shell_log("closing the links to the peer: %s", out->why);
+    for (size_t i = 0; i < s->config->link_count; i++)
+        link_set_kick(s->links, (int)i, out->why);
+}
+
+uint32_t peer_credit(struct shell *s)
+{
+    size_t backlog;
+
+    if (s->links == NULL || s->core->link < 0)
+        return 0;
+    backlog = link_set_backlog(s->links, s->core->link);
+    return backlog >= LINK_BACKLOG_MAX ? 0 : (uint32_t)((LINK_BACKLOG_MAX - backlog) / 256);
+}

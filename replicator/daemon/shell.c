@@ -1,0 +1,131 @@
+#include "shell.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+uint64_t shell_now_ns(void)
+{
+    return clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t shell_time_ns(void)
+{
+    return clock_ns(CLOCK_REALTIME);
+}
+
+void shell_log(const char *format, ...)
+{
+    uint64_t ns = shell_time_ns();
+    time_t seconds = (time_t)(ns / SECOND_NS);
+    char line[1024];
+    struct tm tm;
+    va_list ap;
+
+    gmtime_r(&seconds, &tm);
+    va_start(ap, format);
+    vsnprintf(line, sizeof(line), format, ap);
+    va_end(ap);
+    fprintf(stderr, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ evrepd: %s\n", tm.tm_year + 1900,
+            tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+            (unsigned)(ns / 1000000 % 1000), line);
+}
+
+void shell_input(struct shell *s, struct core_input *in)
+{
+    in->now_ns = shell_now_ns();
+    core_step(s->core, in);
+}
+
+/* The statements of core.h: without the journal nothing of the output may happen. */
+static void commit_metas(struct shell *s)
+{
+    struct core_output *out = s->out;
+    int rc;
+
+    for (size_t i = 0; i < out->meta_count; i++)
+        journal_meta(s->journal, out->bytes + out->meta[i].at, out->meta[i].len);
+    if (out->meta_count == 0)
+        return;
+    rc = journal_commit(s->journal);
+    if (rc == 0)
+        return;
+    shell_log("journal: %s: cannot write the marks; ending so that a restart recovers from what is "
+              "written; make room or mend the disk",
+              strerror(-rc));
+    exit(EXIT_FAILURE);
+}
+
+static void drop_segments(struct shell *s)
+{
+    for (size_t i = 0; i < s->out->drop_count; i++) {
+        const struct core_range *r = &s->out->drop[i];
+
+        journal_drop(s->journal, r->origin, r->epoch, SEQUENCE_MAX);
+        shell_log("segment %u/%u is settled", r->origin, r->epoch);
+    }
+}
+
+static void queue_notes(struct shell *s)
+{
+    for (size_t i = 0; i < s->out->note_count; i++) {
+        if (s->note_count == NOTES_MAX) {
+            shell_log("too many statements wait for the ring: one is left out until a restart");
+            return;
+        }
+        s->note[s->note_count++] = s->out->note[i];
+    }
+    feed_notes(s);
+}
+
+static void report_changes(struct shell *s)
+{
+    const struct core *c = s->core;
+
+    if (c->session != s->session_said)
+        shell_log("session with the peer: %s", c->session == SESSION_UP      ? "up"
+                                               : c->session == SESSION_HELLO ? "exchanging facts"
+                                                                             : "lost");
+    if (c->takeovers != s->takeovers_said)
+        shell_log("took over %llu segment(s) of the peer",
+                  (unsigned long long)(c->takeovers - s->takeovers_said));
+    s->session_said = c->session;
+    s->takeovers_said = c->takeovers;
+}
+
+static void perform(struct shell *s)
+{
+    commit_metas(s);
+    if (s->out->epoch_open != 0)
+        feed_epoch_open(s, s->out->epoch_open);
+    peer_perform(s);
+    drop_segments(s);
+    queue_notes(s);
+    emit_asks(s);
+}
+
+/* Until the core has nothing more to say about what it was told. */
+void shell_flush(struct shell *s)
+{
+    if (s->flushing)
+        return;
+    s->flushing = true;
+    do {
+        core_output_clear(s->out);
+        core_flush(s->core, peer_credit(s), s->out);
+        perform(s);
+    } while (s->out->more || s->out->epoch_open != 0);
+    s->flushing = false;
+    report_changes(s);
+    emit_wake(s);
+}

@@ -1,0 +1,123 @@
+/* The shell around the core: one libuv loop, one thread.  It decides nothing: it journals, sends,
+ * renders and reports what the core says, in the order that core.h prescribes. */
+#ifndef EVREP_SHELL_H
+#define EVREP_SHELL_H
+
+#include "sink.h"
+#include "cluster.h"
+#include "config.h"
+#include "core.h"
+#include "evhooks.h"
+#include "journal.h"
+#include "link_uv.h"
+#include "names.h"
+#include "record.h"
+#include "render.h"
+#include "ring.h"
+
+#include <uv.h>
+
+enum {
+    FEED_BATCH = 256,     /* Records from the ring at a time. */
+    GIVEN_MAX = 16384,    /* Records with one sink and not confirmed. */
+    NAMES_CACHED = 8,     /* Name tables in memory. */
+    NOTES_MAX = 256,      /* Statements that wait for a slot of the ring. */
+    FRAME_NAMES = 16,     /* Our own frames, above the core's: a name table, */
+    FRAME_HEARTBEAT = 17, /* the cluster's heartbeat, */
+    SINK_RENDER_BYTES = 1 << 18,
+};
+
+/* What a sink has and has not confirmed, in the order in which it was pulled. */
+struct given {
+    uint32_t epoch, sequence;
+    uint8_t origin, kind;
+};
+
+struct sink_port {
+    struct shell *shell;
+    uint8_t index;
+    struct sink *sink;
+    const struct config_sink *config;
+    struct render_options render;
+    struct given given[GIVEN_MAX];
+    uint32_t head, count;
+    uint64_t emitted[256]; /* By kind. */
+    uint8_t *bytes;        /* SINK_RENDER_BYTES, valid until the next pull. */
+};
+
+struct names_entry {
+    uint8_t origin;
+    uint32_t generation;
+    uint64_t used;
+    struct names names;
+};
+
+struct shell {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_timer_t feed;
+    uv_signal_t term, interrupt, hangup;
+    uv_pipe_t control;
+    struct config *config;
+    struct core *core;
+    struct core_output *out;
+    struct cluster *cluster;
+    struct cluster_output *cluster_out;
+    struct journal *journal;
+    struct link_set *links;
+    struct ingest_ring *ring;
+    struct sink_port port[SINK_COUNT_MAX];
+    size_t port_count;
+    struct names_entry *names;
+    struct core_note note[NOTES_MAX];
+    size_t note_count;
+    uint32_t names_sent[64]; /* Generations that the peer was sent on this link. */
+    size_t names_sent_count;
+    uint32_t names_journaled[64];
+    size_t names_journaled_count;
+    uint8_t *records; /* FEED_BATCH records. */
+    uint8_t *frame;
+    uint64_t emitted[256], replicated_in, refused_frames;
+    enum session_state session_said;
+    uint64_t takeovers_said;
+    size_t feed_pending;   /* Records read from the ring that the journal did not take yet. */
+    uint32_t newest_epoch; /* Of ours, found at start. */
+    bool had_segments, journal_stuck;
+    bool stopping, flushing, peer_was_dead, peer_flush;
+};
+
+uint64_t shell_now_ns(void);
+uint64_t shell_time_ns(void);
+void shell_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Feeds one input; shell_flush() must follow before the loop goes on. */
+void shell_input(struct shell *s, struct core_input *in);
+void shell_flush(struct shell *s);
+
+/* feed.c: from the ring to the journal. */
+int feed_open(struct shell *s, char *err, size_t err_size);
+bool feed_run(struct shell *s); /* true: there was something. */
+void feed_epoch_open(struct shell *s, uint32_t epoch);
+void feed_notes(struct shell *s);
+const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
+int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
+                   size_t len);
+
+/* peer.c: the link and the cluster. */
+int peer_open(struct shell *s, char *err, size_t err_size);
+void peer_tick(struct shell *s);
+void peer_perform(struct shell *s);
+uint32_t peer_credit(struct shell *s);
+void peer_close(struct shell *s);
+void peer_cluster(struct shell *s, const struct cluster_input *in);
+
+/* emit.c: from the journal to the sinks. */
+int emit_open(struct shell *s, char *err, size_t err_size);
+void emit_wake(struct shell *s);
+void emit_asks(struct shell *s);
+
+/* control.c, status.c: what an operator sees. */
+int control_open(struct shell *s, char *err, size_t err_size);
+void control_close(struct shell *s);
+char *status_json(struct shell *s, const char *command); /* free() it; NULL: no such command. */
+
+#endif

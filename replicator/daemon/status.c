@@ -1,0 +1,274 @@
+/* The state as JSON, in the words and shapes of the interface. */
+#include "shell.h"
+#include "segment.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const char *const kind_names[] = {
+    [RECORD_SESSION_OPEN] = "session_open", [RECORD_SESSION_CLOSE] = "session_close",
+    [RECORD_POLICY_DENY] = "policy_deny",   [RECORD_SCREEN_DROP] = "screen_drop",
+    [RECORD_ALG_REQUEST] = "alg_request",   [RECORD_FILTER_LOG] = "filter_log",
+};
+
+static const char *const segment_words[] = {
+    [SEGMENT_FREE] = "settled",    [SEGMENT_LIVE] = "live",   [SEGMENT_DRAINING] = "draining",
+    [SEGMENT_HELD] = "held",       [SEGMENT_TAKEN] = "taken", [SEGMENT_HANDED_OVER] = "handed-over",
+    [SEGMENT_SETTLED] = "settled",
+};
+
+static const char *const session_words[] = {
+    [SESSION_DOWN] = "down",
+    [SESSION_HELLO] = "hello",
+    [SESSION_UP] = "up",
+};
+
+static const char *const policy_words[] = {
+    [IN_DOUBT_RESEND] = "resend",
+    [IN_DOUBT_HOLD] = "hold",
+    [IN_DOUBT_SKIP] = "skip",
+};
+
+static const char *const gap_words[] = {"none", "pending", "lost", "filled"};
+
+/* Up to where a mark goes without a hole: below the first span everything is done. */
+static uint32_t mark_of(const struct segment *g, size_t k, bool emitted)
+{
+    const struct delivery *d = &g->at[k];
+
+    if (d->count == 0)
+        return g->closed ? g->last : g->journaled;
+    return emitted ? d->span[0].emitted : d->span[0].intent;
+}
+
+static json_t *in_doubt(const struct shell *s, const struct segment *g, size_t k)
+{
+    for (uint8_t n = 0; n < g->at[k].count; n++) {
+        const struct span *p = &g->at[k].span[n];
+
+        if (p->doubt > p->emitted)
+            return json_pack("{s:I,s:I,s:s}", "from", (json_int_t)p->emitted + 1, "to",
+                             (json_int_t)p->doubt, "policy",
+                             policy_words[s->core->o.sink[k].policy]);
+    }
+    return json_null();
+}
+
+static json_t *spans(const struct segment *g, size_t k)
+{
+    json_t *list = json_array();
+
+    for (uint8_t n = 0; n < g->at[k].count; n++) {
+        const struct span *p = &g->at[k].span[n];
+
+        json_array_append_new(
+            list, json_pack("{s:I,s:I,s:i,s:I,s:I,s:I,s:I}", "from", (json_int_t)p->from, "to",
+                            (json_int_t)(p->to == SEQUENCE_MAX ? 0 : p->to), "owner", p->owner,
+                            "term", (json_int_t)p->term, "emitted", (json_int_t)p->emitted,
+                            "handed", (json_int_t)p->handed, "intent", (json_int_t)p->intent));
+    }
+    return list;
+}
+
+static json_t *segment_sinks(const struct shell *s, const struct segment *g)
+{
+    json_t *list = json_array();
+
+    for (size_t k = 0; k < s->port_count; k++)
+        json_array_append_new(list,
+                              json_pack("{s:s,s:I,s:I,s:o,s:o}", "name", s->port[k].config->name,
+                                        "intent", (json_int_t)mark_of(g, k, false), "emitted",
+                                        (json_int_t)mark_of(g, k, true), "inDoubt",
+                                        in_doubt(s, g, k), "runs", spans(g, k)));
+    return list;
+}
+
+static int owner_of(const struct segment *g)
+{
+    for (size_t k = 0; k < SINK_COUNT_MAX; k++) {
+        if (g->at[k].count > 0)
+            return g->at[k].span[0].owner;
+    }
+    return g->origin;
+}
+
+static json_t *gaps(const struct segment *g)
+{
+    json_t *list = json_array();
+
+    if (g->gap != GAP_NONE)
+        json_array_append_new(list,
+                              json_pack("{s:I,s:I,s:s}", "from", (json_int_t)g->gap_from, "to",
+                                        (json_int_t)g->gap_to, "state", gap_words[g->gap]));
+    return list;
+}
+
+static json_t *segment_json(const struct shell *s, const struct segment *g)
+{
+    bool own = g->origin == s->core->o.node;
+    json_t *o = json_pack("{s:I,s:s,s:i,s:I,s:I,s:I,s:I}", "epoch", (json_int_t)g->epoch, "state",
+                          segment_words[g->state], "owner", owner_of(g), "produced",
+                          (json_int_t)g->produced, "journaled", (json_int_t)g->journaled, "sent",
+                          (json_int_t)(own ? g->sent : g->journaled), "replicated",
+                          (json_int_t)(own ? g->replicated : g->journaled));
+
+    json_object_set_new(o, "sinks", segment_sinks(s, g));
+    json_object_set_new(o, "gaps", gaps(g));
+    return o;
+}
+
+static json_t *streams(const struct shell *s)
+{
+    json_t *list = json_array();
+
+    for (int origin = 0; origin < NODE_COUNT; origin++) {
+        json_t *segments = json_array();
+
+        for (uint16_t i = 0; i < s->core->count; i++) {
+            const struct segment *g = &s->core->segment[s->core->order[i]];
+
+            if (g->origin == origin)
+                json_array_append_new(segments, segment_json(s, g));
+        }
+        json_array_append_new(list, json_pack("{s:i,s:o}", "origin", origin, "segments", segments));
+    }
+    return list;
+}
+
+/* What of our own stream waits at the slowest sink, and what of it is held (L2, T4). */
+static uint64_t waiting(const struct shell *s, bool held)
+{
+    uint64_t most = 0;
+
+    for (size_t k = 0; k < s->port_count; k++) {
+        uint64_t n = 0;
+
+        for (uint16_t i = 0; i < s->core->count; i++) {
+            const struct segment *g = &s->core->segment[s->core->order[i]];
+
+            if (g->origin != s->core->o.node || (g->state == SEGMENT_HELD) != held)
+                continue;
+            for (uint8_t m = 0; m < g->at[k].count; m++) {
+                const struct span *p = &g->at[k].span[m];
+                uint32_t to = p->to < g->produced ? p->to : g->produced;
+
+                n += to > p->emitted ? to - p->emitted : 0;
+            }
+        }
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+static json_t *counters(const struct shell *s)
+{
+    json_t *o = json_object();
+    struct evhooks_counters c = {0};
+
+    if (s->ring != NULL)
+        ingest_ring_counters(s->ring, &c);
+    for (size_t kind = 1; kind <= RECORD_FILTER_LOG; kind++)
+        json_object_set_new(
+            o, kind_names[kind],
+            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i}", "decided",
+                      (json_int_t)c.decided[kind], "not_owner", (json_int_t)c.not_owner[kind],
+                      "rate_limited", (json_int_t)c.rate_limited[kind], "capped",
+                      (json_int_t)c.capped[kind], "ring_full", (json_int_t)c.ring_full[kind],
+                      "tagged", (json_int_t)c.tagged[kind], "emitted", (json_int_t)s->emitted[kind],
+                      "held", 0, "gap", 0));
+    return o;
+}
+
+static json_t *links(const struct shell *s)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < s->config->link_count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s,s:I}", "name", s->config->link[i].name, "state",
+                                        s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
+                                        (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i)));
+    return list;
+}
+
+static json_t *groups(const struct shell *s)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < cluster_group_count(s->cluster); i++) {
+        struct cluster_group_view v;
+
+        cluster_group_view(s->cluster, i, &v);
+        json_array_append_new(list, json_pack("{s:i,s:i,s:s,s:[i,i]}", "id", v.id, "primary",
+                                              v.primary, "state", v.state, "priority",
+                                              v.priority[0], v.priority[1]));
+    }
+    return list;
+}
+
+static json_t *watermark(struct shell *s)
+{
+    json_t *o = json_pack("{s:i,s:i,s:I}", "node", s->core->o.node, "clusterId",
+                          (int)s->config->cluster_id, "epoch", (json_int_t)s->core->live_epoch);
+
+    json_object_set_new(o, "session",
+                        json_pack("{s:s,s:o,s:b,s:b}", "state", session_words[s->core->session],
+                                  "links", links(s), "peerDead", s->core->peer_dead, "fenced",
+                                  s->core->fenced));
+    json_object_set_new(o, "redundancyGroups", groups(s));
+    json_object_set_new(o, "streams", streams(s));
+    json_object_set_new(o, "held", json_integer((json_int_t)waiting(s, true)));
+    json_object_set_new(o, "waiting", json_integer((json_int_t)waiting(s, false)));
+    json_object_set_new(o, "counters", counters(s));
+    json_object_set_new(o, "takeovers", json_integer((json_int_t)s->core->takeovers));
+    return o;
+}
+
+static json_t *sinks(struct shell *s)
+{
+    json_t *list = json_array();
+
+    for (size_t k = 0; k < s->port_count; k++) {
+        struct sink_state st;
+
+        sink_state(s->port[k].sink, &st);
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:I,s:i,s:I,s:s}", "name", s->port[k].config->name, "state",
+                            st.word, "confirmed", (json_int_t)st.confirmed, "unconfirmed",
+                            (int)s->port[k].count, "inDoubt", (json_int_t)s->core->in_doubt[k],
+                            "lastError", st.last_error));
+    }
+    return json_pack("{s:o}", "sinks", list);
+}
+
+static json_t *cluster_json(struct shell *s)
+{
+    json_t *o = json_pack("{s:i,s:i,s:I}", "node", s->core->o.node, "clusterId",
+                          (int)s->config->cluster_id, "epoch", (json_int_t)s->core->live_epoch);
+
+    json_object_set_new(o, "links", links(s));
+    json_object_set_new(o, "redundancyGroups", groups(s));
+    json_object_set_new(o, "session", json_string(session_words[s->core->session]));
+    json_object_set_new(o, "takeovers", json_integer((json_int_t)s->core->takeovers));
+    return o;
+}
+
+char *status_json(struct shell *s, const char *command)
+{
+    json_t *o = NULL;
+    char *text;
+
+    if (strcmp(command, "watermark") == 0)
+        o = watermark(s);
+    else if (strcmp(command, "counters") == 0)
+        o = json_pack("{s:o}", "counters", counters(s));
+    else if (strcmp(command, "sinks") == 0)
+        o = sinks(s);
+    else if (strcmp(command, "cluster") == 0)
+        o = cluster_json(s);
+    if (o == NULL)
+        return NULL;
+    text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    return text;
+}
