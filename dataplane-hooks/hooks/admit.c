@@ -41,16 +41,20 @@ static bool cap_admits(struct ring_header *h, uint8_t kind)
            all < h->cap_telemetry;
 }
 
+/* A1 */
+bool admit_is_active(const struct ring_header *h, unsigned group, uint64_t now_ns)
+{
+    if (group >= EVHOOKS_GROUP_MAX ||
+        now_ns >= atomic_load_explicit(&h->active_until_ns, memory_order_acquire))
+        return false;
+    return atomic_load_explicit(&h->active[group / 64], memory_order_acquire) >> (group % 64) & 1;
+}
+
 enum evhooks_result admit_check(struct ring_header *h, unsigned group, uint8_t kind, uint16_t zone,
                                 uint64_t now_ns)
 {
-    uint64_t bits;
-
-    if (group >= EVHOOKS_GROUP_MAX)
+    if (!admit_is_active(h, group, now_ns))
         return EVHOOKS_NOT_OWNER;
-    bits = atomic_load_explicit(&h->active[group / 64], memory_order_acquire);
-    if ((bits >> (group % 64) & 1) == 0)
-        return EVHOOKS_NOT_OWNER; /* A1 */
     if (!is_telemetry(kind))
         return EVHOOKS_OK;
     if (!limiter_admits(h, kind, zone, now_ns))

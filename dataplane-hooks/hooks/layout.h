@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #define RING_MAGIC   0x31474e4952564565ull /* "eEVRING1" */
-#define RING_VERSION 1u
+#define RING_VERSION 2u
 
 enum {
     RING_ZONES = 256,   /* Zones above share the last bucket. */
@@ -48,6 +48,7 @@ struct ring_header {
     _Alignas(64) _Atomic uint64_t claim; /* epoch << 32 | next sequence; 0: no epoch is open. */
     _Alignas(64) _Atomic uint64_t read;  /* Index that the reader looks at next. */
     _Alignas(64) _Atomic uint64_t active[EVHOOKS_GROUP_MAX / 64];
+    _Atomic uint64_t active_until_ns; /* CLOCK_MONOTONIC: the reader's word is good until then. */
     struct ring_epoch epoch[RING_EPOCHS];
     _Atomic uint32_t writer[RING_WRITERS];
     _Alignas(64) _Atomic uint64_t in_flight[EVHOOKS_KIND_MAX];
@@ -73,6 +74,7 @@ struct evhooks_ring {
 /* admit.c: A2 up to the claim. */
 enum evhooks_result admit_check(struct ring_header *h, unsigned group, uint8_t kind, uint16_t zone,
                                 uint64_t now_ns);
+bool admit_is_active(const struct ring_header *h, unsigned group, uint64_t now_ns);
 void admit_release(struct ring_header *h, uint8_t kind);
 void admit_count(struct ring_header *h, enum evhooks_result result, uint8_t kind, uint16_t zone,
                  uint64_t time_ns);

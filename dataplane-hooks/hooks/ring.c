@@ -256,12 +256,14 @@ void evhooks_activate(struct evhooks_ring *r, unsigned group, bool active)
         atomic_fetch_and_explicit(&r->h->active[group / 64], ~bit, memory_order_release);
 }
 
+void evhooks_active_until(struct evhooks_ring *r, uint64_t until_ns)
+{
+    atomic_store_explicit(&r->h->active_until_ns, until_ns, memory_order_release);
+}
+
 bool evhooks_active(const struct evhooks_ring *r, unsigned group)
 {
-    if (group >= EVHOOKS_GROUP_MAX)
-        return false;
-    return atomic_load_explicit(&r->h->active[group / 64], memory_order_acquire) >> (group % 64) &
-           1;
+    return admit_is_active(r->h, group, now_ns());
 }
 
 void evhooks_counters(const struct evhooks_ring *r, struct evhooks_counters *out)

@@ -346,7 +346,7 @@ class Drill:
 def main():
     p = argparse.ArgumentParser(prog="integration/drill", description="kill each node of a real pair, and audit "
                                 "what the collector has")
-    p.add_argument("name", nargs="?", default="node-dies", choices=["node-dies", "all"])
+    p.add_argument("name", nargs="?", default="node-dies", choices=["node-dies", "kill-evrepd", "all"])
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--sink", default="tcp", choices=["tcp"])
     p.add_argument("--repeat", type=int, default=1, help="so many drills, with seeds from --seed on")

@@ -133,7 +133,9 @@ static void on_tick(uv_timer_t *t)
 {
     struct shell *s = t->data;
 
+    ingest_ring_keep_active(s->ring, s->config->dead_after_ms * 500000ull);
     tell_produced(s);
+    ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
     peer_tick(s);
     shell_flush(s);
     run_feed(s);

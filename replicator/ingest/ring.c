@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 256 };
@@ -39,6 +40,8 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
         free(r);
         return -1;
     }
+    for (unsigned g = 0; g < EVHOOKS_GROUP_MAX; g++) /* The reader before us may have been active. */
+        evhooks_activate(r->ring, g, false);
     *out = r;
     return 0;
 }
@@ -88,6 +91,14 @@ int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, con
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active)
 {
     evhooks_activate(r->ring, group, active);
+}
+
+void ingest_ring_keep_active(struct ingest_ring *r, uint64_t for_ns)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    evhooks_active_until(r->ring, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + for_ns);
 }
 
 void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *out)

@@ -16,6 +16,8 @@ void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *pre
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event);
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active);
+/* Every group stays as it is for that long, then none is active. */
+void ingest_ring_keep_active(struct ingest_ring *r, uint64_t for_ns);
 void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *out);
 /* States one SUPPRESSED record when one is due; false: none, or no room. */
 bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t time_ns);
