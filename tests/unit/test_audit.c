@@ -1,0 +1,157 @@
+/* links: evrep_audit */
+/* The audit must be able to fail: each way in which a file can be wrong gives VIOLATION. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "audit.h"
+
+enum { LINES = 20 };
+
+static char file[LINES + 2][256];
+
+static void record(char *out, unsigned sequence, const char *mark)
+{
+    snprintf(out, 256,
+             "<14>1 2026-11-23T21:40:00.000Z fw1 RT_FLOW - RT_FLOW_SESSION_DENY "
+             "[junos@2636.1.1.1.2.129 reason=\"Denied by policy\" evrep-origin=\"0\" "
+             "evrep-epoch=\"12\" evrep-seq=\"%u\"%s]",
+             sequence, mark);
+}
+
+static void statement(char *out, const char *what)
+{
+    snprintf(out, 256, "<14>1 2026-11-23T21:40:00.000Z fw1 EVREP - %s", what);
+}
+
+/* 1 to LINES - 1 of epoch 12; the last line opens epoch 14 and proves where 12 ends. */
+static int setup(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i < LINES; i++)
+        record(file[i - 1], i, "");
+    statement(file[LINES - 1],
+              "EVREP_EPOCH_OPEN [evrep@32473 previous-epoch=\"12\" last-sequence=\"19\" "
+              "evrep-origin=\"0\" evrep-epoch=\"14\" evrep-seq=\"1\"]");
+    file[LINES][0] = file[LINES + 1][0] = '\0';
+    return 0;
+}
+
+static bool verdict(struct audit *a)
+{
+    audit_init(a);
+    for (size_t i = 0; i < LINES + 2; i++)
+        audit_line(a, file[i], strlen(file[i]));
+    return audit_finish(a);
+}
+
+static void check(bool good)
+{
+    static struct audit a;
+    bool got = verdict(&a);
+
+    audit_deinit(&a);
+    assert_int_equal(got, good);
+}
+
+static void whole_file_is_ok(void **state)
+{
+    (void)state;
+    check(true);
+}
+
+static void removed_line_is_a_violation(void **state)
+{
+    (void)state;
+    file[7][0] = '\0';
+    check(false);
+}
+
+static void removed_last_line_is_a_violation(void **state)
+{
+    (void)state;
+    file[LINES - 2][0] = '\0'; /* Only the next epoch's first record can tell. */
+    check(false);
+}
+
+static void doubled_line_is_a_violation(void **state)
+{
+    (void)state;
+    strcpy(file[LINES], file[7]);
+    check(false);
+}
+
+static void doubled_and_marked_is_ok(void **state)
+{
+    (void)state;
+    record(file[LINES], 8, " evrep-in-doubt=\"1\"");
+    check(true);
+}
+
+static void altered_tag_is_a_violation(void **state)
+{
+    (void)state;
+    record(file[7], 9, "");
+    check(false);
+    record(file[7], 90, "");
+    check(false);
+    snprintf(file[7], 256, "[junos@2636 evrep-origin=\"1\" evrep-epoch=\"12\" evrep-seq=\"8\"]");
+    check(false);
+    snprintf(file[7], 256, "[junos@2636 evrep-origin=\"0\" evrep-epoch=\"x\" evrep-seq=\"8\"]");
+    check(false);
+}
+
+static void gap_record_covers_what_it_names(void **state)
+{
+    (void)state;
+    file[7][0] = file[8][0] = '\0';
+    statement(file[LINES],
+              "EVREP_GAP_LOST [evrep@32473 range-origin=\"0\" range-epoch=\"12\" range-from=\"8\" "
+              "range-to=\"9\" reason=\"journal-lost\" evrep-origin=\"0\" evrep-epoch=\"14\" "
+              "evrep-seq=\"2\"]");
+    check(true);
+    file[9][0] = '\0';
+    check(false);
+}
+
+static void a_name_cannot_forge_a_statement(void **state)
+{
+    (void)state;
+    file[7][0] = '\0';
+    snprintf(file[LINES], 256,
+             "<14>1 T fw1 RT_FLOW - X [junos@2636 policy-name=\" EVREP - EVREP_GAP_LOST "
+             "range-origin=\\\"0\\\"\" range-epoch=\"12\" range-from=\"8\" range-to=\"8\" "
+             "evrep-origin=\"0\" evrep-epoch=\"14\" evrep-seq=\"2\"]");
+    check(false);
+}
+
+static void empty_file_proves_nothing(void **state)
+{
+    static struct audit a;
+
+    (void)state;
+    audit_init(&a);
+    assert_false(audit_finish(&a));
+    audit_deinit(&a);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, setup)
+    const struct CMUnitTest tests[] = {
+        T(whole_file_is_ok),
+        T(removed_line_is_a_violation),
+        T(removed_last_line_is_a_violation),
+        T(doubled_line_is_a_violation),
+        T(doubled_and_marked_is_ok),
+        T(altered_tag_is_a_violation),
+        T(gap_record_covers_what_it_names),
+        T(a_name_cannot_forge_a_statement),
+        T(empty_file_proves_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
