@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Bad input: each gives one clear line, what can go on goes on, and nothing that was journaled is lost.
+# Loopback only.  usage: tests/bad_input.sh BUILD-FOLDER
+set -uo pipefail
+bin=${1:?usage: tests/bad_input.sh BUILD-FOLDER}/bin
+dir=$(mktemp -d)
+pids=()
+passed=0 failed=0
+ring=evrep-bad-$$
+clean() {
+    for p in "${pids[@]}"; do kill -9 "$p" 2>/dev/null; done
+    wait 2>/dev/null
+    rm -rf "$dir" /dev/shm/"$ring"*
+}
+trap clean EXIT
+
+conf() { # NODE CLUSTER KEY [EXTRA]: writes nNODE.conf
+    local n=$1 o=$((1 - $1))
+    mkdir -p "$dir/n$n"
+    cat >"$dir/n$n.conf" <<C
+node = $n
+cluster-id = $2
+hostname = "fw1"
+state-dir = "$dir/n$n"
+control-socket = "$dir/n$n.sock"
+peer {
+  key-file = "$3"
+  link "control" { local = "127.7.0.1$n:5900" remote = "127.7.0.1$o:5900" }
+}
+redundancy-group "1" { priority = 100 }
+source "dp" { type = ring ring = "$ring-$n" }
+sink "siem" { type = syslog address = "127.7.0.99:6514" }
+sink "local" { type = file path = "$dir/n$n.log" }
+${4:-}
+C
+}
+start() { # NODE [CONF]
+    "$bin/evrepd" -c "$dir/${2:-n$1}.conf" 2>>"$dir/n$1.err" &
+    pids+=($!)
+    last=$!
+}
+stop() { kill -9 "$@" 2>/dev/null; wait "$@" 2>/dev/null; }
+expect() { # NAME FILE TEXT: within 6 s
+    for _ in $(seq 120); do
+        if grep -q -- "$3" "$2" 2>/dev/null; then
+            echo "ok      $1"
+            passed=$((passed + 1))
+            return
+        fi
+        read -rt 0.05 <> <(:)
+    done
+    echo "FAILED  $1: no line with \"$3\"; got: $(tail -3 "$2" 2>/dev/null)"
+    failed=$((failed + 1))
+}
+
+"$bin/evrepctl" keygen "$dir/key"
+"$bin/evrepctl" keygen "$dir/other"
+
+conf 0 7 "$dir/key"
+start 0 && a=$last
+expect "unreachable collector at start: says so, and runs" "$dir/n0.err" "sink siem: down"
+expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
+
+conf 1 7 "$dir/other"
+start 1 && b=$last
+expect "wrong key" "$dir/n1.err" "refused: wrong key"
+stop "$b"
+conf 1 8 "$dir/key"
+start 1 && b=$last
+expect "wrong cluster id" "$dir/n1.err" "refused: wrong cluster id"
+stop "$b"
+stop "$a"
+# A dialler that says it is node 1 too; made by hand, as two real ones would both listen.
+conf 1 7 "$dir/key"
+start 1 && b=$last
+expect "listening" "$dir/n1.err" "node 1 of cluster 7 is up"
+python3 - <<'P' >/dev/null 2>&1
+import socket
+s = socket.create_connection(("127.7.0.11", 5900), source_address=("127.7.0.10", 0), timeout=5)
+s.sendall(b"EVRL\x01\x00\x01\x00\x07\x00\x00\x00")
+s.recv(1)
+P
+expect "the same node id on both sides" "$dir/n1.err" "refused: the same node id on both sides"
+stop "$b"
+
+conf 0 7 "$dir/key" 'colour = "red"'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "unknown key, with file and line" "$dir/check.err" "n0.conf:[0-9]*: no such option 'colour'"
+conf 0 7 "$dir/key"
+chmod 644 "$dir/key"
+"$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/mode.err"
+expect "key that others can read" "$dir/mode.err" "others can read it"
+chmod 600 "$dir/key"
+
+rm -f "/dev/shm/$ring-0"
+head -c 4096 /dev/zero >"/dev/shm/$ring-0"
+"$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/ring.err"
+expect "a ring that is none" "$dir/ring.err" "too small to be a ring"
+head -c 4000000 /dev/zero >"/dev/shm/$ring-0"
+"$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/ring.err"
+expect "a ring of another version" "$dir/ring.err" "of another version"
+rm -f "/dev/shm/$ring-0"
+
+before=$(ls "$dir"/n0/journal/r-* | wc -l)
+for f in "$dir"/n0/journal/meta-*; do printf 'torn' >>"$f"; done
+for f in "$dir"/n0/journal/r-*; do printf 'torn tail' >>"$f"; done
+: >"$dir/n0.err"
+start 0 && a=$last
+expect "torn tails are cut off, the records are there" "$dir/n0.err" "holds 1 to 1"
+expect "and it runs" "$dir/n0.err" "node 0 of cluster 7 is up"
+"$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/second.err"
+expect "a second evrepd on one journal" "$dir/second.err" "is another evrepd running"
+"$bin/evrepctl" -s "$dir/none.sock" watermark 2>"$dir/none.err"
+[ $? -eq 3 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED  exit code without a daemon"; }
+"$bin/evrepctl" keygen "$dir/key" 2>"$dir/keygen.err"
+expect "keygen never overwrites" "$dir/keygen.err" "never overwritten"
+cat >"$dir/evdp.conf" <<C
+ring = "$ring-x"
+node = 0
+zone "a" { }
+zone "b" { }
+wire "w" { left = "no-such-if0" right = "no-such-if1" left-zone = "a" right-zone = "b" }
+C
+"$bin/evdp" -c "$dir/evdp.conf" 2>"$dir/evdp.err"
+expect "an interface that does not exist" "$dir/evdp.err" "interface no-such-if0: does not exist"
+[ "$before" -gt 0 ] || failed=$((failed + 1))
+echo "bad input: $passed passed, $failed failed"
+[ "$failed" -eq 0 ]
