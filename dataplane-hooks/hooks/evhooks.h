@@ -99,8 +99,8 @@ int evhooks_state(struct evhooks_ring *r, uint8_t kind, uint8_t source, uint64_t
 
 /* Which redundancy groups are active here; seen by the writers at their next emit. */
 void evhooks_activate(struct evhooks_ring *r, unsigned group, bool active);
-/* The reader's word on activity is good until then (CLOCK_MONOTONIC): when it dies, its groups stop being
- * active before the peer takes them, so that two nodes never decide at a time. */
+/* The reader's word on activity is good until then (CLOCK_MONOTONIC): when it dies, its groups stop
+ * being active before the peer takes them, so that two nodes never decide at a time. */
 void evhooks_active_until(struct evhooks_ring *r, uint64_t until_ns);
 /* For the dataplane's own forwarding decision. */
 bool evhooks_active(const struct evhooks_ring *r, unsigned group);

@@ -40,7 +40,8 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
         free(r);
         return -1;
     }
-    for (unsigned g = 0; g < EVHOOKS_GROUP_MAX; g++) /* The reader before us may have been active. */
+    for (unsigned g = 0; g < EVHOOKS_GROUP_MAX;
+         g++) /* The reader before us may have been active. */
         evhooks_activate(r->ring, g, false);
     *out = r;
     return 0;
@@ -98,7 +99,8 @@ void ingest_ring_keep_active(struct ingest_ring *r, uint64_t for_ns)
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    evhooks_active_until(r->ring, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + for_ns);
+    evhooks_active_until(r->ring,
+                         (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec + for_ns);
 }
 
 void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *out)

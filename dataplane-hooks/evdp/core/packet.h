@@ -1,4 +1,4 @@
-/* A frame's headers: Ethernet, 802.1Q and 802.1ad tags, IPv4, IPv6, TCP, UDP, ICMP.  Bounds-checked,
+/* A frame's headers: Ethernet, 802.1Q and 802.1ad tags, IPv4, IPv6, TCP, UDP, ICMP. Bounds-checked,
  * copies what it finds.  Pure. */
 #ifndef EVDP_PACKET_H
 #define EVDP_PACKET_H
