@@ -364,7 +364,8 @@ void takeover_notes(struct core *c, struct core_output *out)
     for (uint16_t i = 0; i < c->count && out->note_count < OUT_NOTE_MAX; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        if (g->gap == GAP_PENDING && g->journaled >= g->gap_to) {
+        /* Its origin may have emitted them alone, so that they never came here. */
+        if (g->gap == GAP_PENDING && (g->journaled >= g->gap_to || segment_is_done(c, g))) {
             g->gap = GAP_FILLED;
             g->dirty = true;
         }

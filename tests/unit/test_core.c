@@ -228,6 +228,9 @@ static void gap_is_stated_and_filled(void **state)
     pair_elapse_ms(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 40, &marked), 1);
     pair_expect_exactly_once(p);
+    for (int n = 0; n < NODE_COUNT;
+         n++) /* Filled by the origin alone, and settled on both sides. */
+        assert_int_equal(p->node[n].core.count, 2);
 }
 
 /* Split brain: both take what the other left, above I each record still goes out once. */
