@@ -357,6 +357,7 @@ def main():
     p.add_argument("--bin", help=argparse.SUPPRESS)
     o = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     remove_leftovers()
     good = 0
     for i in range(o.repeat):

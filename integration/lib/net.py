@@ -17,6 +17,8 @@ def remove_leftovers():
     """Namespaces and rings of runs whose process is gone."""
     for name in re.findall(r"^(%s(\d+)-\w+)" % PREFIX, sh("ip", "netns", "list"), re.M):
         if not os.path.exists("/proc/" + name[1]):
+            for pid in sh("ip", "netns", "pids", name[0], check=False).split():
+                os.kill(int(pid), 9)  # That run started it in a namespace of its own.
             sh("ip", "netns", "del", name[0], check=False)
     for name in os.listdir("/dev/shm"):
         m = re.match(r"%s(\d+)n\d" % PREFIX, name)
