@@ -78,11 +78,15 @@ struct evhooks_record {
 /* Takes the reader's lock (flock); -EBUSY when another reader lives. */
 int evhooks_reader_open(struct evhooks_ring *r);
 
-/* Copies up to n records in position order, each checked (another process wrote it), and frees
- * their slots.  A slot claimed but not committed stops it, until its writer is known to be dead
- * (then it is returned as abandoned).  Records of one call are of one epoch.  The slots are freed
- * at once, so the in-flight caps count what is not yet read. */
+/* Copies up to n records in position order, each checked (another process wrote it).  A slot
+ * claimed but not committed stops it, until its writer is known to be dead (then it is returned as
+ * abandoned).  Records of one call are of one epoch.  The slots stay taken until
+ * evhooks_release(): a reader that dies before has the next one read them again. */
 size_t evhooks_read(struct evhooks_ring *r, struct evhooks_record *out, size_t n);
+
+/* Frees the slots of all that was read: it is safe elsewhere now.  The in-flight caps count what is
+ * not released. */
+void evhooks_release(struct evhooks_ring *r);
 
 /* Opens `epoch` (above the one that is open): claims from now on are tagged (epoch, 2), (epoch, 3),
  * …; sequence 1 is the EPOCH-OPEN record, which the caller makes itself and which is not in the

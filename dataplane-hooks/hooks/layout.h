@@ -64,6 +64,7 @@ struct evhooks_ring {
     size_t size;
     int fd, reader_fd;
     uint32_t pid;
+    uint64_t cursor; /* Reader: the next index to read; from h->read up to here is not released. */
     uint64_t stuck_index, stuck_ns; /* Reader: a claimed slot that waits for its commit. */
     uint64_t reported[EVHOOKS_KIND_MAX][RING_ZONES][RING_CAUSES];
     uint64_t said_ns[EVHOOKS_KIND_MAX][RING_ZONES][RING_CAUSES];

@@ -169,6 +169,7 @@ int evhooks_reader_open(struct evhooks_ring *r)
         r->reader_fd = -1;
         return -EBUSY;
     }
+    r->cursor = atomic_load_explicit(&r->h->read, memory_order_acquire);
     for (size_t k = 0; k < EVHOOKS_KIND_MAX; k++) {
         for (size_t z = 0; z < RING_ZONES; z++) {
             for (size_t c = 0; c < RING_CAUSES; c++)

@@ -159,6 +159,8 @@ static bool is_abandoned(struct evhooks_ring *r, const struct ring_slot *slot, u
 
 static void release(struct evhooks_ring *r, struct ring_slot *slot, uint64_t index)
 {
+    if (atomic_load_explicit(&slot->state, memory_order_relaxed) == index + 1)
+        admit_release(r->h, slot->kind);
     atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&slot->state, index + r->mask + 1, memory_order_release);
     atomic_store_explicit(&r->h->read, index + 1, memory_order_release);
@@ -189,7 +191,6 @@ static bool read_one(struct evhooks_ring *r, uint64_t index, struct evhooks_reco
         out->kind = slot->kind;
         out->source = slot->source;
         memcpy(out->event, slot->event, EVHOOKS_EVENT_SIZE);
-        admit_release(r->h, out->kind);
         out->abandoned = out->kind == 0 || out->kind == 7 || out->source > 3;
         return true;
     }
@@ -201,20 +202,28 @@ static bool read_one(struct evhooks_ring *r, uint64_t index, struct evhooks_reco
 
 size_t evhooks_read(struct evhooks_ring *r, struct evhooks_record *out, size_t n)
 {
-    uint64_t index = atomic_load_explicit(&r->h->read, memory_order_relaxed);
     uint64_t end = claimed_index(r->h);
     size_t count = 0;
 
-    while (count < n && index < end) {
-        if (!read_one(r, index, &out[count]))
+    while (count < n && r->cursor < end) {
+        if (!read_one(r, r->cursor, &out[count]))
             break;
         if (count > 0 && out[count].epoch != out[0].epoch)
             break;
-        release(r, &r->slot[index & r->mask], index);
-        index++;
+        r->cursor++;
         count++;
     }
     return count;
+}
+
+void evhooks_release(struct evhooks_ring *r)
+{
+    uint64_t index = atomic_load_explicit(&r->h->read, memory_order_relaxed);
+
+    if (r->cursor - index > r->mask + 1) /* Another process wrote it. */
+        index = r->cursor > r->mask ? r->cursor - r->mask - 1 : 0;
+    for (; index < r->cursor; index++)
+        release(r, &r->slot[index & r->mask], index);
 }
 
 void evhooks_epoch_open(struct evhooks_ring *r, uint32_t epoch, uint32_t *previous, uint32_t *last)

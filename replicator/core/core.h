@@ -249,6 +249,7 @@ struct core_output {
     } ask[OUT_ASK_MAX];
     struct core_range drop[2 * SEGMENT_MAX]; /* Settled: forget these segments' records. */
     size_t drop_count;
+    bool durable; /* The metas shall survive the power, whatever the journal's options say. */
     uint32_t epoch_open; /* Not 0: open this epoch in the ring. */
     int link;            /* For frame and send. */
     bool drop_links;     /* Close every link: `why`. */

@@ -34,6 +34,6 @@ void core_output_clear(struct core_output *out)
     out->bytes_len = out->frame_bytes = out->drop_count = 0;
     out->epoch_open = 0;
     out->link = -1;
-    out->drop_links = out->more = false;
+    out->drop_links = out->more = out->durable = false;
     out->why = NULL;
 }

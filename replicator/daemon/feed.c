@@ -155,8 +155,9 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     int rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
 
     if (rc == 0)
-        rc = journal_commit(s->journal);
+        rc = journal_commit(s->journal, false);
     if (rc == 0) {
+        ingest_ring_release(s->ring);
         if (s->journal_stuck)
             shell_log("journal: writing again");
         s->journal_stuck = false;
@@ -172,6 +173,24 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     s->feed_pending = n;
 }
 
+/* The process before this one may have journaled records that it did not release in the ring. */
+static size_t skip_known(struct shell *s, size_t n)
+{
+    const struct segment *g = core_segment(s->core, s->config->node, get_le32(s->records));
+    uint32_t from = get_le32(s->records + 4);
+    size_t known;
+
+    if (g == NULL || from > g->journaled)
+        return n;
+    known = g->journaled - from + 1;
+    if (known >= n) {
+        ingest_ring_release(s->ring);
+        return 0;
+    }
+    memmove(s->records, s->records + known * RECORD_SIZE, (n - known) * RECORD_SIZE);
+    return n - known;
+}
+
 bool feed_run(struct shell *s)
 {
     size_t n = s->feed_pending;
@@ -180,6 +199,9 @@ bool feed_run(struct shell *s)
         n = ingest_ring_read(s->ring, s->records, FEED_BATCH);
         if (n == 0)
             return false;
+        n = skip_known(s, n);
+        if (n == 0)
+            return true;
         look_at_records(s, n);
     }
     append_or_wait(s, get_le32(s->records), get_le32(s->records + 4), n);
@@ -211,7 +233,7 @@ void feed_epoch_open(struct shell *s, uint32_t epoch)
     record_encode(&r, bytes);
     rc = journal_append(s->journal, s->config->node, epoch, 1, bytes, 1);
     if (rc == 0)
-        rc = journal_commit(s->journal);
+        rc = journal_commit(s->journal, true);
     if (rc != 0) {
         shell_log("journal: %s: cannot open epoch %" PRIu32 "; ending", strerror(-rc), epoch);
         exit(EXIT_FAILURE);

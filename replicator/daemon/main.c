@@ -87,7 +87,10 @@ static int recover(struct shell *s, char *err, size_t err_size)
     char dir[512];
     struct core_options o;
     struct journal_options jo = {
-        .dir = dir, .sync = s->config->durability_power, .limit_bytes = s->config->journal_limit};
+        .disk = &s->disk,
+        .sync = s->config->durability_power,
+        .limit_bytes = s->config->journal_limit,
+    };
     struct journal_visitor v = {.ctx = s,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,
@@ -97,6 +100,8 @@ static int recover(struct shell *s, char *err, size_t err_size)
     snprintf(dir, sizeof(dir), "%s/journal", s->config->state_dir);
     core_options(s, &o);
     core_init(s->core, &o, shell_now_ns());
+    if (disk_posix_open(&s->disk, dir, err, err_size) != 0)
+        return -1;
     if (journal_open(&s->journal, &jo, &v, err, err_size) != 0)
         return -1;
     s->core->o.fresh = !s->had_segments && s->core->highest_epoch == 0;
@@ -252,5 +257,6 @@ int main(int argc, char **argv)
     control_close(&shell);
     peer_close(&shell);
     journal_close(shell.journal);
+    disk_posix_close(&shell.disk);
     return 0;
 }

@@ -79,7 +79,7 @@ static void take_records(struct shell *s, int link, const uint8_t *at, size_t le
     rc = journal_append(s->journal, w.origin, w.epoch, w.from + (uint32_t)skip,
                         w.records + (size_t)skip * RECORD_SIZE, (size_t)(w.count - skip));
     if (rc == 0)
-        rc = journal_commit(s->journal);
+        rc = journal_commit(s->journal, false);
     if (rc != 0) { /* Not acknowledged: the origin keeps it and sends it again. */
         shell_log("journal: %s: a batch of the peer is not acknowledged", strerror(-rc));
         link_set_kick(s->links, link, "our journal cannot be written");

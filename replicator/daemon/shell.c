@@ -57,7 +57,7 @@ static void commit_metas(struct shell *s)
         journal_meta(s->journal, out->bytes + out->meta[i].at, out->meta[i].len);
     if (out->meta_count == 0)
         return;
-    rc = journal_commit(s->journal);
+    rc = journal_commit(s->journal, out->durable);
     if (rc == 0)
         return;
     shell_log("journal: %s: cannot write the marks; ending so that a restart recovers from what is "

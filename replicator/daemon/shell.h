@@ -63,6 +63,7 @@ struct shell {
     struct core_output *out;
     struct cluster *cluster;
     struct cluster_output *cluster_out;
+    struct disk disk;
     struct journal *journal;
     struct link_set *links;
     struct ingest_ring *ring;

@@ -73,6 +73,11 @@ size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n)
     return got;
 }
 
+void ingest_ring_release(struct ingest_ring *r)
+{
+    evhooks_release(r->ring);
+}
+
 void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
                             uint32_t *last)
 {

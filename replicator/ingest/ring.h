@@ -11,6 +11,8 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
                      size_t err_size);
 /* Up to n records of one epoch as bytes, in position order. */
 size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n);
+/* All that was read is journaled.  What is not released is read again after a crash. */
+void ingest_ring_release(struct ingest_ring *r);
 void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
                             uint32_t *last);
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);

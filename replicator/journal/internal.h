@@ -4,8 +4,6 @@
 
 #include "journal.h"
 
-#include <sys/types.h>
-
 enum {
     CHUNKS_MAX = 8192,
     PENDING_MAX = 8192, /* Records between two commits. */
@@ -18,18 +16,18 @@ struct chunk { /* One records file. */
     bool touched;                 /* Since the last commit. */
     uint32_t epoch, first, count; /* Records committed. */
     uint32_t pending;             /* Written and not committed. */
-    int fd;
+    int handle;                   /* -1: not open. */
 };
 
 struct journal {
     struct journal_options o;
     struct journal_visitor v;
-    int dir, lock, meta;
-    uint64_t generation;
-    off_t meta_size;
-    uint8_t *meta_buffer;
+    const struct disk *disk;
+    int meta; /* The handle of the log; -1: none. */
+    uint64_t generation, meta_size;
+    uint8_t *meta_buffer, *snapshot_buffer;
     size_t meta_len;
-    bool snapshotting, dir_touched;
+    bool names_touched;             /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
     size_t chunk_count;
     uint8_t *slots; /* Room for one write. */
@@ -37,10 +35,10 @@ struct journal {
 
 /* records.c */
 int records_scan(struct journal *j);
-int records_commit(struct journal *j);
+int records_commit(struct journal *j, bool sync);
 void records_undo(struct journal *j);
 /* meta.c */
-int meta_open(struct journal *j, char *err, size_t err_size);
-int meta_commit(struct journal *j);
+int meta_open(struct journal *j);
+int meta_commit(struct journal *j, bool sync);
 
 #endif

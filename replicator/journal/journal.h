@@ -3,14 +3,15 @@
 #ifndef EVREP_JOURNAL_H
 #define EVREP_JOURNAL_H
 
+#include "disk.h"
 #include "journal_format.h"
 
 struct journal;
 
 struct journal_options {
-    const char *dir;      /* Made when missing, mode 0700. */
-    bool sync;            /* durability = power */
-    uint64_t limit_bytes; /* Of records; 0: none. */
+    const struct disk *disk; /* Used until journal_close(). */
+    bool sync;               /* durability = power */
+    uint64_t limit_bytes;    /* Of records; 0: none. */
 };
 
 struct journal_visitor { /* Called by journal_open(), in this order; snapshot also later. */
@@ -22,9 +23,10 @@ struct journal_visitor { /* Called by journal_open(), in this order; snapshot al
     void (*snapshot)(void *ctx, struct journal *j);
 };
 
-/* 0, or -1 with one line in err.  Takes the lock of the folder. */
+/* 0, or -1 with one line in err. */
 int journal_open(struct journal **out, const struct journal_options *o,
                  const struct journal_visitor *v, char *err, size_t err_size);
+/* Writes nothing: what is not committed is gone, as after a crash. */
 void journal_close(struct journal *j);
 
 /* Buffered until the commit.  `records`: count x RECORD_SIZE, in order, right above what the
@@ -32,8 +34,9 @@ void journal_close(struct journal *j);
 int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
                    const uint8_t *records, size_t count);
 void journal_meta(struct journal *j, const uint8_t *at, size_t len);
-/* 0, or a negative errno: then nothing of what was buffered counts as written. */
-int journal_commit(struct journal *j);
+/* 0, or a negative errno: then nothing of what was buffered counts as written.  durable: it shall
+ * survive the power whatever the options say. */
+int journal_commit(struct journal *j, bool durable);
 
 /* Whole records from `from` on, each checked; at most max and what fits.  Fewer: damaged or not
  * there. */

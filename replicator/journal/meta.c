@@ -2,35 +2,17 @@
  * complete. */
 #include "internal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void meta_name(char out[64], uint64_t generation)
+enum { GENERATIONS_MAX = 64 };
+
+static void meta_name(char out[DISK_NAME_MAX], uint64_t generation)
 {
-    snprintf(out, 64, "meta-%016" PRIx64, generation);
-}
-
-static int write_all(int fd, const uint8_t *at, size_t len, off_t offset)
-{
-    while (len > 0) {
-        ssize_t n = pwrite(fd, at, len, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        at += n;
-        len -= (size_t)n;
-        offset += n;
-    }
-    return 0;
+    snprintf(out, DISK_NAME_MAX, "meta-%016" PRIx64, generation);
 }
 
 /* The bytes up to the first entry that is torn; *complete: the snapshot's end was seen. */
@@ -57,157 +39,152 @@ static size_t replay(struct journal *j, const uint8_t *at, size_t len, bool visi
     return used;
 }
 
-static uint8_t *slurp(int fd, size_t *len)
+static uint8_t *slurp(struct journal *j, int handle, size_t *len)
 {
-    struct stat st;
+    int64_t size = j->disk->size(j->disk->ctx, handle);
     uint8_t *at;
 
-    if (fstat(fd, &st) != 0 || st.st_size > (off_t)(64 << 20))
+    if (size < 0 || size > 64 << 20)
         return NULL;
-    at = malloc((size_t)st.st_size + 1);
-    if (at != NULL && pread(fd, at, (size_t)st.st_size, 0) != st.st_size) {
+    at = malloc((size_t)size + 1);
+    if (at != NULL && j->disk->read(j->disk->ctx, handle, at, (size_t)size, 0) != size) {
         free(at);
         return NULL;
     }
-    *len = (size_t)st.st_size;
+    *len = (size_t)size;
     return at;
 }
 
 /* true: this generation is whole and its marks were visited. */
 static bool use_generation(struct journal *j, uint64_t generation)
 {
-    char name[64];
+    const struct disk *d = j->disk;
+    char name[DISK_NAME_MAX];
     uint8_t *at = NULL;
     size_t len = 0, used = 0;
     bool complete = false;
-    int fd;
+    int handle;
 
     meta_name(name, generation);
-    fd = openat(j->dir, name, O_RDWR | O_CLOEXEC);
-    if (fd >= 0)
-        at = slurp(fd, &len);
+    handle = d->open(d->ctx, name, false);
+    if (handle >= 0)
+        at = slurp(j, handle, &len);
     if (at != NULL)
         replay(j, at, len, false, &complete);
     if (complete)
         used = replay(j, at, len, true, &complete);
     free(at);
-    if (!complete || ftruncate(fd, (off_t)used) != 0) {
-        if (fd >= 0)
-            close(fd);
+    if (!complete || d->truncate(d->ctx, handle, used) != 0) {
+        if (handle >= 0)
+            d->close(d->ctx, handle);
         return false;
     }
-    j->meta = fd;
-    j->meta_size = (off_t)used;
+    j->meta = handle;
+    j->meta_size = used;
     j->generation = generation;
     return true;
 }
 
-static size_t list_generations(struct journal *j, uint64_t *out, size_t max)
+struct generations {
+    uint64_t at[GENERATIONS_MAX];
+    size_t count;
+};
+
+static void found_name(void *arg, const char *name)
 {
-    DIR *d = fdopendir(dup(j->dir));
-    struct dirent *e;
-    size_t n = 0;
+    struct generations *g = arg;
+    char *end;
 
-    if (d == NULL)
-        return 0;
-    rewinddir(d);
-    while ((e = readdir(d)) != NULL) {
-        char *end;
-
-        if (strncmp(e->d_name, "meta-", 5) != 0 || n == max)
-            continue;
-        out[n] = strtoull(e->d_name + 5, &end, 16);
-        n += *end == '\0';
-    }
-    closedir(d);
-    return n;
+    if (strncmp(name, "meta-", 5) != 0 || g->count == GENERATIONS_MAX)
+        return;
+    g->at[g->count] = strtoull(name + 5, &end, 16);
+    g->count += *end == '\0';
 }
 
 static void remove_others(struct journal *j)
 {
-    uint64_t found[64];
-    size_t n = list_generations(j, found, 64);
+    struct generations found = {.count = 0};
 
-    for (size_t i = 0; i < n; i++) {
-        char name[64];
+    j->disk->list(j->disk->ctx, found_name, &found);
+    for (size_t i = 0; i < found.count; i++) {
+        char name[DISK_NAME_MAX];
 
-        meta_name(name, found[i]);
-        if (found[i] != j->generation)
-            unlinkat(j->dir, name, 0);
+        meta_name(name, found.at[i]);
+        if (found.at[i] != j->generation)
+            j->disk->remove(j->disk->ctx, name);
     }
+}
+
+static size_t take_snapshot(struct journal *j)
+{
+    uint8_t *pending = j->meta_buffer;
+    size_t pending_len = j->meta_len;
+    size_t len;
+
+    j->meta_buffer = j->snapshot_buffer;
+    memcpy(j->meta_buffer, meta_magic, META_MAGIC_SIZE);
+    j->meta_len = META_MAGIC_SIZE;
+    if (j->v.snapshot != NULL)
+        j->v.snapshot(j->v.ctx, j);
+    j->meta_len += meta_put(j->meta_buffer + j->meta_len, NULL, 0);
+    len = j->meta_len;
+    j->meta_buffer = pending;
+    j->meta_len = pending_len;
+    return len;
 }
 
 /* The new file is whole and on the disk before the old one goes. */
 static int new_generation(struct journal *j)
 {
-    uint64_t generation = j->generation + 1;
-    uint8_t *old = j->meta_buffer;
-    size_t old_len = j->meta_len;
-    char name[64];
-    int fd, rc;
+    const struct disk *d = j->disk;
+    size_t len = take_snapshot(j);
+    char name[DISK_NAME_MAX];
+    int handle, rc;
 
-    meta_name(name, generation);
-    fd = openat(j->dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    j->meta_buffer = malloc(META_BUFFER_MAX);
-    if (fd < 0 || j->meta_buffer == NULL) {
-        rc = fd < 0 ? -errno : -ENOMEM;
-        if (fd >= 0)
-            close(fd);
-        free(j->meta_buffer);
-        j->meta_buffer = old;
+    meta_name(name, j->generation + 1);
+    handle = d->open(d->ctx, name, true);
+    if (handle < 0)
+        return handle;
+    rc = d->write(d->ctx, handle, j->snapshot_buffer, len, 0);
+    if (rc == 0)
+        rc = d->sync(d->ctx, handle);
+    if (rc == 0)
+        rc = d->sync_names(d->ctx);
+    if (rc != 0) {
+        d->close(d->ctx, handle);
+        d->remove(d->ctx, name);
         return rc;
     }
-    memcpy(j->meta_buffer, meta_magic, META_MAGIC_SIZE);
-    j->meta_len = META_MAGIC_SIZE;
-    j->snapshotting = true;
-    if (j->v.snapshot != NULL)
-        j->v.snapshot(j->v.ctx, j);
-    j->snapshotting = false;
-    j->meta_len += meta_put(j->meta_buffer + j->meta_len, NULL, 0);
-    rc = write_all(fd, j->meta_buffer, j->meta_len, 0);
-    if (rc == 0 && fsync(fd) != 0)
-        rc = -errno;
-    if (rc == 0) {
-        if (j->meta >= 0)
-            close(j->meta);
-        j->meta = fd;
-        j->meta_size = (off_t)j->meta_len;
-        j->generation = generation;
-        fsync(j->dir);
-        remove_others(j);
-    } else {
-        close(fd);
-        unlinkat(j->dir, name, 0);
-    }
-    free(j->meta_buffer);
-    j->meta_buffer = old;
-    j->meta_len = old_len;
-    return rc;
+    if (j->meta >= 0)
+        d->close(d->ctx, j->meta);
+    j->meta = handle;
+    j->meta_size = len;
+    j->generation++;
+    remove_others(j);
+    return 0;
 }
 
-int meta_open(struct journal *j, char *err, size_t err_size)
+int meta_open(struct journal *j)
 {
-    uint64_t found[64];
-    size_t n = list_generations(j, found, 64);
-    int rc;
+    struct generations found = {.count = 0};
+    int rc = j->disk->list(j->disk->ctx, found_name, &found);
 
-    while (n > 0) { /* The newest whole one. */
+    if (rc != 0)
+        return rc;
+    while (found.count > 0) { /* The newest whole one. */
         size_t best = 0;
 
-        for (size_t i = 1; i < n; i++)
-            best = found[i] > found[best] ? i : best;
-        if (use_generation(j, found[best])) {
+        for (size_t i = 1; i < found.count; i++)
+            best = found.at[i] > found.at[best] ? i : best;
+        if (use_generation(j, found.at[best])) {
             remove_others(j);
             return 0;
         }
-        if (j->generation < found[best])
-            j->generation = found[best];
-        found[best] = found[--n];
+        if (j->generation < found.at[best])
+            j->generation = found.at[best];
+        found.at[best] = found.at[--found.count];
     }
-    rc = new_generation(j);
-    if (rc != 0)
-        snprintf(err, err_size, "journal %s: cannot write: %s", j->o.dir, strerror(-rc));
-    return rc;
+    return new_generation(j);
 }
 
 void journal_meta(struct journal *j, const uint8_t *at, size_t len)
@@ -217,22 +194,23 @@ void journal_meta(struct journal *j, const uint8_t *at, size_t len)
     j->meta_len += meta_put(j->meta_buffer + j->meta_len, at, len);
 }
 
-int meta_commit(struct journal *j)
+int meta_commit(struct journal *j, bool sync)
 {
+    const struct disk *d = j->disk;
     int rc;
 
     if (j->meta_len == 0)
         return 0;
-    rc = write_all(j->meta, j->meta_buffer, j->meta_len, j->meta_size);
-    if (rc == 0 && j->o.sync && fdatasync(j->meta) != 0)
-        rc = -errno;
+    rc = d->write(d->ctx, j->meta, j->meta_buffer, j->meta_len, j->meta_size);
+    if (rc == 0 && sync)
+        rc = d->sync(d->ctx, j->meta);
     if (rc != 0) {
-        if (ftruncate(j->meta, j->meta_size) != 0)
-            rc = -errno;
+        int undone = d->truncate(d->ctx, j->meta, j->meta_size);
+
         j->meta_len = 0;
-        return rc;
+        return undone != 0 ? undone : rc;
     }
-    j->meta_size += (off_t)j->meta_len;
+    j->meta_size += j->meta_len;
     j->meta_len = 0;
     if (j->meta_size > META_FILE_MAX && j->v.snapshot != NULL)
         new_generation(j); /* When there is no room for it the old one goes on. */

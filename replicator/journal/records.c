@@ -1,23 +1,19 @@
 /* Records files: a record's place follows from its position. */
 #include "internal.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static void chunk_name(char out[64], const struct chunk *c)
+static void chunk_name(char out[DISK_NAME_MAX], const struct chunk *c)
 {
-    snprintf(out, 64, "r-%u-%08" PRIx32 "-%08" PRIx32, c->origin, c->epoch, c->first);
+    snprintf(out, DISK_NAME_MAX, "r-%u-%08" PRIx32 "-%08" PRIx32, c->origin, c->epoch, c->first);
 }
 
-static off_t slot_offset(const struct chunk *c, uint32_t sequence)
+static uint64_t slot_offset(const struct chunk *c, uint32_t sequence)
 {
-    return JOURNAL_HEADER_SIZE + (off_t)(sequence - c->first) * JOURNAL_SLOT_SIZE;
+    return JOURNAL_HEADER_SIZE + (uint64_t)(sequence - c->first) * JOURNAL_SLOT_SIZE;
 }
 
 static uint32_t chunk_end(const struct chunk *c)
@@ -51,12 +47,12 @@ static struct chunk *add_chunk(struct journal *j, const struct chunk *c)
 
 static void remove_chunk(struct journal *j, size_t i)
 {
-    char name[64];
+    char name[DISK_NAME_MAX];
 
     chunk_name(name, &j->chunk[i]);
-    if (j->chunk[i].fd >= 0)
-        close(j->chunk[i].fd);
-    unlinkat(j->dir, name, 0);
+    if (j->chunk[i].handle >= 0)
+        j->disk->close(j->disk->ctx, j->chunk[i].handle);
+    j->disk->remove(j->disk->ctx, name);
     memmove(&j->chunk[i], &j->chunk[i + 1], (j->chunk_count - i - 1) * sizeof(j->chunk[0]));
     j->chunk_count--;
 }
@@ -78,15 +74,19 @@ static struct chunk *find_chunk(struct journal *j, uint8_t origin, uint32_t epoc
     return found;
 }
 
-static int chunk_fd(struct journal *j, struct chunk *c)
+/* Opened when it is needed; a negative errno when it cannot be. */
+static int chunk_handle(struct journal *j, struct chunk *c)
 {
-    char name[64];
+    char name[DISK_NAME_MAX];
+    int handle;
 
-    if (c->fd >= 0)
-        return c->fd;
+    if (c->handle >= 0)
+        return c->handle;
     chunk_name(name, c);
-    c->fd = openat(j->dir, name, O_RDWR | O_CLOEXEC);
-    return c->fd;
+    handle = j->disk->open(j->disk->ctx, name, false);
+    if (handle >= 0)
+        c->handle = handle;
+    return handle;
 }
 
 /* ---- start ---- */
@@ -97,13 +97,15 @@ static uint32_t count_intact(struct journal *j, struct chunk *c)
 {
     uint8_t header[JOURNAL_HEADER_USED];
     uint32_t n = 0;
-    int fd = chunk_fd(j, c);
+    int handle = chunk_handle(j, c);
 
-    if (fd < 0 || pread(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+    if (handle < 0 ||
+        j->disk->read(j->disk->ctx, handle, header, sizeof(header), 0) != (long)sizeof(header) ||
         journal_check_header(header, c->origin, c->epoch, c->first) != 0)
         return 0;
     for (;;) {
-        ssize_t got = pread(fd, j->slots, 512 * JOURNAL_SLOT_SIZE, slot_offset(c, c->first + n));
+        long got = j->disk->read(j->disk->ctx, handle, j->slots, 512 * JOURNAL_SLOT_SIZE,
+                                 slot_offset(c, c->first + n));
         uint32_t whole = got > 0 ? (uint32_t)(got / JOURNAL_SLOT_SIZE) : 0;
 
         for (uint32_t i = 0; i < whole; i++, n++) {
@@ -119,9 +121,9 @@ static uint32_t count_intact(struct journal *j, struct chunk *c)
 static bool parse_name(const char *name, struct chunk *c)
 {
     unsigned origin;
-    char again[64];
+    char again[DISK_NAME_MAX];
 
-    *c = (struct chunk){.fd = -1};
+    *c = (struct chunk){.handle = -1};
     if (sscanf(name, "r-%u-%8" SCNx32 "-%8" SCNx32, &origin, &c->epoch, &c->first) != 3)
         return false;
     c->origin = (uint8_t)origin;
@@ -160,20 +162,21 @@ static void check_chunks(struct journal *j)
     }
 }
 
-int records_scan(struct journal *j)
+static void found_name(void *arg, const char *name)
 {
-    DIR *d = fdopendir(dup(j->dir));
-    struct dirent *e;
+    struct journal *j = arg;
     struct chunk c;
 
-    if (d == NULL)
-        return -errno;
-    rewinddir(d);
-    while ((e = readdir(d)) != NULL) {
-        if (parse_name(e->d_name, &c) && add_chunk(j, &c) == NULL)
-            break;
-    }
-    closedir(d);
+    if (parse_name(name, &c))
+        add_chunk(j, &c);
+}
+
+int records_scan(struct journal *j)
+{
+    int rc = j->disk->list(j->disk->ctx, found_name, j);
+
+    if (rc != 0)
+        return rc;
     check_chunks(j);
     for (size_t i = 0; i < j->chunk_count;) {
         size_t k = i + 1;
@@ -188,49 +191,70 @@ int records_scan(struct journal *j)
 
 /* ---- append ---- */
 
-static struct chunk *new_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t first)
+static int new_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t first,
+                     struct chunk **out)
 {
-    struct chunk c = {.origin = origin, .epoch = epoch, .first = first, .fd = -1};
+    const struct disk *d = j->disk;
+    struct chunk c = {.origin = origin, .epoch = epoch, .first = first};
     uint8_t header[JOURNAL_HEADER_USED];
-    char name[64];
+    char name[DISK_NAME_MAX];
+    int rc;
 
+    if (j->chunk_count == CHUNKS_MAX)
+        return -EMFILE;
     chunk_name(name, &c);
-    c.fd = openat(j->dir, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (c.fd < 0)
-        return NULL;
+    c.handle = d->open(d->ctx, name, true);
+    if (c.handle < 0)
+        return c.handle;
     journal_put_header(header, origin, epoch, first);
-    if (pwrite(c.fd, header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
-        close(c.fd);
-        return NULL;
+    rc = d->write(d->ctx, c.handle, header, sizeof(header), 0);
+    if (rc != 0) {
+        d->close(d->ctx, c.handle);
+        d->remove(d->ctx, name);
+        return rc;
     }
-    if (j->o.sync && posix_fallocate(c.fd, 0, 1 << 20) != 0)
-        errno = 0; /* Only a matter of speed. */
-    j->dir_touched = true;
-    return add_chunk(j, &c);
+    if (j->o.sync)
+        d->reserve(d->ctx, c.handle, 1 << 20);
+    j->names_touched = true;
+    *out = add_chunk(j, &c);
+    return 0;
 }
 
 static int write_slots(struct journal *j, struct chunk *c, uint32_t from, const uint8_t *records,
                        size_t count)
 {
-    size_t bytes = count * JOURNAL_SLOT_SIZE;
-    size_t done = 0;
+    int rc;
 
     for (size_t i = 0; i < count; i++)
         journal_put_slot(j->slots + i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
                          records + i * RECORD_SIZE);
-    while (done < bytes) {
-        ssize_t n =
-            pwrite(c->fd, j->slots + done, bytes - done, slot_offset(c, from) + (off_t)done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        done += (size_t)n;
-    }
     c->touched = true;
-    c->pending += (uint32_t)count;
-    return 0;
+    rc = j->disk->write(j->disk->ctx, c->handle, j->slots, count * JOURNAL_SLOT_SIZE,
+                        slot_offset(c, from));
+    if (rc == 0)
+        c->pending += (uint32_t)count;
+    return rc;
+}
+
+static int append_some(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
+                       const uint8_t *records, size_t *count)
+{
+    struct chunk *c = find_chunk(j, origin, epoch, 0, true);
+    size_t room;
+    int rc = 0;
+
+    if (c != NULL && chunk_end(c) != from)
+        return -EINVAL;
+    if (c == NULL || c->count + c->pending >= JOURNAL_CHUNK_RECORDS)
+        rc = new_chunk(j, origin, epoch, from, &c);
+    if (rc == 0 && chunk_handle(j, c) < 0)
+        rc = chunk_handle(j, c);
+    if (rc != 0)
+        return rc;
+    room = JOURNAL_CHUNK_RECORDS - c->count - c->pending;
+    *count = *count < 1024 ? *count : 1024;
+    *count = *count < room ? *count : room;
+    return write_slots(j, c, from, records, *count);
 }
 
 int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
@@ -239,22 +263,9 @@ int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t f
     if (j->o.limit_bytes != 0 && journal_bytes(j) > j->o.limit_bytes)
         return -E2BIG;
     while (count > 0) {
-        struct chunk *c = find_chunk(j, origin, epoch, 0, true);
-        size_t n = count < 1024 ? count : 1024;
-        int rc;
+        size_t n = count;
+        int rc = append_some(j, origin, epoch, from, records, &n);
 
-        if (c != NULL && chunk_end(c) != from)
-            return -EINVAL;
-        if (c == NULL || c->count + c->pending >= JOURNAL_CHUNK_RECORDS)
-            c = new_chunk(j, origin, epoch, from);
-        if (c == NULL || chunk_fd(j, c) < 0) {
-            rc = errno != 0 ? -errno : -EMFILE;
-            records_undo(j);
-            return rc;
-        }
-        if (n > JOURNAL_CHUNK_RECORDS - c->count - c->pending)
-            n = JOURNAL_CHUNK_RECORDS - c->count - c->pending;
-        rc = write_slots(j, c, from, records, n);
         if (rc != 0) {
             records_undo(j);
             return rc;
@@ -266,22 +277,29 @@ int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t f
     return 0;
 }
 
-int records_commit(struct journal *j)
+int records_commit(struct journal *j, bool sync)
 {
     for (size_t i = 0; i < j->chunk_count; i++) {
         struct chunk *c = &j->chunk[i];
+        int rc = 0;
 
         if (!c->touched)
             continue;
-        if (j->o.sync && fdatasync(c->fd) != 0)
-            return -errno;
+        if (sync)
+            rc = j->disk->sync(j->disk->ctx, c->handle);
+        if (rc != 0)
+            return rc;
         c->count += c->pending;
         c->pending = 0;
         c->touched = false;
     }
-    if (j->o.sync && j->dir_touched && fsync(j->dir) != 0)
-        return -errno;
-    j->dir_touched = false;
+    if (sync && j->names_touched) {
+        int rc = j->disk->sync_names(j->disk->ctx);
+
+        if (rc != 0)
+            return rc;
+        j->names_touched = false;
+    }
     return 0;
 }
 
@@ -297,8 +315,8 @@ void records_undo(struct journal *j)
         c->touched = false;
         if (c->count == 0)
             remove_chunk(j, i);
-        else if (ftruncate(c->fd, slot_offset(c, c->first + c->count)) != 0)
-            continue; /* The next write covers it, and its CRC tells. */
+        else if (c->handle >= 0) /* If it fails: the next write covers it, and its CRC tells. */
+            j->disk->truncate(j->disk->ctx, c->handle, slot_offset(c, c->first + c->count));
     }
 }
 
@@ -315,14 +333,19 @@ size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t 
         uint32_t sequence = from + (uint32_t)done;
         struct chunk *c = find_chunk(j, origin, epoch, sequence, false);
         size_t n = max - done < 512 ? max - done : 512;
-        ssize_t got;
+        long got;
 
-        if (c == NULL || chunk_fd(j, c) < 0)
+        if (c == NULL || chunk_handle(j, c) < 0)
             return done;
         if (n > chunk_end(c) - sequence)
             n = chunk_end(c) - sequence;
-        got = pread(c->fd, j->slots, n * JOURNAL_SLOT_SIZE, slot_offset(c, sequence));
-        if (got < (ssize_t)(n * JOURNAL_SLOT_SIZE))
+        got = j->disk->read(j->disk->ctx, c->handle, j->slots, n * JOURNAL_SLOT_SIZE,
+                            slot_offset(c, sequence));
+        if (got < 0)
+            return done;
+        if ((size_t)got < n * JOURNAL_SLOT_SIZE)
+            n = (size_t)got / JOURNAL_SLOT_SIZE;
+        if (n == 0)
             return done;
         for (size_t i = 0; i < n; i++, done++) {
             const uint8_t *slot = j->slots + i * JOURNAL_SLOT_SIZE;

@@ -84,13 +84,36 @@ static void full_ring_consumes_no_sequence(void **state)
     assert_int_equal(evhooks_read(r, out, 300), 256);
     for (uint32_t i = 0; i < 256; i++)
         assert_int_equal(out[i].sequence, i + 2);
+    assert_int_equal(emit(r, 1, 1), EVHOOKS_RING_FULL); /* Read is not yet safe elsewhere. */
+    evhooks_release(r);
     assert_int_equal(emit(r, 1, 1), EVHOOKS_OK);
     assert_int_equal(evhooks_read(r, out, 300), 1);
     assert_int_equal(out[0].sequence, 258);
     evhooks_counters(r, &c);
-    assert_int_equal(c.decided[3] + c.decided[1], 259);
+    assert_int_equal(c.decided[3] + c.decided[1], 260);
     assert_int_equal(c.tagged[3] + c.tagged[1], 257);
-    assert_int_equal(c.ring_full[3] + c.ring_full[1], 2);
+    assert_int_equal(c.ring_full[3] + c.ring_full[1], 3);
+}
+
+/* A reader that dies between its read and its journal loses nothing: the next one reads it again.
+ */
+static void unreleased_records_are_read_again(void **state)
+{
+    struct evhooks_ring *r = *state;
+    struct evhooks_record out[8];
+    uint32_t epoch, last;
+
+    evhooks_epoch_open(r, 12, &epoch, &last);
+    for (int i = 0; i < 6; i++)
+        emit(r, 3, 1);
+    assert_int_equal(evhooks_read(r, out, 2), 2);
+    evhooks_release(r);
+    assert_int_equal(evhooks_read(r, out, 8), 4);
+    close(r->reader_fd);
+    assert_int_equal(evhooks_reader_open(r), 0);
+    assert_int_equal(evhooks_read(r, out, 8), 4);
+    assert_int_equal(out[0].sequence, 4);
+    assert_int_equal(out[0].abandoned, 0);
 }
 
 /* A1: only for a group that is active here, and only while its reader says so. */
@@ -191,6 +214,7 @@ static void epochs_switch_under_load(void **state)
             assert_int_equal(out[i].sequence, ++at);
             assert_int_equal(out[i].abandoned, 0);
         }
+        evhooks_release(r);
         read += n;
         if (round % 500 == 499 && epoch < 12 + 2 * 200 && at_epoch + 8 > epoch)
             evhooks_epoch_open(r, epoch += 2, &previous, &last);
@@ -209,7 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(full_ring_consumes_no_sequence), T(only_active_groups_are_tagged),
         T(dead_writer_leaves_no_hole),     T(another_version_or_node_is_refused),
-        T(epochs_switch_under_load),
+        T(epochs_switch_under_load),       T(unreleased_records_are_read_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,192 @@
+#include "disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct folder {
+    int dir, lock;
+};
+
+static int dir_of(void *ctx)
+{
+    return ((struct folder *)ctx)->dir;
+}
+
+static int posix_open(void *ctx, const char *name, bool create)
+{
+    int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
+    int fd = openat(dir_of(ctx), name, flags, 0600);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static void posix_close(void *ctx, int handle)
+{
+    (void)ctx;
+    close(handle);
+}
+
+static long posix_read(void *ctx, int handle, void *out, size_t len, uint64_t offset)
+{
+    size_t done = 0;
+
+    (void)ctx;
+    while (done < len) {
+        ssize_t n = pread(handle, (char *)out + done, len - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (long)done;
+}
+
+static int posix_write(void *ctx, int handle, const void *at, size_t len, uint64_t offset)
+{
+    size_t done = 0;
+
+    (void)ctx;
+    while (done < len) {
+        ssize_t n = pwrite(handle, (const char *)at + done, len - done, (off_t)(offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static int64_t posix_size(void *ctx, int handle)
+{
+    struct stat st;
+
+    (void)ctx;
+    return fstat(handle, &st) != 0 ? -errno : st.st_size;
+}
+
+static int posix_truncate(void *ctx, int handle, uint64_t len)
+{
+    (void)ctx;
+    return ftruncate(handle, (off_t)len) != 0 ? -errno : 0;
+}
+
+static void posix_reserve(void *ctx, int handle, uint64_t len)
+{
+    (void)ctx;
+    if (posix_fallocate(handle, 0, (off_t)len) != 0)
+        return; /* The writes will tell. */
+}
+
+static int posix_sync(void *ctx, int handle)
+{
+    (void)ctx;
+    return fdatasync(handle) != 0 ? -errno : 0;
+}
+
+static int posix_sync_names(void *ctx)
+{
+    return fsync(dir_of(ctx)) != 0 ? -errno : 0;
+}
+
+static int posix_remove(void *ctx, const char *name)
+{
+    return unlinkat(dir_of(ctx), name, 0) != 0 ? -errno : 0;
+}
+
+static int posix_rename(void *ctx, const char *from, const char *to)
+{
+    return renameat(dir_of(ctx), from, dir_of(ctx), to) != 0 ? -errno : 0;
+}
+
+static int posix_list(void *ctx, void (*each)(void *arg, const char *name), void *arg)
+{
+    DIR *d = fdopendir(dup(dir_of(ctx)));
+    struct dirent *e;
+
+    if (d == NULL)
+        return -errno;
+    rewinddir(d);
+    while ((e = readdir(d)) != NULL)
+        each(arg, e->d_name);
+    closedir(d);
+    return 0;
+}
+
+static int open_folder(struct folder *f, const char *path, char *err, size_t err_size)
+{
+    f->dir = f->lock = -1;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        snprintf(err, err_size, "journal %s: %s: does the folder above it exist?", path,
+                 strerror(errno));
+        return -1;
+    }
+    f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    f->lock = f->dir < 0 ? -1 : openat(f->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (f->lock < 0) {
+        snprintf(err, err_size, "journal %s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
+        snprintf(err, err_size, "journal %s: locked: is another evrepd running?", path);
+        return -1;
+    }
+    return 0;
+}
+
+static void close_folder(struct folder *f)
+{
+    if (f->lock >= 0)
+        close(f->lock);
+    if (f->dir >= 0)
+        close(f->dir);
+    free(f);
+}
+
+int disk_posix_open(struct disk *out, const char *dir, char *err, size_t err_size)
+{
+    struct folder *f = calloc(1, sizeof(*f));
+
+    if (f == NULL) {
+        snprintf(err, err_size, "out of memory");
+        return -1;
+    }
+    if (open_folder(f, dir, err, err_size) != 0) {
+        close_folder(f);
+        return -1;
+    }
+    *out = (struct disk){
+        .ctx = f,
+        .open = posix_open,
+        .close = posix_close,
+        .read = posix_read,
+        .write = posix_write,
+        .size = posix_size,
+        .truncate = posix_truncate,
+        .reserve = posix_reserve,
+        .sync = posix_sync,
+        .sync_names = posix_sync_names,
+        .remove = posix_remove,
+        .rename = posix_rename,
+        .list = posix_list,
+    };
+    return 0;
+}
+
+void disk_posix_close(struct disk *d)
+{
+    close_folder(d->ctx);
+    d->ctx = NULL;
+}
