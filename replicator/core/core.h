@@ -18,7 +18,8 @@
 
 enum {
     SEGMENT_MAX = 256, /* Segments that a node keeps of both origins until they are settled. */
-    SPAN_MAX = 8,      /* Runs of positions of one segment at one sink. */
+    DROPPED_MAX = 256,
+    SPAN_MAX = 8, /* Runs of positions of one segment at one sink. */
     META_SIZE_MAX = 512,
     FRAME_SIZE_MAX = 4096,        /* Of the core's own frames; records travel beside it. */
     SEND_BATCH_MAX = 256,         /* Records in one send. */
@@ -43,6 +44,8 @@ struct core_options {
     uint8_t node;
     bool has_peer;
     bool fresh;           /* The journal was empty at start (T5). */
+    bool power;           /* durability = power: what is committed survives the power. */
+    uint64_t boot;        /* Names this boot of the host; 0: unknown. */
     bool fencing;         /* T4a: both nodes fence before a takeover. */
     uint64_t lease_ns;    /* L */
     uint32_t drift_ppm;   /* Bound on the relative drift of the two clocks. */
@@ -102,7 +105,8 @@ struct segment {
     bool fact_seen; /* The peer's hello spoke of it. */
     bool ack;       /* A replica owes the origin an acknowledgement. */
     bool dirty;
-    bool lost; /* The origin's journal is gone: nothing above R will come. */
+    bool lost;   /* The origin's journal is gone: nothing above R will come. */
+    bool unsure; /* Marks of this node may be older than what it did: the power took them. */
     uint32_t last;
     uint32_t produced;   /* P; at the replica, as the origin told. */
     uint32_t journaled;  /* Origin: J.  Replica: R. */
@@ -127,6 +131,14 @@ struct core {
     uint16_t order[SEGMENT_MAX]; /* Indexes of the segments in use, by (epoch, origin). */
     uint16_t count;
     uint32_t highest_epoch, highest_saved;
+    struct { /* Settled segments whose files a power loss may bring back; the oldest is replaced. */
+        uint8_t origin;
+        bool left;
+        uint32_t epoch;
+    } dropped[DROPPED_MAX];
+    uint16_t dropped_next;
+    uint64_t boot_seen;  /* Of the journal's last writer. */
+    bool stale, durable; /* stale: the journal's marks are not all there. */
     uint32_t live_epoch; /* Ours that is open; 0: none. */
     bool epoch_wanted, epoch_asked;
     uint64_t epoch_opened_ns;
@@ -268,6 +280,8 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns);
 int core_recover_meta(struct core *c, const uint8_t *at, size_t len);
 void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32_t first,
                           uint32_t last);
+/* Some of the journal's marks are gone (damage). */
+void core_recover_stale(struct core *c);
 void core_recovered(struct core *c);
 
 void core_step(struct core *c, const struct core_input *in);

@@ -182,6 +182,8 @@ void delivery_lost(struct core *c, uint8_t sink)
                 d->dirty = true;
             }
             s->handed = s->emitted;
+            if (s->asked == ASK_SENT) /* The question went with the connection. */
+                s->asked = ASK_NONE;
         }
     }
 }

@@ -75,3 +75,22 @@ void note_decode(struct record_note *n, const uint8_t in[EVENT_SIZE])
         .last_ns = get_le64(in + 48),
     };
 }
+
+void record_lost(uint8_t origin, uint32_t epoch, uint32_t sequence, uint64_t time_ns,
+                 uint8_t out[RECORD_SIZE])
+{
+    struct record r = {.time_ns = time_ns,
+                       .epoch = epoch,
+                       .sequence = sequence,
+                       .origin = origin,
+                       .kind = RECORD_GAP_LOST,
+                       .source = SOURCE_EVREP};
+    struct record_note n = {.range_origin = origin,
+                            .range_epoch = epoch,
+                            .range_from = sequence,
+                            .range_to = sequence,
+                            .reason = REASON_CORRUPT};
+
+    note_encode(&n, r.event);
+    record_encode(&r, out);
+}

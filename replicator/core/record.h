@@ -86,6 +86,11 @@ void record_encode(const struct record *r, uint8_t out[RECORD_SIZE]);
  */
 int record_decode(struct record *r, const uint8_t in[RECORD_SIZE]);
 
+/* Stands for a record that was journaled and cannot be read any more: the same tag, stated as lost.
+ */
+void record_lost(uint8_t origin, uint32_t epoch, uint32_t sequence, uint64_t time_ns,
+                 uint8_t out[RECORD_SIZE]);
+
 void note_encode(const struct record_note *n, uint8_t out[EVENT_SIZE]);
 void note_decode(struct record_note *n, const uint8_t in[EVENT_SIZE]);
 

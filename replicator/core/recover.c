@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 8 };
+enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 16 };
 
 static int recover_segment(struct core *c, const uint8_t *at, size_t len)
 {
@@ -22,6 +22,7 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     g->lost = image.lost;
     g->gap = image.gap;
     g->gap_told = image.gap_told;
+    g->unsure = image.unsure;
     g->last = image.last;
     g->produced = image.produced;
     g->sent_bound = image.sent_bound;
@@ -58,7 +59,22 @@ static int recover_drop(struct core *c, const uint8_t *at, size_t len)
     g = segment_find(c, at[1], get_le32(at + 4));
     if (g != NULL)
         segment_remove(c, g);
+    c->dropped[c->dropped_next % DROPPED_MAX].origin = at[1];
+    c->dropped[c->dropped_next % DROPPED_MAX].left = false;
+    c->dropped[c->dropped_next++ % DROPPED_MAX].epoch = get_le32(at + 4);
     return 0;
+}
+
+/* Its files may come back when the power goes before their removal is on the disk. */
+static bool was_dropped(struct core *c, uint8_t origin, uint32_t epoch)
+{
+    for (size_t i = 0; i < DROPPED_MAX; i++) {
+        if (c->dropped[i].epoch != epoch || c->dropped[i].origin != origin || epoch == 0)
+            continue;
+        c->dropped[i].left = true;
+        return true;
+    }
+    return false;
 }
 
 int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
@@ -76,6 +92,7 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
         if (len != NODE_IMAGE_SIZE)
             return -1;
         c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
+        c->boot_seen = get_le64(at + 8);
         return 0;
     default:
         return -1;
@@ -88,6 +105,8 @@ void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32
     struct segment *g = segment_find(c, origin, epoch);
 
     if (origin >= NODE_COUNT || (epoch & 1) != origin)
+        return;
+    if (g == NULL && was_dropped(c, origin, epoch))
         return;
     if (g == NULL)
         g = segment_add(c, origin, epoch);
@@ -110,15 +129,35 @@ static void recover_span(const struct core *c, const struct segment *g, struct s
         s->doubt = max_u32(s->doubt, s->intent);
     if (g->origin == c->o.node && s->resumed)
         s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
+    if (g->unsure && (s->resumed || !c->o.has_peer))
+        s->doubt = span_perhaps(g, s);
+}
+
+/* The power took what was not synced: this node may have done more than its marks say. */
+static void all_unsure(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        c->segment[c->order[i]].unsure = true;
+        c->segment[c->order[i]].dirty = true;
+    }
+    c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+    c->durable = true;
+}
+
+void core_recover_stale(struct core *c)
+{
+    c->stale = true;
 }
 
 void core_recovered(struct core *c)
 {
+    if (c->stale || (!c->o.power && c->boot_seen != 0 && c->boot_seen != c->o.boot))
+        all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
         if (g->origin == c->o.node)
-            g->sent = min_u32(g->sent_bound, g->journaled);
+            g->sent = g->unsure ? g->journaled : min_u32(g->sent_bound, g->journaled);
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++)
                 recover_span(c, g, &g->at[k].span[n]);
@@ -140,6 +179,7 @@ static void put_node(uint8_t *out, const struct core *c)
     memset(out, 0, NODE_IMAGE_SIZE);
     out[0] = 'N';
     put_le32(out + 4, c->highest_epoch);
+    put_le64(out + 8, c->o.boot);
 }
 
 /* cursor: 0 the node; then for each segment its image and one for each sink. */
@@ -195,9 +235,19 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
 
 void recover_flush(struct core *c, struct core_output *out)
 {
-    if (c->highest_epoch != c->highest_saved) {
+    out->durable = c->durable || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot;
+    c->durable = false;
+    if (c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot) {
+        c->boot_seen = c->o.boot;
         put_node(out_meta(out, NODE_IMAGE_SIZE), c);
         c->highest_saved = c->highest_epoch;
+    }
+    for (size_t i = 0; i < DROPPED_MAX; i++) {
+        if (!c->dropped[i].left || out->drop_count == 2 * SEGMENT_MAX)
+            continue;
+        c->dropped[i].left = false;
+        out->drop[out->drop_count++] =
+            (struct core_range){c->dropped[i].origin, c->dropped[i].epoch, 1, SEQUENCE_MAX};
     }
     for (uint16_t i = 0; i < c->count;) {
         struct segment *g = &c->segment[c->order[i]];

@@ -9,7 +9,8 @@
  *     v                 v  |      TAKEN  this node took it over from its owner (L3).
  *    HELD --------------+--+      HANDED_OVER  the peer has it, by takeover or by hand-over
  * (T1-T3). |                 |
- *     +-----> TAKEN, HANDED_OVER ---> DRAINING or SETTLED */
+ *     +-----> TAKEN, HANDED_OVER ---> DRAINING or SETTLED; LIVE when its origin has not closed it
+ * yet (N6: an epoch a second at most). */
 static const uint8_t segment_moves[] = {
     [SEGMENT_FREE] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD,
     [SEGMENT_LIVE] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN |
@@ -18,10 +19,10 @@ static const uint8_t segment_moves[] = {
                          1u << SEGMENT_SETTLED,
     [SEGMENT_HELD] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_TAKEN |
                      1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
-    [SEGMENT_TAKEN] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_HANDED_OVER |
-                      1u << SEGMENT_SETTLED,
-    [SEGMENT_HANDED_OVER] =
-        1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN | 1u << SEGMENT_SETTLED,
+    [SEGMENT_TAKEN] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD |
+                      1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
+    [SEGMENT_HANDED_OVER] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD |
+                            1u << SEGMENT_TAKEN | 1u << SEGMENT_SETTLED,
     [SEGMENT_SETTLED] = 0,
 };
 
@@ -156,6 +157,13 @@ struct span *delivery_find(struct delivery *d, uint32_t sequence)
             return &d->span[i];
     }
     return NULL;
+}
+
+uint32_t span_perhaps(const struct segment *g, const struct span *s)
+{
+    uint32_t to = g->unsure ? max_u32(s->intent, min_u32(s->to, g->journaled)) : s->intent;
+
+    return max_u32(s->doubt, to);
 }
 
 static void clip_marks(struct span *s, uint32_t low, uint32_t high)

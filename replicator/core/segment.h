@@ -17,6 +17,8 @@ bool segment_is_done(const struct core *c, const struct segment *g);
 /* First sequence that some sink of ours still needs; journaled + 1 when none. */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 
+/* Up to where the span's records may have been handed over, as far as this node can know. */
+uint32_t span_perhaps(const struct segment *g, const struct span *s);
 struct span *delivery_find(struct delivery *d, uint32_t sequence);
 /* Cuts the span so that one ends at `at`; false when the list is full. */
 bool delivery_split(struct delivery *d, struct span *s, uint32_t at);

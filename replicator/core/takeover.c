@@ -45,7 +45,8 @@ void takeover_lost(struct core *c)
 }
 
 /* L3: from `s->from` to `limit` becomes ours; what may be at the sink already is in doubt. */
-static void take_span(struct core *c, struct delivery *d, struct span *s, uint32_t limit)
+static void take_span(struct core *c, const struct segment *g, struct delivery *d, struct span *s,
+                      uint32_t limit)
 {
     if (s->owner == c->o.node || s->from > limit)
         return;
@@ -53,7 +54,8 @@ static void take_span(struct core *c, struct delivery *d, struct span *s, uint32
         return;
     s->owner = c->o.node;
     s->term++;
-    s->doubt = max_u32(s->doubt, s->intent);
+    s->doubt = span_perhaps(g, s);
+    s->intent = max_u32(s->intent, s->doubt);
     s->handed = s->emitted;
     s->granted = s->intent;
     s->requested = s->from - 1;
@@ -72,27 +74,34 @@ static void take_segment(struct core *c, struct segment *g)
 
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
-            take_span(c, &g->at[k], s, g->journaled);
+            take_span(c, g, &g->at[k], s, g->journaled);
             taken = true;
         }
     }
     if (taken) {
+        c->durable = true;
         segment_move(g, SEGMENT_TAKEN);
         c->takeovers++;
         c->taken_ns = c->now_ns;
     }
 }
 
-/* L4: what the peer produced and we do not have. */
-static void note_gap(struct core *c, struct segment *g, enum gap_state gap)
+static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uint32_t to)
 {
-    if (g->origin == c->o.node || g->produced <= g->journaled || g->gap == gap)
+    if (g->gap == gap && g->gap_from == from && g->gap_to == to)
         return;
-    g->gap_from = g->journaled + 1;
-    g->gap_to = g->produced;
+    g->gap_from = from;
+    g->gap_to = to;
     g->gap = (uint8_t)gap;
     g->gap_told = g->gap_asked = false;
     g->dirty = true;
+}
+
+/* L4: what the peer produced and we do not have. */
+static void note_gap(struct core *c, struct segment *g, enum gap_state gap)
+{
+    if (g->origin != c->o.node && g->produced > g->journaled && g->gap != gap)
+        note_range(g, gap, g->journaled + 1, g->produced);
 }
 
 /* L3, T1: our own count of the lease has run out, and the cluster names us. */
@@ -123,10 +132,11 @@ static void resume(struct core *c, struct segment *g, size_t k)
             continue;
         s->resumed = true;
         s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
-        s->doubt = max_u32(s->doubt, s->intent);
+        s->doubt = max_u32(s->doubt, span_perhaps(g, s));
         s->handed = s->emitted;
         s->asked = ASK_NONE;
         g->at[k].dirty = true;
+        c->durable = true;
     }
 }
 
@@ -211,7 +221,8 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
                 continue;
             s->owner = replica;
             s->term++;
-            s->doubt = max_u32(s->doubt, s->intent);
+            s->doubt = span_perhaps(g, s);
+            s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;
         }
@@ -244,6 +255,8 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
             give_tail(c, g, g->journaled, fact->journaled);
     } else {
         g->produced = max_u32(g->produced, fact->produced);
+        if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
+            note_range(g, GAP_LOST, fact->last + 1, g->produced);
         if (g->journaled > fact->journaled && fact->journaled >= fact->base && !g->lost)
             give_tail(c, g, fact->journaled, g->journaled);
     }
@@ -335,6 +348,33 @@ static void settled_state(struct core *c, struct segment *g)
                                         : SEGMENT_LIVE);
 }
 
+/* What this node may have done beyond its marks: up to the peer's R the peer held the intents,
+ * above it nobody did. */
+static void unsure_settled(struct core *c, struct segment *g)
+{
+    for (size_t k = 0; g->unsure && k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            struct span *s = &d->span[n];
+            uint32_t known = g->origin != c->o.node || !g->fact_seen ? 0 : g->replicated;
+
+            if (s->owner != c->o.node || s->to <= known)
+                continue;
+            if (g->origin != c->o.node && g->fact_seen && s->term == 0)
+                continue;
+            if (s->from <= known && delivery_split(d, s, known))
+                continue;
+            s->doubt = span_perhaps(g, s);
+            s->intent = max_u32(s->intent, s->doubt);
+            s->handed = s->emitted;
+            s->asked = ASK_NONE;
+            d->dirty = true;
+        }
+    }
+    g->unsure = false;
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
@@ -344,6 +384,7 @@ void takeover_hello_done(struct core *c)
         if (c->peer_fresh && g->origin != c->o.node)
             origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
+        unsure_settled(c, g);
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);
         g->told_done = false;

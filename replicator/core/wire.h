@@ -19,7 +19,7 @@
  * delivery image:      u8 'D', u8 origin, u8 count, u8 zero, u32 epoch, u32 sink key,
  *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner, u8 flags)
  * drop image (8):      u8 'X', u8 origin, u16 zero, u32 epoch
- * node image (8):      u8 'N', u8 zero, u16 zero, u32 highest epoch */
+ * node image (16):     u8 'N', u8 zero, u16 zero, u32 highest epoch, u64 boot */
 #ifndef EVREP_WIRE_H
 #define EVREP_WIRE_H
 

@@ -41,10 +41,34 @@ static void on_segment(void *ctx, uint8_t origin, uint32_t epoch, uint32_t first
         s->newest_epoch = epoch;
 }
 
+static void on_marks_lost(void *ctx)
+{
+    struct shell *s = ctx;
+
+    shell_log(
+        "journal: damaged: some marks are gone; what may be at a collector already is treated "
+        "as in doubt");
+    core_recover_stale(s->core);
+}
+
 static void on_damage(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
 {
     (void)ctx;
-    shell_log("journal: segment %u/%u: records %u to %u are damaged", origin, epoch, from, to);
+    shell_log("journal: segment %u/%u: among records %u to %u some are damaged; a gap record takes "
+              "the place of each",
+              origin, epoch, from, to);
+}
+
+/* A power loss between two runs shows as another boot; 0: this system does not tell. */
+static uint64_t boot_id(void)
+{
+    char text[64] = "";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    bool told = f != NULL && fgets(text, sizeof(text), f) != NULL;
+
+    if (f != NULL)
+        fclose(f);
+    return told ? (uint64_t)sink_key(text) << 32 | strtoul(text, NULL, 16) : 0;
 }
 
 static void core_options(const struct shell *s, struct core_options *o)
@@ -54,6 +78,8 @@ static void core_options(const struct shell *s, struct core_options *o)
     *o = (struct core_options){
         .node = c->node,
         .has_peer = c->has_peer,
+        .power = c->durability_power,
+        .boot = boot_id(),
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
         .hello_ns = c->dead_after_ms * 1000000ull,
@@ -94,6 +120,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
     struct journal_visitor v = {.ctx = s,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,
+                                .on_marks_lost = on_marks_lost,
                                 .on_damage = on_damage,
                                 .snapshot = emit_snapshot};
 

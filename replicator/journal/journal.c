@@ -26,8 +26,11 @@ int journal_open(struct journal **out, const struct journal_options *o,
         rc = meta_open(j);
     if (rc == 0)
         rc = records_scan(j);
-    if (rc == 0)
+    if (rc == 0) {
+        if (j->marks_lost && j->chunk_count > 0)
+            j->v.on_marks_lost(j->v.ctx);
         return 0;
+    }
     snprintf(err, err_size, "journal: cannot be used: %s", strerror(-rc));
     journal_close(j);
     *out = NULL;

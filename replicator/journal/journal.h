@@ -18,6 +18,9 @@ struct journal_visitor { /* Called by journal_open(), in this order; snapshot al
     void *ctx;
     void (*on_meta)(void *ctx, const uint8_t *at, size_t len);
     void (*on_segment)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t first, uint32_t last);
+    /* Marks are gone: what is left may be older than what was done (core_recover_stale()). */
+    void (*on_marks_lost)(void *ctx);
+    /* Later too, by journal_read(): these cannot be read and read as record_lost() from now on. */
     void (*on_damage)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
     /* Calls journal_meta() for every mark of the present state. */
     void (*snapshot)(void *ctx, struct journal *j);
@@ -38,8 +41,8 @@ void journal_meta(struct journal *j, const uint8_t *at, size_t len);
  * survive the power whatever the options say. */
 int journal_commit(struct journal *j, bool durable);
 
-/* Whole records from `from` on, each checked; at most max and what fits.  Fewer: damaged or not
- * there. */
+/* Records from `from` on; at most max and what fits.  Each is checked: one that is not intact reads
+ * as record_lost().  Fewer: they are not there, or the disk cannot be read now. */
 size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from, size_t max,
                     uint8_t *out, size_t size);
 /* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment. */

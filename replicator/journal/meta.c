@@ -15,7 +15,18 @@ static void meta_name(char out[DISK_NAME_MAX], uint64_t generation)
     snprintf(out, DISK_NAME_MAX, "meta-%016" PRIx64, generation);
 }
 
-/* The bytes up to the first entry that is torn; *complete: the snapshot's end was seen. */
+/* Where the next whole entry starts, or len: then what is left is a torn tail, not damage. */
+static size_t next_entry(const uint8_t *at, size_t from, size_t len)
+{
+    const uint8_t *body;
+    size_t body_len;
+
+    while (from < len && (meta_get(at + from, len - from, &body, &body_len) < 0 || body_len == 0))
+        from++;
+    return from;
+}
+
+/* The bytes up to the end of the last whole entry; *complete: the snapshot's end was seen. */
 static size_t replay(struct journal *j, const uint8_t *at, size_t len, bool visit, bool *complete)
 {
     size_t used = META_MAGIC_SIZE;
@@ -28,8 +39,15 @@ static size_t replay(struct journal *j, const uint8_t *at, size_t len, bool visi
         size_t body_len;
         long n = meta_get(at + used, len - used, &body, &body_len);
 
-        if (n < 0)
-            break;
+        if (n < 0) { /* Each entry is a whole image: those after the damage still count. */
+            size_t next = next_entry(at, used, len);
+
+            if (next == len)
+                break;
+            j->marks_lost = j->renew = true;
+            used = next;
+            continue;
+        }
         used += (size_t)n;
         if (body_len == 0)
             *complete = true;
@@ -74,6 +92,8 @@ static bool use_generation(struct journal *j, uint64_t generation)
     if (complete)
         used = replay(j, at, len, true, &complete);
     free(at);
+    if (!complete)
+        j->marks_lost = false; /* Told by what there is instead. */
     if (!complete || d->truncate(d->ctx, handle, used) != 0) {
         if (handle >= 0)
             d->close(d->ctx, handle);
@@ -184,6 +204,7 @@ int meta_open(struct journal *j)
             j->generation = found.at[best];
         found.at[best] = found.at[--found.count];
     }
+    j->marks_lost = j->generation > 0;
     return new_generation(j);
 }
 
@@ -212,7 +233,7 @@ int meta_commit(struct journal *j, bool sync)
     }
     j->meta_size += j->meta_len;
     j->meta_len = 0;
-    if (j->meta_size > META_FILE_MAX && j->v.snapshot != NULL)
-        new_generation(j); /* When there is no room for it the old one goes on. */
+    if ((j->meta_size > META_FILE_MAX || j->renew) && j->v.snapshot != NULL)
+        j->renew = new_generation(j) != 0; /* When there is no room for it the old one goes on. */
     return 0;
 }

@@ -1,6 +1,8 @@
 /* Records files: a record's place follows from its position. */
 #include "internal.h"
 
+#include "bytes.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -91,31 +93,26 @@ static int chunk_handle(struct journal *j, struct chunk *c)
 
 /* ---- start ---- */
 
-/* How many records from the first on are whole; only the tail can be torn, so it is looked for
- * last. */
-static uint32_t count_intact(struct journal *j, struct chunk *c)
+/* Up to the last record that is whole.  Torn ones behind it never counted; damaged ones before it
+ * are found when they are read.  The header is for people: every slot says what it is. */
+static uint32_t count_records(struct journal *j, struct chunk *c)
 {
-    uint8_t header[JOURNAL_HEADER_USED];
-    uint32_t n = 0;
     int handle = chunk_handle(j, c);
+    uint32_t at = 0, n = 0;
 
-    if (handle < 0 ||
-        j->disk->read(j->disk->ctx, handle, header, sizeof(header), 0) != (long)sizeof(header) ||
-        journal_check_header(header, c->origin, c->epoch, c->first) != 0)
-        return 0;
-    for (;;) {
-        long got = j->disk->read(j->disk->ctx, handle, j->slots, 512 * JOURNAL_SLOT_SIZE,
-                                 slot_offset(c, c->first + n));
-        uint32_t whole = got > 0 ? (uint32_t)(got / JOURNAL_SLOT_SIZE) : 0;
-
-        for (uint32_t i = 0; i < whole; i++, n++) {
+    for (long got = 1; handle >= 0 && got > 0;) {
+        got = j->disk->read(j->disk->ctx, handle, j->slots, 512 * JOURNAL_SLOT_SIZE,
+                            slot_offset(c, c->first + at));
+        for (uint32_t i = 0; i < (uint32_t)(got > 0 ? got / JOURNAL_SLOT_SIZE : 0); i++) {
+            at++;
             if (journal_check_slot(j->slots + (size_t)i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
-                                   c->first + n) != 0)
-                return n;
+                                   c->first + at - 1) == 0)
+                n = at;
         }
-        if (whole < 512)
-            return n;
+        if (got < 512 * JOURNAL_SLOT_SIZE)
+            break;
     }
+    return n < JOURNAL_CHUNK_RECORDS ? n : JOURNAL_CHUNK_RECORDS;
 }
 
 static bool parse_name(const char *name, struct chunk *c)
@@ -153,7 +150,7 @@ static void check_chunks(struct journal *j)
 
         c->count = follows && more ? (c + 1)->first - c->first : 0;
         if (follows && (!more || c->count > JOURNAL_CHUNK_RECORDS))
-            c->count = count_intact(j, c);
+            c->count = count_records(j, c);
         if (c->count == 0) {
             remove_chunk(j, i);
             continue;
@@ -322,6 +319,28 @@ void records_undo(struct journal *j)
 
 /* ---- read and forget ---- */
 
+/* n slots from `sequence` on, as records; what is not intact is stated as lost. */
+static void take_slots(struct journal *j, const struct chunk *c, uint32_t sequence, size_t n,
+                       size_t whole, uint8_t *out)
+{
+    uint32_t damaged = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *slot = j->slots + i * JOURNAL_SLOT_SIZE;
+        uint32_t q = sequence + (uint32_t)i;
+        uint8_t *record = out + i * RECORD_SIZE;
+
+        if (i < whole && journal_check_slot(slot, c->origin, c->epoch, q) == 0) {
+            memcpy(record, slot, RECORD_SIZE);
+            continue;
+        }
+        record_lost(c->origin, c->epoch, q, i > 0 ? get_le64(record - RECORD_SIZE + 8) : 0, record);
+        damaged = damaged != 0 ? damaged : q;
+    }
+    if (damaged != 0 && j->v.on_damage != NULL)
+        j->v.on_damage(j->v.ctx, c->origin, c->epoch, damaged, sequence + (uint32_t)n - 1);
+}
+
 size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from, size_t max,
                     uint8_t *out, size_t size)
 {
@@ -343,17 +362,8 @@ size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t 
                             slot_offset(c, sequence));
         if (got < 0)
             return done;
-        if ((size_t)got < n * JOURNAL_SLOT_SIZE)
-            n = (size_t)got / JOURNAL_SLOT_SIZE;
-        if (n == 0)
-            return done;
-        for (size_t i = 0; i < n; i++, done++) {
-            const uint8_t *slot = j->slots + i * JOURNAL_SLOT_SIZE;
-
-            if (journal_check_slot(slot, origin, epoch, sequence + (uint32_t)i) != 0)
-                return done;
-            memcpy(out + done * RECORD_SIZE, slot, RECORD_SIZE);
-        }
+        take_slots(j, c, sequence, n, (size_t)got / JOURNAL_SLOT_SIZE, out + done * RECORD_SIZE);
+        done += n;
     }
     return done;
 }

@@ -1,0 +1,228 @@
+/* Collectors of every kind of section 7, and the connections to them, which outlive the process
+ * that made them: what a kernel holds still arrives. */
+#include "sim.h"
+
+#include <string.h>
+
+enum { BACKOFF_NS = 30 * MS };
+
+static struct flight *flight_of(const struct world *w, const struct node *n, unsigned sink)
+{
+    return n->sink[sink].flight < 0 ? NULL : w->flight[n->sink[sink].flight];
+}
+
+static bool reachable(const struct world *w, const struct node *n, unsigned sink)
+{
+    return !w->sink_dead[sink] && n->sink[sink].reachable && n->host_up;
+}
+
+static void let_go(struct flight *f)
+{
+    if (!f->attached && (f->broken || f->arrived == f->tail))
+        f->used = false;
+}
+
+void collector_retry(struct world *w, struct node *n, unsigned sink)
+{
+    world_event(w, w->now + BACKOFF_NS + rng_below(&w->rng, 30) * MS, EV_SINK_UP, n->id,
+                (uint8_t)sink, n->life);
+}
+
+void collector_connect(struct world *w, struct node *n, unsigned sink)
+{
+    struct flight *f = NULL;
+
+    if (!n->has[sink] || n->sink[sink].up || n->frozen)
+        return;
+    for (int i = 0; i < CONNS_MAX && f == NULL; i++) {
+        if (!w->flight[i]->used) {
+            f = w->flight[i];
+            n->sink[sink].flight = i;
+        }
+    }
+    if (f == NULL || !reachable(w, n, sink)) {
+        n->sink[sink].flight = -1;
+        collector_retry(w, n, sink);
+        return;
+    }
+    f->used = f->attached = true;
+    f->broken = false;
+    f->node = n->id;
+    f->sink = (uint8_t)sink;
+    f->head = f->arrived = f->tail = 0;
+    f->last_due = w->now;
+    for (int o = 0; o < NODE_COUNT; o++) /* The guard starts at what the stream has. */
+        f->next_seq[o] = w->stream_last[sink][o];
+    n->sink[sink].up = true;
+    node_sink_up(w, n, sink);
+}
+
+size_t collector_room(const struct world *w, const struct node *n, unsigned sink)
+{
+    const struct flight *f = flight_of(w, n, sink);
+
+    if (f == NULL || !n->sink[sink].up || f->broken)
+        return 0;
+    return FLIGHT_MAX - 1 - (f->tail - f->head);
+}
+
+/* Files and datagrams: there is nothing between the call and the effect. */
+static bool is_direct(const struct world *w, unsigned sink)
+{
+    return w->sink_kind[sink] == SINK_UDP || w->sink_kind[sink] == SINK_FILE;
+}
+
+void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item)
+{
+    struct flight *f = flight_of(w, n, sink);
+    struct item *i = &f->item[f->tail++ % FLIGHT_MAX];
+    uint64_t delay = w->sink_delay[sink] / 2 + rng_below(&w->rng, (uint32_t)w->sink_delay[sink]);
+
+    *i = *item;
+    i->rejected = false;
+    i->expected = f->next_seq[i->origin]++;
+    i->due = w->now + (is_direct(w, sink) ? 0 : delay);
+    if (i->due < f->last_due)
+        i->due = f->last_due;
+    f->last_due = i->due;
+    if (is_direct(w, sink)) {
+        oracle_received(w, sink, n->id, i);
+        f->arrived = f->tail;
+    }
+    if (f->tail - f->head == 1)
+        world_event(w, i->due, EV_FLIGHT, (uint8_t)n->sink[sink].flight, 0, 0);
+}
+
+static void arrive(struct world *w, struct flight *f)
+{
+    struct item *i = &f->item[f->arrived++ % FLIGHT_MAX];
+
+    if (w->sink_kind[f->sink] == SINK_STREAM) {
+        uint64_t *last = &w->stream_last[f->sink][i->origin];
+
+        i->rejected = i->expected != *last;
+        if (i->rejected)
+            return;
+        (*last)++;
+    }
+    oracle_received(w, f->sink, f->node, i);
+}
+
+/* The confirmations of one moment, a call for each run. */
+static void confirm(struct world *w, struct flight *f, uint32_t to)
+{
+    struct node *n = w->node[f->node];
+
+    while (f->attached && !f->broken && f->head < to) {
+        const struct item *first = &f->item[f->head % FLIGHT_MAX];
+        struct core_range r = {first->origin, first->epoch, first->sequence, first->sequence};
+
+        if (first->rejected) {
+            collector_reset(w, n, f->sink, true);
+            return;
+        }
+        f->head++;
+        while (f->head < to) {
+            const struct item *i = &f->item[f->head % FLIGHT_MAX];
+
+            if (i->rejected || i->origin != r.origin || i->epoch != r.epoch ||
+                i->sequence != r.to + 1)
+                break;
+            r.to++;
+            f->head++;
+        }
+        node_confirmed(w, n, f->sink, &r);
+    }
+}
+
+void collector_work(struct world *w, unsigned index)
+{
+    struct flight *f = w->flight[index];
+    uint32_t seen = f->arrived;
+    bool dead = w->sink_dead[f->sink] || !w->node[f->node]->sink[f->sink].reachable;
+
+    if (!f->used || f->broken)
+        return;
+    if (dead && f->attached) {
+        collector_reset(w, w->node[f->node], f->sink, false);
+        return;
+    }
+    while (f->arrived < f->tail && f->item[f->arrived % FLIGHT_MAX].due <= w->now && !dead)
+        arrive(w, f);
+    if (is_direct(w, f->sink))
+        seen = f->tail;
+    if (f->attached && !w->node[f->node]->frozen) /* An answer takes a moment. */
+        confirm(w, f, seen);
+    let_go(f);
+    if (f->used && !f->broken && (f->head < f->tail && (f->attached || f->arrived < f->tail)))
+        world_event(w, w->now + 1 * MS + w->sink_delay[f->sink] / 4, EV_FLIGHT, (uint8_t)index, 0,
+                    0);
+}
+
+static void cut_off(struct world *w, struct flight *f, bool all_arrive)
+{
+    uint32_t left = f->tail - f->arrived;
+    uint32_t more = all_arrive ? left : rng_below(&w->rng, left + 1);
+
+    while (more-- > 0)
+        arrive(w, f);
+    f->broken = true;
+    f->attached = false;
+    f->used = false;
+}
+
+void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_arrive)
+{
+    struct flight *f = flight_of(w, n, sink);
+
+    if (f == NULL || !n->sink[sink].up)
+        return;
+    cut_off(w, f, all_arrive);
+    n->sink[sink].up = false;
+    n->sink[sink].flight = -1;
+    TRACE(w, "node %u: sink %u is lost", n->id, sink);
+    node_sink_lost(w, n, sink);
+    collector_retry(w, n, sink);
+}
+
+/* The process is gone: what its kernel holds goes on, if there still is a kernel. */
+void collector_detach(struct world *w, struct node *n, bool host_died)
+{
+    for (unsigned k = 0; k < w->sink_count; k++) {
+        struct flight *f = flight_of(w, n, k);
+
+        n->sink[k].up = false;
+        n->sink[k].flight = -1;
+        if (f == NULL)
+            continue;
+        f->attached = false;
+        let_go(f);
+    }
+    for (int i = 0; i < CONNS_MAX && host_died; i++) {
+        if (w->flight[i]->used && w->flight[i]->node == n->id)
+            cut_off(w, w->flight[i], false);
+    }
+}
+
+/* D1: asked of the collector when it can be reached, answered a moment later. */
+void collector_answer(struct world *w, struct node *n, unsigned ask)
+{
+    struct ask *a = &n->ask[ask % ASKS_MAX];
+    int by = w->sink_kind[a->sink] == SINK_FILE ? n->id : -1;
+
+    if (!n->sink[a->sink].up || n->frozen) {
+        world_event(w, w->now + BACKOFF_NS, EV_ANSWER, n->id, (uint8_t)(ask % ASKS_MAX), n->life);
+        return;
+    }
+    node_answered(w, n, a->sink, &a->range,
+                  oracle_highest(w, a->sink, a->range.origin, a->range.epoch, a->range.from,
+                                 a->range.to, by));
+}
+
+void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r)
+{
+    unsigned ask = n->asks++ % ASKS_MAX;
+
+    n->ask[ask] = (struct ask){.sink = (uint8_t)sink, .range = *r};
+    world_event(w, w->now + w->sink_delay[sink] / 2, EV_ANSWER, n->id, (uint8_t)ask, n->life);
+}

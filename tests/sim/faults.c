@@ -1,0 +1,253 @@
+/* What happens to the nodes; each seed draws anew which faults, and how often. */
+#include "sim.h"
+
+const char *const fault_names[FAULTS] = {
+    "process crash",    "crash in an effect", "host death",        "freeze and thaw",
+    "one link cut",     "split brain",        "one way cut",       "clogged link",
+    "link reset",       "sink reset",         "confirmation lost", "sink dead",
+    "sink slow",        "sink lost to one",   "journal lost",      "disk full",
+    "bit rot",          "misdirected write",  "clock jump",        "operator: fenced",
+    "failover command", "handover command",   "event burst",       "worker death",
+};
+
+/* Rare in the world, and each rules some property out: not in every seed. */
+static bool is_harsh(enum fault f)
+{
+    return f == FAULT_HOST || f == FAULT_JOURNAL_LOST || f == FAULT_ROT || f == FAULT_MISDIRECT ||
+           f == FAULT_CLOCK || f == FAULT_FENCED;
+}
+
+void faults_draw(struct world *w)
+{
+    w->rate_sum = 0;
+    for (int f = 0; f < FAULTS; f++) {
+        w->rate[f] = rng_chance(&w->rng, is_harsh(f) ? 250 : 500) ? 1 + rng_below(&w->rng, 20) : 0;
+        w->rate_sum += w->rate[f];
+    }
+    if (w->rate_sum == 0)
+        w->rate_sum = w->rate[FAULT_CRASH] = 1;
+}
+
+static enum fault draw(struct world *w)
+{
+    uint32_t at = rng_below(&w->rng, w->rate_sum);
+    int f = 0;
+
+    while (at >= w->rate[f])
+        at -= w->rate[f++];
+    return (enum fault)f;
+}
+
+static void mend_later(struct world *w, enum fault f, unsigned a)
+{
+    uint64_t after =
+        rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 60) : rng_between(&w->rng, 60, 1500);
+
+    world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
+}
+
+static void crash(struct world *w, struct node *n, enum fault f)
+{
+    if (f == FAULT_CRASH_IO && n->running && !n->frozen) {
+        n->fuse = 1 + rng_below(&w->rng, 120);
+    } else if (f == FAULT_HOST || f == FAULT_JOURNAL_LOST) {
+        w->power_lost |= !w->power;
+        node_host_died(w, n);
+        if (f == FAULT_JOURNAL_LOST) {
+            w->journal_lost = true;
+            sim_disk_wipe(&n->disk);
+        }
+    } else {
+        node_kill(w, n, "at once");
+    }
+}
+
+static void cut(struct world *w, enum fault f, unsigned a)
+{
+    for (unsigned l = 0; l < SIM_LINKS; l++) {
+        if (f == FAULT_CUT_ONE && l != a)
+            continue;
+        for (unsigned i = 0; i < NODE_COUNT; i++)
+            w->link[l].cut[i] |= f != FAULT_CUT_WAY || i == a;
+    }
+}
+
+static void strike_link(struct world *w, enum fault f, unsigned a)
+{
+    if (f == FAULT_CLOG) {
+        w->link[a].clog_ns = rng_between(&w->rng, 5, 120) * MS;
+    } else if (f == FAULT_RESET_LINK) {
+        for (unsigned i = 0; i < NODE_COUNT; i++) {
+            if (!w->link[a].up[i])
+                continue;
+            links_close(w, w->node[i], a, false);
+            node_link(w, w->node[i], a, false);
+        }
+    } else {
+        cut(w, f, a);
+    }
+}
+
+static void strike_sink(struct world *w, enum fault f, unsigned node, unsigned sink)
+{
+    struct node *n = w->node[node];
+
+    switch (f) {
+    case FAULT_SINK_DEAD:
+        w->sink_dead[sink] = true;
+        break;
+    case FAULT_SINK_SLOW:
+        w->sink_delay[sink] = rng_between(&w->rng, 50, 800) * MS;
+        break;
+    case FAULT_SINK_ONE_SIDE:
+        n->sink[sink].reachable = false;
+        break;
+    default:
+        collector_reset(w, n, sink, f == FAULT_SINK_SILENT);
+        break;
+    }
+}
+
+static void strike_clock(struct world *w, struct node *n)
+{
+    w->clock_lied = true;
+    if (rng_chance(&w->rng, 500))
+        n->clock_offset += rng_between(&w->rng, 10, 2000) * MS;
+    else
+        n->wall_offset += (int64_t)rng_below(&w->rng, 7200) - 3600;
+}
+
+void faults_strike(struct world *w)
+{
+    enum fault f = draw(w);
+    unsigned node = rng_below(&w->rng, NODE_COUNT);
+    unsigned sink = rng_below(&w->rng, (uint32_t)w->sink_count);
+    unsigned a = node;
+    struct node *n = w->node[node];
+
+    w->stats.faults[f]++;
+    TRACE(w, "fault: %s (node %u, sink %u)", fault_names[f], node, sink);
+    switch (f) {
+    case FAULT_CRASH:
+    case FAULT_CRASH_IO:
+    case FAULT_HOST:
+    case FAULT_JOURNAL_LOST:
+        w->stats.failovers += n->running;
+        crash(w, n, f);
+        break;
+    case FAULT_FREEZE:
+        n->frozen = n->running;
+        break;
+    case FAULT_CUT_ALL:
+        w->stats.failovers++;
+        cut(w, f, a);
+        break;
+    case FAULT_CUT_ONE:
+    case FAULT_CUT_WAY:
+    case FAULT_CLOG:
+    case FAULT_RESET_LINK:
+        strike_link(w, f, a);
+        break;
+    case FAULT_SINK_RESET:
+    case FAULT_SINK_SILENT:
+    case FAULT_SINK_DEAD:
+    case FAULT_SINK_SLOW:
+    case FAULT_SINK_ONE_SIDE:
+        strike_sink(w, f, node, sink);
+        a = f == FAULT_SINK_ONE_SIDE ? node * SIM_SINKS + sink : sink;
+        break;
+    case FAULT_DISK_FULL:
+        n->disk.full = true;
+        break;
+    case FAULT_ROT:
+        sim_disk_rot(&n->disk);
+        break;
+    case FAULT_MISDIRECT:
+        n->disk.misdirect_at = n->disk.writes + 1 + rng_below(&w->rng, 50);
+        break;
+    case FAULT_CLOCK:
+        strike_clock(w, n);
+        break;
+    case FAULT_FENCED:
+    case FAULT_FAILOVER:
+    case FAULT_HANDOVER:
+        w->stats.failovers += f == FAULT_FAILOVER;
+        node_operator(w, n, f);
+        if (f == FAULT_FAILOVER && rng_chance(&w->rng, 300)) /* Both at once. */
+            node_operator(w, w->node[1 - node], f);
+        break;
+    case FAULT_BURST:
+        ring_decide(w, n, 200 + rng_below(&w->rng, 1200), false);
+        break;
+    case FAULT_WORKER:
+        ring_decide(w, n, 5, true);
+        break;
+    default:
+        break;
+    }
+    mend_later(w, f, a);
+}
+
+void faults_mend(struct world *w, enum fault f, unsigned a)
+{
+    switch (f) {
+    case FAULT_CRASH:
+    case FAULT_CRASH_IO:
+    case FAULT_HOST:
+    case FAULT_JOURNAL_LOST:
+        node_start(w, w->node[a]);
+        break;
+    case FAULT_FREEZE:
+        w->node[a]->frozen = false;
+        break;
+    case FAULT_CUT_ONE:
+    case FAULT_CUT_ALL:
+    case FAULT_CUT_WAY:
+        for (unsigned l = 0; l < SIM_LINKS; l++)
+            w->link[l].cut[0] = w->link[l].cut[1] = false;
+        break;
+    case FAULT_CLOG:
+        w->link[a].clog_ns = 0;
+        break;
+    case FAULT_SINK_DEAD:
+        w->sink_dead[a] = false;
+        break;
+    case FAULT_SINK_SLOW:
+        w->sink_delay[a] = 2 * MS;
+        break;
+    case FAULT_SINK_ONE_SIDE:
+        w->node[a / SIM_SINKS]->sink[a % SIM_SINKS].reachable = true;
+        break;
+    case FAULT_DISK_FULL:
+        w->node[a]->disk.full = false;
+        node_start(w, w->node[a]); /* A replicator whose marks cannot be written ends. */
+        break;
+    case FAULT_FAILOVER:
+        node_operator(w, w->node[0], FAULTS);
+        node_operator(w, w->node[1], FAULTS);
+        break;
+    default:
+        break;
+    }
+    for (unsigned l = 0; l < SIM_LINKS; l++)
+        links_mend(w, l);
+}
+
+void faults_mend_all(struct world *w)
+{
+    for (int f = 0; f < FAULTS; f++) {
+        for (unsigned a = 0; a < NODE_COUNT * SIM_SINKS; a++) {
+            bool node = f <= FAULT_FREEZE || f == FAULT_JOURNAL_LOST || f == FAULT_DISK_FULL ||
+                        f == FAULT_CLOG;
+            bool sink = f == FAULT_SINK_DEAD || f == FAULT_SINK_SLOW;
+
+            if ((node && a < NODE_COUNT) || (sink && a < w->sink_count) ||
+                (f == FAULT_SINK_ONE_SIDE && a % SIM_SINKS < w->sink_count) || a == 0)
+                faults_mend(w, (enum fault)f, a);
+        }
+    }
+    for (int n = 0; n < NODE_COUNT; n++) {
+        w->node[n]->fuse = 0;
+        w->node[n]->disk.misdirect_at = 0;
+    }
+}

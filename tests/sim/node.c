@@ -1,0 +1,632 @@
+/* One node's shell: what replicator/daemon does around the core, on the simulated parts. */
+#include "sim.h"
+
+#include "bytes.h"
+
+#include <string.h>
+
+enum { FEED_MAX = 256, FRAME_HEARTBEAT = 17 };
+
+static void flush(struct world *w, struct node *n);
+
+uint64_t node_clock(const struct world *w, const struct node *n)
+{
+    return w->now + w->now / 1000000 * n->clock_ppm + n->clock_offset;
+}
+
+/* ---- life and death ---- */
+
+/* Every effect on the outside is a place to die. */
+static void effect(struct node *n)
+{
+    if (n->fuse == 0 || --n->fuse > 0)
+        return;
+    longjmp(n->died, 1);
+}
+
+static void disk_effect(void *ctx)
+{
+    struct node *n = ctx;
+
+    if (n->in_call)
+        effect(n);
+}
+
+/* Runs `call`; whatever it was doing ends where the fuse burns down. */
+#define ALIVE(w, n, call)                                                                          \
+    do {                                                                                           \
+        struct node *alive_ = (n);                                                                 \
+        if (!alive_->running || alive_->frozen)                                                    \
+            break;                                                                                 \
+        if (alive_->in_call) {                                                                     \
+            call;                                                                                  \
+            break;                                                                                 \
+        }                                                                                          \
+        alive_->in_call = true;                                                                    \
+        if (setjmp(alive_->died) == 0) {                                                           \
+            call;                                                                                  \
+            alive_->in_call = false;                                                               \
+        } else {                                                                                   \
+            alive_->in_call = false;                                                               \
+            node_kill((w), alive_, "in the middle of an effect");                                  \
+        }                                                                                          \
+    } while (0)
+
+void node_kill(struct world *w, struct node *n, const char *why)
+{
+    if (!n->running)
+        return;
+    TRACE(w, "node %u: evrepd dies %s", n->id, why);
+    n->running = n->frozen = n->flushing = false;
+    n->fuse = 0;
+    n->life++;
+    if (n->journal != NULL)
+        journal_close(n->journal);
+    n->journal = NULL;
+    for (unsigned i = 0; i < SIM_LINKS; i++)
+        links_close(w, n, i, true);
+    collector_detach(w, n, false);
+}
+
+void node_host_died(struct world *w, struct node *n)
+{
+    node_kill(w, n, "with its host");
+    collector_detach(w, n, true);
+    n->host_up = false;
+    n->boot++;
+    for (unsigned i = 0; i < SIM_LINKS; i++)
+        links_close(w, n, i, true);
+    oracle_ring_died(w, n->id);
+    memset(&n->ring, 0, sizeof(n->ring));
+    sim_disk_power_cut(&n->disk);
+}
+
+/* ---- the core's inputs and outputs ---- */
+
+static void input(struct world *w, struct node *n, struct core_input *in)
+{
+    in->now_ns = node_clock(w, n);
+    w->stats.steps++;
+    core_step(&n->core, in);
+}
+
+static void commit_metas(struct world *w, struct node *n)
+{
+    for (size_t i = 0; i < n->out.meta_count; i++)
+        journal_meta(n->journal, n->out.bytes + n->out.meta[i].at, n->out.meta[i].len);
+    if (n->out.meta_count == 0)
+        return;
+    effect(n);
+    if (journal_commit(n->journal, n->out.durable) != 0) {
+        TRACE(w, "node %u: its marks cannot be written", n->id);
+        longjmp(n->died, 1);
+    }
+}
+
+static void journaled(struct world *w, struct node *n, uint8_t origin, uint32_t epoch,
+                      uint32_t from, uint32_t to)
+{
+    struct core_input in = {.kind = CORE_RECORDS, .records = {origin, epoch, from, to}};
+
+    input(w, n, &in);
+}
+
+static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
+{
+    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch.epoch = epoch};
+    struct record r = {.time_ns = w->now,
+                       .epoch = epoch,
+                       .sequence = 1,
+                       .origin = n->id,
+                       .kind = RECORD_EPOCH_OPEN,
+                       .source = SOURCE_EVREP};
+    struct record_note note = {0};
+    uint64_t proof = record_proof(w, n->id, epoch, 1);
+    uint8_t bytes[RECORD_SIZE];
+
+    effect(n);
+    ring_open(w, n, epoch, &in.epoch.previous, &in.epoch.last);
+    note.previous_epoch = in.epoch.previous != 0 ? in.epoch.previous : n->newest_epoch;
+    note.last_sequence = in.epoch.last;
+    note.last_known = in.epoch.previous != 0 || !n->had_segments;
+    note_encode(&note, r.event);
+    memcpy(r.event + EVENT_SIZE - 8, &proof, 8);
+    record_encode(&r, bytes);
+    effect(n);
+    if (journal_append(n->journal, n->id, epoch, 1, bytes, 1) != 0 ||
+        journal_commit(n->journal, true) != 0) {
+        TRACE(w, "node %u: epoch %u cannot be journaled", n->id, epoch);
+        longjmp(n->died, 1);
+    }
+    TRACE(w, "node %u: epoch %u is open, before it %u/%u", n->id, epoch, in.epoch.previous,
+          in.epoch.last);
+    input(w, n, &in);
+    journaled(w, n, n->id, epoch, 1, 1);
+}
+
+static void send_range(struct world *w, struct node *n, const struct core_range *r)
+{
+    static uint8_t frame[RECORDS_HEADER_SIZE + SEND_BATCH_MAX * RECORD_SIZE];
+    struct wire_records v = {.origin = r->origin, .epoch = r->epoch, .from = r->from};
+    size_t got = journal_read(n->journal, r->origin, r->epoch, r->from, r->to - r->from + 1,
+                              frame + RECORDS_HEADER_SIZE, (size_t)SEND_BATCH_MAX * RECORD_SIZE);
+
+    if (got == 0)
+        return;
+    v.count = (uint16_t)got;
+    v.base = core_needed(&n->core, r->origin, r->epoch);
+    if (v.base > v.from)
+        v.base = v.from;
+    wire_put_records(frame, n->core.peer_nonce, &v);
+    effect(n);
+    links_send(w, n, (unsigned)n->out.link, frame, RECORDS_HEADER_SIZE + got * RECORD_SIZE);
+}
+
+static void perform_peer(struct world *w, struct node *n)
+{
+    struct core_output *out = &n->out;
+
+    for (size_t i = 0; i < out->frame_count && out->link >= 0; i++) {
+        effect(n);
+        links_send(w, n, (unsigned)out->link, out->bytes + out->frame[i].at, out->frame[i].len);
+    }
+    for (size_t i = 0; i < out->send_count && out->link >= 0; i++)
+        send_range(w, n, &out->send[i]);
+    if (!out->drop_links)
+        return;
+    TRACE(w, "node %u: drops the links: %s", n->id, out->why);
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        if (w->link[i].up[n->id]) {
+            links_close(w, n, i, false);
+            node_link(w, n, i, false);
+        }
+    }
+}
+
+static void state_notes(struct world *w, struct node *n)
+{
+    while (n->note_count > 0) {
+        const struct core_note *c = &n->note[0];
+        struct record_note note = {
+            .range_origin = c->range.origin,
+            .range_epoch = c->range.epoch,
+            .range_from = c->range.from,
+            .range_to = c->range.to,
+            .reason = c->reason,
+        };
+
+        effect(n);
+        if (!ring_state(w, n, c->kind, &note))
+            return;
+        n->note_count--;
+        memmove(n->note, n->note + 1, n->note_count * sizeof(n->note[0]));
+    }
+}
+
+static void perform(struct world *w, struct node *n)
+{
+    commit_metas(w, n);
+    if (n->out.epoch_open != 0)
+        epoch_open(w, n, n->out.epoch_open);
+    perform_peer(w, n);
+    for (size_t i = 0; i < n->out.drop_count; i++) {
+        effect(n);
+        journal_drop(n->journal, n->out.drop[i].origin, n->out.drop[i].epoch, SEQUENCE_MAX);
+        TRACE(w, "node %u: segment %u/%u is settled", n->id, n->out.drop[i].origin,
+              n->out.drop[i].epoch);
+    }
+    for (size_t i = 0; i < n->out.note_count && n->note_count < 256; i++) {
+        const struct core_note *c = &n->out.note[i];
+
+        TRACE(w, "node %u: states %u: %u/%u %u-%u", n->id, c->kind, c->range.origin, c->range.epoch,
+              c->range.from, c->range.to);
+        n->note[n->note_count++] = *c;
+    }
+    state_notes(w, n);
+    for (size_t i = 0; i < n->out.ask_count; i++)
+        collector_ask(w, n, n->out.ask[i].sink, &n->out.ask[i].range);
+}
+
+static void pull(struct world *w, struct node *n, unsigned sink)
+{
+    static uint8_t records[FEED_MAX * RECORD_SIZE];
+    size_t room = collector_room(w, n, sink);
+    struct core_give give;
+
+    n->core.now_ns = node_clock(w, n); /* T6 */
+    while (room > 0 && core_pull(&n->core, (uint8_t)sink,
+                                 (uint32_t)(room < FEED_MAX ? room : FEED_MAX), &give)) {
+        uint32_t want = give.range.to - give.range.from + 1;
+        size_t got = journal_read(n->journal, give.range.origin, give.range.epoch, give.range.from,
+                                  want, records, sizeof(records));
+
+        TRACE(w, "node %u: to sink %u: %u/%u %u-%u%s", n->id, sink, give.range.origin,
+              give.range.epoch, give.range.from, give.range.to, give.in_doubt ? " in doubt" : "");
+        if (got < want)
+            world_fail(w, "node %u: %u/%u: %u cannot be read from the journal", n->id,
+                       give.range.origin, give.range.epoch, give.range.from + (unsigned)got);
+        for (uint32_t i = 0; i < want; i++) {
+            const uint8_t *r = records + i * RECORD_SIZE;
+            struct item item = {.origin = give.range.origin,
+                                .kind = r[21],
+                                .in_doubt = give.in_doubt,
+                                .epoch = give.range.epoch,
+                                .sequence = give.range.from + i};
+
+            note_decode(&item.note, r + 24);
+            memcpy(&item.proof, r + 24 + EVENT_SIZE - 8, 8);
+            effect(n);
+            collector_push(w, n, sink, &item);
+        }
+        room -= want;
+    }
+}
+
+static void flush(struct world *w, struct node *n)
+{
+    if (n->flushing)
+        return;
+    n->flushing = true;
+    do {
+        uint32_t credit = 0;
+        int link = n->core.link;
+
+        if (link >= 0) {
+            size_t backlog = links_backlog(w, n, (unsigned)link);
+
+            credit = backlog < 1 << 18 ? (uint32_t)(((1 << 18) - backlog) / 256) : 0;
+        }
+        core_output_clear(&n->out);
+        core_flush(&n->core, credit, &n->out);
+        perform(w, n);
+    } while (n->out.more || n->out.epoch_open != 0);
+    n->flushing = false;
+    for (unsigned k = 0; k < w->sink_count; k++) {
+        if (n->sink[k].up)
+            pull(w, n, k);
+    }
+}
+
+/* ---- from the ring ---- */
+
+static size_t skip_known(struct node *n, size_t count)
+{
+    const struct segment *g = core_segment(&n->core, n->id, get_le32(n->feed));
+    uint32_t from = get_le32(n->feed + 4);
+    size_t known;
+
+    if (g == NULL || from > g->journaled)
+        return count;
+    known = g->journaled - from + 1;
+    if (known >= count) {
+        ring_release(n);
+        return 0;
+    }
+    memmove(n->feed, n->feed + known * RECORD_SIZE, (count - known) * RECORD_SIZE);
+    return count - known;
+}
+
+static void tell_notes(struct world *w, struct node *n)
+{
+    for (size_t i = 0; i < n->feed_count; i++) {
+        const uint8_t *r = n->feed + i * RECORD_SIZE;
+        struct core_input in = {.kind = CORE_NOTED, .note = r[21]};
+        struct record_note note;
+
+        if (r[21] < RECORD_GAP_PENDING || r[21] > RECORD_GAP_IN_DOUBT)
+            continue;
+        note_decode(&note, r + 24);
+        in.records = (struct core_range){note.range_origin, note.range_epoch, note.range_from,
+                                         note.range_to};
+        input(w, n, &in);
+    }
+}
+
+static bool feed(struct world *w, struct node *n)
+{
+    uint32_t epoch, from;
+
+    if (n->feed_count == 0) {
+        n->feed_count = ring_read(w, n, n->feed, FEED_MAX);
+        if (n->feed_count == 0)
+            return false;
+        n->feed_count = skip_known(n, n->feed_count);
+        if (n->feed_count == 0)
+            return true;
+    }
+    epoch = get_le32(n->feed);
+    from = get_le32(n->feed + 4);
+    effect(n);
+    if (journal_append(n->journal, n->id, epoch, from, n->feed, n->feed_count) != 0 ||
+        journal_commit(n->journal, false) != 0)
+        return false; /* Tried again. */
+    effect(n);
+    ring_release(n);
+    journaled(w, n, n->id, epoch, from, (uint32_t)(from + n->feed_count - 1));
+    tell_notes(w, n);
+    n->feed_count = 0;
+    return true;
+}
+
+/* ---- the cluster ---- */
+
+static void cluster_in(struct world *w, struct node *n, const struct cluster_input *in)
+{
+    static struct cluster_output out;
+    struct cluster_input copy = *in;
+    struct core_input core = {.kind = CORE_CLUSTER};
+
+    copy.now_ns = node_clock(w, n);
+    memset(&out, 0, sizeof(out));
+    cluster_step(&n->cluster, &copy, &out);
+    for (size_t i = 0; i < out.send_count; i++) {
+        uint8_t frame[FRAME_HEADER_SIZE + CLUSTER_HEARTBEAT_MAX];
+
+        wire_put_header(frame, FRAME_HEARTBEAT, 0);
+        memcpy(frame + FRAME_HEADER_SIZE, out.send[i].bytes, out.send[i].len);
+        links_send(w, n, out.send[i].link, frame, FRAME_HEADER_SIZE + out.send[i].len);
+    }
+    for (size_t i = 0; i < out.change_count; i++) {
+        n->ring.active[out.change[i].group - 1] = out.change[i].active;
+        TRACE(w, "node %u: group %u: %s", n->id, out.change[i].group, out.change[i].state);
+    }
+    core.cluster.peer_dead = cluster_peer_dead(&n->cluster);
+    core.cluster.may_take = cluster_is_primary(&n->cluster);
+    input(w, n, &core);
+    for (size_t i = 0; i < out.close_count; i++) {
+        if (w->link[out.close[i]].up[n->id]) {
+            links_close(w, n, out.close[i], false);
+            node_link(w, n, out.close[i], false);
+        }
+    }
+}
+
+/* ---- what the world calls ---- */
+
+static void tick(struct world *w, struct node *n)
+{
+    struct core_input in = {
+        .kind = CORE_PRODUCED,
+        .records = {n->id, n->ring.epoch, 0, n->ring.epoch != 0 ? n->ring.next - 1 : 0}};
+
+    n->ring.active_until = node_clock(w, n) + w->dead_ns / 2;
+    input(w, n, &in);
+    cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_TICK});
+    flush(w, n);
+    for (int i = 0; i < 8 && feed(w, n); i++)
+        continue;
+    if (n->note_count > 0)
+        state_notes(w, n);
+    flush(w, n);
+}
+
+void node_tick(struct world *w, struct node *n)
+{
+    ALIVE(w, n, tick(w, n));
+}
+
+static void take_records(struct world *w, struct node *n, unsigned link, const uint8_t *at,
+                         size_t len)
+{
+    struct wire_records v;
+    bool restart;
+    int skip;
+
+    if (wire_get_records(at, len, &v) != 0)
+        world_fail(w, "node %u: malformed records", n->id);
+    skip = core_accepts(&n->core, v.origin, v.epoch, v.base, v.from, v.count, &restart);
+    if (skip < 0 || skip == v.count)
+        return;
+    effect(n);
+    if (restart)
+        journal_drop(n->journal, v.origin, v.epoch, SEQUENCE_MAX);
+    if (journal_append(n->journal, v.origin, v.epoch, v.from + (uint32_t)skip,
+                       v.records + (size_t)skip * RECORD_SIZE, (size_t)(v.count - skip)) != 0 ||
+        journal_commit(n->journal, false) != 0) {
+        TRACE(w, "node %u: cannot journal records of the peer", n->id);
+        links_close(w, n, link, false);
+        node_link(w, n, link, false);
+        return;
+    }
+    journaled(w, n, v.origin, v.epoch, v.from + (uint32_t)skip, v.from + v.count - 1);
+}
+
+static void frame(struct world *w, struct node *n, unsigned link, const uint8_t *at, size_t len)
+{
+    struct core_input in = {.kind = CORE_FRAME, .frame = {(int)link, at, len}};
+    uint8_t type;
+    uint32_t nonce;
+
+    if (wire_get_header(at, len, &type, &nonce) != 0)
+        world_fail(w, "node %u: a malformed frame", n->id);
+    if (type == FRAME_HEARTBEAT)
+        cluster_in(w, n,
+                   &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
+                                           .link = link,
+                                           .at = at + FRAME_HEADER_SIZE,
+                                           .len = len - FRAME_HEADER_SIZE});
+    else if (type == FRAME_RECORDS && nonce == n->core.nonce)
+        take_records(w, n, link, at, len);
+    else if (type != FRAME_RECORDS)
+        input(w, n, &in);
+    flush(w, n);
+}
+
+void node_frame(struct world *w, struct node *n, unsigned link, const uint8_t *at, size_t len)
+{
+    ALIVE(w, n, frame(w, n, link, at, len));
+}
+
+static void link_changed(struct world *w, struct node *n, unsigned link, bool up)
+{
+    struct core_input in = {.kind = up ? CORE_LINK_UP : CORE_LINK_DOWN,
+                            .link = {(int)link, ++w->nonce}};
+
+    TRACE(w, "node %u: link %u is %s", n->id, link, up ? "up" : "down");
+    cluster_in(
+        w, n,
+        &(struct cluster_input){.kind = up ? CLUSTER_LINK_UP : CLUSTER_LINK_DOWN, .link = link});
+    input(w, n, &in);
+    flush(w, n);
+}
+
+void node_link(struct world *w, struct node *n, unsigned link, bool up)
+{
+    ALIVE(w, n, link_changed(w, n, link, up));
+}
+
+static void sink_input(struct world *w, struct node *n, struct core_input *in)
+{
+    input(w, n, in);
+    flush(w, n);
+}
+
+void node_sink_up(struct world *w, struct node *n, unsigned sink)
+{
+    struct core_input in = {.kind = CORE_SINK_UP, .sink = (uint8_t)sink};
+
+    ALIVE(w, n, sink_input(w, n, &in));
+}
+
+void node_sink_lost(struct world *w, struct node *n, unsigned sink)
+{
+    struct core_input in = {.kind = CORE_SINK_LOST, .sink = (uint8_t)sink};
+
+    ALIVE(w, n, sink_input(w, n, &in));
+}
+
+void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct core_range *r)
+{
+    struct core_input in = {.kind = CORE_CONFIRMED, .sink = (uint8_t)sink, .records = *r};
+
+    ALIVE(w, n, sink_input(w, n, &in));
+}
+
+void node_answered(struct world *w, struct node *n, unsigned sink, const struct core_range *r,
+                   uint32_t last)
+{
+    struct core_input in = {
+        .kind = CORE_ANSWER, .sink = (uint8_t)sink, .last = last, .records = *r};
+
+    TRACE(w, "node %u: sink %u has %u/%u up to %u", n->id, sink, r->origin, r->epoch, last);
+    ALIVE(w, n, sink_input(w, n, &in));
+}
+
+static void command(struct world *w, struct node *n, enum fault what)
+{
+    struct core_input in = {.kind = CORE_FENCED};
+
+    if (what == FAULT_FENCED) {
+        cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FENCED});
+        input(w, n, &in);
+    } else if (what == FAULT_FAILOVER) {
+        cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = -1});
+    } else {
+        for (unsigned g = 1; g <= 2; g++)
+            cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_RESET, .group = g});
+    }
+    flush(w, n);
+}
+
+void node_operator(struct world *w, struct node *n, enum fault what)
+{
+    ALIVE(w, n, command(w, n, what));
+}
+
+/* ---- start ---- */
+
+static void on_meta(void *ctx, const uint8_t *at, size_t len)
+{
+    core_recover_meta(&((struct node *)ctx)->core, at, len);
+}
+
+static void on_segment(void *ctx, uint8_t origin, uint32_t epoch, uint32_t first, uint32_t last)
+{
+    struct node *n = ctx;
+
+    core_recover_segment(&n->core, origin, epoch, first, last);
+    n->had_segments = true;
+    if (origin == n->id && epoch > n->newest_epoch)
+        n->newest_epoch = epoch;
+}
+
+static void on_marks_lost(void *ctx)
+{
+    core_recover_stale(&((struct node *)ctx)->core);
+}
+
+static void on_damage(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    (void)ctx, (void)origin, (void)epoch, (void)from, (void)to;
+}
+
+static void snapshot(void *ctx, struct journal *j)
+{
+    struct node *n = ctx;
+    uint8_t meta[META_SIZE_MAX];
+    uint32_t cursor = 0;
+    size_t len;
+
+    while ((len = core_snapshot(&n->core, &cursor, meta)) > 0)
+        journal_meta(j, meta, len);
+}
+
+static void start(struct world *w, struct node *n)
+{
+    struct journal_options o = {.disk = &n->disk.disk, .sync = w->power};
+    struct journal_visitor v = {n, on_meta, on_segment, on_marks_lost, on_damage, snapshot};
+    struct cluster_options c = {
+        .node = n->id,
+        .has_peer = true,
+        .boot_id = n->boot,
+        .heartbeat_ns = w->heartbeat_ns,
+        .dead_ns = w->dead_ns,
+        .link_count = SIM_LINKS,
+        .group_count = w->two_groups ? 2 : 1,
+        .group = {{1, n->id == 0 ? 200 : 100, false}, {2, n->id == 0 ? 100 : 200, false}},
+    };
+    struct core_options options = w->options;
+    char err[200];
+
+    options.node = n->id;
+    options.boot = n->boot;
+    options.clock_epoch = (uint32_t)((int64_t)(w->now / SECOND_NS) + 100000 + n->wall_offset);
+    n->had_segments = false;
+    n->newest_epoch = 0;
+    core_init(&n->core, &options, node_clock(w, n));
+    if (journal_open(&n->journal, &o, &v, err, sizeof(err)) != 0) {
+        TRACE(w, "node %u: %s", n->id, err);
+        longjmp(n->died, 1);
+    }
+    n->core.o.fresh = !n->had_segments && n->core.highest_epoch == 0;
+    core_recovered(&n->core);
+    n->cursor = n->ring.read;
+    n->feed_count = n->note_count = 0;
+    n->flushing = false;
+    memset(n->ring.active, 0, sizeof(n->ring.active));
+    cluster_init(&n->cluster, &c, node_clock(w, n));
+    TRACE(w, "node %u: evrepd starts%s", n->id, n->core.o.fresh ? " with an empty journal" : "");
+    flush(w, n);
+}
+
+void node_start(struct world *w, struct node *n)
+{
+    if (n->running)
+        return;
+    n->host_up = n->running = true;
+    n->frozen = false;
+    n->fuse = 0;
+    n->disk.effect = disk_effect;
+    n->disk.ctx = n;
+    n->journal = NULL;
+    for (unsigned k = 0; k < w->sink_count; k++) {
+        n->sink[k].up = false;
+        n->sink[k].flight = -1;
+    }
+    ALIVE(w, n, start(w, n));
+    if (!n->running)
+        return;
+    world_event(w, w->now + 1 * MS, EV_TICK, n->id, 0, n->life);
+    for (unsigned k = 0; k < w->sink_count; k++)
+        world_event(w, w->now + 2 * MS, EV_SINK_UP, n->id, (uint8_t)k, n->life);
+}

@@ -1,0 +1,374 @@
+/* Two complete nodes in one process, on one virtual clock, from one seed: the shipping core,
+ * cluster, journal and wire codec; simulated are the disk, the network, the ring, the collectors
+ * and time. The same seed gives the same run, byte for byte.  Not simulated: see README.md beside
+ * this file. */
+#ifndef EVREP_SIM_H
+#define EVREP_SIM_H
+
+#include "cluster.h"
+#include "core.h"
+#include "journal.h"
+#include "record.h"
+#include "wire.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+
+#define MS 1000000ull
+
+enum {
+    SIM_SINKS = 4,
+    SIM_LINKS = 2,
+    SIM_FILES = 512,
+    RING_SIZE = 1024,
+    FLIGHT_MAX = 2048, /* Records on their way to one collector. */
+    CONNS_MAX = 64,
+    HEAP_MAX = 8192,
+    GAPS_MAX = 4096,
+    OPENS_MAX = 1024,
+    SEGMENTS_MAX = 1024,
+    ASKS_MAX = 128,
+    TRACE_LINES = 50,
+    TRACE_WIDTH = 160,
+};
+
+/* ---- chance ---- */
+
+struct rng {
+    uint64_t state;
+};
+
+uint64_t rng_next(struct rng *r);
+uint32_t rng_below(struct rng *r, uint32_t n); /* 0 .. n - 1 */
+bool rng_chance(struct rng *r, uint32_t per_mille);
+uint64_t rng_between(struct rng *r, uint64_t low, uint64_t high);
+
+/* ---- disk.c ---- */
+
+struct sim_file {
+    char name[DISK_NAME_MAX];
+    uint8_t *data;
+    size_t len, cap;
+    bool exists, kept; /* kept: removed, but a power cut may bring it back. */
+};
+
+enum undo_kind { UNDO_NONE, UNDO_WRITE, UNDO_LENGTH, UNDO_CREATE, UNDO_REMOVE, UNDO_RENAME };
+
+struct undo { /* What a power cut can take back, oldest first. */
+    uint8_t kind;
+    uint16_t file;
+    uint64_t offset, old_len;
+    uint32_t at, len; /* The bytes before, in `saved`. */
+    char name[DISK_NAME_MAX];
+};
+
+struct sim_disk {
+    struct sim_file file[SIM_FILES];
+    struct undo *undo;
+    size_t undo_count, undo_cap;
+    uint8_t *saved;
+    size_t saved_len, saved_cap;
+    bool full;
+    uint64_t writes, misdirect_at; /* The write that goes to another place; 0: none. */
+    struct rng rng;
+    void (*effect)(void *ctx); /* May not return: the process died in the middle. */
+    void *ctx;
+    struct disk disk;
+};
+
+void sim_disk_init(struct sim_disk *d, uint64_t seed);
+void sim_disk_wipe(struct sim_disk *d);
+void sim_disk_power_cut(struct sim_disk *d);
+void sim_disk_written_back(struct sim_disk *d);
+bool sim_disk_rot(struct sim_disk *d); /* One byte of a records file flips; false: there is none. */
+void sim_disk_free(struct sim_disk *d);
+
+/* ---- the world ---- */
+
+enum event_kind {
+    EV_TICK,
+    EV_FRAME,
+    EV_DIAL,
+    EV_DATA,
+    EV_FLIGHT,
+    EV_SINK_UP,
+    EV_ANSWER,
+    EV_FAULT,
+    EV_MEND,
+    EV_KINDS,
+};
+
+struct event {
+    uint64_t at, order;
+    uint8_t kind, a, b;
+    uint32_t arg;
+};
+
+enum fault {
+    FAULT_CRASH,       /* The process dies now. */
+    FAULT_CRASH_IO,    /* It dies in the middle of an effect. */
+    FAULT_HOST,        /* The host dies: what was not synced, the ring and the sockets go. */
+    FAULT_FREEZE,      /* Stopped, and thawed later. */
+    FAULT_CUT_ONE,     /* One link, both ways. */
+    FAULT_CUT_ALL,     /* Both links: split brain. */
+    FAULT_CUT_WAY,     /* Both links, one direction. */
+    FAULT_CLOG,        /* One link crawls. */
+    FAULT_RESET_LINK,  /* A connection of the peers breaks and comes back. */
+    FAULT_SINK_RESET,  /* A collector resets: a part of what was in flight is there. */
+    FAULT_SINK_SILENT, /* It has all of it, but its confirmation is lost. */
+    FAULT_SINK_DEAD,
+    FAULT_SINK_SLOW,
+    FAULT_SINK_ONE_SIDE, /* Out of reach for one node only. */
+    FAULT_JOURNAL_LOST,
+    FAULT_DISK_FULL,
+    FAULT_ROT,
+    FAULT_MISDIRECT,
+    FAULT_CLOCK,    /* The node's clock jumps ahead, its wall clock either way. */
+    FAULT_FENCED,   /* The operator says `peer fenced`, right or wrong. */
+    FAULT_FAILOVER, /* Manual failover, perhaps on both nodes at once. */
+    FAULT_HANDOVER,
+    FAULT_BURST,  /* More events than the ring takes. */
+    FAULT_WORKER, /* A worker dies between claim and commit. */
+    FAULTS,
+};
+
+extern const char *const fault_names[FAULTS];
+
+enum sink_kind { SINK_UDP, SINK_TCP, SINK_RELP, SINK_STREAM, SINK_FILE, SINK_KINDS };
+
+struct item { /* A record as a collector sees it. */
+    uint8_t origin, kind;
+    bool in_doubt, rejected;
+    uint32_t epoch, sequence;
+    uint64_t expected; /* SINK_STREAM: the guard. */
+    uint64_t due;
+    uint64_t proof;
+    struct record_note note;
+};
+
+struct flight { /* One connection to a collector: the kernel's part outlives the process. */
+    bool used, attached, broken;
+    uint8_t node, sink;
+    uint32_t head, arrived, tail; /* confirmed <= arrived <= sent, counted for ever */
+    uint64_t last_due, next_seq[NODE_COUNT];
+    bool known[NODE_COUNT];
+    struct item item[FLIGHT_MAX];
+};
+
+struct ring_entry {
+    uint32_t epoch, sequence;
+    uint8_t kind;
+    bool abandoned;
+    uint64_t stuck_until; /* A dead worker's slot. */
+    struct record_note note;
+};
+
+struct sim_ring { /* Shared memory: outlives the process, not the host. */
+    uint32_t epoch, next;
+    uint64_t read, claimed;
+    struct ring_entry entry[RING_SIZE];
+    bool active[2];
+    uint64_t active_until;
+    uint64_t decided, tagged, full;
+};
+
+struct pipe_end {
+    uint8_t *bytes;
+    size_t head, tail, cap;
+    uint64_t last_due;
+};
+
+struct sim_link {
+    bool up[NODE_COUNT]; /* As each end sees it. */
+    bool open;
+    uint32_t generation;
+    struct pipe_end to[NODE_COUNT];
+    bool cut[NODE_COUNT]; /* Towards that node. */
+    uint64_t clog_ns;
+};
+
+struct ask {
+    uint8_t sink;
+    struct core_range range;
+};
+
+struct node {
+    uint8_t id;
+    bool host_up, running, frozen;
+    uint32_t life; /* Of the process. */
+    uint64_t clock_offset;
+    int64_t wall_offset;
+    uint32_t clock_ppm; /* Faster than true time by so much. */
+    uint64_t boot;
+    uint64_t fuse; /* Effects until it dies; 0: none. */
+    jmp_buf died;
+    bool in_call;
+    struct sim_disk disk;
+    struct sim_ring ring;
+    struct core core;
+    struct core_output out;
+    struct cluster cluster;
+    struct journal *journal;
+    uint64_t cursor;   /* In the ring. */
+    size_t feed_count; /* Read and not yet journaled. */
+    uint8_t feed[256 * RECORD_SIZE];
+    struct core_note note[256];
+    size_t note_count;
+    uint32_t newest_epoch;
+    bool had_segments, flushing;
+    struct {
+        bool up, reachable;
+        int flight; /* -1: none. */
+    } sink[SIM_SINKS];
+    bool has[SIM_SINKS];
+    struct ask ask[ASKS_MAX];
+    unsigned asks;
+};
+
+struct seen { /* One record of one segment. */
+    uint8_t once[SIM_SINKS], marked[SIM_SINKS];
+    uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
+    uint8_t kind;
+};
+
+struct seen_segment {
+    uint8_t origin;
+    uint32_t epoch, last, cap;
+    bool tail_unknown; /* The ring died with it. */
+    struct seen *record;
+};
+
+struct gap {
+    uint8_t kind, sink;
+    struct core_range range;
+};
+
+struct opened {
+    uint8_t origin;
+    uint32_t previous, last;
+    bool known;
+};
+
+struct sim_stats {
+    uint64_t runs, failovers, records, marked, gaps, in_doubt_gaps, faults[FAULTS], steps, ns;
+    uint64_t settlements, takeovers, placeholders;
+};
+
+struct world {
+    uint64_t seed, now;
+    struct rng rng;
+    bool trace;
+    struct event heap[HEAP_MAX];
+    size_t heap_count;
+    uint64_t order;
+    struct node *node[NODE_COUNT];
+    struct sim_link link[SIM_LINKS];
+    struct flight *flight[CONNS_MAX];
+    /* What this seed draws. */
+    size_t sink_count;
+    uint8_t sink_kind[SIM_SINKS];
+    bool sink_dead[SIM_SINKS];
+    uint64_t sink_delay[SIM_SINKS];
+    struct core_options options;
+    bool power, two_groups, ending, gentle;
+    uint64_t heartbeat_ns, dead_ns, latency_ns, end_ns;
+    uint32_t rate[FAULTS], rate_sum, data_rate;
+    uint32_t nonce;
+    /* The collectors of SINK_STREAM. */
+    uint64_t stream_last[SIM_SINKS][NODE_COUNT];
+    /* The oracle. */
+    struct seen_segment segment[SEGMENTS_MAX];
+    size_t segment_count;
+    struct gap gap[GAPS_MAX];
+    size_t gap_count;
+    struct opened opened[OPENS_MAX];
+    size_t opened_count;
+    struct sim_stats stats;
+    bool power_lost, journal_lost, clock_lied;
+    /* Failure. */
+    jmp_buf failed;
+    char why[256];
+    char line[TRACE_LINES][TRACE_WIDTH];
+    uint64_t lines;
+    FILE *out;
+};
+
+/* world.c */
+void world_event(struct world *w, uint64_t at, enum event_kind kind, uint8_t a, uint8_t b,
+                 uint32_t arg);
+void world_trace(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define TRACE(w, ...)                                                                              \
+    do {                                                                                           \
+        if ((w)->trace)                                                                            \
+            world_trace(w, __VA_ARGS__);                                                           \
+    } while (0)
+_Noreturn void world_fail(struct world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+struct world *world_new(void);
+void world_free(struct world *w);
+/* One seed; true: every property holds, else `why` and the last lines say what does not. */
+bool world_run(struct world *w, uint64_t seed, bool trace);
+
+/* node.c */
+uint64_t node_clock(const struct world *w, const struct node *n);
+void node_start(struct world *w, struct node *n);
+void node_kill(struct world *w, struct node *n, const char *why);
+void node_host_died(struct world *w, struct node *n);
+void node_tick(struct world *w, struct node *n);
+void node_frame(struct world *w, struct node *n, unsigned link, const uint8_t *at, size_t len);
+void node_link(struct world *w, struct node *n, unsigned link, bool up);
+void node_operator(struct world *w, struct node *n, enum fault what);
+void node_sink_up(struct world *w, struct node *n, unsigned sink);
+void node_sink_lost(struct world *w, struct node *n, unsigned sink);
+void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
+void node_answered(struct world *w, struct node *n, unsigned sink, const struct core_range *r,
+                   uint32_t last);
+
+/* ring.c */
+void ring_decide(struct world *w, struct node *n, uint32_t count, bool worker_dies);
+bool ring_state(struct world *w, struct node *n, uint8_t kind, const struct record_note *note);
+void ring_open(struct world *w, struct node *n, uint32_t epoch, uint32_t *previous, uint32_t *last);
+size_t ring_read(struct world *w, struct node *n, uint8_t *out, size_t max);
+void ring_release(struct node *n);
+uint64_t record_proof(const struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence);
+
+/* links.c */
+void links_dial(struct world *w, unsigned link);
+void links_send(struct world *w, const struct node *from, unsigned link, const uint8_t *at,
+                size_t len);
+void links_close(struct world *w, const struct node *by, unsigned link, bool process_gone);
+void links_deliver(struct world *w, unsigned link, unsigned to);
+void links_mend(struct world *w, unsigned link);
+size_t links_backlog(const struct world *w, const struct node *from, unsigned link);
+
+/* collectors.c */
+void collector_connect(struct world *w, struct node *n, unsigned sink);
+void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item);
+size_t collector_room(const struct world *w, const struct node *n, unsigned sink);
+void collector_work(struct world *w, unsigned flight);
+void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_arrive);
+void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
+void collector_answer(struct world *w, struct node *n, unsigned ask);
+void collector_detach(struct world *w, struct node *n, bool host_died);
+void collector_retry(struct world *w, struct node *n, unsigned sink);
+
+/* oracle.c */
+void oracle_reset(struct world *w);
+void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
+                   uint8_t kind);
+void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct item *item);
+struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
+/* What only this host had may be missing from now on. */
+void oracle_ring_died(struct world *w, uint8_t node);
+bool oracle_at_rest(struct world *w, bool say);
+void oracle_verdict(struct world *w);
+uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
+                        uint32_t from, uint32_t to, int by);
+
+/* faults.c */
+void faults_draw(struct world *w);
+void faults_strike(struct world *w);
+void faults_mend(struct world *w, enum fault what, unsigned a);
+void faults_mend_all(struct world *w);
+
+#endif

@@ -1,0 +1,358 @@
+/* Time, chance, and the order of things. */
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_NS = 10 * MS };
+
+#define REST_LIMIT_NS (90ull * SECOND_NS)
+
+uint64_t rng_next(struct rng *r)
+{
+    uint64_t z = (r->state += 0x9e3779b97f4a7c15ull);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+}
+
+uint32_t rng_below(struct rng *r, uint32_t n)
+{
+    return n == 0 ? 0 : (uint32_t)((rng_next(r) >> 32) * n >> 32);
+}
+
+bool rng_chance(struct rng *r, uint32_t per_mille)
+{
+    return rng_below(r, 1000) < per_mille;
+}
+
+uint64_t rng_between(struct rng *r, uint64_t low, uint64_t high)
+{
+    return low + rng_next(r) % (high - low + 1);
+}
+
+/* ---- events ---- */
+
+static bool before(const struct event *a, const struct event *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
+void world_event(struct world *w, uint64_t at, enum event_kind kind, uint8_t a, uint8_t b,
+                 uint32_t arg)
+{
+    size_t i = w->heap_count++;
+    struct event e = {at, w->order++, (uint8_t)kind, a, b, arg};
+
+    if (w->heap_count > HEAP_MAX)
+        world_fail(w, "too many events for this simulator");
+    while (i > 0 && before(&e, &w->heap[(i - 1) / 2])) {
+        w->heap[i] = w->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    w->heap[i] = e;
+}
+
+static struct event next_event(struct world *w)
+{
+    struct event top = w->heap[0], last = w->heap[--w->heap_count];
+    size_t i = 0;
+
+    for (;;) {
+        size_t child = 2 * i + 1;
+
+        if (child >= w->heap_count)
+            break;
+        if (child + 1 < w->heap_count && before(&w->heap[child + 1], &w->heap[child]))
+            child++;
+        if (!before(&w->heap[child], &last))
+            break;
+        w->heap[i] = w->heap[child];
+        i = child;
+    }
+    w->heap[i] = last;
+    return top;
+}
+
+/* ---- what is said ---- */
+
+void world_trace(struct world *w, const char *format, ...)
+{
+    char *line = w->line[w->lines++ % TRACE_LINES];
+    va_list ap;
+    int n = snprintf(line, TRACE_WIDTH, "%9.3f ms  ", (double)w->now / 1e6);
+
+    va_start(ap, format);
+    vsnprintf(line + n, TRACE_WIDTH - (size_t)n, format, ap);
+    va_end(ap);
+    if (w->out != NULL)
+        fprintf(w->out, "%s\n", line);
+}
+
+void world_fail(struct world *w, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(w->why, sizeof(w->why), format, ap);
+    va_end(ap);
+    longjmp(w->failed, 1);
+}
+
+/* ---- one run ---- */
+
+static const char *const sink_words[SINK_KINDS] = {"UDP", "TCP", "RELP", "JetStream", "file"};
+
+static void draw_sinks(struct world *w)
+{
+    w->sink_count = 1 + rng_below(&w->rng, SIM_SINKS);
+    w->options.sink_count = w->sink_count;
+    for (size_t k = 0; k < w->sink_count; k++) {
+        char name[8] = {'s', (char)('0' + k)};
+        uint8_t kind = (uint8_t)rng_below(&w->rng, SINK_KINDS);
+        static const uint64_t holds[] = {500 * MS, 3000 * MS, 0};
+
+        w->sink_kind[k] = kind;
+        w->sink_delay[k] = rng_between(&w->rng, 1, 20) * MS;
+        w->sink_dead[k] = false;
+        w->options.sink[k] = (struct core_sink_options){
+            .key = sink_key(name),
+            .window = rng_chance(&w->rng, 500) ? 8 + rng_below(&w->rng, 56) : 1024,
+            .hold_ns = holds[rng_below(&w->rng, 3)],
+            .policy = rng_chance(&w->rng, 200) ? IN_DOUBT_SKIP : IN_DOUBT_RESEND,
+            .answers = kind == SINK_STREAM || kind == SINK_FILE,
+            .local = kind == SINK_FILE,
+        };
+        for (int n = 0; n < NODE_COUNT; n++) {
+            w->node[n]->has[k] = true;
+            w->node[n]->sink[k].reachable = true;
+        }
+    }
+}
+
+static void draw(struct world *w)
+{
+    w->power = rng_chance(&w->rng, 500);
+    w->two_groups = rng_chance(&w->rng, 500);
+    w->heartbeat_ns = 40 * MS;
+    w->dead_ns = rng_between(&w->rng, 120, 300) * MS;
+    w->latency_ns = rng_between(&w->rng, 100, 3000) * 1000;
+    w->data_rate = 1 + rng_below(&w->rng, 40);
+    w->end_ns = rng_between(&w->rng, 4, 12) * SECOND_NS;
+    w->options = (struct core_options){
+        .has_peer = true,
+        .power = w->power,
+        .lease_ns = rng_between(&w->rng, 80, 300) * MS,
+        .drift_ppm = 1000,
+        .hello_ns = 300 * MS,
+    };
+    draw_sinks(w);
+    faults_draw(w);
+    TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",
+          (unsigned)(w->dead_ns / MS), (unsigned)(w->options.lease_ns / MS));
+    for (size_t k = 0; k < w->sink_count; k++)
+        TRACE(w, "sink %zu: %s, window %u, hold %u ms%s", k, sink_words[w->sink_kind[k]],
+              w->options.sink[k].window, (unsigned)(w->options.sink[k].hold_ns / MS),
+              w->options.sink[k].policy == IN_DOUBT_SKIP ? ", skip" : "");
+}
+
+static void reset_node(struct world *w, int i)
+{
+    struct node *n = w->node[i];
+
+    if (n->journal != NULL)
+        journal_close(n->journal);
+    n->journal = NULL;
+    n->id = (uint8_t)i;
+    n->host_up = n->running = n->frozen = n->in_call = false;
+    n->life = 0;
+    n->clock_offset = 1000 * SECOND_NS + rng_below(&w->rng, 1000) * MS;
+    n->wall_offset = 0;
+    n->clock_ppm = rng_below(&w->rng, rng_chance(&w->rng, 900) ? 900 : 200000);
+    n->boot = 1 + rng_next(&w->rng) % 1000000;
+    n->fuse = 0;
+    n->asks = 0;
+    memset(&n->ring, 0, sizeof(n->ring));
+    sim_disk_init(&n->disk, rng_next(&w->rng));
+    for (unsigned k = 0; k < SIM_SINKS; k++)
+        n->sink[k].flight = -1;
+}
+
+static void reset(struct world *w, uint64_t seed)
+{
+    w->seed = seed;
+    w->rng.state = seed;
+    w->now = 0;
+    w->heap_count = 0;
+    w->order = w->lines = 0;
+    w->ending = w->power_lost = w->journal_lost = w->clock_lied = false;
+    w->nonce = 0;
+    memset(w->stream_last, 0, sizeof(w->stream_last));
+    oracle_reset(w);
+    for (unsigned i = 0; i < SIM_LINKS; i++) {
+        struct sim_link *l = &w->link[i];
+
+        l->open = l->up[0] = l->up[1] = l->cut[0] = l->cut[1] = false;
+        l->clog_ns = 0;
+        for (int n = 0; n < NODE_COUNT; n++) {
+            l->to[n].head = l->to[n].tail = 0;
+            l->to[n].last_due = 0;
+        }
+    }
+    for (int i = 0; i < CONNS_MAX; i++)
+        w->flight[i]->used = false;
+    for (int i = 0; i < NODE_COUNT; i++)
+        reset_node(w, i);
+    draw(w);
+}
+
+static bool of_this_life(const struct world *w, const struct event *e)
+{
+    return w->node[e->a]->running && w->node[e->a]->life == e->arg;
+}
+
+static void happen(struct world *w, const struct event *e)
+{
+    struct node *n = e->a < NODE_COUNT ? w->node[e->a] : NULL;
+
+    switch (e->kind) {
+    case EV_TICK:
+        if (!of_this_life(w, e))
+            return;
+        node_tick(w, n);
+        world_event(w, w->now + TICK_NS, EV_TICK, e->a, 0, e->arg);
+        break;
+    case EV_FRAME:
+        if (e->arg == w->link[e->a].generation)
+            links_deliver(w, e->a, e->b);
+        break;
+    case EV_DIAL:
+        links_dial(w, e->a);
+        break;
+    case EV_DATA:
+        if (w->ending)
+            return;
+        ring_decide(w, n, 1 + rng_below(&w->rng, w->data_rate), false);
+        world_event(w, w->now + rng_between(&w->rng, 1, 40) * MS, EV_DATA, e->a, 0, 0);
+        if (rng_chance(&w->rng, 10))
+            sim_disk_written_back(&n->disk);
+        break;
+    case EV_FLIGHT:
+        collector_work(w, e->a);
+        break;
+    case EV_SINK_UP:
+        if (of_this_life(w, e) && n->frozen)
+            collector_retry(w, n, e->b);
+        else if (of_this_life(w, e))
+            collector_connect(w, n, e->b);
+        break;
+    case EV_ANSWER:
+        if (of_this_life(w, e))
+            collector_answer(w, n, e->b);
+        break;
+    case EV_FAULT:
+        if (w->ending)
+            return;
+        faults_strike(w);
+        world_event(w,
+                    w->now + (rng_chance(&w->rng, 400) ? rng_between(&w->rng, 1, 100)
+                                                       : rng_between(&w->rng, 100, 1200)) *
+                                 MS,
+                    EV_FAULT, 0, 0, 0);
+        break;
+    case EV_MEND:
+        faults_mend(w, e->a, e->b);
+        break;
+    }
+}
+
+static void run(struct world *w)
+{
+    uint64_t rest = 0;
+
+    for (int i = 0; i < NODE_COUNT; i++) {
+        w->node[i]->host_up = true;
+        if (i == 0 || rng_chance(&w->rng, 800))
+            node_start(w, w->node[i]);
+        else
+            world_event(w, rng_between(&w->rng, 1, 3000) * MS, EV_MEND, FAULT_CRASH, (uint8_t)i, 0);
+        world_event(w, 30 * MS, EV_DATA, (uint8_t)i, 0, 0);
+    }
+    for (unsigned l = 0; l < SIM_LINKS; l++)
+        world_event(w, 5 * MS, EV_DIAL, (uint8_t)l, 0, 0);
+    world_event(w, rng_between(&w->rng, 100, 1500) * MS, EV_FAULT, 0, 0, 0);
+    while (w->heap_count > 0) {
+        struct event e = next_event(w);
+
+        w->now = e.at;
+        if (!w->ending && w->now >= w->end_ns) {
+            TRACE(w, "the faults end");
+            w->ending = true;
+            faults_mend_all(w);
+        }
+        happen(w, &e);
+        if (!w->ending)
+            continue;
+        if (w->now < rest)
+            continue;
+        rest = w->now + 50 * MS;
+        if (w->now > w->end_ns + 200 * MS && oracle_at_rest(w, false))
+            break;
+        if (w->now > w->end_ns + REST_LIMIT_NS) {
+            oracle_at_rest(w, true);
+            world_fail(w, "not at rest %llu s after the faults ended",
+                       (unsigned long long)(REST_LIMIT_NS / SECOND_NS));
+        }
+    }
+    oracle_verdict(w);
+}
+
+bool world_run(struct world *w, uint64_t seed, bool trace)
+{
+    w->trace = trace;
+    if (setjmp(w->failed) != 0)
+        return false;
+    reset(w, seed);
+    run(w);
+    w->stats.runs++;
+    w->stats.ns += w->now;
+    for (int i = 0; i < NODE_COUNT; i++) {
+        w->stats.takeovers += w->node[i]->core.takeovers;
+        w->stats.settlements += w->node[i]->core.settlements;
+    }
+    return true;
+}
+
+struct world *world_new(void)
+{
+    struct world *w = calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return NULL;
+    for (int i = 0; i < NODE_COUNT; i++)
+        w->node[i] = calloc(1, sizeof(*w->node[i]));
+    for (int i = 0; i < CONNS_MAX; i++)
+        w->flight[i] = calloc(1, sizeof(*w->flight[i]));
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    for (int i = 0; i < NODE_COUNT; i++) {
+        if (w->node[i]->journal != NULL)
+            journal_close(w->node[i]->journal);
+        sim_disk_free(&w->node[i]->disk);
+        free(w->node[i]);
+    }
+    for (int i = 0; i < CONNS_MAX; i++)
+        free(w->flight[i]);
+    for (int i = 0; i < SIM_LINKS; i++) {
+        for (int n = 0; n < NODE_COUNT; n++)
+            free(w->link[i].to[n].bytes);
+    }
+    for (size_t i = 0; i < SEGMENTS_MAX; i++)
+        free(w->segment[i].record);
+    free(w);
+}
