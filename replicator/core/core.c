@@ -187,7 +187,8 @@ static void finish(struct core *c)
 {
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
-        bool alone = !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0);
+        bool alone =
+            !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
         bool complete = g->origin != c->o.node || g->lost || g->journaled >= g->last;
         bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
 

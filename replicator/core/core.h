@@ -102,7 +102,8 @@ struct segment {
     bool closed;          /* No more is produced: `last` is its last sequence. */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
     bool told_done;
-    bool fact_seen; /* The peer's hello spoke of it. */
+    bool fact_seen; /* The peer's hello spoke of it, */
+    bool fact_told; /* ours did. */
     bool ack;       /* A replica owes the origin an acknowledgement. */
     bool dirty;
     bool lost;   /* The origin's journal is gone: nothing above R will come. */

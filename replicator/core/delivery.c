@@ -202,7 +202,8 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, u
         s->handed = max_u32(s->handed, last);
         s->report = true;
     }
-    if (!c->o.sink[sink].local || g->origin == c->o.node)
+    /* What a file of this host cannot say: whether the peer has emitted it meanwhile. */
+    if (!c->o.sink[sink].local || (g->origin == c->o.node && !s->resumed))
         s->doubt = s->emitted;
     g->at[sink].dirty = true;
 }

@@ -179,6 +179,13 @@ static void get_ack(struct core *c, const uint8_t *at, size_t len)
     g->cursor = max_u32(g->cursor, r);
 }
 
+/* What the owner of an intent can hold, as far as we know: of our own records also what our journal
+ * has lost since. */
+static uint32_t held_by_peer(const struct core *c, const struct segment *g)
+{
+    return g->origin == c->o.node ? max_u32(g->journaled, g->replicated) : g->journaled;
+}
+
 /* N3, at the peer of the owner: may this intent be held durably here? */
 static bool accept_intent(struct core *c, const struct wire_entry *e)
 {
@@ -191,7 +198,7 @@ static bool accept_intent(struct core *c, const struct wire_entry *e)
     s = delivery_find(&g->at[k], e->sequence);
     if (s == NULL)
         return true; /* Done already. */
-    if (s->owner == c->o.node || e->sequence > g->journaled)
+    if (s->owner == c->o.node || e->sequence > held_by_peer(c, g))
         return false;
     if (e->sequence > s->intent) {
         s->intent = e->sequence;
@@ -409,8 +416,10 @@ static void put_fact(struct core *c, const struct segment *g, struct core_output
 /* N6, T3: all that we know, once the peer's nonce is known. */
 static void put_facts(struct core *c, struct core_output *out)
 {
-    for (uint16_t i = 0; i < c->count; i++)
+    for (uint16_t i = 0; i < c->count; i++) {
+        c->segment[c->order[i]].fact_told = true;
         put_fact(c, &c->segment[c->order[i]], out);
+    }
     frame(c, out, FRAME_HELLO_END, 0);
     c->hello_sent = !out->more;
     establish(c);
@@ -509,8 +518,9 @@ static void put_intents(struct core *c, struct core_output *out)
         return;
     put_le64(p, c->now_ns);
     memcpy(p + 8, entries, len);
+    if (c->renew) /* What was declined is asked again, however busy the link is. */
+        c->renew_ns = c->now_ns;
     c->renew = false;
-    c->renew_ns = c->now_ns;
 }
 
 static void put_grants(struct core *c, struct core_output *out)

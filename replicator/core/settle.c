@@ -6,7 +6,9 @@
 
 /* What one view says of one sequence. */
 struct view {
-    bool done, intended, doubt, resumed;
+    bool done, intended, doubt;
+    bool
+        starts; /* A span starts here: what differs in history stays apart (D1 asks for one run). */
     uint8_t owner;
     uint32_t term;
     uint32_t until; /* The same is true up to here. */
@@ -42,7 +44,7 @@ static struct view view_at(const struct delivery *d, uint32_t p, uint32_t last)
     }
     v.owner = s->owner;
     v.term = s->term;
-    v.resumed = s->resumed;
+    v.starts = p == s->from;
     v.done = p <= s->emitted;
     v.intended = p <= s->intent;
     v.doubt = p <= s->doubt;
@@ -62,6 +64,7 @@ static struct view merge(struct view a, struct view b)
     struct view v = a;
 
     v.until = min_u32(a.until, b.until);
+    v.starts = a.starts || b.starts;
     v.done = a.done || b.done;
     if (v.done)
         return v;
@@ -90,7 +93,7 @@ static void append(struct delivery *out, uint32_t from, const struct view *v)
 {
     struct span *s = out->count > 0 ? &out->span[out->count - 1] : NULL;
 
-    if (s == NULL || s->to != from - 1 || !span_takes(s, v)) {
+    if (s == NULL || s->to != from - 1 || v->starts || !span_takes(s, v)) {
         if (out->count == SPAN_MAX) { /* Too ragged: the rest as one run, marked. */
             s->to = v->until;
             s->intent = s->doubt = v->until;

@@ -168,21 +168,39 @@ void takeover_fenced(struct core *c)
         c->fenced = true;
 }
 
-/* What this process had handed over under the old spans it must not hand over again. */
+/* What this process had handed over under an old span it must not hand over again: its confirmation
+ * is on the way.  Where the settled span begins before it, it becomes a span of its own. */
+static void keep_in_flight(const struct span *o, struct delivery *d)
+{
+    struct span *s = delivery_find(d, o->emitted + 1);
+
+    if (s == NULL || s->owner != o->owner || s->emitted > o->emitted)
+        return;
+    if (s->emitted < o->emitted) {
+        if (!delivery_split(d, s, o->emitted)) { /* Too ragged: again, but marked. */
+            s->doubt = max_u32(s->doubt, min_u32(s->to, o->handed));
+            s->intent = max_u32(s->intent, s->doubt);
+            return;
+        }
+        s++;
+    }
+    s->intent = max_u32(s->intent, min_u32(s->to, o->handed)); /* N6 */
+    s->handed = max_u32(s->handed, min_u32(s->to, o->handed));
+    s->asked = o->asked;
+}
+
 static void keep_handed(const struct core *c, const struct delivery *old, struct delivery *d)
 {
-    for (uint8_t n = 0; n < d->count; n++) {
-        struct span *s = &d->span[n];
+    for (uint8_t m = 0; m < old->count; m++) {
+        const struct span *o = &old->span[m];
+        struct span *s = delivery_find(d, o->emitted + 1);
 
-        for (uint8_t m = 0; m < old->count && s->owner == c->o.node; m++) {
-            const struct span *o = &old->span[m];
-
-            if (o->owner != c->o.node || s->emitted + 1 < o->from || s->emitted + 1 > o->to)
-                continue;
-            s->handed = max_u32(s->emitted, min_u32(o->handed, s->intent));
-            s->resumed = o->resumed;
+        if (o->owner != c->o.node)
+            continue;
+        if (o->handed > o->emitted)
+            keep_in_flight(o, d);
+        else if (s != NULL && s->owner == o->owner && s->handed < s->doubt)
             s->asked = o->asked;
-        }
     }
 }
 
@@ -375,6 +393,28 @@ static void unsure_settled(struct core *c, struct segment *g)
     g->unsure = false;
 }
 
+/* The peer's hello did not speak of this segment: it has settled and forgotten it, or lost it. */
+static void forgotten_by_peer(struct core *c, struct segment *g)
+{
+    bool ours = g->origin == c->o.node;
+
+    if (g->done) {
+        g->peer_done = true;
+    } else if (!ours &&
+               g->journaled < g->base) { /* Never sent here: its origin emitted it alone. */
+        g->peer_done = true;
+        segment_close(c, g, g->produced);
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            g->at[k].count = 0;
+            g->at[k].dirty = true;
+        }
+        if (g->gap == GAP_PENDING)
+            g->gap = GAP_FILLED;
+    } else if (!ours) { /* It forgets what was sent only once we have said that it is done. */
+        origin_lost(c, g, g->journaled);
+    }
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
@@ -388,8 +428,8 @@ void takeover_hello_done(struct core *c)
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);
         g->told_done = false;
-        if (g->done && !g->fact_seen) /* The peer has settled and forgotten it. */
-            g->peer_done = true;
+        if (!g->fact_seen)
+            forgotten_by_peer(c, g);
         if (g->state != SEGMENT_SETTLED)
             settled_state(c, g);
         g->dirty = true;

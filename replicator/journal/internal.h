@@ -27,8 +27,8 @@ struct journal {
     uint64_t generation, meta_size;
     uint8_t *meta_buffer, *snapshot_buffer;
     size_t meta_len;
-    bool marks_lost, renew; /* renew: the log is to be written anew. */
-    bool names_touched;     /* Of files, since the last sync of the folder. */
+    bool marks_lost, renew;         /* renew: the log is to be written anew. */
+    bool names_touched;             /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
     size_t chunk_count;
     uint8_t *slots; /* Room for one write. */

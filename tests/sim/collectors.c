@@ -51,8 +51,7 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
     f->sink = (uint8_t)sink;
     f->head = f->arrived = f->tail = 0;
     f->last_due = w->now;
-    for (int o = 0; o < NODE_COUNT; o++) /* The guard starts at what the stream has. */
-        f->next_seq[o] = w->stream_last[sink][o];
+    f->stamp = ++w->stamps; /* The guard starts at what the stream has. */
     n->sink[sink].up = true;
     node_sink_up(w, n, sink);
 }
@@ -80,7 +79,6 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
 
     *i = *item;
     i->rejected = false;
-    i->expected = f->next_seq[i->origin]++;
     i->due = w->now + (is_direct(w, sink) ? 0 : delay);
     if (i->due < f->last_due)
         i->due = f->last_due;
@@ -93,18 +91,26 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
         world_event(w, i->due, EV_FLIGHT, (uint8_t)n->sink[sink].flight, 0, 0);
 }
 
+/* A stream with a subject for each segment refuses a write when another writer came between:
+ * expected last sequence of the subject. */
+static bool guard(struct world *w, const struct flight *f, struct item *i)
+{
+    struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
+
+    i->rejected = s != NULL && s->writer[f->sink] != f->stamp && s->written[f->sink] > f->stamp;
+    if (s == NULL || i->rejected)
+        return false;
+    s->writer[f->sink] = f->stamp;
+    s->written[f->sink] = ++w->stamps;
+    return true;
+}
+
 static void arrive(struct world *w, struct flight *f)
 {
     struct item *i = &f->item[f->arrived++ % FLIGHT_MAX];
 
-    if (w->sink_kind[f->sink] == SINK_STREAM) {
-        uint64_t *last = &w->stream_last[f->sink][i->origin];
-
-        i->rejected = i->expected != *last;
-        if (i->rejected)
-            return;
-        (*last)++;
-    }
+    if (w->sink_kind[f->sink] == SINK_STREAM && !guard(w, f, i))
+        return;
     oracle_received(w, f->sink, f->node, i);
 }
 

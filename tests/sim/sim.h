@@ -140,7 +140,6 @@ struct item { /* A record as a collector sees it. */
     uint8_t origin, kind;
     bool in_doubt, rejected;
     uint32_t epoch, sequence;
-    uint64_t expected; /* SINK_STREAM: the guard. */
     uint64_t due;
     uint64_t proof;
     struct record_note note;
@@ -150,8 +149,7 @@ struct flight { /* One connection to a collector: the kernel's part outlives the
     bool used, attached, broken;
     uint8_t node, sink;
     uint32_t head, arrived, tail; /* confirmed <= arrived <= sent, counted for ever */
-    uint64_t last_due, next_seq[NODE_COUNT];
-    bool known[NODE_COUNT];
+    uint64_t last_due, stamp;     /* stamp: when it learned what the stream has. */
     struct item item[FLIGHT_MAX];
 };
 
@@ -234,7 +232,8 @@ struct seen { /* One record of one segment. */
 struct seen_segment {
     uint8_t origin;
     uint32_t epoch, last, cap;
-    bool tail_unknown; /* The ring died with it. */
+    uint64_t writer[SIM_SINKS], written[SIM_SINKS]; /* SINK_STREAM: the last one, and when. */
+    bool tail_unknown;                              /* The ring died with it. */
     struct seen *record;
 };
 
@@ -275,7 +274,7 @@ struct world {
     uint32_t rate[FAULTS], rate_sum, data_rate;
     uint32_t nonce;
     /* The collectors of SINK_STREAM. */
-    uint64_t stream_last[SIM_SINKS][NODE_COUNT];
+    uint64_t stamps;
     /* The oracle. */
     struct seen_segment segment[SEGMENTS_MAX];
     size_t segment_count;

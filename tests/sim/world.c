@@ -189,7 +189,7 @@ static void reset(struct world *w, uint64_t seed)
     w->order = w->lines = 0;
     w->ending = w->power_lost = w->journal_lost = w->clock_lied = false;
     w->nonce = 0;
-    memset(w->stream_last, 0, sizeof(w->stream_last));
+    w->stamps = 0;
     oracle_reset(w);
     for (unsigned i = 0; i < SIM_LINKS; i++) {
         struct sim_link *l = &w->link[i];
