@@ -189,10 +189,9 @@ static void finish(struct core *c)
         struct segment *g = &c->segment[c->order[i]];
         bool alone =
             !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
-        bool complete = g->origin != c->o.node || g->lost || g->journaled >= g->last;
         bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
 
-        if (!complete || !segment_is_done(c, g))
+        if (!segment_is_done(c, g))
             continue;
         if (!g->done)
             g->done = g->dirty = true;
@@ -201,18 +200,20 @@ static void finish(struct core *c)
     }
 }
 
-/* T5: with nobody to ask, the clock says what cannot have been used.  An epoch is at most two above
- * the clock, so that after three seconds a journal that was lost once more cannot meet it again
- * (finding 9). */
+/* T5: after a lost journal the clock says what cannot have been used, also where the peer says less:
+ * it may not have seen what this node opened alone.  Two nodes open at most two epochs a second, the
+ * clock counts four, and an epoch is at most two above it: after a second nothing meets (finding 9).
+ */
 static bool epoch_known(struct core *c)
 {
     uint64_t age_ns = c->now_ns - c->started_ns;
 
-    if (!c->o.fresh || c->had_session)
+    if (!c->o.fresh || c->epoch_opened_ns != 0)
         return true;
-    if (age_ns < 3 * SECOND_NS || (c->o.has_peer && age_ns < 2 * c->o.hello_ns))
+    if (age_ns < SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
-    c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch + (uint32_t)(age_ns / SECOND_NS));
+    c->highest_epoch =
+        max_u32(c->highest_epoch, c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4)));
     return true;
 }
 
@@ -224,8 +225,6 @@ static void open_epoch(struct core *c, struct core_output *out)
         return;
     if (c->epoch_opened_ns != 0 && c->now_ns - c->epoch_opened_ns < SECOND_NS)
         return; /* N6 */
-    if (c->peer_fresh && c->o.fresh)
-        c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
     epoch = c->highest_epoch + 1;
     if ((epoch & 1) != c->o.node)
         epoch++;

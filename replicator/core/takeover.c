@@ -421,7 +421,7 @@ void takeover_hello_done(struct core *c)
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        if (c->peer_fresh && g->origin != c->o.node)
+        if (c->peer_fresh && g->origin != c->o.node && !g->fact_seen)
             origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
         unsure_settled(c, g);

@@ -226,7 +226,7 @@ void feed_epoch_open(struct shell *s, uint32_t epoch)
     ingest_ring_epoch_open(s->ring, epoch, &in.epoch.previous, &in.epoch.last);
     note.previous_epoch = in.epoch.previous;
     note.last_sequence = in.epoch.last;
-    note.last_known = in.epoch.previous != 0 || !s->had_segments;
+    note.last_known = in.epoch.previous != 0; /* A lost journal looks like a first start. */
     if (in.epoch.previous == 0)
         note.previous_epoch = s->newest_epoch;
     note_encode(&note, r.event);

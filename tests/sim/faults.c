@@ -113,8 +113,9 @@ static void strike_clock(struct world *w, struct node *n)
     w->clock_lied = true;
     if (rng_chance(&w->rng, 500))
         n->clock_offset += rng_between(&w->rng, 10, 2000) * MS;
-    else
-        n->wall_offset += (int64_t)rng_below(&w->rng, 7200) - 3600;
+    else /* Backwards and without a journal nothing could say which epochs are used. */
+        n->wall_offset += (int64_t)rng_below(&w->rng, 3600) *
+                          (w->rate[FAULT_JOURNAL_LOST] == 0 && rng_chance(&w->rng, 500) ? -1 : 1);
 }
 
 void faults_strike(struct world *w)

@@ -128,7 +128,7 @@ static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
     ring_open(w, n, epoch, &in.epoch.previous, &in.epoch.last);
     note.previous_epoch = in.epoch.previous != 0 ? in.epoch.previous : n->newest_epoch;
     note.last_sequence = in.epoch.last;
-    note.last_known = in.epoch.previous != 0 || !n->had_segments;
+    note.last_known = in.epoch.previous != 0;
     note_encode(&note, r.event);
     memcpy(r.event + EVENT_SIZE - 8, &proof, 8);
     record_encode(&r, bytes);
@@ -590,7 +590,7 @@ static void start(struct world *w, struct node *n)
 
     options.node = n->id;
     options.boot = n->boot;
-    options.clock_epoch = (uint32_t)((int64_t)(w->now / SECOND_NS) + 100000 + n->wall_offset);
+    options.clock_epoch = (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
     n->had_segments = false;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
