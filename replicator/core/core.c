@@ -200,9 +200,10 @@ static void finish(struct core *c)
     }
 }
 
-/* T5: after a lost journal the clock says what cannot have been used, also where the peer says less:
- * it may not have seen what this node opened alone.  Two nodes open at most two epochs a second, the
- * clock counts four, and an epoch is at most two above it: after a second nothing meets (finding 9).
+/* T5: after a lost journal the clock says what cannot have been used, also where the peer says
+ * less: it may not have seen what this node opened alone.  Two nodes open at most two epochs a
+ * second, the clock counts four, and an epoch is at most two above it: after a second nothing meets
+ * (finding 9).
  */
 static bool epoch_known(struct core *c)
 {

@@ -45,6 +45,7 @@ struct core_options {
     bool has_peer;
     bool fresh;           /* The journal was empty at start (T5). */
     bool power;           /* durability = power: what is committed survives the power. */
+    uint64_t journal;     /* Random; names this journal from its first mark on. */
     uint64_t boot;        /* Names this boot of the host; 0: unknown. */
     bool fencing;         /* T4a: both nodes fence before a takeover. */
     uint64_t lease_ns;    /* L */
@@ -138,7 +139,10 @@ struct core {
         uint32_t epoch;
     } dropped[DROPPED_MAX];
     uint16_t dropped_next;
-    uint64_t boot_seen;  /* Of the journal's last writer. */
+    uint64_t journal;                     /* The identity of our journal, */
+    uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
+    uint64_t boot_seen;                   /* Of the journal's last writer. */
+    bool node_dirty;
     bool stale, durable; /* stale: the journal's marks are not all there. */
     uint32_t live_epoch; /* Ours that is open; 0: none. */
     bool epoch_wanted, epoch_asked;
@@ -151,7 +155,7 @@ struct core {
     uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
-    bool peer_fresh;
+    bool peer_fresh; /* Its journal is another one than we settled with: what it did is unknown. */
     uint64_t hello_ns;
     uint64_t lost_ns;      /* When the session was lost; 0: never had one. */
     uint64_t lease_end_ns; /* N4, as owner. */
@@ -303,6 +307,9 @@ struct core_give {
     bool in_doubt;
 };
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
+
+/* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
+bool core_restate(const uint8_t record[160], struct core_note *note);
 
 /* May these records of the peer be journaled now?  The number of leading ones to skip (already
  * here), or -1: not acceptable.  *restart: what the journal holds of that segment is to be dropped

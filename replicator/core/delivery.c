@@ -246,6 +246,23 @@ static void skip_span(const struct core *c, const struct segment *g, size_t k, s
     };
 }
 
+bool core_restate(const uint8_t record[RECORD_SIZE], struct core_note *note)
+{
+    struct record r;
+    struct record_note n;
+
+    if (record_decode(&r, record) != 0 || r.kind < RECORD_GAP_PENDING ||
+        r.kind > RECORD_GAP_IN_DOUBT)
+        return false;
+    note_decode(&n, r.event);
+    *note = (struct core_note){
+        .kind = r.kind,
+        .reason = n.reason,
+        .range = {n.range_origin, n.range_epoch, n.range_from, n.range_to},
+    };
+    return true;
+}
+
 void delivery_skips(struct core *c, struct core_output *out)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {

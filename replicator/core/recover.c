@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 16 };
+enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 32 };
 
 static int recover_segment(struct core *c, const uint8_t *at, size_t len)
 {
@@ -93,6 +93,8 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
             return -1;
         c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
         c->boot_seen = get_le64(at + 8);
+        c->journal = get_le64(at + 16);
+        c->peer_journal = get_le64(at + 24);
         return 0;
     default:
         return -1;
@@ -151,6 +153,8 @@ void core_recover_stale(struct core *c)
 
 void core_recovered(struct core *c)
 {
+    if (c->journal == 0)
+        c->journal = c->o.journal;
     if (c->stale || (!c->o.power && c->boot_seen != 0 && c->boot_seen != c->o.boot))
         all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {
@@ -180,6 +184,8 @@ static void put_node(uint8_t *out, const struct core *c)
     out[0] = 'N';
     put_le32(out + 4, c->highest_epoch);
     put_le64(out + 8, c->o.boot);
+    put_le64(out + 16, c->journal);
+    put_le64(out + 24, c->peer_journal);
 }
 
 /* cursor: 0 the node; then for each segment its image and one for each sink. */
@@ -235,9 +241,11 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
 
 void recover_flush(struct core *c, struct core_output *out)
 {
-    out->durable = c->durable || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot;
+    out->durable = c->durable || c->node_dirty || c->highest_epoch != c->highest_saved ||
+                   c->boot_seen != c->o.boot;
     c->durable = false;
-    if (c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot) {
+    if (c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot) {
+        c->node_dirty = false;
         c->boot_seen = c->o.boot;
         put_node(out_meta(out, NODE_IMAGE_SIZE), c);
         c->highest_saved = c->highest_epoch;

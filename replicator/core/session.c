@@ -126,7 +126,8 @@ static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
         c->hello_sent = false; /* Ours may have gone to the end before. */
     }
     c->peer_nonce = h.nonce;
-    c->peer_fresh = h.fresh;
+    c->hello_journal = h.journal;
+    c->peer_fresh = c->peer_journal != 0 && h.journal != c->peer_journal; /* T5 */
     c->hello_done = false;
     c->highest_epoch = max_u32(c->highest_epoch, h.highest_epoch);
     for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -385,17 +386,17 @@ static uint8_t *frame(struct core *c, struct core_output *out, uint8_t type, siz
 
 static void put_hello(struct core *c, struct core_output *out)
 {
-    uint8_t *p = frame(c, out, FRAME_HELLO, 11 + 4 * c->o.sink_count);
+    uint8_t *p = frame(c, out, FRAME_HELLO, HELLO_SIZE + 4 * c->o.sink_count);
 
     if (p == NULL)
         return;
     put_le32(p, c->nonce);
     put_le32(p + 4, c->highest_epoch);
-    p[8] = c->o.node;
-    p[9] = c->o.fresh && !c->had_session;
-    p[10] = (uint8_t)c->o.sink_count;
+    put_le64(p + 8, c->journal);
+    p[16] = c->o.node;
+    p[17] = (uint8_t)c->o.sink_count;
     for (size_t k = 0; k < c->o.sink_count; k++)
-        put_le32(p + 11 + 4 * k, c->o.sink[k].key);
+        put_le32(p + HELLO_SIZE + 4 * k, c->o.sink[k].key);
     c->hello_told = true;
 }
 

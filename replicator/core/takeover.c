@@ -415,6 +415,28 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
+/* T5: what the peer may have had it may have taken over and emitted, and nobody knows. */
+static void peer_lost_its_memory(const struct core *c, struct segment *g)
+{
+    if (g->origin != c->o.node)
+        return;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            struct span *s = &d->span[n];
+
+            if (s->owner != c->o.node || s->resumed || min_u32(s->to, g->sent) <= s->emitted)
+                continue;
+            s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
+            s->intent = max_u32(s->intent, s->doubt);
+            s->handed = s->emitted;
+            s->asked = ASK_NONE;
+            d->dirty = true;
+        }
+    }
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
@@ -424,6 +446,8 @@ void takeover_hello_done(struct core *c)
         if (c->peer_fresh && g->origin != c->o.node && !g->fact_seen)
             origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
+        if (c->peer_fresh)
+            peer_lost_its_memory(c, g);
         unsure_settled(c, g);
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);
@@ -435,6 +459,8 @@ void takeover_hello_done(struct core *c)
         g->dirty = true;
     }
     c->fenced = false;
+    c->node_dirty |= c->peer_journal != c->hello_journal;
+    c->peer_journal = c->hello_journal;
     c->settlements++;
     c->had_session = true;
 }

@@ -67,19 +67,19 @@ int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out)
 {
     struct wire_hello h = {0};
 
-    if (len < 11)
+    if (len < HELLO_SIZE)
         return -1;
     h.nonce = get_le32(body);
     h.highest_epoch = get_le32(body + 4);
-    h.node = body[8];
-    h.fresh = (body[9] & 1) != 0;
-    h.sink_count = body[10];
+    h.journal = get_le64(body + 8);
+    h.node = body[16];
+    h.sink_count = body[17];
     if (h.node >= NODE_COUNT || h.nonce == 0 || h.sink_count > SINK_COUNT_MAX)
         return -1;
-    if (len != 11 + 4 * (size_t)h.sink_count)
+    if (len != HELLO_SIZE + 4 * (size_t)h.sink_count)
         return -1;
     for (uint8_t i = 0; i < h.sink_count; i++)
-        h.sink_key[i] = get_le32(body + 11 + 4 * i);
+        h.sink_key[i] = get_le32(body + HELLO_SIZE + 4 * i);
     *out = h;
     return 0;
 }

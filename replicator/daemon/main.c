@@ -80,6 +80,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .has_peer = c->has_peer,
         .power = c->durability_power,
         .boot = boot_id(),
+        .journal = (uint64_t)randombytes_random() << 32 | (randombytes_random() | 1),
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
         .hello_ns = c->dead_after_ms * 1000000ull,

@@ -76,14 +76,39 @@ static void drop_segments(struct shell *s)
     }
 }
 
+static void add_note(struct shell *s, const struct core_note *note)
+{
+    if (s->note_count == NOTES_MAX)
+        shell_log("too many statements wait for the ring: one is left out until a restart");
+    else
+        s->note[s->note_count++] = *note;
+}
+
+/* A statement among records that are skipped is made again. */
+static void restate(struct shell *s, const struct core_range *r)
+{
+    static uint8_t records[FEED_BATCH * RECORD_SIZE];
+    struct core_note note;
+    size_t got;
+
+    for (uint32_t q = r->from; q <= r->to; q += (uint32_t)got) {
+        got = journal_read(s->journal, r->origin, r->epoch, q, r->to - q + 1, records,
+                           sizeof(records));
+        if (got == 0)
+            return;
+        for (size_t i = 0; i < got; i++) {
+            if (core_restate(records + i * RECORD_SIZE, &note))
+                add_note(s, &note);
+        }
+    }
+}
+
 static void queue_notes(struct shell *s)
 {
     for (size_t i = 0; i < s->out->note_count; i++) {
-        if (s->note_count == NOTES_MAX) {
-            shell_log("too many statements wait for the ring: one is left out until a restart");
-            return;
-        }
-        s->note[s->note_count++] = s->out->note[i];
+        if (s->out->note[i].kind == RECORD_GAP_IN_DOUBT)
+            restate(s, &s->out->note[i].range);
+        add_note(s, &s->out->note[i]);
     }
     feed_notes(s);
 }

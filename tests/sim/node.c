@@ -203,6 +203,31 @@ static void state_notes(struct world *w, struct node *n)
     }
 }
 
+static void add_note(struct node *n, const struct core_note *note)
+{
+    if (n->note_count < sizeof(n->note) / sizeof(n->note[0]))
+        n->note[n->note_count++] = *note;
+}
+
+/* A statement among records that are skipped is made again. */
+static void restate(struct node *n, const struct core_range *r)
+{
+    static uint8_t records[FEED_MAX * RECORD_SIZE];
+    struct core_note note;
+    size_t got;
+
+    for (uint32_t q = r->from; q <= r->to; q += (uint32_t)got) {
+        got = journal_read(n->journal, r->origin, r->epoch, q, r->to - q + 1, records,
+                           sizeof(records));
+        if (got == 0)
+            return;
+        for (size_t i = 0; i < got; i++) {
+            if (core_restate(records + i * RECORD_SIZE, &note))
+                add_note(n, &note);
+        }
+    }
+}
+
 static void perform(struct world *w, struct node *n)
 {
     commit_metas(w, n);
@@ -215,12 +240,14 @@ static void perform(struct world *w, struct node *n)
         TRACE(w, "node %u: segment %u/%u is settled", n->id, n->out.drop[i].origin,
               n->out.drop[i].epoch);
     }
-    for (size_t i = 0; i < n->out.note_count && n->note_count < 256; i++) {
+    for (size_t i = 0; i < n->out.note_count; i++) {
         const struct core_note *c = &n->out.note[i];
 
         TRACE(w, "node %u: states %u: %u/%u %u-%u", n->id, c->kind, c->range.origin, c->range.epoch,
               c->range.from, c->range.to);
-        n->note[n->note_count++] = *c;
+        if (c->kind == RECORD_GAP_IN_DOUBT)
+            restate(n, &c->range);
+        add_note(n, c);
     }
     state_notes(w, n);
     for (size_t i = 0; i < n->out.ask_count; i++)
@@ -590,7 +617,9 @@ static void start(struct world *w, struct node *n)
 
     options.node = n->id;
     options.boot = n->boot;
-    options.clock_epoch = (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
+    options.journal = rng_next(&w->rng) | 1;
+    options.clock_epoch =
+        (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
     n->had_segments = false;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
