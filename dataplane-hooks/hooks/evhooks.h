@@ -93,6 +93,11 @@ void evhooks_release(struct evhooks_ring *r);
  * ring. previous, last: the epoch that was open (0: none) and its last claimed sequence. */
 void evhooks_epoch_open(struct evhooks_ring *r, uint32_t epoch, uint32_t *previous, uint32_t *last);
 
+/* How the epoch that is open was opened, for a reader whose predecessor died before it could make
+ * the EPOCH-OPEN record; 0s: none is open, or it is not known any more. */
+void evhooks_epoch_opened(struct evhooks_ring *r, uint32_t *epoch, uint32_t *previous,
+                          uint32_t *last);
+
 /* The open epoch and its last claimed sequence: P of the live segment. */
 void evhooks_produced(struct evhooks_ring *r, uint32_t *epoch, uint32_t *last);
 

@@ -245,6 +245,28 @@ void evhooks_epoch_open(struct evhooks_ring *r, uint32_t epoch, uint32_t *previo
     *last = word == 0 ? 0 : (uint32_t)word - 1;
 }
 
+void evhooks_epoch_opened(struct evhooks_ring *r, uint32_t *epoch, uint32_t *previous,
+                          uint32_t *last)
+{
+    uint64_t word = atomic_load_explicit(&r->h->claim, memory_order_acquire);
+    uint64_t base;
+
+    *epoch = (uint32_t)(word >> 32);
+    *previous = *last = 0;
+    if (word == 0)
+        return;
+    base = atomic_load_explicit(&epoch_entry(r->h, *epoch)->base, memory_order_acquire);
+    for (size_t i = 0; i < RING_EPOCHS; i++) {
+        uint32_t e = atomic_load_explicit(&r->h->epoch[i].epoch, memory_order_acquire);
+        uint64_t b = atomic_load_explicit(&r->h->epoch[i].base, memory_order_acquire);
+
+        if (e >= *epoch || e <= *previous)
+            continue;
+        *previous = e;
+        *last = (uint32_t)(base + 1 - b);
+    }
+}
+
 void evhooks_produced(struct evhooks_ring *r, uint32_t *epoch, uint32_t *last)
 {
     uint64_t word = atomic_load_explicit(&r->h->claim, memory_order_acquire);

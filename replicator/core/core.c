@@ -229,7 +229,7 @@ static void open_epoch(struct core *c, struct core_output *out)
     epoch = c->highest_epoch + 1;
     if ((epoch & 1) != c->o.node)
         epoch++;
-    c->highest_epoch = epoch;
+    c->highest_epoch = c->own_epoch = epoch;
     c->epoch_asked = true;
     out->epoch_open = epoch;
 }
@@ -274,6 +274,11 @@ int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t 
         return 0;
     *restart = true;
     return from == base ? 0 : -1;
+}
+
+bool core_epoch_unfinished(const struct core *c, uint32_t epoch)
+{
+    return !c->o.fresh && epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
 }
 
 uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)

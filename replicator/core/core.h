@@ -133,6 +133,7 @@ struct core {
     uint16_t order[SEGMENT_MAX]; /* Indexes of the segments in use, by (epoch, origin). */
     uint16_t count;
     uint32_t highest_epoch, highest_saved;
+    uint32_t own_epoch; /* The last that this node minted. */
     struct { /* Settled segments whose files a power loss may bring back; the oldest is replaced. */
         uint8_t origin;
         bool left;
@@ -307,6 +308,10 @@ struct core_give {
     bool in_doubt;
 };
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
+
+/* After recovery: this is the epoch that the ring is in; is its first record still to be journaled?
+ */
+bool core_epoch_unfinished(const struct core *c, uint32_t epoch);
 
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);

@@ -107,7 +107,8 @@ static bool doubt_allows(struct core *c, size_t sink, struct span *s)
     if (s->handed >= s->doubt)
         return true;
     if (c->o.sink[sink].answers && s->asked != ASK_DONE) {
-        if (s->asked == ASK_NONE)
+        /* What is in flight here would make the answer old. */
+        if (s->asked == ASK_NONE && s->handed == s->emitted)
             s->asked = ASK_WANTED;
         return false;
     }

@@ -98,10 +98,23 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
 }
 
 /* L4: what the peer produced and we do not have. */
-static void note_gap(struct core *c, struct segment *g, enum gap_state gap)
+static void note_gap(const struct core *c, struct segment *g, enum gap_state gap)
 {
-    if (g->origin != c->o.node && g->produced > g->journaled && g->gap != gap)
-        note_range(g, gap, g->journaled + 1, g->produced);
+    uint32_t from = g->produced + 1;
+
+    if (g->origin == c->o.node || g->gap == gap)
+        return;
+    for (size_t k = 0; k < c->o.sink_count; k++) { /* Its origin may have emitted some alone. */
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->emitted < s->to)
+                from = min_u32(from, s->emitted + 1);
+        }
+    }
+    from = max_u32(from, g->journaled + 1);
+    if (from <= g->produced)
+        note_range(g, gap, from, g->produced);
 }
 
 /* L3, T1: our own count of the lease has run out, and the cluster names us. */
@@ -133,7 +146,6 @@ static void resume(struct core *c, struct segment *g, size_t k)
         s->resumed = true;
         s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
         s->doubt = max_u32(s->doubt, span_perhaps(g, s));
-        s->handed = s->emitted;
         s->asked = ASK_NONE;
         g->at[k].dirty = true;
         c->durable = true;
@@ -172,21 +184,24 @@ void takeover_fenced(struct core *c)
  * is on the way.  Where the settled span begins before it, it becomes a span of its own. */
 static void keep_in_flight(const struct span *o, struct delivery *d)
 {
-    struct span *s = delivery_find(d, o->emitted + 1);
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        uint32_t low = max_u32(o->emitted, s->from - 1);
+        uint32_t high = min_u32(o->handed, s->to);
 
-    if (s == NULL || s->owner != o->owner || s->emitted > o->emitted)
-        return;
-    if (s->emitted < o->emitted) {
-        if (!delivery_split(d, s, o->emitted)) { /* Too ragged: again, but marked. */
-            s->doubt = max_u32(s->doubt, min_u32(s->to, o->handed));
-            s->intent = max_u32(s->intent, s->doubt);
-            return;
+        if (s->owner != o->owner || low >= high || s->emitted >= high)
+            continue;
+        if (s->emitted < low) {
+            if (delivery_split(d, s, low))
+                continue;                       /* The upper part is next. */
+            s->doubt = max_u32(s->doubt, high); /* Too ragged: again, but marked. */
+            s->intent = max_u32(s->intent, high);
+            continue;
         }
-        s++;
+        s->intent = max_u32(s->intent, high); /* N6 */
+        s->handed = max_u32(s->handed, high);
+        s->asked = o->asked;
     }
-    s->intent = max_u32(s->intent, min_u32(s->to, o->handed)); /* N6 */
-    s->handed = max_u32(s->handed, min_u32(s->to, o->handed));
-    s->asked = o->asked;
 }
 
 static void keep_handed(const struct core *c, const struct delivery *old, struct delivery *d)
@@ -383,9 +398,10 @@ static void unsure_settled(struct core *c, struct segment *g)
                 continue;
             if (s->from <= known && delivery_split(d, s, known))
                 continue;
+            if (s->handed > s->emitted) /* Of this process, which knew what it did. */
+                continue;
             s->doubt = span_perhaps(g, s);
             s->intent = max_u32(s->intent, s->doubt);
-            s->handed = s->emitted;
             s->asked = ASK_NONE;
             d->dirty = true;
         }
@@ -430,7 +446,6 @@ static void peer_lost_its_memory(const struct core *c, struct segment *g)
                 continue;
             s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
             s->intent = max_u32(s->intent, s->doubt);
-            s->handed = s->emitted;
             s->asked = ASK_NONE;
             d->dirty = true;
         }

@@ -208,11 +208,10 @@ bool feed_run(struct shell *s)
     return s->feed_pending == 0;
 }
 
-/* L1: the ring is switched first, so that its last sequence is known; the statement that opens the
- * segment is its first record. */
-void feed_epoch_open(struct shell *s, uint32_t epoch)
+/* The statement that opens the segment is its first record. */
+static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uint32_t last)
 {
-    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch.epoch = epoch};
+    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch = {epoch, previous, last}};
     struct record r = {.time_ns = shell_time_ns(),
                        .epoch = epoch,
                        .sequence = 1,
@@ -223,7 +222,6 @@ void feed_epoch_open(struct shell *s, uint32_t epoch)
     struct record_note note = {0};
     int rc;
 
-    ingest_ring_epoch_open(s->ring, epoch, &in.epoch.previous, &in.epoch.last);
     note.previous_epoch = in.epoch.previous;
     note.last_sequence = in.epoch.last;
     note.last_known = in.epoch.previous != 0; /* A lost journal looks like a first start. */
@@ -242,6 +240,25 @@ void feed_epoch_open(struct shell *s, uint32_t epoch)
               note.previous_epoch, note.last_sequence);
     shell_input(s, &in);
     journaled(s, epoch, 1, 1);
+}
+
+/* L1: the ring is switched first, so that its last sequence is known. */
+void feed_epoch_open(struct shell *s, uint32_t epoch)
+{
+    uint32_t previous, last;
+
+    ingest_ring_epoch_open(s->ring, epoch, &previous, &last);
+    epoch_opened(s, epoch, previous, last);
+}
+
+/* The process before this one may have died between the ring's switch and its journal. */
+void feed_epoch_resume(struct shell *s)
+{
+    uint32_t epoch, previous, last;
+
+    ingest_ring_epoch_opened(s->ring, &epoch, &previous, &last);
+    if (epoch != 0 && core_epoch_unfinished(s->core, epoch))
+        epoch_opened(s, epoch, previous, last);
 }
 
 /* Statements of the protocol take a slot of the ring like any other record. */

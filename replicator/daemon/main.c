@@ -221,6 +221,7 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
         return -1;
     if (peer_open(s, err, err_size) != 0)
         return -1;
+    feed_epoch_resume(s);
     return emit_open(s, err, err_size);
 }
 

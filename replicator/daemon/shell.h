@@ -98,6 +98,7 @@ void shell_flush(struct shell *s);
 int feed_open(struct shell *s, char *err, size_t err_size);
 bool feed_run(struct shell *s); /* true: there was something. */
 void feed_epoch_open(struct shell *s, uint32_t epoch);
+void feed_epoch_resume(struct shell *s);
 void feed_notes(struct shell *s);
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,

@@ -84,6 +84,12 @@ void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *pre
     evhooks_epoch_open(r->ring, epoch, previous, last);
 }
 
+void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
+                              uint32_t *last)
+{
+    evhooks_epoch_opened(r->ring, epoch, previous, last);
+}
+
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last)
 {
     evhooks_produced(r->ring, epoch, last);

@@ -15,6 +15,9 @@ size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n);
 void ingest_ring_release(struct ingest_ring *r);
 void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
                             uint32_t *last);
+/* Of the epoch that the ring is in; 0s when it is in none. */
+void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
+                              uint32_t *last);
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event);
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active);

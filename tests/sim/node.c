@@ -111,9 +111,11 @@ static void journaled(struct world *w, struct node *n, uint8_t origin, uint32_t 
     input(w, n, &in);
 }
 
-static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
+/* The first record of the epoch that the ring is in. */
+static void epoch_opened(struct world *w, struct node *n, uint32_t epoch, uint32_t previous,
+                         uint32_t last)
 {
-    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch.epoch = epoch};
+    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch = {epoch, previous, last}};
     struct record r = {.time_ns = w->now,
                        .epoch = epoch,
                        .sequence = 1,
@@ -124,8 +126,6 @@ static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
     uint64_t proof = record_proof(w, n->id, epoch, 1);
     uint8_t bytes[RECORD_SIZE];
 
-    effect(n);
-    ring_open(w, n, epoch, &in.epoch.previous, &in.epoch.last);
     note.previous_epoch = in.epoch.previous != 0 ? in.epoch.previous : n->newest_epoch;
     note.last_sequence = in.epoch.last;
     note.last_known = in.epoch.previous != 0;
@@ -142,6 +142,25 @@ static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
           in.epoch.last);
     input(w, n, &in);
     journaled(w, n, n->id, epoch, 1, 1);
+}
+
+static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
+{
+    uint32_t previous, last;
+
+    effect(n);
+    ring_open(w, n, epoch, &previous, &last);
+    epoch_opened(w, n, epoch, previous, last);
+}
+
+/* The process before this one may have died between the ring's switch and its journal. */
+static void epoch_resume(struct world *w, struct node *n)
+{
+    uint32_t epoch, previous, last;
+
+    ring_opened(n, &epoch, &previous, &last);
+    if (epoch != 0 && core_epoch_unfinished(&n->core, epoch))
+        epoch_opened(w, n, epoch, previous, last);
 }
 
 static void send_range(struct world *w, struct node *n, const struct core_range *r)
@@ -302,6 +321,14 @@ static void flush(struct world *w, struct node *n)
             size_t backlog = links_backlog(w, n, (unsigned)link);
 
             credit = backlog < 1 << 18 ? (uint32_t)(((1 << 18) - backlog) / 256) : 0;
+        }
+        if (w->trace && n->core.session != n->session_said) {
+            n->session_said = n->core.session;
+            TRACE(w, "node %u: session %s", n->id,
+                  n->core.session == SESSION_UP      ? "up"
+                  : n->core.session == SESSION_HELLO ? "exchanges facts"
+                                                     : "lost");
+            oracle_say(w, n->id);
         }
         core_output_clear(&n->out);
         core_flush(&n->core, credit, &n->out);
@@ -635,6 +662,7 @@ static void start(struct world *w, struct node *n)
     memset(n->ring.active, 0, sizeof(n->ring.active));
     cluster_init(&n->cluster, &c, node_clock(w, n));
     TRACE(w, "node %u: evrepd starts%s", n->id, n->core.o.fresh ? " with an empty journal" : "");
+    epoch_resume(w, n);
     flush(w, n);
 }
 

@@ -172,11 +172,11 @@ static const char *missing(const struct world *w, unsigned sink, const struct se
     return "is missing without a word";
 }
 
-static void say_segments(struct world *w, int n)
+void oracle_say(struct world *w, unsigned n)
 {
     const struct core *c = &w->node[n]->core;
 
-    world_trace(w, "node %d: %s, session %d, ring %u, %u statements wait, live epoch %u", n,
+    world_trace(w, "node %u: %s, session %d, ring %u, %u statements wait, live epoch %u", n,
                 w->node[n]->running ? "runs" : "dead", c->session,
                 (unsigned)(w->node[n]->ring.claimed - w->node[n]->ring.read),
                 (unsigned)w->node[n]->note_count, c->live_epoch);
@@ -184,7 +184,7 @@ static void say_segments(struct world *w, int n)
         const struct segment *g = &c->segment[c->order[i]];
 
         world_trace(
-            w, "node %d:  %u/%u state %u%s%s%s%s last %u P %u J %u base %u S %u R %u gap %u", n,
+            w, "node %u:  %u/%u state %u%s%s%s%s last %u P %u J %u base %u S %u R %u gap %u", n,
             g->origin, g->epoch, g->state, g->closed ? " closed" : "", g->done ? " done" : "",
             g->peer_done ? " peer-done" : "", g->lost ? " lost" : "", g->last, g->produced,
             g->journaled, g->base, g->sent, g->replicated, g->gap);
@@ -193,7 +193,7 @@ static void say_segments(struct world *w, int n)
                 const struct span *s = &g->at[k].span[m];
 
                 world_trace(w,
-                            "node %d:    sink %zu: %u-%u owner %u term %u E %u H %u I %u G %u D %u "
+                            "node %u:    sink %zu: %u-%u owner %u term %u E %u H %u I %u G %u D %u "
                             "asked %u",
                             n, k, s->from, s->to, s->owner, s->term, s->emitted, s->handed,
                             s->intent, s->granted, s->doubt, s->asked);
@@ -205,8 +205,8 @@ static void say_segments(struct world *w, int n)
 bool oracle_at_rest(struct world *w, bool say)
 {
     if (say) {
-        say_segments(w, 0);
-        say_segments(w, 1);
+        oracle_say(w, 0);
+        oracle_say(w, 1);
         return false;
     }
     for (int n = 0; n < NODE_COUNT; n++) {
@@ -269,6 +269,15 @@ static void same_story(struct world *w)
     }
 }
 
+static bool is_everywhere(const struct world *w, const struct seen_segment *s, uint32_t q)
+{
+    for (size_t k = 0; k < w->sink_count; k++) {
+        if (s->record[q].once[k] + s->record[q].marked[k] == 0)
+            return false;
+    }
+    return true;
+}
+
 void oracle_verdict(struct world *w)
 {
     for (size_t i = 0; i < w->segment_count; i++) {
@@ -277,15 +286,14 @@ void oracle_verdict(struct world *w)
         for (uint32_t q = 1; q <= s->last; q++) {
             for (unsigned k = 0; k < w->sink_count; k++) {
                 const char *why = missing(w, k, s, q);
-                const struct seen *r = &s->record[q];
 
                 if (why != NULL)
                     world_fail(w, "%u/%u/%u %s at sink %u (of %u tagged)", s->origin, s->epoch, q,
                                why, k, s->last);
-                if (!w->power_lost && r->once[k] + r->marked[k] > 0 && is_stated(w, k, s, q, true))
-                    world_fail(w, "%u/%u/%u is at sink %u although it is stated as lost", s->origin,
-                               s->epoch, q, k);
             }
+            if (!w->power_lost && is_everywhere(w, s, q) && is_stated(w, 0, s, q, true))
+                world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
+                           s->epoch, q);
         }
     }
     for (size_t i = 0; i < w->opened_count; i++) {

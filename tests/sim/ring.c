@@ -61,9 +61,19 @@ void ring_open(struct world *w, struct node *n, uint32_t epoch, uint32_t *previo
 
     *previous = r->epoch;
     *last = r->epoch != 0 ? r->next - 1 : 0;
+    r->previous = *previous;
+    r->previous_last = *last;
     r->epoch = epoch;
     r->next = 2;
     oracle_tagged(w, n->id, epoch, 1, RECORD_EPOCH_OPEN);
+}
+
+/* How the epoch that is open was opened. */
+void ring_opened(const struct node *n, uint32_t *epoch, uint32_t *previous, uint32_t *last)
+{
+    *epoch = n->ring.epoch;
+    *previous = n->ring.previous;
+    *last = n->ring.previous_last;
 }
 
 size_t ring_read(struct world *w, struct node *n, uint8_t *out, size_t max)

@@ -162,7 +162,7 @@ struct ring_entry {
 };
 
 struct sim_ring { /* Shared memory: outlives the process, not the host. */
-    uint32_t epoch, next;
+    uint32_t epoch, next, previous, previous_last;
     uint64_t read, claimed;
     struct ring_entry entry[RING_SIZE];
     bool active[2];
@@ -214,6 +214,7 @@ struct node {
     size_t note_count;
     uint32_t newest_epoch;
     bool had_segments, flushing;
+    uint8_t session_said;
     struct {
         bool up, reachable;
         int flight; /* -1: none. */
@@ -326,6 +327,7 @@ void node_answered(struct world *w, struct node *n, unsigned sink, const struct 
 /* ring.c */
 void ring_decide(struct world *w, struct node *n, uint32_t count, bool worker_dies);
 bool ring_state(struct world *w, struct node *n, uint8_t kind, const struct record_note *note);
+void ring_opened(const struct node *n, uint32_t *epoch, uint32_t *previous, uint32_t *last);
 void ring_open(struct world *w, struct node *n, uint32_t epoch, uint32_t *previous, uint32_t *last);
 size_t ring_read(struct world *w, struct node *n, uint8_t *out, size_t max);
 void ring_release(struct node *n);
@@ -359,6 +361,7 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
 /* What only this host had may be missing from now on. */
 void oracle_ring_died(struct world *w, uint8_t node);
+void oracle_say(struct world *w, unsigned node); /* Its segments, into the trace. */
 bool oracle_at_rest(struct world *w, bool say);
 void oracle_verdict(struct world *w);
 uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
