@@ -66,12 +66,13 @@ struct span {
     uint32_t from, to; /* to: SEQUENCE_MAX while the segment is open. */
     uint32_t term;     /* Raised by each change of owner; the higher term is right. */
     uint8_t owner;
-    uint8_t asked;    /* D1: enum ask_state. */
-    bool resumed;     /* T4: the operator or the hold time let its owner go on without the peer. */
-    bool report;      /* E grew since the peer was told. */
-    uint32_t emitted; /* E: the sink has confirmed it. */
-    uint32_t handed;  /* H: given to the sink by this process. */
-    uint32_t intent;  /* I: journaled here, asked of the peer. */
+    uint8_t asked; /* D1: enum ask_state. */
+    bool resumed;  /* T4: the operator or the hold time let its owner go on without the peer. */
+    bool foreign;  /* D: the other node may have emitted it, so that only a common sink can tell. */
+    bool report;   /* E grew since the peer was told. */
+    uint32_t emitted;   /* E: the sink has confirmed it. */
+    uint32_t handed;    /* H: given to the sink by this process. */
+    uint32_t intent;    /* I: journaled here, asked of the peer. */
     uint32_t requested; /* The intent of the last request. */
     uint32_t granted;   /* G: the intent that the peer has made durable too. */
     uint32_t doubt;     /* D: up to here a record may be at the sink already. */

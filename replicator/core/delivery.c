@@ -198,13 +198,14 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, u
     if (s == NULL || s->asked != ASK_SENT)
         return;
     s->asked = ASK_DONE;
-    if (last >= r->from && last <= r->to && last <= s->intent && last > s->emitted) {
+    if (last >= r->from && last <= r->to && last <= s->doubt && last > s->emitted) {
         s->emitted = last;
         s->handed = max_u32(s->handed, last);
+        s->intent = max_u32(s->intent, last);
         s->report = true;
     }
     /* What a file of this host cannot say: whether the peer has emitted it meanwhile. */
-    if (!c->o.sink[sink].local || (g->origin == c->o.node && !s->resumed))
+    if (!c->o.sink[sink].local || !s->foreign)
         s->doubt = s->emitted;
     g->at[sink].dirty = true;
 }

@@ -6,7 +6,7 @@
 
 /* What one view says of one sequence. */
 struct view {
-    bool done, intended, doubt;
+    bool done, intended, doubt, foreign;
     bool
         starts; /* A span starts here: what differs in history stays apart (D1 asks for one run). */
     uint8_t owner;
@@ -48,6 +48,7 @@ static struct view view_at(const struct delivery *d, uint32_t p, uint32_t last)
     v.done = p <= s->emitted;
     v.intended = p <= s->intent;
     v.doubt = p <= s->doubt;
+    v.foreign = v.doubt && s->foreign;
     if (v.done)
         v.until = min_u32(v.until, s->emitted);
     if (v.intended)
@@ -73,9 +74,11 @@ static struct view merge(struct view a, struct view b)
         v.term = b.term;
         v.intended = b.intended;
         v.doubt = b.doubt;
+        v.foreign = b.foreign;
     } else if (b.term == a.term) {
         v.intended = a.intended || b.intended;
         v.doubt = a.doubt || b.doubt;
+        v.foreign = a.foreign || b.foreign;
     }
     return v;
 }
@@ -109,6 +112,7 @@ static void append(struct delivery *out, uint32_t from, const struct view *v)
         s->intent = v->until;
     if (v->doubt)
         s->doubt = v->until;
+    s->foreign |= v->foreign;
 }
 
 void settle_delivery(const struct delivery *origin, const struct delivery *replica, uint32_t last,

@@ -59,6 +59,7 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->handed = s->emitted;
     s->granted = s->intent;
     s->requested = s->from - 1;
+    s->foreign = s->doubt > s->emitted;
     s->resumed = true; /* Nobody else may emit it: we go on without the peer. */
     s->asked = ASK_NONE;
     d->dirty = true;
@@ -95,6 +96,12 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
     g->gap = (uint8_t)gap;
     g->gap_told = g->gap_asked = false;
     g->dirty = true;
+}
+
+static void note_lost(struct segment *g, uint32_t from)
+{
+    if (from <= g->produced)
+        note_range(g, GAP_LOST, from, g->produced);
 }
 
 /* L4: what the peer produced and we do not have. */
@@ -146,6 +153,7 @@ static void resume(struct core *c, struct segment *g, size_t k)
         s->resumed = true;
         s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
         s->doubt = max_u32(s->doubt, span_perhaps(g, s));
+        s->foreign = s->doubt > s->emitted;
         s->asked = ASK_NONE;
         g->at[k].dirty = true;
         c->durable = true;
@@ -206,6 +214,16 @@ static void keep_in_flight(const struct span *o, struct delivery *d)
 
 static void keep_handed(const struct core *c, const struct delivery *old, struct delivery *d)
 {
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        /* The peer knows of a higher intent of ours than we do: what we did under it is forgotten.
+         */
+        if (s->owner == c->o.node && o != NULL && o->owner == s->owner && o->intent < s->intent &&
+            s->intent > s->emitted)
+            s->doubt = s->intent;
+    }
     for (uint8_t m = 0; m < old->count; m++) {
         const struct span *o = &old->span[m];
         struct span *s = delivery_find(d, o->emitted + 1);
@@ -255,6 +273,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->owner = replica;
             s->term++;
             s->doubt = span_perhaps(g, s);
+            s->foreign = s->doubt > s->emitted;
             s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;
@@ -289,7 +308,7 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
     } else {
         g->produced = max_u32(g->produced, fact->produced);
         if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
-            note_range(g, GAP_LOST, fact->last + 1, g->produced);
+            note_lost(g, max_u32(fact->last, g->journaled) + 1);
         if (g->journaled > fact->journaled && fact->journaled >= fact->base && !g->lost)
             give_tail(c, g, fact->journaled, g->journaled);
     }
@@ -445,6 +464,7 @@ static void peer_lost_its_memory(const struct core *c, struct segment *g)
             if (s->owner != c->o.node || s->resumed || min_u32(s->to, g->sent) <= s->emitted)
                 continue;
             s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
+            s->foreign = true;
             s->intent = max_u32(s->intent, s->doubt);
             s->asked = ASK_NONE;
             d->dirty = true;

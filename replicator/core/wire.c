@@ -172,7 +172,7 @@ size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
         put_le32(p + 16, s->intent);
         put_le32(p + 20, s->doubt);
         p[24] = s->owner;
-        p[25] = s->resumed;
+        p[25] = (uint8_t)(s->resumed | s->foreign << 1);
     }
     return (size_t)(p - out);
 }
@@ -187,11 +187,12 @@ static int get_span(const uint8_t *p, uint32_t above, struct span *s)
         .intent = get_le32(p + 16),
         .doubt = get_le32(p + 20),
         .owner = p[24],
-        .resumed = p[25] == 1,
+        .resumed = (p[25] & 1) != 0,
+        .foreign = (p[25] & 2) != 0,
     };
     s->handed = s->emitted;
     s->granted = s->requested = s->from - 1;
-    if (s->from <= above || s->to < s->from || s->owner >= NODE_COUNT || p[25] > 1)
+    if (s->from <= above || s->to < s->from || s->owner >= NODE_COUNT || p[25] > 3)
         return -1;
     if (s->emitted < s->from - 1 || s->intent < s->emitted || s->intent > s->to)
         return -1;
