@@ -116,6 +116,7 @@ static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint
     if (segment_find(c, c->o.node, epoch) == NULL)
         add_own(c, epoch, 1);
     c->live_epoch = epoch;
+    c->fresh = false;
     c->epoch_wanted = c->epoch_asked = false;
     c->epoch_opened_ns = c->now_ns;
 }
@@ -209,7 +210,7 @@ static bool epoch_known(struct core *c)
 {
     uint64_t age_ns = c->now_ns - c->started_ns;
 
-    if (!c->o.fresh || c->epoch_opened_ns != 0)
+    if (!c->fresh)
         return true;
     if (age_ns < SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
@@ -278,7 +279,7 @@ int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t 
 
 bool core_epoch_unfinished(const struct core *c, uint32_t epoch)
 {
-    return !c->o.fresh && epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
+    return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
 }
 
 uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)

@@ -19,6 +19,7 @@
 enum {
     SEGMENT_MAX = 256, /* Segments that a node keeps of both origins until they are settled. */
     DROPPED_MAX = 256,
+    GONE_MAX = 16,
     SPAN_MAX = 8, /* Runs of positions of one segment at one sink. */
     META_SIZE_MAX = 512,
     FRAME_SIZE_MAX = 4096,        /* Of the core's own frames; records travel beside it. */
@@ -43,7 +44,6 @@ struct core_sink_options {
 struct core_options {
     uint8_t node;
     bool has_peer;
-    bool fresh;           /* The journal was empty at start (T5). */
     bool power;           /* durability = power: what is committed survives the power. */
     uint64_t journal;     /* Random; names this journal from its first mark on. */
     uint64_t boot;        /* Names this boot of the host; 0: unknown. */
@@ -145,6 +145,7 @@ struct core {
     uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
     uint64_t boot_seen;                   /* Of the journal's last writer. */
     bool node_dirty;
+    bool fresh;          /* T5: this journal has never opened an epoch. */
     bool stale, durable; /* stale: the journal's marks are not all there. */
     uint32_t live_epoch; /* Ours that is open; 0: none. */
     bool epoch_wanted, epoch_asked;
@@ -181,6 +182,11 @@ struct core {
     uint16_t next_send;
     uint8_t grants[FRAME_SIZE_MAX]; /* Entries of the intent that is to be acknowledged. */
     uint16_t grants_len;
+    struct {
+        uint8_t origin;
+        uint32_t epoch;
+    } gone[GONE_MAX]; /* The peer still asks about these. */
+    uint8_t gone_count;
     bool broken; /* The peer broke the protocol: why, in `broken_why`. */
     const char *broken_why;
 };

@@ -156,6 +156,9 @@ void core_recovered(struct core *c)
 {
     if (c->journal == 0)
         c->journal = c->o.journal;
+    c->fresh = c->own_epoch == 0;
+    for (uint16_t i = 0; i < c->count; i++)
+        c->fresh &= c->segment[c->order[i]].origin != c->o.node;
     if (c->stale || (!c->o.power && c->boot_seen != 0 && c->boot_seen != c->o.boot))
         all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {

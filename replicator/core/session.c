@@ -23,6 +23,7 @@ static void lost(struct core *c)
     c->hello_told = c->hello_sent = c->hello_done = false;
     c->grant_owed = false;
     c->grants_len = 0;
+    c->gone_count = 0;
     if (!was_up)
         return;
     c->lost_ns = c->now_ns;
@@ -57,16 +58,12 @@ static int first_link(uint8_t up)
     return -1;
 }
 
-void session_link_up(struct core *c, int link, uint32_t random)
+static void begin_hello(struct core *c, int link, uint32_t nonce)
 {
-    assert(link >= 0 && link < 8);
-    c->links_up |= (uint8_t)(1u << link);
-    if (c->session != SESSION_DOWN)
-        return;
     c->session = SESSION_HELLO;
     c->peer_nonce = 0;
     c->link = link;
-    c->nonce = random != 0 ? random : 1;
+    c->nonce = nonce != 0 ? nonce : 1;
     c->hello_ns = c->now_ns;
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
@@ -75,6 +72,15 @@ void session_link_up(struct core *c, int link, uint32_t random)
         g->cursor = g->base - 1;
         g->fact_seen = false;
     }
+}
+
+void session_link_up(struct core *c, int link, uint32_t random)
+{
+    assert(link >= 0 && link < 8);
+    c->links_up |= (uint8_t)(1u << link);
+    if (c->session != SESSION_DOWN)
+        return;
+    begin_hello(c, link, random);
 }
 
 void session_link_down(struct core *c, int link)
@@ -118,10 +124,7 @@ static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
         uint32_t nonce = c->nonce;
 
         lost(c);
-        c->session = SESSION_HELLO;
-        c->nonce = nonce + 1 != 0 ? nonce + 1 : 1;
-        c->hello_ns = c->now_ns;
-        c->link = link;
+        begin_hello(c, link, nonce + 1);
     } else if (c->peer_nonce != h.nonce) {
         c->hello_sent = false; /* Ours may have gone to the end before. */
     }
@@ -303,13 +306,18 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
 {
     struct segment *g;
 
-    if (len != 10) {
+    if (len != 10 || at[9] > DONE_GONE) {
         session_break(c, "a malformed end of a segment");
         return;
     }
     g = segment_find(c, at[0], get_le32(at + 1));
-    if (g == NULL)
+    if (g == NULL) { /* Settled here; our word on it went with a link. */
+        if (at[9] == DONE_SAID && c->gone_count < GONE_MAX) {
+            c->gone[c->gone_count].origin = at[0];
+            c->gone[c->gone_count++].epoch = get_le32(at + 1);
+        }
         return;
+    }
     if (g->origin != c->o.node && !g->closed)
         segment_close(c, g, get_le32(at + 5));
     if (at[9] == 0)
@@ -585,24 +593,41 @@ static void put_marks(struct core *c, struct core_output *out)
     c->marks_due = false;
 }
 
+static bool put_done_frame(struct core *c, struct core_output *out, uint8_t origin, uint32_t epoch,
+                           uint32_t last, enum done_word word)
+{
+    uint8_t *p = frame(c, out, FRAME_DONE, 10);
+
+    if (p == NULL)
+        return false;
+    p[0] = origin;
+    put_le32(p + 1, epoch);
+    put_le32(p + 5, last);
+    p[9] = (uint8_t)word;
+    return true;
+}
+
+static void put_gone(struct core *c, struct core_output *out)
+{
+    while (c->gone_count > 0 && put_done_frame(c, out, c->gone[c->gone_count - 1].origin,
+                                               c->gone[c->gone_count - 1].epoch, 0, DONE_GONE))
+        c->gone_count--;
+}
+
 static void put_done(struct core *c, struct core_output *out)
 {
+    put_gone(c, out);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
-        uint8_t *p;
 
         /* Twice: when the origin closes it, and when all of it is done here. */
         if (g->told_done || !g->closed || (!g->done && g->origin != c->o.node))
             continue;
         if (!g->done && g->ack)
             continue;
-        p = frame(c, out, FRAME_DONE, 10);
-        if (p == NULL)
+        if (!put_done_frame(c, out, g->origin, g->epoch, g->last,
+                            g->done ? DONE_SAID : DONE_CLOSED))
             return;
-        p[0] = g->origin;
-        put_le32(p + 1, g->epoch);
-        put_le32(p + 5, g->last);
-        p[9] = g->done;
         if (g->done)
             g->told_done = true;
         else

@@ -12,7 +12,7 @@
  *   INTENT      u64 time of the sender, entries: u8 origin, u32 epoch, u32 sink key, u32 sequence
  *   INTENT_ACK  the same bytes, given back
  *   MARKS       u32 live epoch, u32 produced, entries as above (sequence: E)
- *   DONE        u8 origin, u32 epoch
+ *   DONE        u8 origin, u32 epoch, u32 last, u8 enum done_word
  *
  * segment image (44):  u8 'S', u8 origin, u8 flags, u8 gap, u32 epoch, last, produced, journaled,
  *                      base, sent, sent_bound, gap_from, gap_to, zero
@@ -47,6 +47,12 @@ enum {
     SEGMENT_IMAGE_SIZE = 44,
     DELIVERY_IMAGE_MAX = 12 + SPAN_MAX * 26,
     ENTRY_SIZE = 13,
+};
+
+enum done_word {
+    DONE_CLOSED, /* By its origin, at `last`. */
+    DONE_SAID,   /* All of it is done, as the sender knows. */
+    DONE_GONE,   /* The sender has forgotten it: it was settled. */
 };
 
 struct wire_entry {

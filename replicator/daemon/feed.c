@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,11 +150,39 @@ static void tell_notes(struct shell *s, size_t n)
     }
 }
 
+/* What was journaled and is not there any more (a torn file, an older copy), under records that the
+ * ring still has: each is stated as lost in its own place, so that the sequence has no hole. */
+static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
+{
+    const struct segment *g = core_segment(s->core, s->config->node, epoch);
+    uint8_t lost[RECORD_SIZE];
+    int rc = 0;
+
+    if (g == NULL || g->journaled < g->base || g->journaled + 1 >= from)
+        return 0;
+    shell_log("journal: segment %u/%" PRIu32 ": records %" PRIu32 " to %" PRIu32
+              " are gone; a gap record takes the place of each",
+              s->config->node, epoch, g->journaled + 1, from - 1);
+    while (rc == 0 && g->journaled + 1 < from) {
+        uint32_t q = g->journaled + 1;
+
+        record_lost(s->config->node, epoch, q, shell_time_ns(), lost);
+        rc = journal_append(s->journal, s->config->node, epoch, q, lost, 1);
+        if (rc == 0)
+            rc = journal_commit(s->journal, false);
+        if (rc == 0)
+            journaled(s, epoch, q, q);
+    }
+    return rc;
+}
+
 /* A record that cannot be journaled must not be taken from the ring: it is tried again. */
 static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_t n)
 {
-    int rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
+    int rc = fill_hole(s, epoch, from);
 
+    if (rc == 0)
+        rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
     if (rc == 0)
         rc = journal_commit(s->journal, false);
     if (rc == 0) {
@@ -168,7 +197,7 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     }
     if (!s->journal_stuck)
         shell_log("journal: %s: records wait in the ring until it can be written; make room",
-                  strerror(-rc));
+                  rc == -E2BIG ? "its limit (journal-limit-mib) is reached" : strerror(-rc));
     s->journal_stuck = true;
     s->feed_pending = n;
 }

@@ -132,11 +132,9 @@ static int recover(struct shell *s, char *err, size_t err_size)
         return -1;
     if (journal_open(&s->journal, &jo, &v, err, err_size) != 0)
         return -1;
-    s->core->o.fresh = !s->had_segments && s->core->highest_epoch == 0;
-    if (s->core->o.fresh)
-        shell_log("journal: empty: the peer is asked for the highest epoch; without one the clock "
-                  "says it");
     core_recovered(s->core);
+    if (s->core->fresh)
+        shell_log("journal: empty: the clock says which epochs cannot have been used (T5)");
     return 0;
 }
 

@@ -376,6 +376,24 @@ static void tell_notes(struct world *w, struct node *n)
     }
 }
 
+/* What was journaled and is not there any more, under records that the ring still has. */
+static void fill_hole(struct world *w, struct node *n, uint32_t epoch, uint32_t from)
+{
+    const struct segment *g = core_segment(&n->core, n->id, epoch);
+    uint8_t lost[RECORD_SIZE];
+
+    while (g != NULL && g->journaled >= g->base && g->journaled + 1 < from) {
+        uint32_t q = g->journaled + 1;
+
+        record_lost(n->id, epoch, q, w->now, lost);
+        effect(n);
+        if (journal_append(n->journal, n->id, epoch, q, lost, 1) != 0 ||
+            journal_commit(n->journal, false) != 0)
+            return;
+        journaled(w, n, n->id, epoch, q, q);
+    }
+}
+
 static bool feed(struct world *w, struct node *n)
 {
     uint32_t epoch, from;
@@ -390,6 +408,7 @@ static bool feed(struct world *w, struct node *n)
     }
     epoch = get_le32(n->feed);
     from = get_le32(n->feed + 4);
+    fill_hole(w, n, epoch, from);
     effect(n);
     if (journal_append(n->journal, n->id, epoch, from, n->feed, n->feed_count) != 0 ||
         journal_commit(n->journal, false) != 0)
@@ -654,14 +673,13 @@ static void start(struct world *w, struct node *n)
         TRACE(w, "node %u: %s", n->id, err);
         longjmp(n->died, 1);
     }
-    n->core.o.fresh = !n->had_segments && n->core.highest_epoch == 0;
     core_recovered(&n->core);
     n->cursor = n->ring.read;
     n->feed_count = n->note_count = 0;
     n->flushing = false;
     memset(n->ring.active, 0, sizeof(n->ring.active));
     cluster_init(&n->cluster, &c, node_clock(w, n));
-    TRACE(w, "node %u: evrepd starts%s", n->id, n->core.o.fresh ? " with an empty journal" : "");
+    TRACE(w, "node %u: evrepd starts%s", n->id, n->core.fresh ? " with an empty journal" : "");
     epoch_resume(w, n);
     flush(w, n);
 }
