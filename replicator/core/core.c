@@ -231,6 +231,8 @@ static void open_epoch(struct core *c, struct core_output *out)
     if ((epoch & 1) != c->o.node)
         epoch++;
     c->highest_epoch = c->own_epoch = epoch;
+    if (c->first_epoch == 0)
+        c->first_epoch = epoch;
     c->epoch_asked = true;
     out->epoch_open = epoch;
 }

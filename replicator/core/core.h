@@ -134,7 +134,8 @@ struct core {
     uint16_t order[SEGMENT_MAX]; /* Indexes of the segments in use, by (epoch, origin). */
     uint16_t count;
     uint32_t highest_epoch, highest_saved;
-    uint32_t own_epoch; /* The last that this node minted. */
+    uint32_t first_epoch, own_epoch; /* That this node minted in the life of its journal. */
+    uint32_t peer_first_epoch;       /* As the peer's hello says; 0: none. */
     struct { /* Settled segments whose files a power loss may bring back; the oldest is replaced. */
         uint8_t origin;
         bool left;

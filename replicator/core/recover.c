@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 36 };
+enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 40 };
 
 static int recover_segment(struct core *c, const uint8_t *at, size_t len)
 {
@@ -96,6 +96,7 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
         c->journal = get_le64(at + 16);
         c->peer_journal = get_le64(at + 24);
         c->own_epoch = get_le32(at + 32);
+        c->first_epoch = get_le32(at + 36);
         return 0;
     default:
         return -1;
@@ -191,6 +192,7 @@ static void put_node(uint8_t *out, const struct core *c)
     put_le64(out + 16, c->journal);
     put_le64(out + 24, c->peer_journal);
     put_le32(out + 32, c->own_epoch);
+    put_le32(out + 36, c->first_epoch);
 }
 
 /* cursor: 0 the node; then for each segment its image and one for each sink. */

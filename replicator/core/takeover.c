@@ -65,6 +65,12 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     d->dirty = true;
 }
 
+static void doubt_all(struct span *s)
+{
+    s->doubt = s->intent = s->to;
+    s->foreign = true;
+}
+
 static void take_segment(struct core *c, struct segment *g)
 {
     bool taken = false;
@@ -76,6 +82,8 @@ static void take_segment(struct core *c, struct segment *g)
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
             take_span(c, g, &g->at[k], s, g->journaled);
+            if (s->owner == c->o.node && c->o.sink[k].answers && !c->o.sink[k].local)
+                doubt_all(s); /* D1: its owner may have gone on alone (T4), the sink knows. */
             taken = true;
         }
     }
@@ -325,6 +333,8 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
         c->highest_epoch = fact->epoch;
     if (g != NULL || fact->done)
         return g;
+    if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch)
+        return NULL; /* Settled here: the peer learns it from our facts' silence. */
     g = segment_add(c, fact->origin, fact->epoch);
     if (g != NULL && fact->origin == c->o.node) {
         g->journaled = 0;
@@ -428,6 +438,12 @@ static void unsure_settled(struct core *c, struct segment *g)
     g->unsure = false;
 }
 
+/* Its origin's journal is older than this segment and does not have it: it has settled it. */
+static bool was_settled_there(const struct core *c, const struct segment *g)
+{
+    return c->peer_first_epoch != 0 && g->epoch >= c->peer_first_epoch;
+}
+
 /* The peer's hello did not speak of this segment: it has settled and forgotten it, or lost it. */
 static void forgotten_by_peer(struct core *c, struct segment *g)
 {
@@ -436,7 +452,8 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     if (g->done) {
         g->peer_done = true;
     } else if (!ours &&
-               g->journaled < g->base) { /* Never sent here: its origin emitted it alone. */
+               (g->journaled < g->base ||
+                was_settled_there(c, g))) { /* Never sent here: its origin emitted it alone. */
         g->peer_done = true;
         segment_close(c, g, g->produced);
         for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -481,14 +498,14 @@ void takeover_hello_done(struct core *c)
         if (c->peer_fresh && g->origin != c->o.node && !g->fact_seen)
             origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
+        if (!g->fact_seen)
+            forgotten_by_peer(c, g);
         if (c->peer_fresh)
             peer_lost_its_memory(c, g);
         unsure_settled(c, g);
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);
         g->told_done = false;
-        if (!g->fact_seen)
-            forgotten_by_peer(c, g);
         if (g->state != SEGMENT_SETTLED)
             settled_state(c, g);
         g->dirty = true;

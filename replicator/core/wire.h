@@ -3,7 +3,8 @@
  * Integers are little-endian.  A frame starts with u8 type, u8 version, u16 zero, u32 nonce of the
  * receiver's end of the session (0 in a HELLO), so that a frame of another session is dropped.
  *
- *   HELLO       u32 nonce of the sender, u32 highest epoch, u64 journal, u8 node, u8 n,
+ *   HELLO       u32 nonce of the sender, u32 highest epoch, u64 journal, u32 first epoch of it,
+ *               u8 node, u8 n,
  *               n x u32 sink key
  *   FACT        a segment image, u8 n, n x delivery image
  *   HELLO_END   u16 number of FACTs
@@ -18,7 +19,7 @@
  *                      base, sent, sent_bound, gap_from, gap_to, zero
  * delivery image:      u8 'D', u8 origin, u8 count, u8 zero, u32 epoch, u32 sink key,
  *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner, u8 flags: 1
- * resumed, 2 foreign) drop image (8):      u8 'X', u8 origin, u16 zero, u32 epoch node image (36):
+ * resumed, 2 foreign) drop image (8):      u8 'X', u8 origin, u16 zero, u32 epoch node image (40):
  * u8 'N', u8 zero, u16 zero, u32 highest epoch, u64 boot, u64 journal, u64 the peer's journal, u32
  * the last epoch that this node minted */
 #ifndef EVREP_WIRE_H
@@ -42,7 +43,7 @@ enum frame_type {
 enum {
     WIRE_VERSION = 1,
     FRAME_HEADER_SIZE = 8,
-    HELLO_SIZE = 18, /* and 4 for each sink */
+    HELLO_SIZE = 22, /* and 4 for each sink */
     RECORDS_HEADER_SIZE = FRAME_HEADER_SIZE + 16,
     SEGMENT_IMAGE_SIZE = 44,
     DELIVERY_IMAGE_MAX = 12 + SPAN_MAX * 26,
@@ -70,6 +71,7 @@ struct wire_records {
 struct wire_hello {
     uint32_t nonce, highest_epoch;
     uint64_t journal;
+    uint32_t first_epoch;
     uint8_t node;
     uint8_t sink_count;
     uint32_t sink_key[SINK_COUNT_MAX];

@@ -109,8 +109,13 @@ static void arrive(struct world *w, struct flight *f)
 {
     struct item *i = &f->item[f->arrived++ % FLIGHT_MAX];
 
-    if (w->sink_kind[f->sink] == SINK_STREAM && !guard(w, f, i))
+    if (w->sink_kind[f->sink] == SINK_STREAM && !guard(w, f, i)) {
+        TRACE(w, "sink %u: refuses %u/%u %u from node %u", f->sink, i->origin, i->epoch,
+              i->sequence, f->node);
         return;
+    }
+    TRACE(w, "sink %u: gets %u/%u %u from node %u%s", f->sink, i->origin, i->epoch, i->sequence,
+          f->node, i->in_doubt ? ", marked" : "");
     oracle_received(w, f->sink, f->node, i);
 }
 
