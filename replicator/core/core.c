@@ -91,8 +91,10 @@ static void records(struct core *c, const struct core_range *r)
     if (g == NULL)
         g = own ? add_own(c, r->epoch, r->from) : add_peers(c, r);
     assert(g != NULL);
-    if (r->from > g->journaled + 1)
+    if (r->from > g->journaled + 1) {
         g->base = r->from;
+        segment_done_below(c, g, g->base);
+    }
     g->journaled = max_u32(g->journaled, r->to);
     g->produced = max_u32(g->produced, g->journaled);
     if (!own)

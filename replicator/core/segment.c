@@ -135,6 +135,25 @@ bool segment_is_done(const struct core *c, const struct segment *g)
     return true;
 }
 
+void segment_done_below(struct core *c, struct segment *g, uint32_t base)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t i = 0; i < d->count; i++) {
+            struct span *s = &d->span[i];
+
+            if (s->emitted >= base - 1)
+                continue;
+            s->emitted = min_u32(s->to, base - 1);
+            s->handed = max_u32(s->handed, s->emitted);
+            s->intent = max_u32(s->intent, s->emitted);
+            d->dirty = true;
+        }
+        delivery_tidy(d, g->closed, g->last);
+    }
+}
+
 uint32_t segment_needed(const struct core *c, const struct segment *g)
 {
     uint32_t needed = g->journaled + 1;

@@ -14,6 +14,8 @@ void segment_move(struct segment *g, enum segment_state to);
 void segment_close(struct core *c, struct segment *g, uint32_t last);
 /* Everything confirmed at every sink of ours. */
 bool segment_is_done(const struct core *c, const struct segment *g);
+/* Everything below is confirmed everywhere: its origin keeps it no longer. */
+void segment_done_below(struct core *c, struct segment *g, uint32_t base);
 /* First sequence that some sink of ours still needs; journaled + 1 when none. */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 

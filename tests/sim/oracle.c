@@ -212,8 +212,9 @@ bool oracle_at_rest(struct world *w, bool say)
     for (int n = 0; n < NODE_COUNT; n++) {
         const struct core *c = &w->node[n]->core;
 
-        if (!w->node[n]->running || c->session != SESSION_UP || c->count > 2 ||
-            w->node[n]->ring.read != w->node[n]->ring.claimed || w->node[n]->note_count > 0) {
+        if (!w->node[n]->running || c->session != SESSION_UP || c->live_epoch == 0 ||
+            c->count > 2 || w->node[n]->ring.read != w->node[n]->ring.claimed ||
+            w->node[n]->note_count > 0) {
             return false;
         }
         for (uint16_t i = 0; i < c->count; i++) {
@@ -291,7 +292,7 @@ void oracle_verdict(struct world *w)
                     world_fail(w, "%u/%u/%u %s at sink %u (of %u tagged)", s->origin, s->epoch, q,
                                why, k, s->last);
             }
-            if (!w->power_lost && is_everywhere(w, s, q) && is_stated(w, 0, s, q, true))
+            if (!w->power_lost && !w->journal_lost && is_everywhere(w, s, q) && is_stated(w, 0, s, q, true))
                 world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
                            s->epoch, q);
         }
