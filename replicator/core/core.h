@@ -108,8 +108,9 @@ struct segment {
     bool fact_told; /* ours did. */
     bool ack;       /* A replica owes the origin an acknowledgement. */
     bool dirty;
-    bool lost;   /* The origin's journal is gone: nothing above R will come. */
-    bool unsure; /* Marks of this node may be older than what it did: the power took them. */
+    bool lost;        /* The origin's journal is gone: nothing above R will come. */
+    bool peer_unsure; /* As its hello says. */
+    bool unsure;      /* Marks of this node may be older than what it did: the power took them. */
     uint32_t last;
     uint32_t produced;   /* P; at the replica, as the origin told. */
     uint32_t journaled;  /* Origin: J.  Replica: R. */
@@ -159,6 +160,7 @@ struct core {
     uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
+    bool forgot;                 /* Ours is another one than the peer settled with. */
     bool peer_fresh; /* Its journal is another one than we settled with: what it did is unknown. */
     uint64_t hello_ns;
     uint64_t lost_ns;      /* When the session was lost; 0: never had one. */

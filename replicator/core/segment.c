@@ -178,11 +178,14 @@ struct span *delivery_find(struct delivery *d, uint32_t sequence)
     return NULL;
 }
 
+uint32_t span_end(const struct segment *g, const struct span *s)
+{
+    return s->to != SEQUENCE_MAX ? s->to : max_u32(max_u32(g->journaled, g->produced), s->intent);
+}
+
 uint32_t span_perhaps(const struct segment *g, const struct span *s)
 {
-    uint32_t to = g->unsure ? max_u32(s->intent, min_u32(s->to, g->journaled)) : s->intent;
-
-    return max_u32(s->doubt, to);
+    return max_u32(s->doubt, g->unsure ? span_end(g, s) : s->intent);
 }
 
 static void clip_marks(struct span *s, uint32_t low, uint32_t high)

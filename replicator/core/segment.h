@@ -19,6 +19,8 @@ void segment_done_below(struct core *c, struct segment *g, uint32_t base);
 /* First sequence that some sink of ours still needs; journaled + 1 when none. */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 
+/* The end of what the span has, as far as this node knows. */
+uint32_t span_end(const struct segment *g, const struct span *s);
 /* Up to where the span's records may have been handed over, as far as this node can know. */
 uint32_t span_perhaps(const struct segment *g, const struct span *s);
 struct span *delivery_find(struct delivery *d, uint32_t sequence);

@@ -130,6 +130,7 @@ static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
     }
     c->peer_nonce = h.nonce;
     c->hello_journal = h.journal;
+    c->forgot = h.peer_journal != 0 && h.peer_journal != c->journal;
     c->peer_first_epoch = h.first_epoch;
     c->peer_fresh = c->peer_journal != 0 && h.journal != c->peer_journal; /* T5 */
     c->hello_done = false;
@@ -402,9 +403,10 @@ static void put_hello(struct core *c, struct core_output *out)
     put_le32(p, c->nonce);
     put_le32(p + 4, c->highest_epoch);
     put_le64(p + 8, c->journal);
-    put_le32(p + 16, c->first_epoch);
-    p[20] = c->o.node;
-    p[21] = (uint8_t)c->o.sink_count;
+    put_le64(p + 16, c->peer_journal);
+    put_le32(p + 24, c->first_epoch);
+    p[28] = c->o.node;
+    p[29] = (uint8_t)c->o.sink_count;
     for (size_t k = 0; k < c->o.sink_count; k++)
         put_le32(p + HELLO_SIZE + 4 * k, c->o.sink[k].key);
     c->hello_told = true;

@@ -315,6 +315,7 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
             give_tail(c, g, g->journaled, fact->journaled);
     } else {
         g->produced = max_u32(g->produced, fact->produced);
+        g->sent = max_u32(g->sent, fact->sent);
         if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
             note_lost(g, max_u32(fact->last, g->journaled) + 1);
         if (g->journaled > fact->journaled && fact->journaled >= fact->base && !g->lost)
@@ -353,6 +354,7 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
     if (g == NULL)
         return;
     g->fact_seen = true;
+    g->peer_unsure = fact->unsure;
     learn_marks(c, g, fact);
     if (fact->lost && !g->lost)
         origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled);
@@ -410,32 +412,35 @@ static void settled_state(struct core *c, struct segment *g)
                                         : SEGMENT_LIVE);
 }
 
-/* What this node may have done beyond its marks: up to the peer's R the peer held the intents,
- * above it nobody did. */
-static void unsure_settled(struct core *c, struct segment *g)
+/* What a span's owner may have handed over beyond its marks, as both nodes can tell from the same
+ * facts: up to the replica's R the replica held the intents, above it nobody did. */
+static void unsure_span(const struct core *c, struct segment *g, struct delivery *d, struct span *s)
 {
-    for (size_t k = 0; g->unsure && k < c->o.sink_count; k++) {
-        struct delivery *d = &g->at[k];
+    bool ours = s->owner == c->o.node;
+    bool origin_owns = s->owner == g->origin;
+    bool witness = g->fact_seen && origin_owns && !(ours ? g->peer_unsure : g->unsure);
+    uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;
+    uint32_t known = witness ? held : 0;
 
-        for (uint8_t n = 0; n < d->count; n++) {
-            struct span *s = &d->span[n];
-            uint32_t known = g->origin != c->o.node || !g->fact_seen ? 0 : g->replicated;
+    if (!(ours ? g->unsure : g->peer_unsure) || s->to <= known)
+        return;
+    if (s->from <= known && delivery_split(d, s, known))
+        return;                         /* The upper part is next. */
+    if (ours && s->handed > s->emitted) /* Of this process, which knew what it did. */
+        return;
+    s->doubt = max_u32(s->doubt, span_end(g, s));
+    s->intent = max_u32(s->intent, s->doubt);
+    s->asked = ASK_NONE;
+    d->dirty = true;
+}
 
-            if (s->owner != c->o.node || s->to <= known)
-                continue;
-            if (g->origin != c->o.node && g->fact_seen && s->term == 0)
-                continue;
-            if (s->from <= known && delivery_split(d, s, known))
-                continue;
-            if (s->handed > s->emitted) /* Of this process, which knew what it did. */
-                continue;
-            s->doubt = span_perhaps(g, s);
-            s->intent = max_u32(s->intent, s->doubt);
-            s->asked = ASK_NONE;
-            d->dirty = true;
-        }
+static void unsure_settled(const struct core *c, struct segment *g)
+{
+    for (size_t k = 0; (g->unsure || g->peer_unsure) && k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++)
+            unsure_span(c, g, &g->at[k], &g->at[k].span[n]);
     }
-    g->unsure = false;
+    g->unsure = g->peer_unsure = false;
 }
 
 /* Its origin's journal is older than this segment and does not have it: it has settled it. */
@@ -467,10 +472,11 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
-/* T5: what the peer may have had it may have taken over and emitted, and nobody knows. */
-static void peer_lost_its_memory(const struct core *c, struct segment *g)
+/* T5: what a replica had before its journal was lost it may have taken over and emitted, and nobody
+ * knows. */
+static void memory_lost(const struct core *c, struct segment *g)
 {
-    if (g->origin != c->o.node)
+    if (g->origin != c->o.node ? !c->forgot : !c->peer_fresh)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
@@ -478,7 +484,7 @@ static void peer_lost_its_memory(const struct core *c, struct segment *g)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
 
-            if (s->owner != c->o.node || s->resumed || min_u32(s->to, g->sent) <= s->emitted)
+            if (s->owner != g->origin || s->resumed || min_u32(s->to, g->sent) <= s->emitted)
                 continue;
             s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
             s->foreign = true;
@@ -500,8 +506,7 @@ void takeover_hello_done(struct core *c)
         forget_peer_sinks(c, g);
         if (!g->fact_seen)
             forgotten_by_peer(c, g);
-        if (c->peer_fresh)
-            peer_lost_its_memory(c, g);
+        memory_lost(c, g);
         unsure_settled(c, g);
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);

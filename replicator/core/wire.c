@@ -72,9 +72,10 @@ int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out)
     h.nonce = get_le32(body);
     h.highest_epoch = get_le32(body + 4);
     h.journal = get_le64(body + 8);
-    h.first_epoch = get_le32(body + 16);
-    h.node = body[20];
-    h.sink_count = body[21];
+    h.peer_journal = get_le64(body + 16);
+    h.first_epoch = get_le32(body + 24);
+    h.node = body[28];
+    h.sink_count = body[29];
     if (h.node >= NODE_COUNT || h.nonce == 0 || h.sink_count > SINK_COUNT_MAX)
         return -1;
     if (len != HELLO_SIZE + 4 * (size_t)h.sink_count)

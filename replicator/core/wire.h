@@ -3,11 +3,9 @@
  * Integers are little-endian.  A frame starts with u8 type, u8 version, u16 zero, u32 nonce of the
  * receiver's end of the session (0 in a HELLO), so that a frame of another session is dropped.
  *
- *   HELLO       u32 nonce of the sender, u32 highest epoch, u64 journal, u32 first epoch of it,
- *               u8 node, u8 n,
- *               n x u32 sink key
- *   FACT        a segment image, u8 n, n x delivery image
- *   HELLO_END   u16 number of FACTs
+ *   HELLO       u32 nonce of the sender, u32 highest epoch, u64 journal, u64 the receiver's journal
+ * as the sender settled with it, u32 first epoch of the sender's journal, u8 node, u8 n, n x u32
+ * sink key FACT        a segment image, u8 n, n x delivery image HELLO_END   u16 number of FACTs
  *   RECORDS     u8 origin, u8 zero, u16 count, u32 epoch, u32 base, u32 from, count x 160 bytes
  *   ACK         u8 origin, u32 epoch, u32 replicated
  *   INTENT      u64 time of the sender, entries: u8 origin, u32 epoch, u32 sink key, u32 sequence
@@ -43,7 +41,7 @@ enum frame_type {
 enum {
     WIRE_VERSION = 1,
     FRAME_HEADER_SIZE = 8,
-    HELLO_SIZE = 22, /* and 4 for each sink */
+    HELLO_SIZE = 30, /* and 4 for each sink */
     RECORDS_HEADER_SIZE = FRAME_HEADER_SIZE + 16,
     SEGMENT_IMAGE_SIZE = 44,
     DELIVERY_IMAGE_MAX = 12 + SPAN_MAX * 26,
@@ -70,7 +68,7 @@ struct wire_records {
 
 struct wire_hello {
     uint32_t nonce, highest_epoch;
-    uint64_t journal;
+    uint64_t journal, peer_journal;
     uint32_t first_epoch;
     uint8_t node;
     uint8_t sink_count;
