@@ -19,6 +19,7 @@ void takeover_lost(struct core *c);
 void takeover_tick(struct core *c);
 void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
                    uint8_t n);
+void takeover_told(struct core *c, struct segment *g);
 void takeover_hello_done(struct core *c);
 void takeover_fenced(struct core *c);
 void takeover_notes(struct core *c, struct core_output *out);

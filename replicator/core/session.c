@@ -16,7 +16,7 @@ void session_break(struct core *c, const char *why)
 
 static void lost(struct core *c)
 {
-    bool was_up = c->session == SESSION_UP;
+    bool was_up = c->session == SESSION_UP || c->hello_sent; /* It may be up at the peer. */
 
     c->session = SESSION_DOWN;
     c->nonce = c->peer_nonce = 0;
@@ -431,6 +431,7 @@ static void put_facts(struct core *c, struct core_output *out)
 {
     for (uint16_t i = 0; i < c->count; i++) {
         c->segment[c->order[i]].fact_told = true;
+        takeover_told(c, &c->segment[c->order[i]]);
         put_fact(c, &c->segment[c->order[i]], out);
     }
     frame(c, out, FRAME_HELLO_END, 0);

@@ -377,6 +377,23 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
     }
 }
 
+/* With our facts the peer's session may be up, also if ours never is: from now on it may take over
+ * what it has, so that we do not go on alone any more (L2). */
+void takeover_told(struct core *c, struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            struct span *s = &g->at[k].span[n];
+
+            if (!s->resumed)
+                continue;
+            s->resumed = false;
+            g->at[k].dirty = true;
+            c->durable = true;
+        }
+    }
+}
+
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {

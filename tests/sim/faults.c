@@ -77,12 +77,7 @@ static void strike_link(struct world *w, enum fault f, unsigned a)
     if (f == FAULT_CLOG) {
         w->link[a].clog_ns = rng_between(&w->rng, 5, 120) * MS;
     } else if (f == FAULT_RESET_LINK) {
-        for (unsigned i = 0; i < NODE_COUNT; i++) {
-            if (!w->link[a].up[i])
-                continue;
-            links_close(w, w->node[i], a, false);
-            node_link(w, w->node[i], a, false);
-        }
+        links_break(w, a);
     } else {
         cut(w, f, a);
     }

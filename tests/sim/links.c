@@ -123,7 +123,7 @@ size_t links_backlog(const struct world *w, const struct node *from, unsigned li
     return p->tail - p->head;
 }
 
-void links_close(struct world *w, const struct node *by, unsigned link, bool process_gone)
+void links_close(struct world *w, const struct node *by, unsigned link)
 {
     struct sim_link *l = &w->link[link];
 
@@ -134,7 +134,19 @@ void links_close(struct world *w, const struct node *by, unsigned link, bool pro
     if (l->open && by->host_up)
         put(w, link, 1 - by->id, NULL, 0);
     l->open = false;
-    (void)process_gone;
+}
+
+/* Reset by something between: each end reads it when it can. */
+void links_break(struct world *w, unsigned link)
+{
+    struct sim_link *l = &w->link[link];
+
+    for (unsigned i = 0; i < NODE_COUNT; i++) {
+        pipe_clear(&l->to[i]);
+        if (l->up[i] && l->open)
+            put(w, link, i, NULL, 0);
+    }
+    l->open = false;
 }
 
 /* What is due for one end, until it is cut, frozen or dead. */

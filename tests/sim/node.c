@@ -64,7 +64,7 @@ void node_kill(struct world *w, struct node *n, const char *why)
         journal_close(n->journal);
     n->journal = NULL;
     for (unsigned i = 0; i < SIM_LINKS; i++)
-        links_close(w, n, i, true);
+        links_close(w, n, i);
     collector_detach(w, n, false);
 }
 
@@ -75,7 +75,7 @@ void node_host_died(struct world *w, struct node *n)
     n->host_up = false;
     n->boot++;
     for (unsigned i = 0; i < SIM_LINKS; i++)
-        links_close(w, n, i, true);
+        links_close(w, n, i);
     oracle_ring_died(w, n->id);
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_power_cut(&n->disk);
@@ -196,7 +196,7 @@ static void perform_peer(struct world *w, struct node *n)
     TRACE(w, "node %u: drops the links: %s", n->id, out->why);
     for (unsigned i = 0; i < SIM_LINKS; i++) {
         if (w->link[i].up[n->id]) {
-            links_close(w, n, i, false);
+            links_close(w, n, i);
             node_link(w, n, i, false);
         }
     }
@@ -448,7 +448,7 @@ static void cluster_in(struct world *w, struct node *n, const struct cluster_inp
     input(w, n, &core);
     for (size_t i = 0; i < out.close_count; i++) {
         if (w->link[out.close[i]].up[n->id]) {
-            links_close(w, n, out.close[i], false);
+            links_close(w, n, out.close[i]);
             node_link(w, n, out.close[i], false);
         }
     }
@@ -497,7 +497,7 @@ static void take_records(struct world *w, struct node *n, unsigned link, const u
                        v.records + (size_t)skip * RECORD_SIZE, (size_t)(v.count - skip)) != 0 ||
         journal_commit(n->journal, false) != 0) {
         TRACE(w, "node %u: cannot journal records of the peer", n->id);
-        links_close(w, n, link, false);
+        links_close(w, n, link);
         node_link(w, n, link, false);
         return;
     }

@@ -292,7 +292,8 @@ void oracle_verdict(struct world *w)
                     world_fail(w, "%u/%u/%u %s at sink %u (of %u tagged)", s->origin, s->epoch, q,
                                why, k, s->last);
             }
-            if (!w->power_lost && !w->journal_lost && is_everywhere(w, s, q) && is_stated(w, 0, s, q, true))
+            if (!w->power_lost && !w->journal_lost && is_everywhere(w, s, q) &&
+                is_stated(w, 0, s, q, true))
                 world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
                            s->epoch, q);
         }

@@ -337,7 +337,8 @@ uint64_t record_proof(const struct world *w, uint8_t origin, uint32_t epoch, uin
 void links_dial(struct world *w, unsigned link);
 void links_send(struct world *w, const struct node *from, unsigned link, const uint8_t *at,
                 size_t len);
-void links_close(struct world *w, const struct node *by, unsigned link, bool process_gone);
+void links_close(struct world *w, const struct node *by, unsigned link);
+void links_break(struct world *w, unsigned link);
 void links_deliver(struct world *w, unsigned link, unsigned to);
 void links_mend(struct world *w, unsigned link);
 size_t links_backlog(const struct world *w, const struct node *from, unsigned link);
