@@ -44,7 +44,7 @@ static void lost_tail(struct core *c, struct segment *g)
     g->last = g->journaled;
     g->dirty = true;
     for (size_t k = 0; k < c->o.sink_count; k++)
-        delivery_tidy(&g->at[k], true, g->last);
+        delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
 }
 
 static void older_epochs_ended(struct core *c, uint32_t epoch)

@@ -230,7 +230,7 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!g->at[k].dirty)
             continue;
-        delivery_tidy(&g->at[k], g->closed, g->last);
+        delivery_tidy(&g->at[k], g->closed, g->last, delivery_keeper(c));
         size_t len = wire_put_delivery(image, g, c->o.sink[k].key, &g->at[k]);
         p = out_meta(out, len);
         memcpy(p, image, len);

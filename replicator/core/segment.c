@@ -113,7 +113,7 @@ void segment_close(struct core *c, struct segment *g, uint32_t last)
     if (g->produced < last)
         g->produced = last;
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        delivery_tidy(&g->at[k], true, last);
+        delivery_tidy(&g->at[k], true, last, delivery_keeper(c));
         g->at[k].dirty = true;
     }
     if (g->state == SEGMENT_LIVE)
@@ -150,7 +150,7 @@ void segment_done_below(struct core *c, struct segment *g, uint32_t base)
             s->intent = max_u32(s->intent, s->emitted);
             d->dirty = true;
         }
-        delivery_tidy(d, g->closed, g->last);
+        delivery_tidy(d, g->closed, g->last, delivery_keeper(c));
     }
 }
 
@@ -216,7 +216,12 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
     return true;
 }
 
-void delivery_tidy(struct delivery *d, bool closed, uint32_t last)
+int delivery_keeper(const struct core *c)
+{
+    return c->o.has_peer ? c->o.node : -1;
+}
+
+void delivery_tidy(struct delivery *d, bool closed, uint32_t last, int keeper)
 {
     uint8_t out = 0;
 
@@ -229,7 +234,7 @@ void delivery_tidy(struct delivery *d, bool closed, uint32_t last)
             s.to = last;
             clip_marks(&s, s.from - 1, last);
         }
-        if (s.emitted == s.to)
+        if (s.emitted == s.to && s.owner != keeper)
             continue;
         d->span[out++] = s;
     }

@@ -26,8 +26,11 @@ uint32_t span_perhaps(const struct segment *g, const struct span *s);
 struct span *delivery_find(struct delivery *d, uint32_t sequence);
 /* Cuts the span so that one ends at `at`; false when the list is full. */
 bool delivery_split(struct delivery *d, struct span *s, uint32_t at);
-/* Removes what is done; clips to `last` when closed. */
-void delivery_tidy(struct delivery *d, bool closed, uint32_t last);
+/* Removes what is done, but not the spans of `keeper` (-1: nobody), which the peer may still have
+ * to be told of again; clips to `last` when closed. */
+void delivery_tidy(struct delivery *d, bool closed, uint32_t last, int keeper);
+/* Who has to keep what is done. */
+int delivery_keeper(const struct core *c);
 void span_check(const struct span *s);
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)

@@ -22,7 +22,7 @@ static void split_at_sent(struct core *c, struct segment *g)
         /* One place is kept for a cut at the settlement; without room all of the span waits. */
         if (s != NULL && s->owner == c->o.node && d->count < SPAN_MAX - 2)
             delivery_split(d, s, g->sent);
-        delivery_tidy(d, g->closed, g->last);
+        delivery_tidy(d, g->closed, g->last, delivery_keeper(c));
     }
 }
 
@@ -252,8 +252,8 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
     struct delivery other = *theirs;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
-    delivery_tidy(&mine, g->closed, g->last);
-    delivery_tidy(&other, g->closed, g->last);
+    delivery_tidy(&mine, g->closed, g->last, -1);
+    delivery_tidy(&other, g->closed, g->last, -1);
     if (g->origin == c->o.node)
         settle_delivery(&mine, &other, last, &g->at[k]);
     else
