@@ -257,6 +257,8 @@ bool core_restate(const uint8_t record[RECORD_SIZE], struct core_note *note)
         r.kind > RECORD_GAP_IN_DOUBT)
         return false;
     note_decode(&n, r.event);
+    if (n.range_origin == r.origin && n.range_epoch == r.epoch && n.range_from == r.sequence)
+        return false; /* record_lost(): it speaks of its own place only. */
     *note = (struct core_note){
         .kind = r.kind,
         .reason = n.reason,
@@ -284,11 +286,13 @@ void delivery_skipped(struct core *c, struct segment *g, const struct core_range
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct span *s = delivery_find(&g->at[k], r->from);
 
-        if (s == NULL || s->asked != ASK_SKIPPING || s->emitted + 1 != r->from || s->doubt != r->to)
+        if (s == NULL || s->asked != ASK_SKIPPING)
             continue;
-        s->emitted = s->handed = r->to;
-        s->intent = max_u32(s->intent, r->to);
+        if (r->from > s->emitted + 1 || r->to <= s->emitted)
+            continue;
         s->asked = ASK_NONE;
+        s->emitted = s->handed = min_u32(s->doubt, r->to);
+        s->intent = max_u32(s->intent, s->emitted);
         s->report = true;
         g->at[k].dirty = true;
     }

@@ -34,6 +34,10 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
 
     if (!n->has[sink] || n->sink[sink].up || n->frozen)
         return;
+    if (n->sink[sink].unheard) {
+        n->sink[sink].unheard = false;
+        node_sink_lost(w, n, sink);
+    }
     for (int i = 0; i < CONNS_MAX && f == NULL; i++) {
         if (!w->flight[i]->used) {
             f = w->flight[i];
@@ -192,6 +196,7 @@ void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_ar
     n->sink[sink].up = false;
     n->sink[sink].flight = -1;
     TRACE(w, "node %u: sink %u is lost", n->id, sink);
+    n->sink[sink].unheard = n->frozen;
     node_sink_lost(w, n, sink);
     collector_retry(w, n, sink);
 }

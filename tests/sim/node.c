@@ -695,7 +695,7 @@ void node_start(struct world *w, struct node *n)
     n->disk.ctx = n;
     n->journal = NULL;
     for (unsigned k = 0; k < w->sink_count; k++) {
-        n->sink[k].up = false;
+        n->sink[k].up = n->sink[k].unheard = false;
         n->sink[k].flight = -1;
     }
     ALIVE(w, n, start(w, n));

@@ -217,7 +217,8 @@ struct node {
     uint8_t session_said;
     struct {
         bool up, reachable;
-        int flight; /* -1: none. */
+        bool unheard; /* Lost while it was frozen: it reads of it when it thaws. */
+        int flight;   /* -1: none. */
     } sink[SIM_SINKS];
     bool has[SIM_SINKS];
     struct ask ask[ASKS_MAX];
