@@ -47,6 +47,16 @@ const char *contract_filter_source(uint8_t source)
     return source < 6 ? names[source] : NULL;
 }
 
+/* The name at the bit that is the whole value. */
+static const char *by_bit(const char *const *names, size_t count, uint32_t flag)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (flag == 1u << i)
+            return names[i];
+    }
+    return NULL;
+}
+
 const char *contract_screen(uint32_t flag)
 {
     static const char *const names[] = {"SYN flood",
@@ -67,14 +77,67 @@ const char *contract_screen(uint32_t flag)
                                         "session limit (source)",
                                         "session limit (destination)"};
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (flag == 1u << i)
-            return names[i];
-    }
-    return NULL;
+    return by_bit(names, sizeof(names) / sizeof(names[0]), flag);
+}
+
+/* Parsers in the field classify by these words. */
+const char *contract_attack(uint32_t flag, uint8_t protocol)
+{
+    static const char *const names[] = {"SYN flood!",
+                                        "ICMP flood!",
+                                        "UDP flood!",
+                                        "TCP port scan!",
+                                        "Address sweep!",
+                                        "Land attack!",
+                                        "Ping of death!",
+                                        "Tear-drop attack!",
+                                        "SYN and FIN bits!",
+                                        "No TCP flag!",
+                                        "FIN but no ACK bit!",
+                                        "WinNuke attack!",
+                                        "Source route IP option!",
+                                        "SYN fragment!",
+                                        "SYN cookie!",
+                                        "Src IP session limit!",
+                                        "Dst IP session limit!",
+                                        "ICMP fragment!"};
+
+    if (flag == 0x8 && protocol == 17)
+        return "UDP port scan!";
+    if (flag == 0x10 && protocol == 6)
+        return "TCP sweep!";
+    if (flag == 0x10 && protocol == 17)
+        return "UDP sweep!";
+    return by_bit(names, sizeof(names) / sizeof(names[0]), flag);
 }
 
 uint8_t contract_severity(uint8_t type)
 {
     return type == RECORD_SCREEN_DROP ? 3 : type == RECORD_POLICY_DENY ? 4 : 6;
+}
+
+uint8_t contract_category(uint8_t type)
+{
+    switch (type) {
+    case RECORD_SESSION_OPEN:
+    case RECORD_SESSION_CLOSE:
+        return CATEGORY_SESSION;
+    case RECORD_POLICY_DENY:
+        return CATEGORY_POLICY;
+    case RECORD_SCREEN_DROP:
+        return CATEGORY_SCREEN;
+    case RECORD_FILTER_LOG:
+        return CATEGORY_FIREWALL;
+    default:
+        return CATEGORY_ALL;
+    }
+}
+
+uint32_t contract_elapsed(const uint8_t *event)
+{
+    uint32_t now = (uint32_t)(get_le64(event + EVENT_TIME) / 1000000000ull);
+    uint32_t created = get_le32(event + EVENT_CREATED);
+
+    return event[EVENT_TYPE] == RECORD_SESSION_CLOSE && created > 0 && now > created ? now - created
+                                                                                     : 0;
 }

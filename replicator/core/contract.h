@@ -6,6 +6,7 @@
 #include "record.h"
 
 enum {
+    EVENT_TIME = 0,
     EVENT_SOURCE = 8,
     EVENT_DESTINATION = 24,
     EVENT_SOURCE_PORT = 40, /* big-endian */
@@ -19,6 +20,7 @@ enum {
     EVENT_FAMILY = 55,
     EVENT_RULE = 56,
     EVENT_TERM = 60,
+    EVENT_OWNER_GROUP = 64,
     EVENT_PACKETS_OUT = 56,
     EVENT_BYTES_OUT = 64,
     EVENT_NAT_SOURCE = 72,
@@ -44,6 +46,20 @@ const char *contract_close_reason(uint8_t reason);
 const char *contract_protocol(uint8_t protocol);    /* NULL: shown as its number */
 const char *contract_filter_source(uint8_t source); /* NULL: unknown */
 const char *contract_screen(uint32_t flag);         /* NULL: shown in hex */
-uint8_t contract_severity(uint8_t type);
+/* Of rfc5424: what a vSRX calls the screen that this flag stands for; NULL: none. */
+const char *contract_attack(uint32_t flag, uint8_t protocol);
+
+enum contract_category { /* Bits; contract 5.1. */
+                         CATEGORY_SESSION = 1,
+                         CATEGORY_POLICY = 2,
+                         CATEGORY_SCREEN = 4,
+                         CATEGORY_FIREWALL = 8,
+                         CATEGORY_ALL = 15,
+};
+
+uint8_t contract_severity(uint8_t type); /* As syslog counts: 3 error, 4 warning, 6 info. */
+uint8_t contract_category(uint8_t type); /* CATEGORY_ALL, which passes every filter: unknown. */
+/* Seconds from a closed session's creation to its end, 0 when unknown or no close. */
+uint32_t contract_elapsed(const uint8_t *event);
 
 #endif

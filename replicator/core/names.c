@@ -1,4 +1,5 @@
 #include "names.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -11,73 +12,112 @@ uint32_t names_generation(const uint8_t *at, size_t len)
     return h != 0 ? h : 1;
 }
 
-static bool parse_line(struct names *n, size_t from, size_t to)
+/* The slot of this name, or the free one where it belongs; there are more slots than names. */
+static size_t slot_of(const struct names *n, char table, uint32_t id)
 {
-    const uint8_t *t = n->text;
-    struct names_entry_ref e = {.table = (char)t[from]};
-    size_t at = from + 2;
-    uint64_t id = 0;
-    size_t i;
+    uint32_t h = (id ^ (uint32_t)table << 24) * 2654435761u;
+    size_t at = h / (UINT32_MAX / NAMES_SLOTS + 1);
 
-    if (to - from < 3 || memchr("zpiaf", t[from], 5) == NULL || t[from + 1] != ' ')
-        return false;
-    for (; at < to && t[at] >= '0' && t[at] <= '9'; at++) {
-        id = id * 10 + (t[at] - '0');
-        if (id > UINT32_MAX)
-            return false;
-    }
-    if (at == from + 2 || (at < to && t[at] != ' ') || n->count == NAMES_MAX)
-        return false;
-    e.id = (uint32_t)id;
-    e.at = (uint32_t)(at < to ? at + 1 : to);
-    e.len = (uint16_t)(to - e.at < NAME_SHOWN_MAX ? to - e.at : NAME_SHOWN_MAX);
-    for (i = n->count; i > 0; i--) { /* Kept in order; a file is mostly in order already. */
-        const struct names_entry_ref *b = &n->entry[i - 1];
+    for (; n->slot[at] != 0; at = (at + 1) % NAMES_SLOTS) {
+        const struct name *e = &n->name[n->slot[at] - 1];
 
-        if (b->table < e.table || (b->table == e.table && b->id <= e.id))
+        if (e->id == id && e->table == table)
             break;
-        n->entry[i] = *b;
     }
-    n->entry[i] = e;
-    n->count++;
-    return true;
+    return at;
+}
+
+void names_clear(struct names *n)
+{
+    n->count = n->used = 0;
+    memset(n->slot, 0, sizeof(n->slot));
+}
+
+int names_add(struct names *n, char table, uint32_t id, const uint8_t *at, size_t len)
+{
+    size_t slot;
+    struct name *e;
+
+    len = text_cut_length(at, len, NAME_MAX_BYTES);
+    if (memchr("zpiaf", table, 5) == NULL || len > NAMES_BLOB_MAX - n->used)
+        return -1;
+    slot = slot_of(n, table, id);
+    if (n->slot[slot] == 0) {
+        if (n->count == NAMES_MAX)
+            return -1;
+        n->slot[slot] = (uint16_t)++n->count;
+    }
+    e = &n->name[n->slot[slot] - 1];
+    *e = (struct name){.id = id,
+                       .at = (uint32_t)n->used,
+                       .len = (uint16_t)len,
+                       .table = table,
+                       .plain = text_is_plain(at, len)};
+    memcpy(n->text + n->used, at, len);
+    n->used += len;
+    return 0;
+}
+
+/* Cleaned in place, so that no format can be made to add a line. */
+static int add_cleaned(struct names *n, char table, uint32_t id, const uint8_t *at, size_t len)
+{
+    uint8_t clean[NAME_MAX_BYTES];
+
+    len = text_cut_length(at, len, NAME_MAX_BYTES);
+    for (size_t i = 0; i < len; i++)
+        clean[i] = at[i] < 0x20 || at[i] == 0x7f ? (uint8_t)'?' : at[i];
+    return names_add(n, table, id, clean, len);
+}
+
+/* TABLE ID NAME; without a name the entry is empty, which counts as missing. */
+static int parse_line(struct names *n, const uint8_t *at, const uint8_t *end)
+{
+    char table = (char)at[0];
+    const uint8_t *digits = at + 2;
+    uint64_t id = 0;
+
+    if (end - at < 3 || at[1] != ' ')
+        return -1;
+    for (at = digits; at < end && *at >= '0' && *at <= '9'; at++) {
+        id = id * 10 + (uint64_t)(*at - '0');
+        if (id > UINT32_MAX)
+            return -1;
+    }
+    if (at == digits || (at < end && *at != ' '))
+        return -1;
+    at += at < end;
+    return add_cleaned(n, table, (uint32_t)id, at, (size_t)(end - at));
 }
 
 int names_parse(struct names *n, const uint8_t *at, size_t len)
 {
-    size_t from = 0;
+    const uint8_t *end = at + len;
 
-    n->count = 0;
+    names_clear(n);
     if (len > NAMES_BLOB_MAX)
         return -1;
-    memcpy(n->text, at, len);
-    while (from < len) {
-        const uint8_t *end = memchr(n->text + from, '\n', len - from);
-        size_t to = end != NULL ? (size_t)(end - n->text) : len;
+    while (at < end) {
+        const uint8_t *line_end = memchr(at, '\n', (size_t)(end - at));
 
-        if (!parse_line(n, from, to))
+        if (line_end == NULL)
+            line_end = end;
+        if (line_end == at || parse_line(n, at, line_end) != 0)
             return -1;
-        from = to + 1;
+        at = line_end + 1;
     }
     return 0;
 }
 
-const char *names_find(const struct names *n, char table, uint32_t id, size_t *len)
+const struct name *names_get(const struct names *n, char table, uint32_t id)
 {
-    size_t low = 0, high = n != NULL ? n->count : 0;
+    size_t slot;
+    const struct name *e;
 
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        const struct names_entry_ref *e = &n->entry[mid];
-
-        if (e->table == table && e->id == id) {
-            *len = e->len;
-            return e->len > 0 ? (const char *)n->text + e->at : NULL;
-        }
-        if (e->table < table || (e->table == table && e->id < id))
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return NULL;
+    if (n == NULL || (id == 0 && (table == 'a' || table == 'i')))
+        return NULL;
+    slot = slot_of(n, table, id);
+    if (n->slot[slot] == 0)
+        return NULL;
+    e = &n->name[n->slot[slot] - 1];
+    return e->len > 0 ? e : NULL;
 }

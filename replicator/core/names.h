@@ -5,25 +5,43 @@
 
 #include "types.h"
 
-enum { NAMES_BLOB_MAX = 65536, NAMES_MAX = 4096, NAME_SHOWN_MAX = 255 };
+enum {
+    NAMES_BLOB_MAX = 65536,
+    NAMES_MAX = 8192,
+    NAMES_SLOTS = 4 * NAMES_MAX, /* A power of two; sparse, so that a find is mostly one look. */
+    NAME_MAX_BYTES = 512,        /* Of a name; what is longer is cut, at a whole character. */
+};
 
-struct names_entry_ref {
-    uint32_t id, at;
+struct name {
+    uint32_t id, at; /* at: offset in the text. */
     uint16_t len;
     char table;
+    bool plain; /* Shown as it is: nothing to escape, and not too long. */
 };
 
 struct names {
-    size_t count;
-    struct names_entry_ref entry[NAMES_MAX]; /* By (table, id). */
+    size_t count, used; /* Names, and bytes of the text. */
+    struct name name[NAMES_MAX];
+    uint16_t slot[NAMES_SLOTS]; /* 1 + index of a name, found by hash; 0: free. */
     uint8_t text[NAMES_BLOB_MAX];
 };
 
 /* FNV-1a of the bytes, 1 instead of 0. */
 uint32_t names_generation(const uint8_t *at, size_t len);
-/* 0, or -1: a line that is none of these, too many, or too long. */
+void names_clear(struct names *n);
+/* The later of two of the same id counts.  Any bytes.  0, or -1: too many, too long in sum, or no
+ * such table. */
+int names_add(struct names *n, char table, uint32_t id, const uint8_t *at, size_t len);
+/* Control characters in a name become `?`.  0, or -1: a line that is none of these, too many, or
+ * too long. */
 int names_parse(struct names *n, const uint8_t *at, size_t len);
-/* NULL when there is none or it is empty; *len bytes, not terminated.  n may be NULL. */
-const char *names_find(const struct names *n, char table, uint32_t id, size_t *len);
+/* NULL when there is none, it is empty, or the id is 0 where 0 means none (applications and
+ * interfaces): the contract calls all these missing.  n may be NULL. */
+const struct name *names_get(const struct names *n, char table, uint32_t id);
+/* Its bytes, not terminated. */
+static inline const uint8_t *name_bytes(const struct names *n, const struct name *e)
+{
+    return n->text + e->at;
+}
 
 #endif

@@ -1,12 +1,15 @@
 /* The protocol's own records (interfaces: the table of MSGIDs). */
+#include "contract.h"
 #include "render_parts.h"
 
-const char *render_note_id(uint8_t kind)
+static const char *note_id(const struct render *w)
 {
     static const char *const ids[] = {"EVREP_EPOCH_OPEN",   "EVREP_GAP_PENDING", "EVREP_GAP_LOST",
                                       "EVREP_GAP_IN_DOUBT", "EVREP_SUPPRESSED",  "EVREP_ABANDONED"};
 
-    return kind <= RECORD_ABANDONED ? ids[kind - RECORD_EPOCH_OPEN] : "EVREP_UNKNOWN";
+    if (w->hidden != NULL)
+        return "EVREP_FILTERED";
+    return w->r->kind <= RECORD_ABANDONED ? ids[w->r->kind - RECORD_EPOCH_OPEN] : "EVREP_UNKNOWN";
 }
 
 static const char *reason_word(uint8_t reason)
@@ -14,59 +17,74 @@ static const char *reason_word(uint8_t reason)
     static const char *const words[] = {"peer-lost", "journal-lost", "journal-limit", "skipped",
                                         "corrupt"};
 
-    return reason < 5 ? words[reason] : "unknown";
+    return reason < sizeof(words) / sizeof(words[0]) ? words[reason] : "unknown";
 }
 
-static void range(struct text *t, const struct record_note *n)
+static void word(struct render *w, const char *s)
 {
-    render_number(t, "range-origin", n->range_origin);
-    render_number(t, "range-epoch", n->range_epoch);
-    render_number(t, "range-from", n->range_from);
-    render_number(t, "range-to", n->range_to);
-    render_string(t, "reason", reason_word(n->reason));
+    text_str(&w->t, s);
+    text_literal(&w->t, "\"");
 }
 
-static void time_parameter(struct text *t, const char *name, uint64_t ns)
+static void range(struct render *w, const struct render_hidden *at, const char *reason)
 {
-    text_str(t, " ");
-    text_str(t, name);
-    text_str(t, "=\"");
-    text_rfc3339(t, ns);
-    text_str(t, "\"");
+    render_number(w, "range-origin", at->origin);
+    render_number(w, "range-epoch", at->epoch);
+    render_number(w, "range-from", at->from);
+    render_number(w, "range-to", at->to);
+    text_literal(&w->t, " reason=\"");
+    word(w, reason);
 }
 
-static void suppressed(struct text *t, const struct record_note *n)
+static void epoch_open(struct render *w, const struct record_note *n)
 {
-    static const char *const kinds[] = {"UNKNOWN",     "SESSION_OPEN", "SESSION_CLOSE",
-                                        "POLICY_DENY", "SCREEN_DROP",  "ALG_REQUEST",
-                                        "FILTER_LOG"};
+    render_number(w, "previous-epoch", n->previous_epoch);
+    if (n->last_known)
+        render_number(w, "last-sequence", n->last_sequence);
+    else
+        text_literal(&w->t, " last-sequence=\"unknown\"");
+}
+
+static void suppressed(struct render *w, const struct record_note *n)
+{
     static const char *const causes[] = {"rate_limited", "capped", "ring_full", "not_owner"};
+    const char *type = n->kind == RECORD_ALG_REQUEST ? "ALG_REQUEST" : contract_type(n->kind);
+    const struct name *zone = names_get(w->n, 'z', n->zone);
+    struct text *t = &w->t;
 
-    render_string(t, "kind", kinds[n->kind < 7 ? n->kind : 0]);
-    render_number(t, "zone", n->zone);
-    render_string(t, "cause", n->cause < 4 ? causes[n->cause] : "unknown");
-    render_number(t, "count", n->count);
-    time_parameter(t, "first-time", n->first_ns);
-    time_parameter(t, "last-time", n->last_ns);
+    text_literal(t, " kind=\"");
+    word(w, type != NULL ? type : "UNKNOWN");
+    text_literal(t, " zone=\"");
+    if (zone != NULL)
+        text_value(t, name_bytes(w->n, zone), zone->len);
+    else
+        text_u64(t, n->zone);
+    text_literal(t, "\" cause=\"");
+    word(w, n->cause < sizeof(causes) / sizeof(causes[0]) ? causes[n->cause] : "unknown");
+    render_number(w, "count", n->count);
+    text_literal(t, " first-time=\"");
+    text_rfc3339(t, n->first_ns);
+    text_literal(t, "\" last-time=\"");
+    text_rfc3339(t, n->last_ns);
+    text_literal(t, "\"");
 }
 
-void render_note(struct text *t, const struct record *r, bool in_doubt)
+void render_note(struct render *w)
 {
     struct record_note n;
 
-    note_decode(&n, r->event);
-    text_str(t, "[evrep@32473");
-    if (r->kind == RECORD_EPOCH_OPEN) {
-        render_number(t, "previous-epoch", n.previous_epoch);
-        if (n.last_known)
-            render_number(t, "last-sequence", n.last_sequence);
-        else
-            render_string(t, "last-sequence", "unknown");
-    } else if (r->kind >= RECORD_GAP_PENDING && r->kind <= RECORD_GAP_IN_DOUBT) {
-        range(t, &n);
-    } else if (r->kind == RECORD_SUPPRESSED) {
-        suppressed(t, &n);
-    }
-    render_tag_inline(t, r, in_doubt);
-    text_str(t, "]");
+    note_decode(&n, w->r->event);
+    text_str(&w->t, note_id(w));
+    text_literal(&w->t, " [evrep@32473");
+    if (w->hidden != NULL)
+        range(w, w->hidden, "filter");
+    else if (w->r->kind == RECORD_EPOCH_OPEN)
+        epoch_open(w, &n);
+    else if (w->r->kind >= RECORD_GAP_PENDING && w->r->kind <= RECORD_GAP_IN_DOUBT)
+        range(w, &(struct render_hidden){n.range_origin, n.range_epoch, n.range_from, n.range_to},
+              reason_word(n.reason));
+    else if (w->r->kind == RECORD_SUPPRESSED)
+        suppressed(w, &n);
+    render_tag_parameters(w);
+    text_literal(&w->t, "]");
 }

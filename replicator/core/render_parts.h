@@ -2,20 +2,49 @@
 #ifndef EVREP_RENDER_PARTS_H
 #define EVREP_RENDER_PARTS_H
 
-#include "names.h"
-#include "record.h"
+#include "render.h"
 #include "text.h"
 
-void render_parameter(struct text *t, const char *name, const char *value, size_t len);
-void render_string(struct text *t, const char *name, const char *value);
-void render_number(struct text *t, const char *name, uint64_t value);
-void render_name(struct text *t, const char *parameter, const struct names *n, char table,
-                 uint32_t id, const char *missing);
-void render_tag_inline(struct text *t, const struct record *r, bool in_doubt);
-void render_tag_text(struct text *t, const struct record *r, bool in_doubt);
+/* One rendering. */
+struct render {
+    struct text t;
+    const struct render_options *o;
+    const struct names *n;
+    const struct record *r;
+    bool in_doubt;
+    const struct render_hidden *hidden; /* Not NULL: EVREP_FILTERED, before r. */
+};
 
-/* render_note.c: the protocol's own records. */
-const char *render_note_id(uint8_t kind);
-void render_note(struct text *t, const struct record *r, bool in_doubt);
+/* A record of the protocol's own, or EVREP_FILTERED. */
+static inline bool render_is_note(const struct render *w)
+{
+    return w->hidden != NULL || w->r->kind >= RECORD_EPOCH_OPEN;
+}
+
+uint64_t render_session_id(const struct render *w);
+/* ` NAME="` digits `"` */
+#define render_number(w, name, value)                                                              \
+    do {                                                                                           \
+        text_literal(&(w)->t, " " name "=\"");                                                     \
+        text_u64(&(w)->t, (value));                                                                \
+        text_literal(&(w)->t, "\"");                                                               \
+    } while (0)
+
+/* The tag (interfaces: "The tag in a record"): parameters; the end of the Juniper element; at the
+ * end of a text. */
+void render_tag_parameters(struct render *w);
+void render_element_end(struct render *w);
+void render_tag_text(struct render *w);
+
+/* The RFC 5424 header with the blank before MSGID; pri: of the format. */
+void render_header(struct render *w, unsigned pri, const char *app);
+
+/* Whole records but for the outer header of RFC 3164. */
+void render_rfc5424(struct render *w);
+void render_structured(struct render *w);
+void render_standard(struct render *w);
+void render_binary(struct render *w);
+/* `EVREP_… [evrep@32473 …]` */
+void render_note(struct render *w);
 
 #endif

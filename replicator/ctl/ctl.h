@@ -18,6 +18,8 @@ int ctl_ask(const struct ctl *c, const char *command, int argc, char **argv, jso
 int ctl_watermark(const struct ctl *c, int argc, char **argv);
 int ctl_plain(const struct ctl *c, const char *command, int argc, char **argv);
 int ctl_audit(const struct ctl *c, int argc, char **argv);
+int ctl_render(const struct ctl *c, int argc, char **argv);
+int ctl_frame(const struct ctl *c, int argc, char **argv);
 int ctl_keygen(const struct ctl *c, int argc, char **argv);
 
 #endif

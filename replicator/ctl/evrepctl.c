@@ -12,6 +12,7 @@ static void usage(FILE *to)
           "  failover RG [NODE|reset]   planned switchover of a redundancy group\n"
           "  peer fenced                the peer is dead and stays so\n"
           "  audit FILE...              what collectors' files prove (needs no daemon)\n"
+          "  render, frame              JSON lines: events to every format, frames to fields\n"
           "  keygen FILE                a new cluster key\n",
           to);
 }
@@ -24,6 +25,10 @@ static int run(const struct ctl *c, const char *command, int argc, char **argv)
         return ctl_watermark(c, argc, argv);
     if (strcmp(command, "audit") == 0)
         return ctl_audit(c, argc, argv);
+    if (strcmp(command, "render") == 0)
+        return ctl_render(c, argc, argv);
+    if (strcmp(command, "frame") == 0)
+        return ctl_frame(c, argc, argv);
     if (strcmp(command, "keygen") == 0)
         return ctl_keygen(c, argc, argv);
     for (size_t i = 0; plain[i] != NULL; i++) {

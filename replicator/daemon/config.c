@@ -182,7 +182,7 @@ static int read_source(struct config *c, cfg_t *cfg)
 
 static int read_sink_words(cfg_t *s, struct config_sink *o)
 {
-    static const char *const formats[] = {"rfc5424", "structured", "standard", NULL};
+    static const char *const formats[] = {"rfc5424", "structured", "standard", "binary", NULL};
     static const char *const tags[] = {"inline", "element", "false", NULL};
     static const char *const policies[] = {"resend", "hold", "skip", NULL};
     static const char *const framings[] = {"octet-counting", "newline", NULL};
