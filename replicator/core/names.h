@@ -3,7 +3,7 @@
 #ifndef EVREP_NAMES_H
 #define EVREP_NAMES_H
 
-#include "types.h"
+#include "text.h"
 
 enum {
     NAMES_BLOB_MAX = 65536,
@@ -23,7 +23,7 @@ struct names {
     size_t count, used; /* Names, and bytes of the text. */
     struct name name[NAMES_MAX];
     uint16_t slot[NAMES_SLOTS]; /* 1 + index of a name, found by hash; 0: free. */
-    uint8_t text[NAMES_BLOB_MAX];
+    uint8_t text[NAMES_BLOB_MAX + TEXT_PADDING];
 };
 
 /* FNV-1a of the bytes, 1 instead of 0. */
@@ -38,7 +38,7 @@ int names_parse(struct names *n, const uint8_t *at, size_t len);
 /* NULL when there is none, it is empty, or the id is 0 where 0 means none (applications and
  * interfaces): the contract calls all these missing.  n may be NULL. */
 const struct name *names_get(const struct names *n, char table, uint32_t id);
-/* Its bytes, not terminated. */
+/* Its bytes, not terminated, good for text_padded(). */
 static inline const uint8_t *name_bytes(const struct names *n, const struct name *e)
 {
     return n->text + e->at;

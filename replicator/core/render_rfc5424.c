@@ -20,7 +20,7 @@ static bool value(struct render *w, char table, uint32_t id)
     if (e == NULL)
         return false;
     if (e->plain)
-        text_bytes(&w->t, name_bytes(w->n, e), e->len);
+        text_padded(&w->t, name_bytes(w->n, e), e->len);
     else
         text_value(&w->t, name_bytes(w->n, e), e->len);
     return true;

@@ -33,7 +33,7 @@ static void zone(struct render *w, uint16_t id)
     const struct name *e = names_get(w->n, 'z', id);
 
     if (e != NULL)
-        text_bytes(&w->t, name_bytes(w->n, e), e->len);
+        text_padded(&w->t, name_bytes(w->n, e), e->len);
     else
         text_u64(&w->t, id);
 }

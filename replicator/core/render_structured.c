@@ -13,7 +13,7 @@ static void name(struct render *w, char table, uint32_t id)
     const struct name *e = names_get(w->n, table, id);
 
     if (e != NULL)
-        text_bytes(&w->t, name_bytes(w->n, e), e->len);
+        text_padded(&w->t, name_bytes(w->n, e), e->len);
     else
         text_u64(&w->t, id);
 }
@@ -23,7 +23,7 @@ static void name_or(struct render *w, char table, uint32_t id, const char *missi
     const struct name *e = names_get(w->n, table, id);
 
     if (e != NULL)
-        text_bytes(&w->t, name_bytes(w->n, e), e->len);
+        text_padded(&w->t, name_bytes(w->n, e), e->len);
     else
         text_str(&w->t, missing);
 }

@@ -15,9 +15,9 @@ void text_str(struct text *t, const char *s)
     text_bytes(t, s, strlen(s));
 }
 
-/* ---- numbers: two digits at a time, straight into place ---- */
+/* ---- numbers: two digits at a time ---- */
 
-enum { U64_DIGITS = 20 };
+enum { U64_DIGITS = 20, EIGHT_DIGITS = 100000000 };
 
 static inline uint8_t *put_pair(uint8_t *p, uint32_t v)
 {
@@ -25,43 +25,64 @@ static inline uint8_t *put_pair(uint8_t *p, uint32_t v)
     return p + 2;
 }
 
-static inline size_t digits_of(uint64_t v)
+/* v below 10^8, with leading zeros: halves of halves, none of which waits for another. */
+static inline uint8_t *put_eight(uint8_t *p, uint32_t v)
 {
-    size_t n = 1;
+    uint32_t high = v / 10000, low = v % 10000;
 
-    for (; v >= 10000; v /= 10000)
-        n += 4;
-    return n + (v >= 10) + (v >= 100) + (v >= 1000);
+    p = put_pair(p, high / 100);
+    p = put_pair(p, high % 100);
+    p = put_pair(p, low / 100);
+    return put_pair(p, low % 100);
 }
 
-/* The n digits of v. */
-static inline void put_number(uint8_t *p, uint64_t v, size_t n)
+/* v below 10^8, without leading zeros. */
+static inline uint8_t *put_small(uint8_t *p, uint32_t v)
 {
-    for (p += n; v > UINT32_MAX; v /= 100)
-        put_pair(p -= 2, (uint32_t)(v % 100));
-    for (uint32_t w = (uint32_t)v;; w /= 100) {
-        if (w < 10) {
-            p[-1] = (uint8_t)('0' + w);
-            return;
-        }
-        put_pair(p -= 2, w % 100);
-        if (w < 100)
-            return;
+    uint8_t digits[8];
+    size_t zeros;
+
+    if (v < 10) {
+        *p = (uint8_t)('0' + v);
+        return p + 1;
     }
+    if (v < 100)
+        return put_pair(p, v);
+    if (v < 10000) {
+        if (v < 1000) {
+            *p = (uint8_t)('0' + v / 100);
+            return put_pair(p + 1, v % 100);
+        }
+        return put_pair(put_pair(p, v / 100), v % 100);
+    }
+    put_eight(digits, v);
+    zeros = (v < 100000) + (v < 1000000) + (v < 10000000);
+    memcpy(p, digits + zeros, 4);
+    memcpy(p + 4 - zeros, digits + 4, 4);
+    return p + 8 - zeros;
+}
+
+static inline uint8_t *put_number(uint8_t *p, uint64_t v)
+{
+    if (v < EIGHT_DIGITS)
+        return put_small(p, (uint32_t)v);
+    if (v / EIGHT_DIGITS < EIGHT_DIGITS) {
+        p = put_small(p, (uint32_t)(v / EIGHT_DIGITS));
+    } else {
+        p = put_small(p, (uint32_t)(v / EIGHT_DIGITS / EIGHT_DIGITS));
+        p = put_eight(p, (uint32_t)(v / EIGHT_DIGITS % EIGHT_DIGITS));
+    }
+    return put_eight(p, (uint32_t)(v % EIGHT_DIGITS));
 }
 
 void text_u64(struct text *t, uint64_t v)
 {
-    size_t n = digits_of(v);
     uint8_t digits[U64_DIGITS];
 
-    if (__builtin_expect(text_room(t) < n, 0)) {
-        put_number(digits, v, n);
-        text_cut(t, digits);
-        return;
-    }
-    put_number(t->at, v, n);
-    t->at += n;
+    if (__builtin_expect(text_room(t) >= U64_DIGITS, 1))
+        t->at = put_number(t->at, v);
+    else
+        text_bytes(t, digits, (size_t)(put_number(digits, v) - digits));
 }
 
 void text_hex(struct text *t, uint32_t v)
@@ -79,27 +100,27 @@ void text_hex(struct text *t, uint32_t v)
 
 enum { V4_TEXT_MAX = 15, V6_TEXT_MAX = 45 };
 
+/* Each octet with the dot that follows it, in one move; random octets make for bad branches. */
+#define TEN(tens)                                                                                  \
+    tens "0.", tens "1.", tens "2.", tens "3.", tens "4.", tens "5.", tens "6.", tens "7.",        \
+        tens "8.", tens "9."
+
+static const char octets[256][4] = {
+    TEN(""),   TEN("1"),  TEN("2"),  TEN("3"),  TEN("4"),  TEN("5"),  TEN("6"),  TEN("7"),
+    TEN("8"),  TEN("9"),  TEN("10"), TEN("11"), TEN("12"), TEN("13"), TEN("14"), TEN("15"),
+    TEN("16"), TEN("17"), TEN("18"), TEN("19"), TEN("20"), TEN("21"), TEN("22"), TEN("23"),
+    TEN("24"), "250.",    "251.",    "252.",    "253.",    "254.",    "255."};
+
 static inline uint8_t *put_octet(uint8_t *p, uint32_t v)
 {
-    if (v >= 100) {
-        *p++ = (uint8_t)('0' + v / 100);
-        return put_pair(p, v % 100);
-    }
-    if (v >= 10)
-        return put_pair(p, v);
-    *p = (uint8_t)('0' + v);
-    return p + 1;
+    memcpy(p, octets[v], 4);
+    return p + 2 + (v >= 10) + (v >= 100);
 }
 
+/* Writes V4_TEXT_MAX + 1 bytes at most: the last dot is not counted. */
 static uint8_t *put_v4(uint8_t *p, const uint8_t *a)
 {
-    p = put_octet(p, a[0]);
-    *p++ = '.';
-    p = put_octet(p, a[1]);
-    *p++ = '.';
-    p = put_octet(p, a[2]);
-    *p++ = '.';
-    return put_octet(p, a[3]);
+    return put_octet(put_octet(put_octet(put_octet(p, a[0]), a[1]), a[2]), a[3]) - 1;
 }
 
 static uint8_t *put_group(uint8_t *p, uint32_t v)
@@ -156,7 +177,7 @@ void text_address(struct text *t, const uint8_t *address, uint8_t family)
     uint8_t out[V6_TEXT_MAX], *p;
 
     if (family != 10) {
-        if (__builtin_expect(text_room(t) >= V4_TEXT_MAX, 1)) {
+        if (__builtin_expect(text_room(t) > V4_TEXT_MAX, 1)) {
             t->at = put_v4(t->at, address);
             return;
         }
@@ -180,26 +201,28 @@ struct civil {
     uint32_t year, month, day, hour, minute, second, ms;
 };
 
-/* Days to a date by the proleptic Gregorian calendar's 400-year cycle. */
+/* The Gregorian calendar by Euclidean affine functions (Neri and Schneider, 2022): a year starts in
+ * March, so that the leap day is its last. */
 static struct civil civil_of(uint64_t time_ns)
 {
     uint64_t seconds = time_ns / 1000000000ull;
     uint32_t days = (uint32_t)(seconds / 86400);
     uint32_t rest = (uint32_t)(seconds - (uint64_t)days * 86400);
-    uint32_t z = days + 719468, era = z / 146097, doe = z % 146097;
-    uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    uint32_t mp = (5 * doy + 2) / 153;
-    struct civil c;
+    uint32_t quarters = 4 * (days + 719468) + 3, century = quarters / 146097;
+    uint64_t years = 2939745ull * (quarters % 146097 / 4 * 4 + 3);
+    uint32_t day_of_year = (uint32_t)years / 2939745 / 4;
+    uint32_t months = 2141 * day_of_year + 197913;
+    bool next_year = day_of_year >= 306;
 
-    c.day = doy - (153 * mp + 2) / 5 + 1;
-    c.month = mp < 10 ? mp + 3 : mp - 9;
-    c.year = yoe + era * 400 + (c.month <= 2);
-    c.hour = rest / 3600;
-    c.minute = rest / 60 % 60;
-    c.second = rest % 60;
-    c.ms = (uint32_t)(time_ns - seconds * 1000000000ull) / 1000000;
-    return c;
+    return (struct civil){
+        .year = 100 * century + (uint32_t)(years >> 32) + next_year,
+        .month = (months >> 16) - (next_year ? 12 : 0),
+        .day = (months & 0xffff) / 2141 + 1,
+        .hour = rest / 3600,
+        .minute = rest / 60 % 60,
+        .second = rest % 60,
+        .ms = (uint32_t)(time_ns - seconds * 1000000000ull) / 1000000,
+    };
 }
 
 static uint8_t *put_clock(uint8_t *p, const struct civil *c)

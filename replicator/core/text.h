@@ -28,6 +28,20 @@ static inline void text_bytes(struct text *t, const void *s, size_t len)
     t->at += len;
 }
 
+enum { TEXT_PADDING = 32 };
+
+/* The same, from where TEXT_PADDING bytes may be read whatever len is: a short piece is copied in
+ * moves of fixed size, and what is too much is overwritten by the next. */
+static inline void text_padded(struct text *t, const uint8_t *s, size_t len)
+{
+    if (__builtin_expect(len > TEXT_PADDING || text_room(t) < TEXT_PADDING, 0)) {
+        text_bytes(t, s, len);
+        return;
+    }
+    memcpy(t->at, s, TEXT_PADDING);
+    t->at += len;
+}
+
 /* A string literal: its length is known to the compiler, so the copy is a few moves. */
 #define text_literal(t, s) text_bytes((t), "" s, sizeof(s) - 1)
 
