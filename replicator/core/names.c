@@ -12,21 +12,6 @@ uint32_t names_generation(const uint8_t *at, size_t len)
     return h != 0 ? h : 1;
 }
 
-/* The slot of this name, or the free one where it belongs; there are more slots than names. */
-static size_t slot_of(const struct names *n, char table, uint32_t id)
-{
-    uint32_t h = (id ^ (uint32_t)table << 24) * 2654435761u;
-    size_t at = h / (UINT32_MAX / NAMES_SLOTS + 1);
-
-    for (; n->slot[at] != 0; at = (at + 1) % NAMES_SLOTS) {
-        const struct name *e = &n->name[n->slot[at] - 1];
-
-        if (e->id == id && e->table == table)
-            break;
-    }
-    return at;
-}
-
 void names_clear(struct names *n)
 {
     n->count = n->used = 0;
@@ -41,7 +26,7 @@ int names_add(struct names *n, char table, uint32_t id, const uint8_t *at, size_
     len = text_cut_length(at, len, NAME_MAX_BYTES);
     if (memchr("zpiaf", table, 5) == NULL || len > NAMES_BLOB_MAX - n->used)
         return -1;
-    slot = slot_of(n, table, id);
+    slot = names_index(n, table, id);
     if (n->slot[slot] == 0) {
         if (n->count == NAMES_MAX)
             return -1;
@@ -106,18 +91,4 @@ int names_parse(struct names *n, const uint8_t *at, size_t len)
         at = line_end + 1;
     }
     return 0;
-}
-
-const struct name *names_get(const struct names *n, char table, uint32_t id)
-{
-    size_t slot;
-    const struct name *e;
-
-    if (n == NULL || (id == 0 && (table == 'a' || table == 'i')))
-        return NULL;
-    slot = slot_of(n, table, id);
-    if (n->slot[slot] == 0)
-        return NULL;
-    e = &n->name[n->slot[slot] - 1];
-    return e->len > 0 ? e : NULL;
 }

@@ -35,9 +35,36 @@ int names_add(struct names *n, char table, uint32_t id, const uint8_t *at, size_
 /* Control characters in a name become `?`.  0, or -1: a line that is none of these, too many, or
  * too long. */
 int names_parse(struct names *n, const uint8_t *at, size_t len);
+
+/* The slot of this name, or the free one where it belongs; there are more slots than names. */
+static inline size_t names_index(const struct names *n, char table, uint32_t id)
+{
+    uint32_t h = (id ^ (uint32_t)table << 24) * 2654435761u;
+    size_t at = h / (UINT32_MAX / NAMES_SLOTS + 1);
+
+    for (; n->slot[at] != 0; at = (at + 1) % NAMES_SLOTS) {
+        const struct name *e = &n->name[n->slot[at] - 1];
+
+        if (e->id == id && e->table == table)
+            break;
+    }
+    return at;
+}
+
 /* NULL when there is none, it is empty, or the id is 0 where 0 means none (applications and
  * interfaces): the contract calls all these missing.  n may be NULL. */
-const struct name *names_get(const struct names *n, char table, uint32_t id);
+static inline const struct name *names_get(const struct names *n, char table, uint32_t id)
+{
+    size_t slot;
+
+    if (n == NULL || (id == 0 && (table == 'a' || table == 'i')))
+        return NULL;
+    slot = names_index(n, table, id);
+    if (n->slot[slot] == 0 || n->name[n->slot[slot] - 1].len == 0)
+        return NULL;
+    return &n->name[n->slot[slot] - 1];
+}
+
 /* Its bytes, not terminated, good for text_padded(). */
 static inline const uint8_t *name_bytes(const struct names *n, const struct name *e)
 {

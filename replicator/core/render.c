@@ -14,17 +14,18 @@ uint64_t render_session_id(const struct render *w)
 
 void render_tag_parameters(struct render *w)
 {
-    struct text *t = &w->t;
+    struct text t = w->t;
 
-    text_literal(t, " evrep-origin=\"");
-    text_u64(t, w->r->origin);
-    text_literal(t, "\" evrep-epoch=\"");
-    text_u64(t, w->r->epoch);
-    text_literal(t, "\" evrep-seq=\"");
-    text_u64(t, w->r->sequence);
+    text_literal(&t, " evrep-origin=\"");
+    text_u64(&t, w->r->origin);
+    text_literal(&t, "\" evrep-epoch=\"");
+    text_u64(&t, w->r->epoch);
+    text_literal(&t, "\" evrep-seq=\"");
+    text_u64(&t, w->r->sequence);
     if (w->in_doubt)
-        text_literal(t, "\" evrep-in-doubt=\"1");
-    text_literal(t, "\"");
+        text_literal(&t, "\" evrep-in-doubt=\"1");
+    text_literal(&t, "\"");
+    w->t = t;
 }
 
 void render_element_end(struct render *w)
@@ -85,17 +86,18 @@ void render_header(struct render *w, unsigned pri, const char *app)
 
 static void header_rfc3164(struct render *w)
 {
-    struct text *t = &w->t;
+    struct text t = w->t;
 
     if (w->o->bare)
         return;
-    text_literal(t, "<");
-    text_u64(t, facility(w->o, 16) * 8 + (w->hidden != NULL ? 6 : render_severity(w->r)));
-    text_literal(t, ">");
-    text_rfc3164(t, w->r->time_ns);
-    text_literal(t, " ");
-    text_str(t, w->o->hostname);
-    text_literal(t, " xpf: ");
+    text_literal(&t, "<");
+    text_u64(&t, facility(w->o, 16) * 8 + (w->hidden != NULL ? 6 : render_severity(w->r)));
+    text_literal(&t, ">");
+    text_rfc3164(&t, w->r->time_ns);
+    text_literal(&t, " ");
+    text_str(&t, w->o->hostname);
+    text_literal(&t, " xpf: ");
+    w->t = t;
 }
 
 /* ---- filters ---- */
@@ -134,35 +136,42 @@ static void note_line(struct render *w)
     render_note(w);
 }
 
-static size_t run(struct render w, uint8_t *out, size_t size)
+static size_t run(struct render *w, uint8_t *out)
 {
-    enum render_format format = w.o->format;
+    enum render_format format = w->o->format;
 
-    w.t = (struct text){.at = out, .end = out + size};
     if (format == FORMAT_STRUCTURED || format == FORMAT_STANDARD)
-        header_rfc3164(&w);
+        header_rfc3164(w);
     if (format == FORMAT_BINARY)
-        render_binary(&w);
-    else if (render_is_note(&w))
-        note_line(&w);
+        render_binary(w);
+    else if (render_is_note(w))
+        note_line(w);
     else if (format == FORMAT_RFC5424)
-        render_rfc5424(&w);
+        render_rfc5424(w);
     else if (format == FORMAT_STRUCTURED)
-        render_structured(&w);
+        render_structured(w);
     else
-        render_standard(&w);
-    return (size_t)(w.t.at - out);
+        render_standard(w);
+    return (size_t)(w->t.at - out);
 }
 
 size_t render_record(const struct render_options *o, const struct names *n, const struct record *r,
                      bool in_doubt, uint8_t *out, size_t size)
 {
-    return run((struct render){.o = o, .n = n, .r = r, .in_doubt = in_doubt}, out, size);
+    struct render w = {
+        .t = {.at = out, .end = out + size}, .o = o, .n = n, .r = r, .in_doubt = in_doubt};
+
+    return run(&w, out);
 }
 
 size_t render_filtered(const struct render_options *o, const struct render_hidden *hidden,
                        const struct record *next, bool in_doubt, uint8_t *out, size_t size)
 {
-    return run((struct render){.o = o, .r = next, .in_doubt = in_doubt, .hidden = hidden}, out,
-               size);
+    struct render w = {.t = {.at = out, .end = out + size},
+                       .o = o,
+                       .r = next,
+                       .in_doubt = in_doubt,
+                       .hidden = hidden};
+
+    return run(&w, out);
 }

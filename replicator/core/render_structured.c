@@ -3,44 +3,38 @@
 #include "contract.h"
 #include "render_parts.h"
 
-static void address(struct text *t, const uint8_t *e, size_t at)
+/* The text is a local of the two functions at the end, and stays in registers as long as all that
+ * write to it are inlined. */
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED void address(struct text *t, const uint8_t *e, size_t at)
 {
     text_address(t, e + at, e[EVENT_FAMILY]);
 }
 
-static void name(struct render *w, char table, uint32_t id)
+INLINED void name(struct text *t, const struct names *n, char table, uint32_t id)
 {
-    const struct name *e = names_get(w->n, table, id);
+    const struct name *e = names_get(n, table, id);
 
     if (e != NULL)
-        text_padded(&w->t, name_bytes(w->n, e), e->len);
+        text_padded(t, name_bytes(n, e), e->len);
     else
-        text_u64(&w->t, id);
+        text_u64(t, id);
 }
 
-static void name_or(struct render *w, char table, uint32_t id, const char *missing)
+#define name_or(t, n, table, id, missing)                                                          \
+    do {                                                                                           \
+        const struct name *name_ = names_get((n), (table), (id));                                  \
+                                                                                                   \
+        if (name_ != NULL)                                                                         \
+            text_padded((t), name_bytes((n), name_), name_->len);                                  \
+        else                                                                                       \
+            text_literal((t), missing);                                                            \
+    } while (0)
+
+/* To the open value of service-name. */
+INLINED void tuple(struct text *t, const uint8_t *e)
 {
-    const struct name *e = names_get(w->n, table, id);
-
-    if (e != NULL)
-        text_padded(&w->t, name_bytes(w->n, e), e->len);
-    else
-        text_str(&w->t, missing);
-}
-
-static void application(struct render *w)
-{
-    uint16_t id = get_le16(w->r->event + EVENT_APPLICATION);
-
-    name_or(w, 'a', id, "UNKNOWN");
-}
-
-/* To the value of service-name. */
-static void tuple(struct render *w)
-{
-    const uint8_t *e = w->r->event;
-    struct text *t = &w->t;
-
     text_literal(t, "source-address=\"");
     address(t, e, EVENT_SOURCE);
     text_literal(t, "\" source-port=\"");
@@ -52,11 +46,8 @@ static void tuple(struct render *w)
     text_literal(t, "\" connection-tag=\"0\" service-name=\"");
 }
 
-static void nat(struct render *w)
+INLINED void nat(struct text *t, const uint8_t *e)
 {
-    const uint8_t *e = w->r->event;
-    struct text *t = &w->t;
-
     text_literal(t, "\" nat-source-address=\"");
     address(t, e, EVENT_NAT_SOURCE);
     text_literal(t, "\" nat-source-port=\"");
@@ -70,29 +61,22 @@ static void nat(struct render *w)
                     " dst-nat-rule-name=\"N/A");
 }
 
-/* From protocol-id to session-id, whose value stays open. */
-static void place(struct render *w)
+/* From protocol-id to the open value of session-id. */
+INLINED void place(struct text *t, const struct names *n, const uint8_t *e)
 {
-    const uint8_t *e = w->r->event;
-    struct text *t = &w->t;
-
     text_literal(t, "\" protocol-id=\"");
     text_u64(t, e[EVENT_PROTOCOL]);
     text_literal(t, "\" policy-name=\"");
-    name(w, 'p', get_le32(e + EVENT_POLICY));
+    name(t, n, 'p', get_le32(e + EVENT_POLICY));
     text_literal(t, "\" source-zone-name=\"");
-    name(w, 'z', get_le16(e + EVENT_ZONE_IN));
+    name(t, n, 'z', get_le16(e + EVENT_ZONE_IN));
     text_literal(t, "\" destination-zone-name=\"");
-    name(w, 'z', get_le16(e + EVENT_ZONE_OUT));
+    name(t, n, 'z', get_le16(e + EVENT_ZONE_OUT));
     text_literal(t, "\" session-id=\"");
-    text_u64(t, render_session_id(w));
 }
 
-static void counters(struct render *w)
+INLINED void counters(struct text *t, const uint8_t *e)
 {
-    const uint8_t *e = w->r->event;
-    struct text *t = &w->t;
-
     text_literal(t, "\" packets-from-client=\"");
     text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
     text_literal(t, "\" bytes-from-client=\"");
@@ -105,50 +89,70 @@ static void counters(struct render *w)
     text_u64(t, contract_elapsed(e));
 }
 
-static void interface_and_application(struct render *w)
+INLINED void application(struct text *t, const struct names *n, const uint8_t *e)
 {
-    text_literal(&w->t, "\" packet-incoming-interface=\"");
-    name_or(w, 'i', get_le32(w->r->event + EVENT_IFINDEX), "N/A");
-    text_literal(&w->t, "\" application=\"");
-    application(w);
+    name_or(t, n, 'a', get_le16(e + EVENT_APPLICATION), "UNKNOWN");
 }
 
-static void session(struct render *w)
+INLINED void interface_and_application(struct text *t, const struct names *n, const uint8_t *e)
 {
-    tuple(w);
-    application(w);
-    nat(w);
-    place(w);
+    text_literal(t, "\" packet-incoming-interface=\"");
+    name_or(t, n, 'i', get_le32(e + EVENT_IFINDEX), "N/A");
+    text_literal(t, "\" application=\"");
+    application(t, n, e);
+}
+
+static void session(struct render *w, bool close)
+{
+    const uint8_t *e = w->r->event;
+    struct text t = w->t;
+
+    if (close) {
+        text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 reason=\"");
+        text_str(&t, contract_close_reason(e[EVENT_REASON]));
+        text_literal(&t, "\" ");
+    } else {
+        text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1.1.2.129 ");
+    }
+    tuple(&t, e);
+    application(&t, w->n, e);
+    nat(&t, e);
+    place(&t, w->n, e);
+    text_u64(&t, render_session_id(w));
+    if (close)
+        counters(&t, e);
+    else
+        text_literal(&t, "\" username=\"N/A\" roles=\"N/A");
+    interface_and_application(&t, w->n, e);
+    text_literal(&t, "\"");
+    w->t = t;
+}
+
+/* A reject is shown as a deny, and either as rejected: contract 12.3, 32. */
+static void deny(struct render *w)
+{
+    const uint8_t *e = w->r->event;
+    struct text t = w->t;
+
+    text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 ");
+    tuple(&t, e);
+    text_literal(&t, "None");
+    place(&t, w->n, e);
+    text_u64(&t, render_session_id(w));
+    interface_and_application(&t, w->n, e);
+    text_literal(&t, "\" reason=\"Rejected by policy\"");
+    w->t = t;
 }
 
 void render_structured(struct render *w)
 {
-    struct text *t = &w->t;
-
     switch (w->r->event[EVENT_TYPE]) {
     case RECORD_SESSION_OPEN:
-        text_literal(t, "RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1.1.2.129 ");
-        session(w);
-        text_literal(t, "\" username=\"N/A\" roles=\"N/A");
-        interface_and_application(w);
-        text_literal(t, "\"");
-        break;
     case RECORD_SESSION_CLOSE:
-        text_literal(t, "RT_FLOW - RT_FLOW_SESSION_CLOSE [junos@2636.1.1.1.2.129 reason=\"");
-        text_str(t, contract_close_reason(w->r->event[EVENT_REASON]));
-        text_literal(t, "\" ");
-        session(w);
-        counters(w);
-        interface_and_application(w);
-        text_literal(t, "\"");
+        session(w, w->r->event[EVENT_TYPE] == RECORD_SESSION_CLOSE);
         break;
     case RECORD_POLICY_DENY:
-        text_literal(t, "RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 ");
-        tuple(w);
-        text_literal(t, "None");
-        place(w);
-        interface_and_application(w);
-        text_literal(t, "\" reason=\"Rejected by policy\"");
+        deny(w);
         break;
     default:
         render_standard(w);

@@ -4,15 +4,14 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "34353637383940414243444546474849505152535455565758596061626364656667"
                             "6869707172737475767778798081828384858687888990919293949596979899";
 
-void text_cut(struct text *t, const void *s)
+uint8_t *put_cut(uint8_t *at, const uint8_t *end, const void *s, size_t len)
 {
-    memcpy(t->at, s, text_room(t));
-    t->at = t->end;
-}
+    size_t room = (size_t)(end - at);
 
-void text_str(struct text *t, const char *s)
-{
-    text_bytes(t, s, strlen(s));
+    if (len > room)
+        len = room;
+    memcpy(at, s, len);
+    return at + len;
 }
 
 /* ---- numbers: two digits at a time ---- */
@@ -62,30 +61,31 @@ static inline uint8_t *put_small(uint8_t *p, uint32_t v)
     return p + 8 - zeros;
 }
 
-static inline uint8_t *put_number(uint8_t *p, uint64_t v)
+/* v of 10^8 and above. */
+static uint8_t *put_big(uint8_t *p, uint64_t v)
 {
-    if (v < EIGHT_DIGITS)
-        return put_small(p, (uint32_t)v);
-    if (v / EIGHT_DIGITS < EIGHT_DIGITS) {
-        p = put_small(p, (uint32_t)(v / EIGHT_DIGITS));
+    uint64_t high = v / EIGHT_DIGITS;
+
+    if (high < EIGHT_DIGITS) {
+        p = put_small(p, (uint32_t)high);
     } else {
-        p = put_small(p, (uint32_t)(v / EIGHT_DIGITS / EIGHT_DIGITS));
-        p = put_eight(p, (uint32_t)(v / EIGHT_DIGITS % EIGHT_DIGITS));
+        p = put_small(p, (uint32_t)(high / EIGHT_DIGITS));
+        p = put_eight(p, (uint32_t)(high % EIGHT_DIGITS));
     }
     return put_eight(p, (uint32_t)(v % EIGHT_DIGITS));
 }
 
-void text_u64(struct text *t, uint64_t v)
+uint8_t *put_u64(uint8_t *at, uint8_t *end, uint64_t v)
 {
-    uint8_t digits[U64_DIGITS];
+    uint8_t digits[U64_DIGITS], *to;
 
-    if (__builtin_expect(text_room(t) >= U64_DIGITS, 1))
-        t->at = put_number(t->at, v);
-    else
-        text_bytes(t, digits, (size_t)(put_number(digits, v) - digits));
+    if (__builtin_expect(end - at >= U64_DIGITS, 1))
+        return v < EIGHT_DIGITS ? put_small(at, (uint32_t)v) : put_big(at, v);
+    to = v < EIGHT_DIGITS ? put_small(digits, (uint32_t)v) : put_big(digits, v);
+    return put_cut(at, end, digits, (size_t)(to - digits));
 }
 
-void text_hex(struct text *t, uint32_t v)
+uint8_t *put_hex(uint8_t *at, uint8_t *end, uint32_t v)
 {
     uint8_t digits[8], *p = digits + sizeof(digits);
 
@@ -93,7 +93,7 @@ void text_hex(struct text *t, uint32_t v)
         *--p = (uint8_t) "0123456789abcdef"[v & 15];
         v >>= 4;
     } while (v != 0);
-    text_bytes(t, p, (size_t)(digits + sizeof(digits) - p));
+    return put_cut(at, end, p, (size_t)(digits + sizeof(digits) - p));
 }
 
 /* ---- addresses: into a buffer of their own, then in one piece ---- */
@@ -172,20 +172,17 @@ static uint8_t *put_v6(uint8_t *p, const uint8_t *a)
     return p;
 }
 
-void text_address(struct text *t, const uint8_t *address, uint8_t family)
+uint8_t *put_address(uint8_t *at, uint8_t *end, const uint8_t *address, uint8_t family)
 {
     uint8_t out[V6_TEXT_MAX], *p;
 
-    if (family != 10) {
-        if (__builtin_expect(text_room(t) > V4_TEXT_MAX, 1)) {
-            t->at = put_v4(t->at, address);
-            return;
-        }
-        p = put_v4(out, address);
-    } else {
+    if (family == 10)
         p = is_mapped(address) ? put_v4(out, address + 12) : put_v6(out, address);
-    }
-    text_bytes(t, out, (size_t)(p - out));
+    else if (__builtin_expect(end - at > V4_TEXT_MAX, 1))
+        return put_v4(at, address);
+    else
+        p = put_v4(out, address);
+    return put_cut(at, end, out, (size_t)(p - out));
 }
 
 void text_address_rfc5952(struct text *t, const uint8_t *address, uint8_t family)
@@ -234,7 +231,7 @@ static uint8_t *put_clock(uint8_t *p, const struct civil *c)
     return put_pair(p, c->second);
 }
 
-void text_rfc3339(struct text *t, uint64_t time_ns)
+uint8_t *put_rfc3339(uint8_t *at, uint8_t *end, uint64_t time_ns)
 {
     struct civil c = civil_of(time_ns); /* 64 bits of ns end in the year 2554. */
     uint8_t out[24], *p = out;
@@ -251,10 +248,10 @@ void text_rfc3339(struct text *t, uint64_t time_ns)
     *p++ = (uint8_t)('0' + c.ms / 100);
     p = put_pair(p, c.ms % 100);
     *p++ = 'Z';
-    text_bytes(t, out, sizeof(out));
+    return put_cut(at, end, out, sizeof(out));
 }
 
-void text_rfc3164(struct text *t, uint64_t time_ns)
+uint8_t *put_rfc3164(uint8_t *at, uint8_t *end, uint64_t time_ns)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct civil c = civil_of(time_ns);
@@ -267,5 +264,5 @@ void text_rfc3164(struct text *t, uint64_t time_ns)
         out[4] = ' ';
     out[6] = ' ';
     put_clock(out + 7, &c);
-    text_bytes(t, out, sizeof(out));
+    return put_cut(at, end, out, sizeof(out));
 }

@@ -16,12 +16,19 @@ static inline size_t text_room(const struct text *t)
     return (size_t)(t->end - t->at);
 }
 
-void text_cut(struct text *t, const void *s); /* What fits of a piece that does not. */
+/* Each writes at `at`, not past `end`, and returns where it ended: what does not fit is cut.  The
+ * inline forms below keep a struct text in registers, for they never hand out its address. */
+uint8_t *put_cut(uint8_t *at, const uint8_t *end, const void *s, size_t len);
+uint8_t *put_u64(uint8_t *at, uint8_t *end, uint64_t v);
+uint8_t *put_hex(uint8_t *at, uint8_t *end, uint32_t v);
+uint8_t *put_address(uint8_t *at, uint8_t *end, const uint8_t *address, uint8_t family);
+uint8_t *put_rfc3339(uint8_t *at, uint8_t *end, uint64_t time_ns);
+uint8_t *put_rfc3164(uint8_t *at, uint8_t *end, uint64_t time_ns);
 
 static inline void text_bytes(struct text *t, const void *s, size_t len)
 {
     if (__builtin_expect(len > text_room(t), 0)) {
-        text_cut(t, s);
+        t->at = put_cut(t->at, t->end, s, len);
         return;
     }
     memcpy(t->at, s, len);
@@ -35,7 +42,7 @@ enum { TEXT_PADDING = 32 };
 static inline void text_padded(struct text *t, const uint8_t *s, size_t len)
 {
     if (__builtin_expect(len > TEXT_PADDING || text_room(t) < TEXT_PADDING, 0)) {
-        text_bytes(t, s, len);
+        t->at = put_cut(t->at, t->end, s, len);
         return;
     }
     memcpy(t->at, s, TEXT_PADDING);
@@ -45,17 +52,41 @@ static inline void text_padded(struct text *t, const uint8_t *s, size_t len)
 /* A string literal: its length is known to the compiler, so the copy is a few moves. */
 #define text_literal(t, s) text_bytes((t), "" s, sizeof(s) - 1)
 
-void text_str(struct text *t, const char *s);
-void text_u64(struct text *t, uint64_t v);
-void text_hex(struct text *t, uint32_t v);
+static inline void text_str(struct text *t, const char *s)
+{
+    text_bytes(t, s, strlen(s));
+}
+
+static inline void text_u64(struct text *t, uint64_t v)
+{
+    t->at = put_u64(t->at, t->end, v);
+}
+
+static inline void text_hex(struct text *t, uint32_t v)
+{
+    t->at = put_hex(t->at, t->end, v);
+}
+
 /* Contract 7.1: Go's text form of an address; family 10 is IPv6, all else IPv4. */
-void text_address(struct text *t, const uint8_t *address, uint8_t family);
+static inline void text_address(struct text *t, const uint8_t *address, uint8_t family)
+{
+    t->at = put_address(t->at, t->end, address, family);
+}
+
 /* The same by RFC 5952: an IPv4-mapped address is shown as one, ::ffff:192.0.2.1. */
 void text_address_rfc5952(struct text *t, const uint8_t *address, uint8_t family);
+
 /* 2026-11-23T21:40:00.123Z */
-void text_rfc3339(struct text *t, uint64_t time_ns);
+static inline void text_rfc3339(struct text *t, uint64_t time_ns)
+{
+    t->at = put_rfc3339(t->at, t->end, time_ns);
+}
+
 /* Nov 23 21:40:00, the day padded with a blank */
-void text_rfc3164(struct text *t, uint64_t time_ns);
+static inline void text_rfc3164(struct text *t, uint64_t time_ns)
+{
+    t->at = put_rfc3164(t->at, t->end, time_ns);
+}
 
 /* text_name.c: names come from outside, and must not break out of where they are shown. */
 enum { NAME_SHOWN_MAX = 255 }; /* Bytes of a name in rfc5424 and binary. */

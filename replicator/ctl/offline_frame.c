@@ -5,11 +5,6 @@
 
 /* ---- values as the reference's own reader shows them ---- */
 
-static void put_address(struct text *t, const uint8_t *at, uint8_t family)
-{
-    text_address(t, at, family);
-}
-
 static json_t *string_of(const uint8_t *from, const struct text *t)
 {
     return json_stringn((const char *)from, (size_t)(t->at - from));
@@ -27,7 +22,7 @@ static json_t *address(const uint8_t *at, uint8_t family)
     uint8_t out[64];
     struct text t = {.at = out, .end = out + sizeof(out)};
 
-    put_address(&t, at, family);
+    text_address(&t, at, family);
     return string_of(out, &t);
 }
 
@@ -50,7 +45,7 @@ static json_t *endpoint(const uint8_t *event, size_t at, size_t port)
     bool v6 = event[EVENT_FAMILY] == 10;
 
     text_str(&t, v6 ? "[" : "");
-    put_address(&t, event + at, event[EVENT_FAMILY]);
+    text_address(&t, event + at, event[EVENT_FAMILY]);
     text_str(&t, v6 ? "]:" : ":");
     text_u64(&t, event_be16(event, port));
     return string_of(out, &t);
