@@ -80,14 +80,16 @@ json_t *offline_new_integer(uint64_t v)
                           : json_sprintf(BIG "%llu", (unsigned long long)v);
 }
 
-/* Length of a number at s that jansson may refuse; 0: none. */
+/* Length of an integer at s that is too big for jansson; 0: none. */
 static size_t big_at(const char *s, size_t len)
 {
     size_t n = 0;
 
     while (n < len && s[n] >= '0' && s[n] <= '9')
         n++;
-    return n >= BIG_DIGITS && (n == len || strchr(".eE", s[n]) == NULL) ? n : 0;
+    if (n < BIG_DIGITS || (n < len && strchr(".eE", s[n]) != NULL))
+        return 0;
+    return n > BIG_DIGITS || strncmp(s, "9223372036854775807", BIG_DIGITS) > 0 ? n : 0;
 }
 
 /* The line with each big number as a marked string; to free(). */
@@ -131,17 +133,27 @@ static void unmark_big(char *text)
     *to = '\0';
 }
 
+json_t *offline_object(const char *line, size_t len)
+{
+    char *marked = mark_big(line, len, &len);
+    json_t *in = marked != NULL ? json_loadb(marked, len, JSON_ALLOW_NUL, NULL) : NULL;
+
+    free(marked);
+    if (json_is_object(in))
+        return in;
+    json_decref(in);
+    return NULL;
+}
+
 char *offline_line(json_t *(*convert)(json_t *in), const char *line, size_t len)
 {
-    char *marked = mark_big(line, len, &len), *out;
-    json_t *in = marked != NULL ? json_loadb(marked, len, JSON_ALLOW_NUL, NULL) : NULL;
-    json_t *answer = json_is_object(in) ? convert(in) : offline_error("no JSON object");
+    json_t *in = offline_object(line, len);
+    json_t *answer = in != NULL ? convert(in) : offline_error("no JSON object");
+    char *out = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
 
-    out = answer != NULL ? json_dumps(answer, JSON_COMPACT) : NULL;
     if (out != NULL)
         unmark_big(out);
     json_decref(answer);
     json_decref(in);
-    free(marked);
     return out;
 }

@@ -17,6 +17,9 @@ json_t *offline_frame(json_t *in);
  * of 64 bits pass whole, though jansson's own end at 2^63. */
 char *offline_line(json_t *(*convert)(json_t *in), const char *line, size_t len);
 
+/* The object of such a line, new; NULL: it is none. */
+json_t *offline_object(const char *line, size_t len);
+
 /* For the tools themselves: an integer of 64 bits, 0 or -1, and a new one. */
 int offline_integer(json_t *v, uint64_t *out);
 json_t *offline_new_integer(uint64_t v);
