@@ -9,7 +9,7 @@ enum {
     NAMES_BLOB_MAX = 65536,
     NAMES_MAX = 8192,
     NAMES_SLOTS = 4 * NAMES_MAX, /* A power of two; sparse, so that a find is mostly one look. */
-    NAME_MAX_BYTES = 512,        /* Of a name; what is longer is cut, at a whole character. */
+    NAME_MAX_BYTES = 400,        /* Of a name; what is longer is cut, at a whole character. */
 };
 
 struct name {

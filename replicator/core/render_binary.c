@@ -44,7 +44,7 @@ static void event_fields(struct render *w, uint8_t *h)
 /* Cut in the middle of a character if need be: the reference does. */
 static void string(struct text *t, const void *s, size_t len)
 {
-    uint8_t n = (uint8_t)(len < NAME_SHOWN_MAX ? len : NAME_SHOWN_MAX);
+    uint8_t n = (uint8_t)(len < UINT8_MAX ? len : UINT8_MAX);
 
     text_bytes(t, &n, 1);
     text_bytes(t, s, n);

@@ -89,11 +89,11 @@ static inline void text_rfc3164(struct text *t, uint64_t time_ns)
 }
 
 /* text_name.c: names come from outside, and must not break out of where they are shown. */
-enum { NAME_SHOWN_MAX = 255 }; /* Bytes of a name in rfc5424 and binary. */
+enum { VALUE_MAX = 192 }; /* Bytes of a name that text_value() and text_word() show. */
 
 /* Whether text_value() would show these bytes as they are. */
 bool text_is_plain(const uint8_t *s, size_t len);
-/* As the value of a parameter (RFC 5424 section 6.3.3), at most NAME_SHOWN_MAX bytes before
+/* As the value of a parameter (RFC 5424 section 6.3.3), at most VALUE_MAX bytes before
  * escaping, whole characters.  `"`, `\` and `]` are escaped; `?` stands for control characters,
  * line separators, bytes that are not UTF-8, and `=` after a blank: parsers in the field split
  * parameters at a blank that a word and `=` follow, inside quotes too. */

@@ -42,7 +42,7 @@ bool text_is_plain(const uint8_t *s, size_t len)
 {
     bool blank = false;
 
-    if (len > NAME_SHOWN_MAX)
+    if (len > VALUE_MAX)
         return false;
     for (size_t at = 0, n; at < len; at += n) {
         n = character(s + at, len - at);
@@ -67,7 +67,7 @@ void text_value(struct text *t, const uint8_t *s, size_t len)
 {
     bool blank = false;
 
-    len = text_cut_length(s, len, NAME_SHOWN_MAX);
+    len = text_cut_length(s, len, VALUE_MAX);
     for (size_t at = 0, n; at<len; at += n> 0 ? n : 1) {
         n = character(s + at, len - at);
         switch (judge(s + at, n, blank)) {
@@ -87,7 +87,7 @@ void text_value(struct text *t, const uint8_t *s, size_t len)
 
 void text_word(struct text *t, const uint8_t *s, size_t len)
 {
-    len = text_cut_length(s, len, NAME_SHOWN_MAX);
+    len = text_cut_length(s, len, VALUE_MAX);
     for (size_t at = 0, n; at<len; at += n> 0 ? n : 1) {
         n = character(s + at, len - at);
         if (n == 1 && s[at] == ' ')
