@@ -57,6 +57,10 @@ static size_t names_text(const struct evdp *d, char *out, size_t size)
     fprintf(f, "p 0 default-deny\n");
     for (size_t i = 0; i < r->policy_count; i++)
         fprintf(f, "p %" PRIu32 " %s\n", r->policy[i].id, r->policy[i].name);
+    for (size_t i = 0; i < r->term_count; i++) { /* Terms of a filter follow each other. */
+        if (i == 0 || r->term[i].filter_id != r->term[i - 1].filter_id)
+            fprintf(f, "f %" PRIu32 " %s\n", r->term[i].filter_id, r->term[i].filter);
+    }
     for (size_t i = 0; i < 2; i++)
         fprintf(f, "i %u %s\n", d->wire.port[i].ifindex, d->wire.port[i].name);
     n = ftell(f);

@@ -29,6 +29,7 @@ enum record_kind {
     RECORD_SCREEN_DROP = 4,
     RECORD_ALG_REQUEST = 5,
     RECORD_FILTER_LOG = 6,
+    RECORD_OTHER = 127,      /* Of a type that the contract does not name; the event has it. */
     RECORD_EPOCH_OPEN = 128, /* From here on the protocol's own records. */
     RECORD_GAP_PENDING = 129,
     RECORD_GAP_LOST = 130,

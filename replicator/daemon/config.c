@@ -223,6 +223,8 @@ static int read_sink(cfg_t *s, struct config_sink *o)
     o->window = (uint32_t)window;
     snprintf(o->type, sizeof(o->type), "%s", type);
     if (strcmp(type, "file") == 0) {
+        if (o->format == FORMAT_BINARY)
+            return fail(s, "'format' of a file is one of lines: rfc5424, structured or standard");
         o->newline = true;
         return copy(s, "path", cfg_getstr(s, "path"), o->path, sizeof(o->path));
     }
@@ -325,7 +327,8 @@ void config_sink_options(const struct config_sink *s, struct sink_options *out)
         .type = s->type,
         .address = s->address,
         .path = s->path,
-        .newline = s->newline,
+        .newline = s->newline && s->format != FORMAT_BINARY,
+        .bare = s->format == FORMAT_BINARY,
     };
 }
 

@@ -15,6 +15,7 @@ struct ingest_ring {
     struct evhooks_ring *ring;
     uint8_t node;
     char name[100];
+    uint32_t names; /* Generation of the tables that the newest record was decided by. */
     struct evhooks_record batch[BATCH];
 };
 
@@ -55,7 +56,9 @@ static void convert(const struct ingest_ring *r, const struct evhooks_record *e,
         .sequence = e->sequence,
         .names_generation = e->names_generation,
         .origin = r->node,
-        .kind = e->abandoned ? RECORD_ABANDONED : e->kind,
+        .kind = e->abandoned   ? RECORD_ABANDONED
+                : e->kind != 0 ? e->kind
+                               : RECORD_OTHER,
         .source = e->abandoned ? SOURCE_EVREP : e->source,
     };
 
@@ -68,8 +71,11 @@ size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n)
 {
     size_t got = evhooks_read(r->ring, r->batch, n < BATCH ? n : BATCH);
 
-    for (size_t i = 0; i < got; i++)
+    for (size_t i = 0; i < got; i++) {
         convert(r, &r->batch[i], out + i * RECORD_SIZE);
+        if (r->batch[i].names_generation != 0)
+            r->names = r->batch[i].names_generation;
+    }
     return got;
 }
 
@@ -97,7 +103,7 @@ void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last
 
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event)
 {
-    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, 0, event);
+    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, r->names, event);
 }
 
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active)

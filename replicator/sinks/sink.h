@@ -31,7 +31,8 @@ struct sink_host {
 
 struct sink_options {
     const char *name, *type, *address, *path; /* Must outlive the sink. */
-    bool newline; /* Framing: newline instead of octet counting (RFC 6587). */
+    bool newline; /* Framing: newline instead of octet counting (RFC 6587); */
+    bool bare;    /* or none at all: records that hold their own length. */
 };
 
 struct sink_state {

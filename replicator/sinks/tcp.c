@@ -164,7 +164,7 @@ static bool still_there(struct tcp_sink *t)
 
 static void frame(struct tcp_sink *t, const struct sink_item *item)
 {
-    if (!t->base.o.newline)
+    if (!t->base.o.newline && !t->base.o.bare)
         t->used += (size_t)sprintf((char *)t->buffer + t->used, "%zu ", item->len);
     memcpy(t->buffer + t->used, item->bytes, item->len);
     t->used += item->len;
