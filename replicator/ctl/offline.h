@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /* `event` (hex), `names`, `session_id`, `time_ns`, optional `hostname`, `tag` (`"0/12/345"`, with
- * `!` when in doubt), `tag_form` (`inline` or `element`) and `source` (`ring`, `event-stream` or
- * `bpf`) to every rendering.  A new object; `error` in it when the input is not that. */
+ * `!` when in doubt, or an object with `origin`, `epoch`, `seq`, `in-doubt`), `tag_form` (`inline`
+ * or `element`) and `source` (`ring`, `event-stream` or `bpf`) to every rendering.  A new object;
+ * `error` in it when the input is not that. */
 json_t *offline_render(json_t *in);
 
 /* `frame` (hex) to `type`, `name`, `seq` and `decoded`, or `error`. */

@@ -43,22 +43,40 @@ struct job {
     bool in_doubt;
 };
 
+static int set_tag(struct job *j, uint64_t origin, uint64_t epoch, uint64_t sequence)
+{
+    if (origin >= NODE_COUNT || epoch > UINT32_MAX || sequence < 1 || sequence > SEQUENCE_MAX)
+        return -1;
+    j->r.origin = (uint8_t)origin;
+    j->r.epoch = (uint32_t)epoch;
+    j->r.sequence = (uint32_t)sequence;
+    return 0;
+}
+
+/* {"origin": 0, "epoch": 12, "seq": 345, "in-doubt": true} */
+static int read_tag_object(struct job *j, json_t *tag)
+{
+    uint64_t origin, epoch, sequence;
+
+    j->in_doubt = json_is_true(json_object_get(tag, "in-doubt"));
+    if (offline_integer(json_object_get(tag, "origin"), &origin) != 0 ||
+        offline_integer(json_object_get(tag, "epoch"), &epoch) != 0 ||
+        offline_integer(json_object_get(tag, "seq"), &sequence) != 0)
+        return -1;
+    return set_tag(j, origin, epoch, sequence);
+}
+
 /* "ORIGIN/EPOCH/SEQUENCE", and "!" when in doubt. */
 static int read_tag(struct job *j, json_t *tag)
 {
-    unsigned origin, epoch, sequence;
+    unsigned long origin, epoch, sequence;
     int end = 0;
     const char *s = json_string_value(tag);
 
-    if (s == NULL || sscanf(s, "%1u/%10u/%10u%n", &origin, &epoch, &sequence, &end) != 3)
+    if (s == NULL || sscanf(s, "%1lu/%10lu/%10lu%n", &origin, &epoch, &sequence, &end) != 3)
         return -1;
     j->in_doubt = s[end] == '!';
-    if (s[end + j->in_doubt] != '\0' || origin >= NODE_COUNT || sequence == 0)
-        return -1;
-    j->r.origin = (uint8_t)origin;
-    j->r.epoch = epoch;
-    j->r.sequence = sequence;
-    return 0;
+    return s[end + j->in_doubt] == '\0' ? set_tag(j, origin, epoch, sequence) : -1;
 }
 
 /* The reference's userspace producer is known by its empty timestamp. */
@@ -118,7 +136,9 @@ static const char *read_job(struct job *j, json_t *in, const uint8_t *event)
         return NULL;
     j->o.tag = json_is_string(form) && strcmp(json_string_value(form), "element") == 0 ? TAG_ELEMENT
                                                                                        : TAG_INLINE;
-    return read_tag(j, tag) == 0 ? NULL : "tag: not ORIGIN/EPOCH/SEQUENCE";
+    return (json_is_object(tag) ? read_tag_object(j, tag) : read_tag(j, tag)) == 0
+               ? NULL
+               : "tag: not ORIGIN/EPOCH/SEQUENCE";
 }
 
 /* A text as it is, or NAME_hex when it is not UTF-8. */

@@ -130,6 +130,13 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static size_t by_rfc5424(const struct record *r, uint8_t *out)
+{
+    static const struct render_options rfc5424 = {.hostname = "fw1"};
+
+    return render_record(&rfc5424, &names, r, false, out, RENDER_MAX);
+}
+
 static double lines_per_second(size_t (*line)(const struct record *r, uint8_t *out))
 {
     static uint8_t out[RENDER_MAX];
@@ -172,16 +179,18 @@ static void check_same(void)
 
 int main(void)
 {
-    double render[ROUNDS], plain[ROUNDS], ratio[ROUNDS];
+    double render[ROUNDS], plain[ROUNDS], ratio[ROUNDS], other[ROUNDS];
 
     make_records();
     check_same();
     for (int i = 0; i < ROUNDS; i++) {
         plain[i] = lines_per_second(by_snprintf);
         render[i] = lines_per_second(by_render);
+        other[i] = lines_per_second(by_rfc5424);
         ratio[i] = render[i] / plain[i];
     }
     printf("structured: render %.0f lines/s, snprintf %.0f lines/s, ratio %.1f (medians of %d)\n",
            median(render), median(plain), median(ratio), ROUNDS);
+    printf("rfc5424: render %.0f lines/s\n", median(other));
     return 0;
 }

@@ -175,6 +175,37 @@ static void what_is_wrong_is_said(void **state)
             "as its header says");
 }
 
+#define EVENT                                                                                      \
+    "00000000000000000a000001000000000000000000000000"                                             \
+    "0a0000020000000000000000000000001f90005000000000"                                             \
+    "010002000306000200000000000000000000000000000000"                                             \
+    "000000000000000000000000000000000000000000000000"                                             \
+    "000000000000000000000000000000000000000000000000"                                             \
+    "00000000000000000000000000000000"
+#define RENDER(more) "{\"event\":\"" EVENT "\",\"session_id\":1,\"time_ns\":0" more "}"
+
+static void a_tag_is_given_in_two_ways(void **state)
+{
+    static const char *const wrong[] = {RENDER(",\"tag\":\"2/12/345\""),
+                                        RENDER(",\"tag\":\"0/12/0\""),
+                                        RENDER(",\"tag\":\"0/4294967296/1\""),
+                                        RENDER(",\"tag\":\"0/12/345?\""),
+                                        RENDER(",\"tag\":345"),
+                                        RENDER(",\"tag\":{\"origin\":0}")};
+
+    (void)state;
+    answers(offline_render, RENDER(",\"tag\":\"1/13/7!\""), " tag=1/13/7!\"");
+    answers(offline_render,
+            RENDER(",\"tag\":{\"origin\":1,\"epoch\":13,\"seq\":7,\"in-doubt\":true}"),
+            " tag=1/13/7!\"");
+    answers(offline_render, RENDER(",\"tag\":\"0/12/7\",\"tag_form\":\"element\""),
+            "[evrep@32473 origin=\\\"0\\\" epoch=\\\"12\\\" seq=\\\"7\\\"]");
+    answers(offline_render, RENDER(",\"hostname\":\"fw9\""), " fw9 RT_FLOW - ");
+    answers(offline_render, RENDER(",\"hostname\":\"f w\""), "hostname: ");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        answers(offline_render, wrong[i], "{\"error\":\"tag: ");
+}
+
 static void integers_of_64_bits_pass_whole(void **state)
 {
     (void)state;
@@ -191,6 +222,7 @@ int main(void)
         cmocka_unit_test(with_a_tag_only_the_tag_differs),
         cmocka_unit_test(frames_decode_as_the_reference_does),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(a_tag_is_given_in_two_ways),
         cmocka_unit_test(integers_of_64_bits_pass_whole),
     };
 
