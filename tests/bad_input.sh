@@ -86,6 +86,9 @@ stop "$b"
 conf 0 7 "$dir/key" 'colour = "red"'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "unknown key, with file and line" "$dir/check.err" "n0.conf:[0-9]*: no such option 'colour'"
+conf 0 7 "$dir/key" 'sink "bytes" { type = file path = "/x" format = binary }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "a file of binary records" "$dir/check.err" "n0.conf:[0-9]*: 'format' of a file is one of lines"
 conf 0 7 "$dir/key"
 chmod 644 "$dir/key"
 "$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/mode.err"

@@ -257,8 +257,9 @@ static int read_sinks(struct config *c, cfg_t *cfg)
 static int hostname_fits(cfg_t *cfg, const char *name)
 {
     for (; *name != '\0'; name++) {
-        if (*name <= ' ' || *name > '~')
-            return fail(cfg, "'hostname' has a character that syslog does not allow");
+        /* Brackets: parsers look for a line's element between the first and the last. */
+        if (*name <= ' ' || *name > '~' || *name == '[' || *name == ']')
+            return fail(cfg, "'hostname' has a character that syslog or its parsers do not allow");
     }
     return 0;
 }

@@ -157,6 +157,10 @@ static const char icmp_fields[] =
 static const char ip_fields[] = "attack-name source-address destination-address protocol-id "
                                 "source-zone-name interface-name action";
 
+static const char unknown_fields[] =
+    "event-type " TUPLE "connection-tag service-name protocol-id " ZONES
+    "session-id-32 username roles packet-incoming-interface";
+
 static void join(const struct parameters *p, char *out)
 {
     out[0] = '\0';
@@ -210,6 +214,12 @@ static void fields_and_order_are_those_of_real_lines(void **state)
     fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_ICMP [junos@2636.", icmp_fields);
     r = screened(0x1000, 47);
     fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_IP [junos@2636.", ip_fields);
+    r = event(RECORD_ALG_REQUEST, 6); /* No vSRX has it. */
+    fields_are(&r, "<14>1 " TIME "RT_FLOW - RT_FLOW_UNKNOWN [junos@2636.", unknown_fields);
+    r = event(200, 6);
+    r.kind = RECORD_OTHER;
+    fields_are(&r, "<14>1 " TIME "RT_FLOW - RT_FLOW_UNKNOWN [junos@2636.", unknown_fields);
+    value_is(&r, "event-type", "200");
 }
 
 /* ---- parsers that want certain fields one after the other ---- */
