@@ -282,6 +282,8 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->term++;
             s->doubt = span_perhaps(g, s);
             s->foreign = s->doubt > s->emitted;
+            if (c->o.sink[k].answers && !c->o.sink[k].local)
+                doubt_all(s); /* D1 */
             s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;
@@ -489,21 +491,25 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
-/* T5: what a replica had before its journal was lost it may have taken over and emitted, and nobody
- * knows. */
+/* T5: a node's journal is gone.  What it had as a replica it may have taken over and emitted; what
+ * it owned it may have emitted to the end; and nobody knows. */
 static void memory_lost(const struct core *c, struct segment *g)
 {
-    if (g->origin != c->o.node ? !c->forgot : !c->peer_fresh)
+    uint8_t forgetful = c->forgot ? c->o.node : (uint8_t)(1 - c->o.node);
+
+    if (!c->forgot && !c->peer_fresh)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
 
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
+            uint32_t high = s->owner == forgetful ? span_end(g, s) : min_u32(s->to, g->sent);
 
-            if (s->owner != g->origin || s->resumed || min_u32(s->to, g->sent) <= s->emitted)
+            if (s->resumed || high <= s->emitted ||
+                (s->owner != forgetful && s->owner != g->origin))
                 continue;
-            s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
+            s->doubt = max_u32(s->doubt, high);
             s->foreign = true;
             s->intent = max_u32(s->intent, s->doubt);
             s->asked = ASK_NONE;
