@@ -216,8 +216,7 @@ static bool epoch_known(struct core *c)
         return true;
     if (age_ns < SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
-    c->highest_epoch =
-        max_u32(c->highest_epoch, c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4)));
+    c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }
 

@@ -169,6 +169,11 @@ void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r
     }
 }
 
+static const struct segment *c_segment(const struct core *c, uint16_t i)
+{
+    return &c->segment[c->order[i]];
+}
+
 void delivery_lost(struct core *c, uint8_t sink)
 {
     for (uint16_t i = 0; i < c->count; i++) {
@@ -177,6 +182,14 @@ void delivery_lost(struct core *c, uint8_t sink)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
 
+            /* The next connection's guard starts anew: what the other node may write in between has
+             * to be asked for. */
+            if (s->foreign && c->o.sink[sink].answers && !c->o.sink[sink].local &&
+                s->owner == c->o.node && s->emitted < span_end(c_segment(c, i), s)) {
+                s->doubt = s->intent = span_end(c_segment(c, i), s);
+                s->asked = ASK_NONE;
+                d->dirty = true;
+            }
             if (s->handed > s->emitted && s->owner == c->o.node) {
                 s->doubt = max_u32(s->doubt, s->handed);
                 s->asked = ASK_NONE;

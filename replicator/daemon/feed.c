@@ -176,6 +176,16 @@ static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
     return rc;
 }
 
+/* What a statement stands for counts as done: it has to survive the power. */
+static bool has_statement(const struct shell *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (s->records[i * RECORD_SIZE + 21] >= RECORD_GAP_PENDING)
+            return true;
+    }
+    return false;
+}
+
 /* A record that cannot be journaled must not be taken from the ring: it is tried again. */
 static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_t n)
 {
@@ -184,7 +194,7 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     if (rc == 0)
         rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
     if (rc == 0)
-        rc = journal_commit(s->journal, false);
+        rc = journal_commit(s->journal, has_statement(s, n));
     if (rc == 0) {
         ingest_ring_release(s->ring);
         if (s->journal_stuck)

@@ -394,6 +394,15 @@ static void fill_hole(struct world *w, struct node *n, uint32_t epoch, uint32_t 
     }
 }
 
+static bool has_statement(const struct node *n)
+{
+    for (size_t i = 0; i < n->feed_count; i++) {
+        if (n->feed[i * RECORD_SIZE + 21] >= RECORD_GAP_PENDING)
+            return true;
+    }
+    return false;
+}
+
 static bool feed(struct world *w, struct node *n)
 {
     uint32_t epoch, from;
@@ -411,7 +420,7 @@ static bool feed(struct world *w, struct node *n)
     fill_hole(w, n, epoch, from);
     effect(n);
     if (journal_append(n->journal, n->id, epoch, from, n->feed, n->feed_count) != 0 ||
-        journal_commit(n->journal, false) != 0)
+        journal_commit(n->journal, has_statement(n)) != 0)
         return false; /* Tried again. */
     effect(n);
     ring_release(n);

@@ -20,7 +20,7 @@ static int setup(void **state)
     pair_start(p, 1);
     pair_connect(p);
     pair_settle(p);
-    pair_elapse_ms(p, 1020); /* T5: a new journal waits a second. */
+    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
     *state = p;
     return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
 }
