@@ -1,0 +1,25 @@
+/* What the readers of configuration sections share: a value, checked, or the line that says what is
+ * wrong with it, by file and line. */
+#ifndef EVREP_CONFIG_PARTS_H
+#define EVREP_CONFIG_PARTS_H
+
+#include <confuse.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+
+/* Says it, unless something was said already.  Always -1. */
+int config_fail(cfg_t *cfg, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A text that has to be there and to fit with its final zero.  0 or -1. */
+int config_copy(cfg_t *cfg, const char *key, const char *value, char *out, size_t size);
+/* The number at `key`, min and max inclusive.  0 or -1. */
+int config_number(cfg_t *cfg, const char *key, long min, long max, uint64_t *out);
+/* The index of a word in a list that ends with NULL, or -1. */
+int config_word(cfg_t *cfg, const char *key, const char *value, const char *const *words);
+
+/* config_sinks.c */
+extern cfg_opt_t config_sink_opts[];
+int config_read_sinks(struct config *c, cfg_t *cfg);
+
+#endif

@@ -1,0 +1,124 @@
+/* The `sink` sections. */
+#include "config.h"
+#include "config_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+cfg_opt_t config_sink_opts[] = {
+    CFG_STR("type", NULL, CFGF_NODEFAULT),    CFG_STR("transport", "tcp", CFGF_NONE),
+    CFG_STR("address", NULL, CFGF_NODEFAULT), CFG_STR("path", NULL, CFGF_NODEFAULT),
+    CFG_STR("format", "rfc5424", CFGF_NONE),  CFG_STR("facility", NULL, CFGF_NODEFAULT),
+    CFG_STR("in-doubt", "resend", CFGF_NONE), CFG_STR("framing", "octet-counting", CFGF_NONE),
+    CFG_STR("tag", "inline", CFGF_NONE),      CFG_INT("window", 1024, CFGF_NONE),
+    CFG_INT("hold-ms", 30000, CFGF_NONE),     CFG_END()};
+static int read_sink_words(cfg_t *s, struct config_sink *o)
+{
+    static const char *const formats[] = {"rfc5424", "structured", "standard", "binary", NULL};
+    static const char *const tags[] = {"inline", "element", "false", NULL};
+    static const char *const policies[] = {"resend", "hold", "skip", NULL};
+    static const char *const framings[] = {"octet-counting", "newline", NULL};
+    static const char *const facilities[] = {
+        "kern",   "user",     "mail",   "daemon", "auth",   "syslog", "lpr",   "news",   "uucp",
+        "cron",   "authpriv", "ftp",    "ntp",    "audit",  "alert",  "clock", "local0", "local1",
+        "local2", "local3",   "local4", "local5", "local6", "local7", NULL};
+    int format = config_word(s, "format", cfg_getstr(s, "format"), formats);
+    int tag = config_word(s, "tag", cfg_getstr(s, "tag"), tags);
+    int policy = config_word(s, "in-doubt", cfg_getstr(s, "in-doubt"), policies);
+    int framing = config_word(s, "framing", cfg_getstr(s, "framing"), framings);
+    const char *facility = cfg_getstr(s, "facility");
+    int code = facility != NULL ? config_word(s, "facility", facility, facilities) : 0;
+
+    if (format < 0 || tag < 0 || policy < 0 || framing < 0 || code < 0)
+        return -1;
+    o->format = (enum render_format)format;
+    o->tag = (enum render_tag)tag;
+    o->policy = (enum in_doubt_policy)policy;
+    o->newline = framing == 1;
+    o->facility = (uint8_t)code;
+    o->facility_set = facility != NULL;
+    return 0;
+}
+
+static int read_sink(cfg_t *s, struct config_sink *o)
+{
+    static const char *const types[] = {"syslog", "file", NULL};
+    static const char *const transports[] = {"tcp", NULL};
+    const char *type = cfg_getstr(s, "type") != NULL ? cfg_getstr(s, "type") : "";
+    uint64_t window = 0;
+
+    if (config_copy(s, "sink", cfg_title(s), o->name, sizeof(o->name)) != 0 ||
+        config_word(s, "type", type, types) < 0 || read_sink_words(s, o) != 0 ||
+        config_number(s, "window", 16, 8192, &window) != 0 ||
+        config_number(s, "hold-ms", 0, 86400000, &o->hold_ms) != 0)
+        return -1;
+    o->window = (uint32_t)window;
+    snprintf(o->type, sizeof(o->type), "%s", type);
+    if (strcmp(type, "file") == 0) {
+        if (o->format == FORMAT_BINARY)
+            return config_fail(
+                s, "'format' of a file is one of lines: rfc5424, structured or standard");
+        o->newline = true;
+        return config_copy(s, "path", cfg_getstr(s, "path"), o->path, sizeof(o->path));
+    }
+    if (config_word(s, "transport", cfg_getstr(s, "transport"), transports) < 0)
+        return -1;
+    snprintf(o->transport, sizeof(o->transport), "%s", cfg_getstr(s, "transport"));
+    return config_copy(s, "address", cfg_getstr(s, "address"), o->address, sizeof(o->address));
+}
+
+int config_read_sinks(struct config *c, cfg_t *cfg)
+{
+    c->sink_count = cfg_size(cfg, "sink");
+    if (c->sink_count < 1 || c->sink_count > SINK_COUNT_MAX)
+        return config_fail(cfg, "1 to %d 'sink' sections are needed, there are %zu", SINK_COUNT_MAX,
+                           c->sink_count);
+    for (size_t i = 0; i < c->sink_count; i++) {
+        cfg_t *s = cfg_getnsec(cfg, "sink", (unsigned)i);
+
+        if (read_sink(s, &c->sink[i]) != 0)
+            return -1;
+        for (size_t k = 0; k < i; k++) {
+            if (sink_key(c->sink[k].name) == sink_key(c->sink[i].name))
+                return config_fail(s, "sinks \"%s\" and \"%s\" have one key: rename one",
+                                   c->sink[k].name, c->sink[i].name);
+        }
+    }
+    return 0;
+}
+
+/* ---- as its users want it ---- */
+
+void config_render_options(const struct config *c, const struct config_sink *s,
+                           struct render_options *out)
+{
+    *out = (struct render_options){
+        .format = s->format,
+        .tag = s->tag,
+        .facility = s->facility,
+        .facility_set = s->facility_set,
+    };
+    memcpy(out->hostname, c->hostname, sizeof(out->hostname));
+}
+
+void config_sink_options(const struct config_sink *s, struct sink_options *out)
+{
+    *out = (struct sink_options){
+        .name = s->name,
+        .type = s->type,
+        .address = s->address,
+        .path = s->path,
+        .newline = s->newline && s->format != FORMAT_BINARY,
+        .bare = s->format == FORMAT_BINARY,
+    };
+}
+
+enum in_doubt_policy config_sink_policy(const struct config_sink *s)
+{
+    return s->policy;
+}
+
+bool config_sink_answers(const struct config_sink *s)
+{
+    return strcmp(s->type, "file") == 0 && s->tag != TAG_NONE;
+}
