@@ -1,18 +1,36 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--keep-going] */
+ *                  [--jobs N] [--keep-going] */
 #include "sim.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t running, failures;
-static bool keep_going;
+enum { JOBS_MAX = 256, LISTED_MAX = 4096 };
+
+struct job { /* What one process runs. */
+    uint64_t from, runs, step;
+    double seconds;
+    bool keep_going;
+    const uint64_t *listed; /* Instead of `from` on, when not NULL. */
+};
+
+struct shared { /* Between the processes: each fills its own. */
+    struct sim_stats stats;
+    uint64_t violations;
+    bool finished;
+};
+
+static uint64_t running;
 
 static double now_s(void)
 {
@@ -40,132 +58,261 @@ static void show_lines(const struct world *w)
 }
 
 /* A run that fails is run again with its trace: the same seed is the same run. */
-static bool run_seed(struct world *w, uint64_t seed)
+static bool run_seed(struct world *w, uint64_t seed, bool quiet)
 {
     running = seed;
     if (world_run(w, seed, false))
         return true;
-    if (keep_going) {
-        printf("seed %" PRIu64 ": VIOLATION: %s\n", seed, w->why);
-        fflush(stdout);
-        failures++;
-        return true;
+    if (!quiet) {
+        world_run(w, seed, true);
+        show_lines(w);
     }
-    world_run(w, seed, true);
-    show_lines(w);
     printf("seed %" PRIu64 ": VIOLATION: %s\n", seed, w->why);
+    fflush(stdout);
     return false;
 }
 
-static int show(struct world *w, uint64_t seed, bool trace)
+static int show(uint64_t seed, bool trace)
 {
+    struct world *w = world_new();
+    bool good;
+
+    if (w == NULL)
+        return EXIT_FAILURE;
     running = seed;
     w->out = trace ? stdout : NULL;
-    if (world_run(w, seed, trace)) {
+    good = world_run(w, seed, trace);
+    if (good)
         printf("seed %" PRIu64 ": OK, %.1f s simulated\n", seed, (double)w->now / 1e9);
-        return EXIT_SUCCESS;
-    }
-    printf("seed %" PRIu64 ": VIOLATION: %s\n", seed, w->why);
-    return EXIT_FAILURE;
+    else
+        printf("seed %" PRIu64 ": VIOLATION: %s\n", seed, w->why);
+    world_free(w);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void report(const struct world *w, double seconds)
+static void work(const struct job *job, struct shared *out)
 {
-    const struct sim_stats *s = &w->stats;
+    struct world *w = world_new();
+    double start = now_s();
 
-    printf("%" PRIu64 " seeds, %" PRIu64 " failovers, %.0f failovers/s, %" PRIu64
-           " records tagged, %.0f s simulated in %.1f s\n",
-           s->runs, s->failovers, (double)s->failovers / seconds, s->records, (double)s->ns / 1e9,
-           seconds);
-    printf("%" PRIu64 " takeovers, %" PRIu64 " settlements, %" PRIu64 " core steps, %" PRIu64
-           " records marked, %" PRIu64 " gap records, %" PRIu64 " placeholders\n",
-           s->takeovers, s->settlements, s->steps, s->marked, s->gaps, s->placeholders);
+    for (uint64_t i = 0; w != NULL && i < job->runs; i++) {
+        uint64_t seed = job->listed != NULL ? job->listed[i] : job->from + i * job->step;
+
+        if (job->seconds > 0 && now_s() - start >= job->seconds)
+            break;
+        if (run_seed(w, seed, job->keep_going))
+            continue;
+        out->violations++;
+        if (!job->keep_going)
+            break;
+    }
+    if (w == NULL)
+        return;
+    out->stats = w->stats;
+    out->finished = true;
+    world_free(w);
+}
+
+/* ---- figures ---- */
+
+static void merge(struct sim_stats *sum, const struct sim_stats *s)
+{
+    sum->runs += s->runs;
+    sum->failovers += s->failovers;
+    sum->records += s->records;
+    sum->marked += s->marked;
+    sum->gaps += s->gaps;
+    sum->steps += s->steps;
+    sum->ns += s->ns;
+    sum->settlements += s->settlements;
+    sum->takeovers += s->takeovers;
+    sum->placeholders += s->placeholders;
+    for (int f = 0; f < FAULTS; f++)
+        sum->faults[f] += s->faults[f];
+}
+
+static double cpu_s(int who)
+{
+    struct rusage u;
+
+    getrusage(who, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static void report(const struct sim_stats *s, double seconds)
+{
+    double cpu = cpu_s(RUSAGE_SELF) + cpu_s(RUSAGE_CHILDREN);
+
+    printf("%" PRIu64 " seeds, %" PRIu64 " failovers, %.0f failovers/s for each core (%.1f s of "
+           "processor time, %.1f s passed)\n",
+           s->runs, s->failovers, cpu > 0 ? (double)s->failovers / cpu : 0, cpu, seconds);
+    printf("%" PRIu64 " records decided, %" PRIu64 " duplicates marked, %" PRIu64
+           " gap records, %" PRIu64 " place holders; %.1f h simulated, %" PRIu64 " core steps\n",
+           s->records, s->marked, s->gaps, s->placeholders, (double)s->ns / 3.6e12, s->steps);
+    printf("%" PRIu64 " segments taken over, %" PRIu64 " settlements\n", s->takeovers,
+           s->settlements);
     for (int f = 0; f < FAULTS; f++)
         printf("%s%s %" PRIu64, f == 0 ? "faults: " : ", ", fault_names[f], s->faults[f]);
     printf("\n");
 }
 
-static bool run_file(struct world *w, const char *path)
+/* ---- processes ---- */
+
+static void stop_jobs(const pid_t *pid, unsigned jobs)
 {
-    FILE *f = fopen(path, "r");
-    char line[256];
+    for (unsigned j = 0; j < jobs; j++) {
+        if (pid[j] > 0)
+            kill(pid[j], SIGTERM);
+    }
+}
+
+static void start_job(struct job job, unsigned j, struct shared *out, pid_t *pid)
+{
+    job.from += j;
+    fflush(stdout);
+    *pid = fork();
+    if (*pid != 0)
+        return;
+    signal(SIGTERM, SIG_DFL);
+    work(&job, out);
+    fflush(stdout);
+    _exit(out->violations == 0 && out->finished ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* True: no process found anything. */
+static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared)
+{
+    pid_t pid[JOBS_MAX] = {0};
     bool good = true;
 
+    for (unsigned j = 0; j < jobs; j++)
+        start_job(*job, j, &shared[j], &pid[j]);
+    for (unsigned left = jobs; left > 0;) {
+        int status;
+        pid_t ended = wait(&status);
+
+        if (ended < 0 && errno == EINTR)
+            continue;
+        if (ended < 0)
+            return false;
+        left--;
+        for (unsigned j = 0; j < jobs; j++) {
+            if (pid[j] == ended)
+                pid[j] = 0;
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            continue;
+        if (good && !job->keep_going)
+            stop_jobs(pid, jobs);
+        good = false;
+    }
+    return good;
+}
+
+/* The seeds of a file: a number at the start of a line, and why it is there. */
+static uint64_t *read_seeds(const char *path, uint64_t *count)
+{
+    static uint64_t listed[LISTED_MAX];
+    FILE *f = fopen(path, "r");
+    char line[512];
+
+    *count = 0;
     if (f == NULL) {
         perror(path);
-        return false;
+        return NULL;
     }
-    while (good && fgets(line, sizeof(line), f) != NULL) {
+    while (*count < LISTED_MAX && fgets(line, sizeof(line), f) != NULL) {
         if (line[0] >= '0' && line[0] <= '9')
-            good = run_seed(w, strtoull(line, NULL, 10));
+            listed[(*count)++] = strtoull(line, NULL, 10);
     }
     fclose(f);
-    return good;
+    return listed;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
+                    "                 [--seeds FILE] [--jobs N] [--keep-going]\n");
+    return 2;
+}
+
+static int run_all(struct job *job, unsigned jobs)
+{
+    size_t size = jobs * sizeof(struct shared);
+    struct shared *shared =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct sim_stats sum = {0};
+    double start = now_s();
+    bool good;
+
+    if (shared == MAP_FAILED)
+        return EXIT_FAILURE;
+    job->step = jobs;
+    if (jobs > 1) {
+        good = run_jobs(job, jobs, shared);
+    } else {
+        work(job, &shared[0]);
+        good = shared[0].violations == 0 && shared[0].finished;
+    }
+    for (unsigned j = 0; j < jobs; j++)
+        merge(&sum, &shared[j].stats);
+    report(&sum, now_s() - start);
+    munmap(shared, size);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
-        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 'S'}, {"seeds", required_argument, NULL, 'F'},
-        {"keep-going", no_argument, NULL, 'k'},    {0}};
-    uint64_t from = (uint64_t)time(NULL) << 20, runs = UINT64_MAX, seed = 0;
-    bool one = false, trace = false, good = true;
-    double seconds = 0, start = now_s();
-    const char *seeds = NULL;
-    struct world *w = world_new();
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"seconds", required_argument, NULL, 'S'},
+                                            {"seeds", required_argument, NULL, 'F'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"keep-going", no_argument, NULL, 'k'},
+                                            {0}};
+    struct job job = {.from = (uint64_t)time(NULL) << 20, .runs = UINT64_MAX, .step = 1};
+    const char *one = NULL, *file = NULL;
+    unsigned long jobs = 1;
+    bool trace = false;
     int opt;
 
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (opt) {
-        case 's':
-            one = true;
-            seed = strtoull(optarg, NULL, 10);
-            break;
-        case 'k':
-            keep_going = true;
-            break;
-        case 't':
+        if (opt == 's')
+            one = optarg;
+        else if (opt == 't')
             trace = true;
-            break;
-        case 'f':
-            from = strtoull(optarg, NULL, 10);
-            break;
-        case 'r':
-            runs = strtoull(optarg, NULL, 10);
-            break;
-        case 'S':
-            seconds = strtod(optarg, NULL);
-            break;
-        case 'F':
-            seeds = optarg;
-            break;
-        default:
-            return 2;
-        }
+        else if (opt == 'f')
+            job.from = strtoull(optarg, NULL, 10);
+        else if (opt == 'r')
+            job.runs = strtoull(optarg, NULL, 10);
+        else if (opt == 'S')
+            job.seconds = strtod(optarg, NULL);
+        else if (opt == 'F')
+            file = optarg;
+        else if (opt == 'j')
+            jobs = strtoul(optarg, NULL, 10);
+        else if (opt == 'k')
+            job.keep_going = true;
+        else
+            return usage();
     }
-    if (w == NULL)
-        return EXIT_FAILURE;
     signal(SIGABRT, on_abort);
-    if (one) {
-        int rc = show(w, seed, trace);
-
-        world_free(w);
-        return rc;
+    if (one != NULL)
+        return show(strtoull(one, NULL, 10), trace);
+    if (jobs < 1 || jobs > JOBS_MAX || optind != argc)
+        return usage();
+    if (file != NULL) {
+        job.listed = read_seeds(file, &job.runs);
+        jobs = 1;
+        if (job.listed == NULL)
+            return EXIT_FAILURE;
+    } else if (job.seconds == 0 && job.runs == UINT64_MAX) {
+        return usage();
+    } else {
+        printf("seeds from %" PRIu64 "\n", job.from);
     }
-    if (seeds != NULL)
-        good = run_file(w, seeds);
-    else if (seconds > 0)
-        printf("seeds from %" PRIu64 "\n", from);
-    for (uint64_t i = 0; good && seeds == NULL && i < runs; i++) {
-        if (seconds > 0 && now_s() - start >= seconds)
-            break;
-        if (seconds == 0 && runs == UINT64_MAX)
-            break;
-        good = run_seed(w, from + i);
-    }
-    report(w, now_s() - start);
-    world_free(w);
-    return good && failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_all(&job, (unsigned)jobs);
 }
