@@ -170,7 +170,7 @@ void core_step(struct core *c, const struct core_input *in)
         delivery_lost(c, in->sink);
         break;
     case CORE_ANSWER:
-        delivery_answer(c, in->sink, &in->records, in->last);
+        delivery_answer(c, in->sink, &in->records, (enum core_answer)in->answer, in->last);
         break;
     case CORE_CLUSTER:
         c->peer_dead = in->cluster.peer_dead;

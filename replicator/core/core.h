@@ -37,8 +37,11 @@ struct core_sink_options {
     uint32_t window;  /* W; 0: INTENT_WINDOW_DEFAULT. */
     uint64_t hold_ns; /* T4: how long to hold before D2; 0: for ever. */
     enum in_doubt_policy policy;
-    bool answers; /* D1: it can be asked for its last position. */
-    bool local;   /* Its answer covers only what this node wrote (a file of this host). */
+    bool answers;  /* D1: it can be asked for its last position. */
+    bool local;    /* Its answer covers only what this node wrote (a file, or a connection, of this
+                      host): what the other node may have emitted stays in doubt. */
+    bool may_fail; /* It may have to say ANSWER_UNKNOWN (D1a, D1b: the connection was reset), so
+                      only what D2 would mark anyway is asked about. */
 };
 
 struct core_options {
@@ -207,10 +210,14 @@ enum core_input_kind {
     CORE_CONFIRMED,    /* A sink has confirmed: sink, records. */
     CORE_SINK_UP,      /* sink */
     CORE_SINK_LOST, /* All that was handed over and not confirmed may or may not be there: sink. */
-    CORE_ANSWER,    /* D1: sink, records.origin, .epoch, .from .. .to as asked, `last` (0: none). */
-    CORE_CLUSTER,   /* cluster: what the cluster's rules say (T1). */
-    CORE_FENCED,    /* The operator or a fencing agent: the peer is dead and stays so. */
-    CORE_NOTED,     /* The journal holds the note of that kind about that range: records, note. */
+    CORE_ANSWER, /* D1: sink, records.origin, .epoch, .from as asked, answer, last (0: none).  After
+                    ANSWER_WRITTEN what is in (E, last] counts as handed over by this process: it is
+                    not handed over again, CORE_CONFIRMED may come for it although it was never
+                    pulled (records.from: at or below the asked one), and CORE_SINK_LOST puts it
+                    in doubt again, to be asked about anew. */
+    CORE_CLUSTER, /* cluster: what the cluster's rules say (T1). */
+    CORE_FENCED,  /* The operator or a fencing agent: the peer is dead and stays so. */
+    CORE_NOTED,   /* The journal holds the note of that kind about that range: records, note. */
 };
 
 struct core_range {
@@ -240,7 +247,8 @@ struct core_input {
         } cluster;
     };
     uint8_t sink;
-    uint8_t note; /* enum record_kind */
+    uint8_t note;   /* enum record_kind */
+    uint8_t answer; /* enum core_answer */
     uint32_t last;
 };
 

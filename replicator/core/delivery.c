@@ -9,6 +9,14 @@ bool core_lease_valid(const struct core *c)
     return c->now_ns < c->lease_end_ns; /* T6: looked at before every hand-over. */
 }
 
+/* D1: whatever either node gave it. */
+bool sink_knows_all(const struct core *c, size_t sink)
+{
+    const struct core_sink_options *o = &c->o.sink[sink];
+
+    return o->answers && !o->local && !o->may_fail;
+}
+
 int sink_index(const struct core *c, uint32_t key)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -184,8 +192,8 @@ void delivery_lost(struct core *c, uint8_t sink)
 
             /* The next connection's guard starts anew: what the other node may write in between has
              * to be asked for. */
-            if (s->foreign && c->o.sink[sink].answers && !c->o.sink[sink].local &&
-                s->owner == c->o.node && s->emitted < span_end(c_segment(c, i), s)) {
+            if (s->foreign && sink_knows_all(c, sink) && s->owner == c->o.node &&
+                s->emitted < span_end(c_segment(c, i), s)) {
                 s->doubt = s->intent = span_end(c_segment(c, i), s);
                 s->asked = ASK_NONE;
                 d->dirty = true;
@@ -202,8 +210,19 @@ void delivery_lost(struct core *c, uint8_t sink)
     }
 }
 
-/* D1 */
-void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, uint32_t last)
+static void answer_moves(struct span *s, enum core_answer kind, uint32_t last)
+{
+    if (kind == ANSWER_HAS && last > s->emitted) {
+        s->emitted = last;
+        s->report = true;
+    }
+    s->handed = max_u32(s->handed, last); /* D1a, D1b: written, or more than that. */
+    s->intent = max_u32(s->intent, s->handed);
+}
+
+/* D1, D1a, D1b */
+void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
+                     enum core_answer kind, uint32_t last)
 {
     struct segment *g = segment_find(c, r->origin, r->epoch);
     struct span *s = g != NULL ? delivery_find(&g->at[sink], r->from) : NULL;
@@ -211,16 +230,22 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, u
     if (s == NULL || s->asked != ASK_SENT)
         return;
     s->asked = ASK_DONE;
-    if (last >= r->from && last <= r->to && last <= s->doubt && last > s->emitted) {
-        s->emitted = last;
-        s->handed = max_u32(s->handed, last);
-        s->intent = max_u32(s->intent, last);
-        s->report = true;
-    }
-    /* What a file of this host cannot say: whether the peer has emitted it meanwhile. */
+    if (kind == ANSWER_UNKNOWN)
+        return; /* D2 */
+    last = min_u32(last, span_end(g, s));
+    if (last >= r->from)
+        answer_moves(s, kind, last);
+    /* What only this node's own file or connection says: not what the peer emitted meanwhile. */
     if (!c->o.sink[sink].local || !s->foreign)
-        s->doubt = s->emitted;
+        s->doubt = s->handed;
     g->at[sink].dirty = true;
+}
+
+/* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can. */
+static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *g,
+                       const struct span *s)
+{
+    return c->o.sink[sink].local ? s->doubt : max_u32(s->doubt, min_u32(s->to, g->journaled));
 }
 
 void delivery_asks(struct core *c, struct core_output *out)
@@ -237,7 +262,7 @@ void delivery_asks(struct core *c, struct core_output *out)
                 s->asked = ASK_SENT;
                 out->ask[out->ask_count].sink = (uint8_t)k;
                 out->ask[out->ask_count++].range =
-                    (struct core_range){g->origin, g->epoch, s->emitted + 1, s->doubt};
+                    (struct core_range){g->origin, g->epoch, s->emitted + 1, ask_to(c, k, g, s)};
             }
         }
     }

@@ -30,7 +30,8 @@ bool span_may_go_solo(const struct core *c, const struct segment *g, const struc
 void delivery_raise(struct core *c);
 void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r);
 void delivery_lost(struct core *c, uint8_t sink);
-void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r, uint32_t last);
+void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
+                     enum core_answer kind, uint32_t last);
 void delivery_asks(struct core *c, struct core_output *out);
 void delivery_skips(struct core *c, struct core_output *out);
 void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);
@@ -38,6 +39,7 @@ void delivery_skipped(struct core *c, struct segment *g, const struct core_range
 /* recover.c: metas of what changed. */
 void recover_flush(struct core *c, struct core_output *out);
 
+bool sink_knows_all(const struct core *c, size_t sink);
 int sink_index(const struct core *c, uint32_t key);
 
 /* out.c: room in the output.  A meta always fits; a frame: NULL when none is left, and out->more

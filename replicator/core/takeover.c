@@ -82,7 +82,7 @@ static void take_segment(struct core *c, struct segment *g)
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
             take_span(c, g, &g->at[k], s, g->journaled);
-            if (s->owner == c->o.node && c->o.sink[k].answers && !c->o.sink[k].local)
+            if (s->owner == c->o.node && sink_knows_all(c, k))
                 doubt_all(s); /* D1: its owner may have gone on alone (T4), the sink knows. */
             taken = true;
         }
@@ -282,7 +282,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->term++;
             s->doubt = span_perhaps(g, s);
             s->foreign = s->doubt > s->emitted;
-            if (c->o.sink[k].answers && !c->o.sink[k].local)
+            if (sink_knows_all(c, k))
                 doubt_all(s); /* D1 */
             s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;

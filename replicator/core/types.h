@@ -15,6 +15,14 @@ enum {
 
 #define SEQUENCE_MAX UINT32_MAX
 
+/* What a sink can say about the records of a stream that may be at it already (D1, D1a, D1b). */
+enum core_answer {
+    ANSWER_HAS,     /* It has everything up to `last`, confirmed, and nothing above. */
+    ANSWER_WRITTEN, /* Up to `last` was written into a connection that still lives, and nothing
+                       above; the confirmation will come. */
+    ANSWER_UNKNOWN, /* It cannot tell now: D2 applies to what was asked about. */
+};
+
 /* epoch << 32 | sequence; ordered as an integer.  Sequence 0 means "none yet". */
 typedef uint64_t position_t;
 

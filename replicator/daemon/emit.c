@@ -81,6 +81,13 @@ static size_t host_pull(void *ctx, struct sink_item *items, size_t max, size_t m
     return count;
 }
 
+static void count_emitted(struct sink_port *p, uint8_t origin, uint8_t kind)
+{
+    p->emitted[kind]++;
+    if (origin == p->shell->config->node && p->index == 0)
+        p->shell->emitted[kind]++;
+}
+
 /* One input for each run. */
 static void host_confirmed(void *ctx, size_t n)
 {
@@ -98,9 +105,7 @@ static void host_confirmed(void *ctx, size_t n)
             if (g->origin != first.origin || g->epoch != first.epoch ||
                 g->sequence != first.sequence + run)
                 break;
-            p->emitted[g->kind]++;
-            if (g->origin == s->config->node && p->index == 0)
-                s->emitted[g->kind]++;
+            count_emitted(p, g->origin, g->kind);
             run++;
         }
         in.records = (struct core_range){first.origin, first.epoch, first.sequence,
@@ -111,6 +116,28 @@ static void host_confirmed(void *ctx, size_t n)
         n -= run;
     }
     shell_flush(s);
+}
+
+/* D1a, D1b: the process before this one, or the other node, had given them to the sink. */
+static void host_confirmed_written(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+                                   uint32_t last)
+{
+    static uint8_t records[FEED_BATCH * RECORD_SIZE];
+    struct sink_port *p = ctx;
+    struct core_input in = {.kind = CORE_CONFIRMED, .sink = p->index};
+    size_t got;
+
+    for (uint32_t q = from; q <= last; q += (uint32_t)got) {
+        got = journal_read(p->shell->journal, origin, epoch, q, last - q + 1, records,
+                           sizeof(records));
+        if (got == 0)
+            break; /* Settled meanwhile: not counted here. */
+        for (size_t i = 0; i < got; i++)
+            count_emitted(p, origin, records[i * RECORD_SIZE + 21]);
+    }
+    in.records = (struct core_range){origin, epoch, from, last};
+    shell_input(p->shell, &in);
+    shell_flush(p->shell);
 }
 
 static void host_lost(void *ctx, bool certain_none)
@@ -141,13 +168,17 @@ static void host_down(void *ctx, const char *why)
     shell_log("sink %s: down: %s", p->config->name, why);
 }
 
-static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t last)
+static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+                        enum core_answer kind, uint32_t last)
 {
+    static const char *const words[] = {
+        [ANSWER_HAS] = "has", [ANSWER_WRITTEN] = "was given", [ANSWER_UNKNOWN] = "cannot tell of"};
     struct sink_port *p = ctx;
-    struct core_input in = {.kind = CORE_ANSWER, .sink = p->index, .last = last};
+    struct core_input in = {
+        .kind = CORE_ANSWER, .sink = p->index, .answer = (uint8_t)kind, .last = last};
 
     in.records = (struct core_range){origin, epoch, from, SEQUENCE_MAX};
-    shell_log("sink %s: has %u/%u up to %u", p->config->name, origin, epoch, last);
+    shell_log("sink %s: %s %u/%u up to %u", p->config->name, words[kind], origin, epoch, last);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
 }
@@ -180,7 +211,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .lost = host_lost,
                                  .up = host_up,
                                  .down = host_down,
-                                 .answer = host_answer};
+                                 .answer = host_answer,
+                                 .confirmed_written = host_confirmed_written};
         struct sink_options o;
 
         p->shell = s;

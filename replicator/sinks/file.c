@@ -214,7 +214,7 @@ static void on_later(uv_timer_t *timer)
                                      f->asked[i].to);
 
         f->base.host.answer(f->base.host.ctx, f->asked[i].origin, f->asked[i].epoch,
-                            f->asked[i].from, last);
+                            f->asked[i].from, ANSWER_HAS, last);
     }
 }
 

@@ -25,8 +25,13 @@ struct sink_host {
     void (*lost)(void *ctx, bool certain_none);
     void (*up)(void *ctx);
     void (*down)(void *ctx, const char *why);
-    /* To sink_ask(): the highest sequence in the range that the sink has; 0: none. */
-    void (*answer)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t last);
+    /* To sink_ask(): up to where in the range the sink has it, or it was written; 0: nothing. */
+    void (*answer)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, enum core_answer kind,
+                   uint32_t last);
+    /* After ANSWER_WRITTEN: these are confirmed, which this process never pulled.  from: as asked,
+     * or where the last call for this range ended. */
+    void (*confirmed_written)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+                              uint32_t last);
 };
 
 struct sink_options {

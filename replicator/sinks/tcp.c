@@ -282,7 +282,7 @@ static void tcp_wake(struct sink *s)
 static void tcp_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
 {
     (void)to;
-    s->host.answer(s->host.ctx, origin, epoch, from, 0); /* It cannot know: never asked. */
+    s->host.answer(s->host.ctx, origin, epoch, from, ANSWER_UNKNOWN, 0);
 }
 
 static void tcp_reopen(struct sink *s)

@@ -64,7 +64,7 @@ void pair_start(struct pair *p, int n)
 
     node->alive = true;
     node->in.head = node->in.tail = 0;
-    node->unconfirmed_count = node->note_count = 0;
+    node->unconfirmed_count = node->note_count = node->asked_count = 0;
     recover(p, n);
     work(p, n);
 }
@@ -195,6 +195,10 @@ static void perform(struct pair *p, int n)
     }
     for (size_t i = 0; i < out->note_count; i++)
         node->note[node->note_count++] = out->note[i];
+    for (size_t i = 0; i < out->ask_count; i++) {
+        assert_true(node->asked_count < 16);
+        node->asked[node->asked_count++] = out->ask[i].range;
+    }
     if (p->link && p->node[1 - n].alive) {
         for (size_t i = 0; i < out->frame_count; i++)
             put(&p->node[1 - n].in, out->bytes + out->frame[i].at, out->frame[i].len);
@@ -251,6 +255,18 @@ void pair_confirm(struct pair *p, int n)
     for (size_t i = 0; i < node->unconfirmed_count; i++)
         confirm(p, n, &node->unconfirmed[i].range);
     node->unconfirmed_count = 0;
+}
+
+void pair_answer(struct pair *p, int n, enum core_answer kind, uint32_t last)
+{
+    struct pair_node *node = &p->node[n];
+    struct core_input in = {.kind = CORE_ANSWER, .answer = (uint8_t)kind, .last = last};
+
+    assert_true(node->asked_count > 0);
+    in.records = node->asked[0];
+    node->asked_count--;
+    memmove(node->asked, node->asked + 1, node->asked_count * sizeof(node->asked[0]));
+    step(p, n, &in);
 }
 
 void pair_sink_lost(struct pair *p, int n)

@@ -35,6 +35,8 @@ struct pair_node {
     bool sink_off;    /* Takes none. */
     struct core_give unconfirmed[256];
     size_t unconfirmed_count;
+    struct core_range asked[16]; /* D1: not answered yet. */
+    size_t asked_count;
 };
 
 struct pair_seen { /* One record at the collector. */
@@ -61,6 +63,8 @@ void pair_cut(struct pair *p);
 void pair_cluster(struct pair *p, int node, bool peer_dead, bool may_take);
 void pair_produce(struct pair *p, int node, uint32_t count);
 void pair_confirm(struct pair *p, int node); /* All that its sink holds. */
+/* D1: the oldest question. */
+void pair_answer(struct pair *p, int node, enum core_answer kind, uint32_t last);
 void pair_sink_lost(struct pair *p, int node);
 /* Lets both nodes work until neither has anything to do, without time going on. */
 void pair_settle(struct pair *p);

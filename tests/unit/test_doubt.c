@@ -1,0 +1,218 @@
+/* links: test_pair */
+/* D1, D1a, D1b, D2: what may be at a sink already, and what the sink can say about it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+
+static struct pair *begin(void (*options)(struct core_sink_options *))
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    assert_non_null(p);
+    pair_init(p, 8);
+    options(&p->options.sink[0]);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    return p;
+}
+
+static void stream(struct core_sink_options *o) /* JetStream, PostgreSQL */
+{
+    o->answers = true;
+}
+
+static void keeper(struct core_sink_options *o) /* D1a */
+{
+    o->answers = o->local = o->may_fail = true;
+}
+
+static void floating(struct core_sink_options *o) /* D1b */
+{
+    o->answers = o->may_fail = true;
+}
+
+/* E = 1, I = 9, R = 101 at node 0, whose sink has taken 2-9 and confirmed none of them. */
+static uint32_t eight_in_flight(struct pair *p)
+{
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    return p->node[0].core.live_epoch;
+}
+
+static void confirm(struct pair *p, int n, struct core_range r)
+{
+    struct core_input in = {.kind = CORE_CONFIRMED, .now_ns = p->now_ns, .records = r};
+
+    core_step(&p->node[n].core, &in);
+}
+
+static void expect_times(const struct pair *p, uint32_t e, uint32_t q, unsigned times,
+                         unsigned marked)
+{
+    unsigned m;
+
+    assert_int_equal(pair_times(p, 0, e, q, &m), times);
+    assert_int_equal(m, marked);
+}
+
+static void take_over(struct pair *p)
+{
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+}
+
+static void restart(struct pair *p)
+{
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 50);
+}
+
+/* D1: the taker goes on right behind what the sink has, and marks nothing. */
+static void taker_goes_on_from_the_answer(void **state)
+{
+    struct pair *p = begin(stream);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    take_over(p);
+    expect_times(p, e, 10, 0, 0); /* Not before the answer. */
+    pair_answer(p, 1, ANSWER_HAS, 5);
+    pair_settle(p);
+    expect_times(p, e, 5, 1, 0);
+    expect_times(p, e, 6, 2, 0); /* The dead node's copy was on the way and did not arrive. */
+    expect_times(p, e, 101, 1, 0);
+    assert_int_equal(p->node[1].core.in_doubt[0], 0);
+    free(p);
+}
+
+/* D1: the sink may have more than we thought: its owner went on alone. */
+static void answer_above_the_doubt_is_believed(void **state)
+{
+    struct pair *p = begin(floating);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    take_over(p);
+    pair_answer(p, 1, ANSWER_HAS, 20);
+    pair_settle(p);
+    expect_times(p, e, 20, 0, 0);
+    expect_times(p, e, 21, 1, 0);
+    free(p);
+}
+
+/* D1a: the process before this one wrote up to 6: 7 is the next, nothing is marked, and the
+ * confirmation of what this process never pulled counts. */
+static void written_is_not_handed_over_again(void **state)
+{
+    struct pair *p = begin(keeper);
+    uint32_t e = eight_in_flight(p);
+    const struct span *s;
+
+    (void)state;
+    restart(p);
+    pair_answer(p, 0, ANSWER_WRITTEN, 6);
+    s = pair_span(p, 0, 0, e, 2);
+    assert_int_equal(s->handed, 6);
+    assert_int_equal(s->emitted, 1);
+    pair_settle(p);
+    expect_times(p, e, 6, 1, 0);
+    expect_times(p, e, 7, 2, 0); /* The first copy did not leave the old process. */
+    confirm(p, 0, (struct core_range){0, e, 2, 4});
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->emitted, 4);
+    confirm(p, 0, (struct core_range){0, e, 5, 6});
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->emitted, 6);
+    pair_confirm(p, 0);
+    p->node[0].sink_stalls = false;
+    pair_settle(p);
+    expect_times(p, e, 101, 1, 0);
+    assert_int_equal(p->node[0].core.in_doubt[0], 0);
+    free(p);
+}
+
+/* D1a, then the connection is lost before it confirms: what was written is in doubt again. */
+static void written_and_lost_is_in_doubt_again(void **state)
+{
+    struct pair *p = begin(keeper);
+    uint32_t e = eight_in_flight(p);
+    const struct span *s;
+
+    (void)state;
+    restart(p);
+    pair_answer(p, 0, ANSWER_WRITTEN, 6);
+    confirm(p, 0, (struct core_range){0, e, 2, 3});
+    pair_sink_lost(p, 0);
+    s = pair_span(p, 0, 0, e, 4);
+    assert_int_equal(s->handed, 3);
+    assert_int_equal(s->doubt, 6);
+    pair_settle(p);
+    pair_answer(p, 0, ANSWER_UNKNOWN, 0);
+    pair_settle(p);
+    expect_times(p, e, 3, 1, 0);
+    expect_times(p, e, 4, 2, 1);
+    expect_times(p, e, 6, 2, 1);
+    expect_times(p, e, 7, 2, 0);
+    free(p);
+}
+
+/* D2 after D1b: who cannot tell marks (E, I], and no more than that. */
+static void unknown_marks_what_was_intended(void **state)
+{
+    struct pair *p = begin(floating);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    take_over(p);
+    expect_times(p, e, 2, 1, 0);
+    pair_answer(p, 1, ANSWER_UNKNOWN, 0);
+    pair_settle(p);
+    expect_times(p, e, 2, 2, 1);
+    expect_times(p, e, 9, 2, 1);
+    expect_times(p, e, 10, 1, 0);
+    assert_int_equal(p->node[1].core.in_doubt[0], 8);
+    free(p);
+}
+
+/* D1b: the survivor goes on in the dead node's connection; it may confirm only later. */
+static void survivor_goes_on_in_the_connection(void **state)
+{
+    struct pair *p = begin(floating);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    take_over(p);
+    pair_answer(p, 1, ANSWER_WRITTEN, 9);
+    pair_settle(p);
+    expect_times(p, e, 9, 1, 0);
+    expect_times(p, e, 10, 0, 0); /* N3: the window is full. */
+    confirm(p, 1, (struct core_range){0, e, 2, 9});
+    pair_settle(p);
+    expect_times(p, e, 9, 1, 0);
+    expect_times(p, e, 101, 1, 0);
+    assert_int_equal(p->node[1].core.in_doubt[0], 0);
+    free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(taker_goes_on_from_the_answer),
+        cmocka_unit_test(answer_above_the_doubt_is_believed),
+        cmocka_unit_test(written_is_not_handed_over_again),
+        cmocka_unit_test(written_and_lost_is_in_doubt_again),
+        cmocka_unit_test(unknown_marks_what_was_intended),
+        cmocka_unit_test(survivor_goes_on_in_the_connection),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
