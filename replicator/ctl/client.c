@@ -2,7 +2,6 @@
 #include "ctl.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,12 +11,15 @@
 static int dial(const char *path)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd;
 
-    if (fd < 0 || strlen(path) >= sizeof(to.sun_path))
+    if (strlen(path) >= sizeof(to.sun_path)) {
+        errno = ENAMETOOLONG;
         return -1;
+    }
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(to.sun_path, path);
-    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
         return fd;
     close(fd);
     return -1;
@@ -40,44 +42,73 @@ static bool send_request(FILE *f, const char *command, int argc, char **argv)
     return good;
 }
 
-int ctl_ask(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply)
+static json_t *read_reply(FILE *f)
 {
-    int fd = dial(c->socket);
-    FILE *f = fd >= 0 ? fdopen(fd, "r+") : NULL;
-    const char *error;
     char *line = NULL;
     size_t size = 0;
+    json_t *reply = NULL;
 
-    if (f == NULL) {
+    if (getline(&line, &size, f) > 0)
+        reply = json_loads(line, 0, NULL);
+    free(line);
+    return reply;
+}
+
+int ctl_open(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply,
+             FILE **lines)
+{
+    int fd = dial(c->socket);
+    const char *error;
+
+    *lines = fd >= 0 ? fdopen(fd, "r+") : NULL;
+    if (*lines == NULL) {
         fprintf(stderr, "evrepctl: no daemon at %s: %s\n", c->socket, strerror(errno));
         return CTL_NO_DAEMON;
     }
-    *reply = NULL;
-    if (send_request(f, command, argc, argv) && getline(&line, &size, f) > 0)
-        *reply = json_loads(line, 0, NULL);
-    free(line);
-    fclose(f);
+    *reply = send_request(*lines, command, argc, argv) ? read_reply(*lines) : NULL;
+    error = json_string_value(json_object_get(*reply, "error"));
+    if (*reply != NULL && error == NULL)
+        return CTL_DONE;
+    fclose(*lines);
     if (*reply == NULL) {
         fprintf(stderr, "evrepctl: the daemon at %s gave no answer\n", c->socket);
         return CTL_NO_DAEMON;
     }
-    error = json_string_value(json_object_get(*reply, "error"));
-    if (error == NULL)
-        return CTL_DONE;
+    if (c->json)
+        ctl_print_json(*reply);
     fprintf(stderr, "evrepctl: %s: %s\n", command, error);
     json_decref(*reply);
     return CTL_BAD_NEWS;
 }
 
-int ctl_plain(const struct ctl *c, const char *command, int argc, char **argv)
+int ctl_ask(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply)
+{
+    FILE *f;
+    int rc = ctl_open(c, command, argc, argv, reply, &f);
+
+    if (rc == CTL_DONE)
+        fclose(f);
+    return rc;
+}
+
+void ctl_print_json(const json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+}
+
+int ctl_do(const struct ctl *c, const char *command, int argc, char **argv, const char *done)
 {
     json_t *reply;
     int rc = ctl_ask(c, command, argc, argv, &reply);
 
     if (rc != CTL_DONE)
         return rc;
-    json_dumpf(reply, stdout, c->json ? JSON_COMPACT : JSON_INDENT(2));
-    putchar('\n');
+    if (c->json)
+        ctl_print_json(reply);
+    else
+        puts(json_is_string(json_object_get(reply, "text")) ? ctl_str(reply, "text") : done);
     json_decref(reply);
     return CTL_DONE;
 }

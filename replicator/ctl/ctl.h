@@ -3,7 +3,9 @@
 #define EVREP_CTL_H
 
 #include <jansson.h>
+#include <libsmartcols.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum { CTL_DONE = 0, CTL_BAD_NEWS = 1, CTL_USAGE = 2, CTL_NO_DAEMON = 3 };
 
@@ -12,14 +14,34 @@ struct ctl {
     bool json;
 };
 
+/* ---- client.c ---- */
+
 /* Sends a command to the daemon.  CTL_DONE with *reply set, else it has said what is wrong. */
 int ctl_ask(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply);
+/* The same, and the connection stays open for the lines that follow: fclose() it. */
+int ctl_open(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply,
+             FILE **lines);
+/* For commands that only do something: its answer, or a line that says what was done. */
+int ctl_do(const struct ctl *c, const char *command, int argc, char **argv, const char *done);
+void ctl_print_json(const json_t *o);
 
-int ctl_watermark(const struct ctl *c, int argc, char **argv);
-int ctl_plain(const struct ctl *c, const char *command, int argc, char **argv);
-int ctl_audit(const struct ctl *c, int argc, char **argv);
-int ctl_render(const struct ctl *c, int argc, char **argv);
-int ctl_frame(const struct ctl *c, int argc, char **argv);
-int ctl_keygen(const struct ctl *c, int argc, char **argv);
+/* ---- table.c ---- */
+
+long long ctl_num(const json_t *o, const char *key);
+const char *ctl_str(const json_t *o, const char *key); /* "-" when there is none. */
+struct ctl_column {
+    const char *head;
+    bool right;
+};
+struct libscols_table *ctl_table(const struct ctl_column *columns, size_t count);
+void ctl_cell(struct libscols_line *l, size_t column, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void ctl_table_end(struct libscols_table *t); /* Prints it. */
+
+/* ---- the commands: argv is what follows the command's name ---- */
+
+typedef int ctl_command(const struct ctl *c, int argc, char **argv);
+ctl_command ctl_watermark, ctl_cluster, ctl_counters, ctl_sinks, ctl_failover, ctl_peer, ctl_audit,
+    ctl_render, ctl_frame, ctl_keygen;
 
 #endif

@@ -1,22 +1,8 @@
 /* The status command: worst news first. */
 #include "ctl.h"
 
-#include <libsmartcols.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char *str(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-
-    return s != NULL ? s : "-";
-}
-
-static long long num(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
 
 static void news(const json_t *o)
 {
@@ -24,18 +10,18 @@ static void news(const json_t *o)
     const json_t *link;
     size_t i;
 
-    if (strcmp(str(session, "state"), "up") != 0)
-        printf("! no session with the peer (%s)%s\n", str(session, "state"),
+    if (strcmp(ctl_str(session, "state"), "up") != 0)
+        printf("! no session with the peer (%s)%s\n", ctl_str(session, "state"),
                json_is_true(json_object_get(session, "peerDead")) ? "; it is declared dead" : "");
     json_array_foreach(json_object_get(session, "links"), i, link)
     {
-        if (strcmp(str(link, "state"), "up") != 0)
-            printf("! link %s is down\n", str(link, "name"));
+        if (strcmp(ctl_str(link, "state"), "up") != 0)
+            printf("! link %s is down\n", ctl_str(link, "name"));
     }
-    if (num(o, "held") > 0)
+    if (ctl_num(o, "held") > 0)
         printf(
             "! %lld records are held until the peer returns, is fenced, or the hold time is over\n",
-            num(o, "held"));
+            ctl_num(o, "held"));
 }
 
 static void head(const json_t *o)
@@ -43,20 +29,12 @@ static void head(const json_t *o)
     const json_t *group;
     size_t i;
 
-    printf("node %lld of cluster %lld, epoch %lld, session %s, takeovers %lld\n", num(o, "node"),
-           num(o, "clusterId"), num(o, "epoch"), str(json_object_get(o, "session"), "state"),
-           num(o, "takeovers"));
+    printf("node %lld of cluster %lld, epoch %lld, session %s, takeovers %lld\n",
+           ctl_num(o, "node"), ctl_num(o, "clusterId"), ctl_num(o, "epoch"),
+           ctl_str(json_object_get(o, "session"), "state"), ctl_num(o, "takeovers"));
     json_array_foreach(json_object_get(o, "redundancyGroups"), i, group)
-        printf("redundancy group %lld: node %lld is primary, here %s\n", num(group, "id"),
-               num(group, "primary"), str(group, "state"));
-}
-
-static void cell(struct libscols_line *l, size_t column, const char *format, long long v)
-{
-    char text[64];
-
-    snprintf(text, sizeof(text), format, v);
-    scols_line_set_data(l, column, text);
+        printf("redundancy group %lld: node %lld is primary, here %s\n", ctl_num(group, "id"),
+               ctl_num(group, "primary"), ctl_str(group, "state"));
 }
 
 static void doubt_cell(struct libscols_line *l, const json_t *sink)
@@ -65,8 +43,8 @@ static void doubt_cell(struct libscols_line *l, const json_t *sink)
     char text[96] = "";
 
     if (json_is_object(d))
-        snprintf(text, sizeof(text), "%lld-%lld %s", num(d, "from"), num(d, "to"),
-                 str(d, "policy"));
+        snprintf(text, sizeof(text), "%lld-%lld %s", ctl_num(d, "from"), ctl_num(d, "to"),
+                 ctl_str(d, "policy"));
     scols_line_set_data(l, 10, text);
 }
 
@@ -76,8 +54,8 @@ static void gap_cell(struct libscols_line *l, const json_t *segment)
     char text[96] = "";
 
     if (gap != NULL)
-        snprintf(text, sizeof(text), "%lld-%lld %s", num(gap, "from"), num(gap, "to"),
-                 str(gap, "state"));
+        snprintf(text, sizeof(text), "%lld-%lld %s", ctl_num(gap, "from"), ctl_num(gap, "to"),
+                 ctl_str(gap, "state"));
     scols_line_set_data(l, 11, text);
 }
 
@@ -90,16 +68,16 @@ static void segment_lines(struct libscols_table *t, long long origin, const json
     {
         struct libscols_line *l = scols_table_new_line(t, NULL);
 
-        cell(l, 0, "%lld", origin);
-        cell(l, 1, "%lld", num(segment, "epoch"));
-        scols_line_set_data(l, 2, str(segment, "state"));
-        cell(l, 3, "node %lld", num(segment, "owner"));
-        cell(l, 4, "%lld", num(segment, "produced"));
-        cell(l, 5, "%lld", num(segment, "journaled"));
-        cell(l, 6, "%lld", num(segment, "replicated"));
-        scols_line_set_data(l, 7, str(sink, "name"));
-        cell(l, 8, "%lld", num(sink, "intent"));
-        cell(l, 9, "%lld", num(sink, "emitted"));
+        ctl_cell(l, 0, "%lld", origin);
+        ctl_cell(l, 1, "%lld", ctl_num(segment, "epoch"));
+        scols_line_set_data(l, 2, ctl_str(segment, "state"));
+        ctl_cell(l, 3, "node %lld", ctl_num(segment, "owner"));
+        ctl_cell(l, 4, "%lld", ctl_num(segment, "produced"));
+        ctl_cell(l, 5, "%lld", ctl_num(segment, "journaled"));
+        ctl_cell(l, 6, "%lld", ctl_num(segment, "replicated"));
+        scols_line_set_data(l, 7, ctl_str(sink, "name"));
+        ctl_cell(l, 8, "%lld", ctl_num(sink, "intent"));
+        ctl_cell(l, 9, "%lld", ctl_num(sink, "emitted"));
         doubt_cell(l, sink);
         gap_cell(l, segment);
     }
@@ -107,20 +85,18 @@ static void segment_lines(struct libscols_table *t, long long origin, const json
 
 static void table(const json_t *o)
 {
-    static const char *const heads[] = {"ORIGIN",   "EPOCH",     "STATE",      "OWNER",
-                                        "PRODUCED", "JOURNALED", "REPLICATED", "SINK",
-                                        "INTENT",   "EMITTED",   "IN DOUBT",   "GAP"};
-    struct libscols_table *t = scols_new_table();
+    static const struct ctl_column columns[] = {
+        {"ORIGIN", true},   {"EPOCH", true},     {"STATE", false},     {"OWNER", true},
+        {"PRODUCED", true}, {"JOURNALED", true}, {"REPLICATED", true}, {"SINK", false},
+        {"INTENT", true},   {"EMITTED", true},   {"IN DOUBT", false},  {"GAP", false}};
+    struct libscols_table *t = ctl_table(columns, sizeof(columns) / sizeof(columns[0]));
     const json_t *stream, *segment;
     size_t i, k;
 
-    for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        scols_table_new_column(t, heads[i], 0, i == 2 || i == 7 || i >= 10 ? 0 : SCOLS_FL_RIGHT);
     json_array_foreach(json_object_get(o, "streams"), i, stream)
         json_array_foreach(json_object_get(stream, "segments"), k, segment)
-            segment_lines(t, num(stream, "origin"), segment);
-    scols_print_table(t);
-    scols_unref_table(t);
+            segment_lines(t, ctl_num(stream, "origin"), segment);
+    ctl_table_end(t);
 }
 
 static int show(const struct ctl *c)
@@ -131,8 +107,7 @@ static int show(const struct ctl *c)
     if (rc != CTL_DONE)
         return rc;
     if (c->json) {
-        json_dumpf(o, stdout, JSON_COMPACT);
-        putchar('\n');
+        ctl_print_json(o);
     } else {
         news(o);
         head(o);

@@ -1,39 +1,41 @@
 #include "ctl.h"
 
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
+
+static const struct {
+    const char *name;
+    ctl_command *run;
+    const char *usage, *text;
+} commands[] = {
+    {"watermark", ctl_watermark, "watermark [--watch]",
+     "every stream, segment and sink, worst news first"},
+    {"cluster", ctl_cluster, "cluster", "nodes, links, redundancy groups, last failovers"},
+    {"counters", ctl_counters, "counters", "what the dataplane decided, and whether it adds up"},
+    {"sinks", ctl_sinks, "sinks", "each sink: state, rate, backlog, last error"},
+    {"failover", ctl_failover, "failover RG [--to NODE]",
+     "planned switchover; `failover RG reset` ends it"},
+    {"peer", ctl_peer, "peer fenced", "the peer is dead and stays so"},
+    {"audit", ctl_audit, "audit FILE...", "what collectors' files prove (needs no daemon)"},
+    {"render", ctl_render, "render", "JSON lines: events to every format (needs no daemon)"},
+    {"frame", ctl_frame, "frame", "JSON lines: frames to fields (needs no daemon)"},
+    {"keygen", ctl_keygen, "keygen FILE", "a new cluster key"},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 static void usage(FILE *to)
 {
-    fputs("usage: evrepctl [-s SOCKET] [--json] COMMAND\n"
-          "  watermark [--watch]        every stream, segment and sink with its marks\n"
-          "  cluster, counters, sinks   the cluster; what the dataplane decided; each sink\n"
-          "  failover RG [NODE|reset]   planned switchover of a redundancy group\n"
-          "  peer fenced                the peer is dead and stays so\n"
-          "  audit FILE...              what collectors' files prove (needs no daemon)\n"
-          "  render, frame              JSON lines: events to every format, frames to fields\n"
-          "  keygen FILE                a new cluster key\n",
-          to);
+    fputs("usage: evrepctl [-s SOCKET] [--json] COMMAND\n", to);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  %-34s %s\n", commands[i].usage, commands[i].text);
 }
 
 static int run(const struct ctl *c, const char *command, int argc, char **argv)
 {
-    static const char *const plain[] = {"cluster", "counters", "sinks", "failover", "peer", NULL};
-
-    if (strcmp(command, "watermark") == 0)
-        return ctl_watermark(c, argc, argv);
-    if (strcmp(command, "audit") == 0)
-        return ctl_audit(c, argc, argv);
-    if (strcmp(command, "render") == 0)
-        return ctl_render(c, argc, argv);
-    if (strcmp(command, "frame") == 0)
-        return ctl_frame(c, argc, argv);
-    if (strcmp(command, "keygen") == 0)
-        return ctl_keygen(c, argc, argv);
-    for (size_t i = 0; plain[i] != NULL; i++) {
-        if (strcmp(command, plain[i]) == 0)
-            return ctl_plain(c, command, argc, argv);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(command, commands[i].name) == 0)
+            return commands[i].run(c, argc, argv);
     }
     fprintf(stderr, "evrepctl: no such command: %s\n", command);
     usage(stderr);

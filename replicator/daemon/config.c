@@ -50,6 +50,7 @@ static cfg_opt_t opts[] = {
     CFG_STR("hostname", NULL, CFGF_NODEFAULT),
     CFG_STR("state-dir", "/var/lib/evrep", CFGF_NONE),
     CFG_STR("control-socket", "/run/evrep/evrep.sock", CFGF_NONE),
+    CFG_STR("control-group", "", CFGF_NONE),
     CFG_STR("durability", "process", CFGF_NONE),
     CFG_INT("journal-limit-mib", 0, CFGF_NONE),
     CFG_SEC("peer", peer_opts, CFGF_NODEFAULT),
@@ -204,6 +205,7 @@ static int read_all(struct config *c, cfg_t *cfg)
         config_copy(cfg, "control-socket", cfg_getstr(cfg, "control-socket"), c->control_socket,
                     sizeof(c->control_socket)) != 0)
         return -1;
+    snprintf(c->control_group, sizeof(c->control_group), "%s", cfg_getstr(cfg, "control-group"));
     c->node = (uint8_t)node;
     c->cluster_id = (uint32_t)cluster;
     c->journal_limit = limit << 20;

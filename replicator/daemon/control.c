@@ -1,170 +1,230 @@
-/* The operator's socket: one line of JSON in, one line of JSON out. */
+/* The operator's socket: clients, their bounds, and their lines. */
 #include "shell.h"
+#include "control.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <grp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 4096 };
-
-struct client {
+struct control_client {
     uv_pipe_t pipe;
+    uv_timer_t patience;
     uv_write_t write;
     struct shell *shell;
+    int handles;
     size_t len;
     char request[REQUEST_MAX];
-    char *reply;
+    char *reply; /* On its way. */
+    struct control_stream stream;
+    bool counted;
 };
 
 static void on_closed(uv_handle_t *h)
 {
-    struct client *c = h->data;
+    struct control_client *c = h->data;
 
+    if (--c->handles > 0)
+        return;
+    c->shell->control_clients -= c->counted;
+    if (c->stream.ended != NULL)
+        c->stream.ended(c->stream.ctx);
     free(c->reply);
     free(c);
 }
 
-static void close_client(struct client *c)
+static void close_client(struct control_client *c)
 {
-    if (!uv_is_closing((uv_handle_t *)&c->pipe))
-        uv_close((uv_handle_t *)&c->pipe, on_closed);
+    if (uv_is_closing((uv_handle_t *)&c->pipe))
+        return;
+    uv_close((uv_handle_t *)&c->pipe, on_closed);
+    uv_close((uv_handle_t *)&c->patience, on_closed);
+}
+
+static void on_patience(uv_timer_t *t)
+{
+    close_client(t->data);
+}
+
+static void wait_for_client(struct control_client *c)
+{
+    uv_timer_start(&c->patience, on_patience, CONTROL_PATIENCE_MS, 0);
 }
 
 static void on_written(uv_write_t *w, int status)
 {
-    struct client *c = w->data;
+    struct control_client *c = w->data;
 
-    (void)status;
     free(c->reply);
     c->reply = NULL;
-}
-
-static char *error_json(const char *text)
-{
-    json_t *o = json_pack("{s:s}", "error", text);
-    char *out = json_dumps(o, JSON_COMPACT);
-
-    json_decref(o);
-    return out;
-}
-
-static char *fenced(struct shell *s)
-{
-    struct core_input in = {.kind = CORE_FENCED};
-
-    if (s->core->session != SESSION_DOWN)
-        return error_json("the session with the peer is up: it is not dead");
-    shell_log("the operator says that the peer is dead and stays so");
-    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_FENCED});
-    shell_input(s, &in);
-    shell_flush(s);
-    return strdup("{\"done\":true}");
-}
-
-static char *failover(struct shell *s, json_t *args)
-{
-    struct cluster_input in = {.kind = CLUSTER_FAILOVER, .node = -1};
-    const char *group = json_string_value(json_array_get(args, 0));
-    const char *second = json_string_value(json_array_get(args, 1));
-
-    if (group == NULL)
-        return error_json("failover: which redundancy group?");
-    in.group = (unsigned)strtoul(group, NULL, 10);
-    if (second != NULL && strcmp(second, "reset") == 0)
-        in.kind = CLUSTER_RESET;
-    else if (second != NULL)
-        in.node = atoi(second);
-    peer_cluster(s, &in);
-    shell_flush(s);
-    return strdup("{\"done\":true}");
-}
-
-static char *answer(struct shell *s, const char *line)
-{
-    json_t *request = json_loads(line, 0, NULL);
-    const char *command = json_string_value(json_object_get(request, "command"));
-    json_t *args = json_object_get(request, "args");
-    char *out = NULL;
-
-    if (command == NULL)
-        out = error_json("not a request: {\"command\": \"watermark\", \"args\": []}");
-    else if (strcmp(command, "peer") == 0 || strcmp(command, "fenced") == 0)
-        out = fenced(s);
-    else if (strcmp(command, "failover") == 0)
-        out = failover(s, args);
-    else
-        out = status_json(s, command);
-    if (out == NULL)
-        out = error_json("no such command in this version");
-    json_decref(request);
-    return out;
-}
-
-static void on_line(struct client *c)
-{
-    uv_buf_t bufs[2];
-
-    if (c->reply != NULL) { /* It did not wait for its answer. */
+    if (status != 0) {
         close_client(c);
         return;
     }
-    c->reply = answer(c->shell, c->request);
-    if (c->reply == NULL) {
-        close_client(c);
-        return;
+    if (c->stream.ready != NULL) {
+        uv_timer_stop(&c->patience);
+        c->stream.ready(c->stream.ctx);
+    } else {
+        wait_for_client(c);
     }
-    bufs[0] = uv_buf_init(c->reply, (unsigned)strlen(c->reply));
-    bufs[1] = uv_buf_init((char *)"\n", 1);
+}
+
+void control_write(struct control_client *c, char *text, size_t len)
+{
+    uv_buf_t buf = uv_buf_init(text, (unsigned)len);
+
+    c->reply = text;
     c->write.data = c;
-    c->len = 0;
-    if (uv_write(&c->write, (uv_stream_t *)&c->pipe, bufs, 2, on_written) != 0)
+    if (c->stream.ready == NULL) /* A stream's reader may be slow: it loses, with a count. */
+        wait_for_client(c);
+    if (uv_write(&c->write, (uv_stream_t *)&c->pipe, &buf, 1, on_written) != 0)
         close_client(c);
+}
+
+void control_stream(struct control_client *c, const struct control_stream *stream)
+{
+    c->stream = *stream;
+}
+
+json_t *control_error(const char *format, ...)
+{
+    char text[512];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    return json_pack("{s:s}", "error", text);
+}
+
+json_t *control_done(void)
+{
+    return json_pack("{s:b}", "done", 1);
+}
+
+static json_t *answer(struct control_client *c, size_t len)
+{
+    struct control_request r;
+    const char *why;
+    json_t *out = NULL;
+
+    if (control_parse(c->request, len, &r, &why) != 0)
+        return control_error("%s", why);
+    for (const struct control_command *k = control_commands; k->name != NULL; k++) {
+        if (strcmp(k->name, r.command) == 0)
+            out = k->run(c->shell, c, &r);
+    }
+    control_parse_free(&r);
+    return out != NULL ? out : control_error("no such command in this version");
+}
+
+static void on_line(struct control_client *c, size_t len)
+{
+    json_t *o;
+    char *text;
+    size_t n;
+
+    if (c->reply != NULL || c->stream.ready != NULL) { /* It did not wait for its answer. */
+        close_client(c);
+        return;
+    }
+    o = answer(c, len);
+    text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    n = text != NULL ? strlen(text) : 0;
+    c->len = 0;
+    if (text == NULL) {
+        close_client(c);
+        return;
+    }
+    text[n] = '\n'; /* In the place of the end: the length says where it is. */
+    control_write(c, text, n + 1);
 }
 
 static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
 {
-    struct client *c = h->data;
+    struct control_client *c = h->data;
 
     (void)hint;
-    *buf = uv_buf_init(c->request + c->len, (unsigned)(REQUEST_MAX - 1 - c->len));
+    *buf = uv_buf_init(c->request + c->len, (unsigned)(REQUEST_MAX - c->len));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
-    struct client *c = stream->data;
+    struct control_client *c = stream->data;
     char *end;
 
     (void)buf;
-    if (n < 0) {
+    if (n < 0) { /* UV_ENOBUFS: longer than any request. */
         close_client(c);
         return;
     }
     c->len += (size_t)n;
-    c->request[c->len] = '\0';
-    end = strchr(c->request, '\n');
-    if (end != NULL) {
-        *end = '\0';
-        on_line(c);
+    end = memchr(c->request, '\n', c->len);
+    if (end == NULL)
+        return;
+    if (end + 1 != c->request + c->len) {
+        close_client(c); /* One at a time. */
+        return;
     }
+    on_line(c, (size_t)(end - c->request));
 }
 
 static void on_connection(uv_stream_t *server, int status)
 {
     struct shell *s = server->data;
-    struct client *c = status == 0 ? calloc(1, sizeof(*c)) : NULL;
+    struct control_client *c = status == 0 ? calloc(1, sizeof(*c)) : NULL;
 
     if (c == NULL)
         return;
     c->shell = s;
-    c->pipe.data = c;
+    c->handles = 2;
+    c->pipe.data = c->patience.data = c;
     uv_pipe_init(&s->loop, &c->pipe, 0);
+    uv_timer_init(&s->loop, &c->patience);
     if (uv_accept(server, (uv_stream_t *)&c->pipe) != 0 ||
-        uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0)
+        s->control_clients == CONTROL_CLIENTS_MAX) {
         close_client(c);
+        return;
+    }
+    c->counted = true;
+    s->control_clients++;
+    wait_for_client(c);
+    if (uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) != 0)
+        close_client(c);
+}
+
+/* The journal's lock says that no other evrepd of this node lives: a socket there is a dead one's.
+ */
+static int make_room(const char *path, char *err, size_t err_size)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+        snprintf(err, err_size, "control socket %s: there is something that is not a socket", path);
+        return -1;
+    }
+    unlink(path);
+    return 0;
+}
+
+static int open_to_group(const struct shell *s, char *err, size_t err_size)
+{
+    const char *path = s->config->control_socket, *name = s->config->control_group;
+    const struct group *g;
+
+    if (name[0] == '\0')
+        return 0;
+    g = getgrnam(name);
+    if (g != NULL && chown(path, (uid_t)-1, g->gr_gid) == 0 && chmod(path, 0660) == 0)
+        return 0;
+    snprintf(err, err_size, "control socket %s: cannot be given to the group %s: %s", path, name,
+             g == NULL ? "there is none" : strerror(errno));
+    return -1;
 }
 
 int control_open(struct shell *s, char *err, size_t err_size)
@@ -173,18 +233,21 @@ int control_open(struct shell *s, char *err, size_t err_size)
     mode_t mask;
     int rc;
 
-    unlink(path); /* The journal's lock says that no other evrepd of this node lives. */
+    if (make_room(path, err, err_size) != 0)
+        return -1;
     uv_pipe_init(&s->loop, &s->control, 0);
     s->control.data = s;
-    mask = umask(0077);
+    mask = umask(0177);
     rc = uv_pipe_bind(&s->control, path);
     umask(mask);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&s->control, 16, on_connection);
-    if (rc != 0)
+    if (rc != 0) {
         snprintf(err, err_size, "control socket %s: %s: does its folder exist?", path,
                  uv_strerror(rc));
-    return rc;
+        return rc;
+    }
+    return open_to_group(s, err, err_size);
 }
 
 void control_close(struct shell *s)

@@ -6,6 +6,7 @@
 #include "sink.h"
 #include "cluster.h"
 #include "config.h"
+#include "control.h"
 #include "core.h"
 #include "evhooks.h"
 #include "journal.h"
@@ -58,6 +59,7 @@ struct shell {
     uv_timer_t feed;
     uv_signal_t term, interrupt, hangup;
     uv_pipe_t control;
+    unsigned control_clients;
     struct config *config;
     struct core *core;
     struct core_output *out;
@@ -117,9 +119,13 @@ int emit_open(struct shell *s, char *err, size_t err_size);
 void emit_wake(struct shell *s);
 void emit_asks(struct shell *s);
 
-/* control.c, status.c: what an operator sees. */
+/* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);
 void control_close(struct shell *s);
-char *status_json(struct shell *s, const char *command); /* free() it; NULL: no such command. */
+control_handler status_watermark, status_cluster, status_counters, status_sinks;
+const char *status_session_word(const struct shell *s);
+json_t *status_links(const struct shell *s);
+json_t *status_groups(const struct shell *s);
+json_t *status_counters_json(const struct shell *s);
 
 #endif

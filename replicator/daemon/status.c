@@ -1,26 +1,15 @@
-/* The state as JSON, in the words and shapes of the interface. */
+/* The marks as JSON, in the words and shapes of the interface. */
 #include "shell.h"
+#include "control.h"
+
 #include "segment.h"
 
-#include <jansson.h>
 #include <string.h>
-
-static const char *const kind_names[] = {
-    [RECORD_SESSION_OPEN] = "session_open", [RECORD_SESSION_CLOSE] = "session_close",
-    [RECORD_POLICY_DENY] = "policy_deny",   [RECORD_SCREEN_DROP] = "screen_drop",
-    [RECORD_ALG_REQUEST] = "alg_request",   [RECORD_FILTER_LOG] = "filter_log",
-};
 
 static const char *const segment_words[] = {
     [SEGMENT_FREE] = "settled",    [SEGMENT_LIVE] = "live",   [SEGMENT_DRAINING] = "draining",
     [SEGMENT_HELD] = "held",       [SEGMENT_TAKEN] = "taken", [SEGMENT_HANDED_OVER] = "handed-over",
     [SEGMENT_SETTLED] = "settled",
-};
-
-static const char *const session_words[] = {
-    [SESSION_DOWN] = "down",
-    [SESSION_HELLO] = "hello",
-    [SESSION_UP] = "up",
 };
 
 static const char *const policy_words[] = {
@@ -160,115 +149,22 @@ static uint64_t waiting(const struct shell *s, bool held)
     return most;
 }
 
-static json_t *counters(const struct shell *s)
-{
-    json_t *o = json_object();
-    struct evhooks_counters c = {0};
-
-    if (s->ring != NULL)
-        ingest_ring_counters(s->ring, &c);
-    for (size_t kind = 1; kind <= RECORD_FILTER_LOG; kind++)
-        json_object_set_new(
-            o, kind_names[kind],
-            json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:i}", "decided",
-                      (json_int_t)c.decided[kind], "not_owner", (json_int_t)c.not_owner[kind],
-                      "rate_limited", (json_int_t)c.rate_limited[kind], "capped",
-                      (json_int_t)c.capped[kind], "ring_full", (json_int_t)c.ring_full[kind],
-                      "tagged", (json_int_t)c.tagged[kind], "emitted", (json_int_t)s->emitted[kind],
-                      "held", 0, "gap", 0));
-    return o;
-}
-
-static json_t *links(const struct shell *s)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < s->config->link_count; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s,s:s,s:I}", "name", s->config->link[i].name, "state",
-                                        s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
-                                        (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i)));
-    return list;
-}
-
-static json_t *groups(const struct shell *s)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < cluster_group_count(s->cluster); i++) {
-        struct cluster_group_view v;
-
-        cluster_group_view(s->cluster, i, &v);
-        json_array_append_new(list, json_pack("{s:i,s:i,s:s,s:[i,i]}", "id", v.id, "primary",
-                                              v.primary, "state", v.state, "priority",
-                                              v.priority[0], v.priority[1]));
-    }
-    return list;
-}
-
-static json_t *watermark(struct shell *s)
+json_t *status_watermark(struct shell *s, struct control_client *c, const struct control_request *r)
 {
     json_t *o = json_pack("{s:i,s:i,s:I}", "node", s->core->o.node, "clusterId",
                           (int)s->config->cluster_id, "epoch", (json_int_t)s->core->live_epoch);
 
+    (void)c;
+    (void)r;
     json_object_set_new(o, "session",
-                        json_pack("{s:s,s:o,s:b,s:b}", "state", session_words[s->core->session],
-                                  "links", links(s), "peerDead", s->core->peer_dead, "fenced",
+                        json_pack("{s:s,s:o,s:b,s:b}", "state", status_session_word(s), "links",
+                                  status_links(s), "peerDead", s->core->peer_dead, "fenced",
                                   s->core->fenced));
-    json_object_set_new(o, "redundancyGroups", groups(s));
+    json_object_set_new(o, "redundancyGroups", status_groups(s));
     json_object_set_new(o, "streams", streams(s));
     json_object_set_new(o, "held", json_integer((json_int_t)waiting(s, true)));
     json_object_set_new(o, "waiting", json_integer((json_int_t)waiting(s, false)));
-    json_object_set_new(o, "counters", counters(s));
+    json_object_set_new(o, "counters", status_counters_json(s));
     json_object_set_new(o, "takeovers", json_integer((json_int_t)s->core->takeovers));
     return o;
-}
-
-static json_t *sinks(struct shell *s)
-{
-    json_t *list = json_array();
-
-    for (size_t k = 0; k < s->port_count; k++) {
-        struct sink_state st;
-
-        sink_state(s->port[k].sink, &st);
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:i,s:I,s:s}", "name", s->port[k].config->name, "state",
-                            st.word, "confirmed", (json_int_t)st.confirmed, "unconfirmed",
-                            (int)s->port[k].count, "inDoubt", (json_int_t)s->core->in_doubt[k],
-                            "lastError", st.last_error));
-    }
-    return json_pack("{s:o}", "sinks", list);
-}
-
-static json_t *cluster_json(struct shell *s)
-{
-    json_t *o = json_pack("{s:i,s:i,s:I}", "node", s->core->o.node, "clusterId",
-                          (int)s->config->cluster_id, "epoch", (json_int_t)s->core->live_epoch);
-
-    json_object_set_new(o, "links", links(s));
-    json_object_set_new(o, "redundancyGroups", groups(s));
-    json_object_set_new(o, "session", json_string(session_words[s->core->session]));
-    json_object_set_new(o, "takeovers", json_integer((json_int_t)s->core->takeovers));
-    return o;
-}
-
-char *status_json(struct shell *s, const char *command)
-{
-    json_t *o = NULL;
-    char *text;
-
-    if (strcmp(command, "watermark") == 0)
-        o = watermark(s);
-    else if (strcmp(command, "counters") == 0)
-        o = json_pack("{s:o}", "counters", counters(s));
-    else if (strcmp(command, "sinks") == 0)
-        o = sinks(s);
-    else if (strcmp(command, "cluster") == 0)
-        o = cluster_json(s);
-    if (o == NULL)
-        return NULL;
-    text = json_dumps(o, JSON_COMPACT);
-    json_decref(o);
-    return text;
 }

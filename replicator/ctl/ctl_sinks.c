@@ -1,0 +1,41 @@
+/* Each sink: state, what it confirmed, backlog, last error. */
+#include "ctl.h"
+
+static void table(const json_t *o)
+{
+    static const struct ctl_column columns[] = {
+        {"SINK", false},       {"STATE", false},   {"CONFIRMED", true},
+        {"UNCONFIRMED", true}, {"IN DOUBT", true}, {"LAST ERROR", false},
+    };
+    struct libscols_table *t = ctl_table(columns, sizeof(columns) / sizeof(columns[0]));
+    const json_t *sink;
+    size_t i;
+
+    json_array_foreach(json_object_get(o, "sinks"), i, sink)
+    {
+        struct libscols_line *l = scols_table_new_line(t, NULL);
+
+        ctl_cell(l, 0, "%s", ctl_str(sink, "name"));
+        ctl_cell(l, 1, "%s", ctl_str(sink, "state"));
+        ctl_cell(l, 2, "%lld", ctl_num(sink, "confirmed"));
+        ctl_cell(l, 3, "%lld", ctl_num(sink, "unconfirmed"));
+        ctl_cell(l, 4, "%lld", ctl_num(sink, "inDoubt"));
+        ctl_cell(l, 5, "%s", ctl_str(sink, "lastError"));
+    }
+    ctl_table_end(t);
+}
+
+int ctl_sinks(const struct ctl *c, int argc, char **argv)
+{
+    json_t *o;
+    int rc = ctl_ask(c, "sinks", argc, argv, &o);
+
+    if (rc != CTL_DONE)
+        return rc;
+    if (c->json)
+        ctl_print_json(o);
+    else
+        table(o);
+    json_decref(o);
+    return CTL_DONE;
+}

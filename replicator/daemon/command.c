@@ -1,0 +1,63 @@
+/* What an operator can do to a node. */
+#include "shell.h"
+#include "control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *do_peer(struct shell *s, struct control_client *c, const struct control_request *r)
+{
+    struct core_input in = {.kind = CORE_FENCED};
+
+    (void)c;
+    if (r->argc != 1 || strcmp(r->argv[0], "fenced") != 0)
+        return control_error("what of the peer? `peer fenced` says that it is dead and stays so");
+    if (!s->config->has_peer)
+        return control_error("this node has no peer");
+    if (s->core->session != SESSION_DOWN)
+        return control_error("the session with the peer is up: it is not dead");
+    shell_log("the operator says that the peer is dead and stays so");
+    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_FENCED});
+    shell_input(s, &in);
+    shell_flush(s);
+    return control_done();
+}
+
+static json_t *steer(struct shell *s, struct cluster_input *in)
+{
+    peer_cluster(s, in);
+    shell_flush(s);
+    return control_done();
+}
+
+/* failover RG [--to NODE] | RG reset */
+static json_t *do_failover(struct shell *s, struct control_client *c,
+                           const struct control_request *r)
+{
+    struct cluster_input in = {.kind = CLUSTER_FAILOVER, .node = -1};
+    unsigned node;
+
+    (void)c;
+    if (r->argc < 1 || !control_number(r->argv[0], 127, &in.group))
+        return control_error("which redundancy group? failover RG [--to NODE], failover RG reset");
+    if (r->argc == 2 && strcmp(r->argv[1], "reset") == 0) {
+        in.kind = CLUSTER_RESET;
+        return steer(s, &in);
+    }
+    if (r->argc == 1)
+        return steer(s, &in);
+    if (r->argc != 3 || strcmp(r->argv[1], "--to") != 0 || !control_number(r->argv[2], 1, &node))
+        return control_error("failover RG [--to NODE], NODE 0 or 1; failover RG reset");
+    in.node = (int)node;
+    return steer(s, &in);
+}
+
+const struct control_command control_commands[] = {
+    {"watermark", status_watermark},
+    {"cluster", status_cluster},
+    {"counters", status_counters},
+    {"sinks", status_sinks},
+    {"peer", do_peer},
+    {"failover", do_failover},
+    {NULL, NULL},
+};
