@@ -66,6 +66,8 @@ class Net:
             for side in ("left", "right", "log"):
                 self.veth(node, side, "switch", "n%d%s" % (n, side))
                 self.ip("switch", "link", "set", "n%d%s" % (n, side), "master", side)
+                if side != "log":  # What the client sends reaches both nodes: the active one takes it.
+                    sh("bridge", "-n", self.ns("switch"), "link", "set", "dev", "n%d%s" % (n, side), "learning", "off")
             self.ip(node, "addr", "add", "10.97.0.%d/24" % (n + 1), "dev", "log")
         self.veth("node0", "control", "node1", "control")
         self.veth("node0", "fabric", "node1", "fabric")
@@ -90,6 +92,23 @@ class Net:
     def set_links(self, node, state, links=LINKS):
         lines = "".join("link set %s %s\n" % (name, state) for name in links)
         subprocess.run(["ip", "-n", self.ns(node), "-batch", "-"], input=lines, text=True, check=True)
+
+    # ---- faults without a word: the links stay up, the frames vanish ----
+
+    def cut(self, host, *devices):
+        """Frames that arrive at these devices vanish, so that neither end is told."""
+        rules = "".join("chain %s { type filter hook ingress device \"%s\" priority 0; drop; }\n" % (d, d)
+                        for d in devices)
+        self.heal(host)
+        subprocess.run(["ip", "netns", "exec", self.ns(host), "nft", "-f", "-"],
+                       input="table netdev drill {\n%s}\n" % rules, text=True, check=True)
+
+    def heal(self, host):
+        sh("ip", "netns", "exec", self.ns(host), "nft", "delete", "table", "netdev", "drill", check=False)
+
+    def quieten(self, node, dead):
+        """A dead host's kernel sends nothing more; that of a namespace would, for its orphaned sockets."""
+        self.run(node, "sysctl", "-qw", "net.ipv4.tcp_orphan_retries=%d" % (1 if dead else 0))
 
     def down(self):
         for h in self.HOSTS:

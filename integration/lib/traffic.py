@@ -1,5 +1,6 @@
 """Traffic of the drill: `traffic.py server` answers, `traffic.py client SEED RATE FILE` sends until SIGTERM
-and then writes what it has sent.  Real sockets for what a host would send, raw frames for the screens."""
+and then writes what it has sent.  Real sockets for what a host would send, raw frames for the screens.
+SIGUSR1 begins a storm of packets that are denied, SIGUSR2 ends it."""
 import json
 import random
 import select
@@ -12,6 +13,7 @@ import time
 V4, V6 = "10.50.0.2", "fd50::2"
 OWN4, OWN6 = "10.50.0.1", "fd50::1"
 PERMITTED, DENIED, LOGGED = 7000, 9000, 7001
+STORM = 8  # So many times the packets, denied ones.
 
 
 def server():
@@ -78,7 +80,8 @@ class Client:
     def __init__(self, seed, rate, out):
         self.random = random.Random(seed)
         self.rate, self.out, self.stop = rate, out, False
-        self.sent = {"denied": 0, "screened": 0, "logged": 0, "permitted": 0, "answered": 0}
+        self.sent = {"denied": 0, "screened": 0, "logged": 0, "permitted": 0, "answered": 0, "connects": 0}
+        self.storm = False
         self.udp = {4: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
                     6: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)}
         for s in self.udp.values():
@@ -102,6 +105,7 @@ class Client:
         s.setblocking(False)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
         s.connect_ex((V4, self.random.choice((PERMITTED, DENIED))))
+        self.sent["connects"] += 1
         self.connecting.append(s)
         if len(self.connecting) > 50:
             self.connecting.pop(0).close()
@@ -133,14 +137,20 @@ class Client:
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stop", True))
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "storm", True))
+        signal.signal(signal.SIGUSR2, lambda *_: setattr(self, "storm", False))
         begin, done = time.monotonic(), 0
         while not self.stop:
             due = int((time.monotonic() - begin) * self.rate)
             while done < due and not self.stop:
                 self.one()
                 done += 1
+                for _ in range(STORM if self.storm else 0):
+                    self.datagram(DENIED + self.random.randrange(100), "denied")
             self.drain()
             time.sleep(0.005)
+        # A packet to the logged port makes an event, too; it is let through.
+        self.sent["mustBeRefused"] = self.sent["denied"] + self.sent["screened"]
         with open(self.out, "w") as f:
             json.dump(self.sent, f)
 

@@ -1,0 +1,195 @@
+"""What a story works with: two nodes on a network, a collector, traffic; faults, and what to wait for."""
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from net import Net
+from node import Node
+from processes import Processes
+from sampler import Sampler
+
+LIB = os.path.dirname(os.path.abspath(__file__))
+PATIENCE_S = 60  # The machine may be busy: a wait is for a condition, never for a time.
+
+
+class Stage:
+    def __init__(self, options, seed, collector, settings=None):
+        self.o, self.seed = options, seed
+        self.settings = settings or {}
+        self.random = random.Random(seed)
+        self.net = Net(os.getpid())
+        self.dir = tempfile.mkdtemp(prefix="evrep-drill-")
+        self.processes = Processes(self.net, self.dir)
+        self.begin, self.begin_time = time.monotonic(), time.time()
+        self.faults, self.said, self.problems = [], [], self.processes.problems
+        self.undo = []  # What a story set up outside its folder and namespaces.
+        self.samplers = []
+        self.collector = collector(self)
+        self.node = [Node(n, self) for n in (0, 1)]
+
+    # ---- small things ----
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def program(self, name):
+        return os.path.join(self.o.bin, name)
+
+    def say(self, text):
+        at = time.monotonic() - self.begin
+        self.said.append((at, text))
+        print("%7.2f s  %s" % (at, text), flush=True)
+
+    def wait(self, what, test, seconds=PATIENCE_S):
+        until = time.monotonic() + seconds
+        while not test():
+            if time.monotonic() > until:
+                raise RuntimeError("waited %d s in vain for: %s" % (seconds, what))
+            time.sleep(0.02)
+
+    def pause(self, seconds):
+        """Traffic goes on meanwhile; how long differs from seed to seed."""
+        time.sleep(seconds * self.random.uniform(0.8, 1.2))
+
+    def show(self, n):
+        if self.o.verbose:
+            print(self.node[n].table(), flush=True)
+
+    # ---- set-up ----
+
+    def set_up(self, prepare=None):
+        self.net.up()
+        subprocess.run([self.program("evrepctl"), "keygen", self.path("cluster.key")], check=True)
+        self.collector.start()
+        if prepare:
+            prepare(self)
+        for node in self.node:
+            node.configure()
+            node.start()
+        self.await_session()
+        self.wait("node0 to be primary", lambda: self.node[1].primary() == 0)
+        self.say("two nodes, one session, node0 is primary")
+        self.samplers = [Sampler(node, self.begin_time) for node in self.node]
+        for s in self.samplers:
+            s.start()
+        self.processes.spawn("server", "server", sys.executable, LIB + "/traffic.py", "server")
+        self.processes.spawn("client", "client", sys.executable, LIB + "/traffic.py", "client", str(self.seed),
+                             str(self.o.rate), self.path("sent.json"))
+
+    # ---- faults ----
+
+    def fault(self, text, node=None, taker=None, kind="fault"):
+        """Takes note of what was done to the cluster, now."""
+        self.faults.append({"fault": text, "node": node, "time": time.time(), "taker": taker, "kind": kind})
+        if taker is None:
+            del self.faults[-1]["taker"]
+        return self.faults[-1]
+
+    def mend(self, text, node=None):
+        return self.fault(text, node, kind="mend")
+
+    def die(self, n):
+        """Its processes and its links end in the same instant."""
+        self.net.quieten(self.node[n].name, True)
+        self.net.set_links(self.node[n].name, "down")
+        self.node[n].kill()
+        return self.fault("node%d dies" % n, n, taker=1 - n)
+
+    def kill_node(self, n):
+        other = 1 - n
+        self.show(other)
+        before = self.node[other].takeovers()
+        self.die(n)
+        self.say("node%d dies: its processes are killed, its links go down" % n)
+        self.await_takeover(other, before)
+        self.show(other)
+
+    def return_node(self, n):
+        self.net.quieten(self.node[n].name, False)
+        self.net.set_links(self.node[n].name, "up")
+        self.node[n].start()
+        self.await_session()
+        self.say("node%d is back, the session is up" % n)
+        self.mend("node%d returns" % n, n)
+        self.show(n)
+
+    # ---- conditions ----
+
+    def primary(self):
+        """The node that both agree is primary."""
+        self.wait("both nodes to agree who is primary",
+                  lambda: self.node[0].primary() in (0, 1) and self.node[0].primary() == self.node[1].primary())
+        return self.node[0].primary()
+
+    def await_session(self):
+        self.wait("a session between the nodes", lambda: self.node[0].session() and self.node[1].session())
+
+    def await_takeover(self, n, before):
+        self.wait("node%d to be primary" % n, self.node[n].is_primary)
+        self.say("node%d is primary" % n)
+        self.wait("a takeover by node%d" % n, lambda: self.node[n].takeovers() > before)
+        self.say("node%d has taken over what node%d left" % (n, 1 - n))
+
+    def await_settled(self):
+        """A session, nothing held, every segment settled or live: ready for the next fault."""
+        self.await_session()
+        self.wait("every segment to be settled", lambda: self.node[0].settled() and self.node[1].settled())
+
+    def await_records(self, count=200):
+        """So many more records at the collector: what was decided after a fault gets through."""
+        until = self.collector.lines() + count
+        self.wait("%d more records at the collector" % count, lambda: self.collector.lines() >= until)
+
+    # ---- the end ----
+
+    def rest(self):
+        self.processes.end("client")
+        self.say("the traffic ends")
+        try:
+            self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet(),
+                      90)
+        except RuntimeError as e:
+            self.problems.append(str(e))
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 1.0:
+            if self.collector.size() != size:
+                size, since = self.collector.size(), time.monotonic()
+            time.sleep(0.1)
+
+    def finish(self):
+        """The last word of both nodes, then the programs end, then the collector."""
+        self.last = [node.ask() for node in self.node]
+        for s in self.samplers:
+            s.stop()
+        for name in ("evrepd0", "evrepd1", "evdp0", "evdp1"):
+            self.processes.end(name)
+        self.collector.stop()
+
+    def last_words(self):
+        for name in ("evdp0", "evrepd0", "evdp1", "evrepd1"):
+            if os.path.exists(self.path(name + ".log")):
+                with open(self.path(name + ".log"), errors="replace") as f:
+                    print("---- %s\n%s" % (name, f.read()[-4000:]))
+
+    def clean_up(self):
+        for s in self.samplers:
+            s.stopping.set()
+        self.processes.clean_up()
+        for step in reversed(self.undo):
+            try:
+                step()
+            except Exception as e:
+                print("clean-up: %s" % e, file=sys.stderr)
+        self.net.down()
+        for name in os.listdir("/dev/shm"):
+            if name.startswith(self.net.id + "n"):
+                os.unlink("/dev/shm/" + name)
+        if self.o.keep:
+            print("kept: " + self.dir)
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,200 @@
+"""The judge: `evrepctl audit` on the collector's file alone, and a count of its own that what the dataplanes
+tagged is what arrived or what a gap record covers."""
+import datetime
+import json
+import re
+import subprocess
+
+TAG = re.compile(r' evrep-origin="(\d)" evrep-epoch="(\d+)" evrep-seq="(\d+)"( evrep-in-doubt="1")?\]\s*$'
+                 r'| tag=(\d)/(\d+)/(\d+)(!)?\s*$')
+STATEMENT = re.compile(r' EVREP - (?:- )?(EVREP_\w+) ')
+RANGE = re.compile(r'range-origin="(\d)" range-epoch="(\d+)" range-from="(\d+)" range-to="(\d+)"')
+
+
+def parse_tag(line):
+    """(origin, epoch, sequence), marked; or None."""
+    m = TAG.search(line)
+    if not m:
+        return None
+    g = m.groups()
+    k = 0 if g[0] is not None else 4
+    return (int(g[k]), int(g[k + 1]), int(g[k + 2])), g[k + 3] is not None
+
+
+def unmarked(line):
+    return line.replace(' evrep-in-doubt="1"]', ']').rstrip("!\n")
+
+
+class File:
+    """What is in the collector's file, without the help of any code of evrep's."""
+
+    def __init__(self, path):
+        self.events, self.statements, self.ranges, self.words = {}, set(), [], {}
+        self.differ = []  # Copies of one position that are not the same record.
+        self.marked = [0, 0]
+        self.lines = 0
+        with open(path, errors="replace") as f:
+            for line in f:
+                self.lines += 1
+                self.line(line)
+
+    def line(self, line):
+        tag = parse_tag(line)
+        if tag is None:
+            return
+        position, marked = tag
+        word = STATEMENT.search(line)
+        if word:
+            self.words[word.group(1)] = self.words.get(word.group(1), 0) + 1
+            if word.group(1) != "EVREP_FILTERED":
+                self.statements.add(position)
+            self.ranges += [tuple(map(int, m)) for m in RANGE.findall(line)
+                            if word.group(1).startswith("EVREP_GAP_")]
+            return
+        self.marked[position[0]] += marked
+        text = hash(unmarked(line))
+        if self.events.setdefault(position, text) != text:
+            self.differ.append(position)
+
+    def count(self, origin):
+        return sum(1 for p in self.events if p[0] == origin)
+
+    def covered(self, origin):
+        """Positions that a gap record covers and that are not there."""
+        absent = set()
+        for o, epoch, first, last in self.ranges:
+            if o == origin:
+                absent.update((o, epoch, q) for q in range(first, last + 1)
+                              if (o, epoch, q) not in self.events and (o, epoch, q) not in self.statements)
+        return len(absent)
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+class Verdict:
+    def __init__(self, stage, story):
+        self.s, self.story = stage, story
+        self.problems = list(stage.problems)
+        self.remarks = []
+        self.decided = {node.name: node.counters() for node in stage.node}
+        with open(stage.path("sent.json")) as f:
+            self.decided["sent"] = json.load(f)
+        self.audit = self.run_audit()
+        self.file = File(stage.collector.received)
+        self.accounts()
+        self.doubt()
+        self.read_trace()
+        self.read_logs()
+        self.good = self.audit["verdict"] == "OK" and not self.problems
+
+    def run_audit(self):
+        r = subprocess.run([self.s.program("evrepctl"), "--json", "audit", self.s.collector.received],
+                           capture_output=True, text=True)
+        audit = json.loads(r.stdout) if r.stdout else {"verdict": "VIOLATION"}
+        if r.returncode != 0:
+            audit["verdict"] = "VIOLATION"
+        return audit
+
+    # ---- what was decided against what arrived ----
+
+    def tagged(self, n):
+        return sum(kind["tagged"] for kind in self.decided["node%d" % n].values())
+
+    def accounts(self):
+        if self.file.differ:
+            self.problems.append("%d positions hold two different records, the first %d/%d/%d" % (
+                (len(self.file.differ),) + self.file.differ[0]))
+        for n in (0, 1):
+            tagged, there, covered = self.tagged(n), self.file.count(n), self.file.covered(n)
+            lost = self.s.node[n].lost_in_memory() if hasattr(self.s.node[n], "lost_in_memory") else 0
+            kills = self.s.node[n].evdp_kills  # Each may come between the commit and the count of one event.
+            if there - kills <= tagged <= there + covered + lost:
+                continue
+            self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
+                                 (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
+
+    def doubt(self):
+        marked = sum(self.file.marked)
+        if marked and not self.s.collector.marks_doubt:
+            self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
+
+    # ---- who sent what, and when ----
+
+    def read_trace(self):
+        self.by, self.seen = {0: 0, 1: 0}, []
+        pattern = re.compile(r"^(\S+) 10\.97\.0\.(\d+) ")
+        with open(self.s.path("trace.log"), errors="replace") as f:
+            for line in f:
+                m, tag = pattern.match(line), parse_tag(line)
+                if not m or not tag:
+                    continue
+                node = int(m.group(2)) - 1
+                self.by[node] = self.by.get(node, 0) + 1
+                self.seen.append((moment(m.group(1)), node, tag[0], tag[1]))
+        self.first_taken = [self.first_after(f) for f in self.s.faults if "taker" in f]
+
+    def first_after(self, fault):
+        """ms from the fault to the first record of the fallen node's that its peer sent."""
+        for at, node, position, _ in self.seen:
+            if node == fault["taker"] and position[0] == fault["node"] and at > fault["time"]:
+                return round(1000 * (at - fault["time"]))
+        return None
+
+    def read_logs(self):
+        """From the survivor's log: when it knew, when it was primary, when it took over."""
+        words = {"declared": "the peer is declared dead", "primary": ": primary", "takeover": "took over "}
+        self.times = []
+        for f in self.s.faults:
+            if "taker" not in f:
+                continue
+            found = {}
+            with open(self.s.node[f["taker"]].log(), errors="replace") as log:
+                for line in log:
+                    for key, word in words.items():
+                        if word in line and key not in found and line[:2] == "20":
+                            at = moment(line.split(" ", 1)[0])
+                            if at >= f["time"] - 0.001:
+                                found[key] = round(1000 * (at - f["time"]))
+            self.times.append(found)
+
+    def milliseconds(self, key):
+        known = [t[key] for t in self.times if key in t]
+        return max(known) if known else None
+
+    # ---- what is said of it ----
+
+    def print(self):
+        a, d = self.audit, self.decided
+        kinds = [k for n in ("node0", "node1") for k in d[n].values()]
+        total, tagged = sum(k["decided"] for k in kinds), sum(k["tagged"] for k in kinds)
+        print()
+        print("decided             %8d   (%d by node0, %d by node1; %d of them not tagged: %s)" % (
+            total, sum(k["decided"] for k in d["node0"].values()), sum(k["decided"] for k in d["node1"].values()),
+            total - tagged, "counted by cause"))
+        print("sent to collector   %8d   by node0, %d by node1" % (self.by[0], self.by[1]))
+        print("there once          %8d   records, statements of the protocol among them: %d" % (
+            a.get("once", 0), a.get("statements", 0)))
+        print("there again, marked %8d   in doubt after a death (resend)" % a.get("marked", 0))
+        print("twice, unmarked     %8d" % a.get("twice", -1))
+        print("missing             %8d" % a.get("missing", -1))
+        print("covered by gap      %8d" % a.get("covered", 0))
+        if self.first_taken:
+            print("death to first record taken over: %s" % ", ".join(
+                "none was waiting" if t is None else "%d ms" % t for t in self.first_taken))
+        for r in self.remarks:
+            print("note: " + r)
+        for p in self.problems:
+            print("problem: " + p)
+        print("seed %d: %s" % (self.s.seed, self.word()), flush=True)
+
+    def word(self):
+        return "OK" if self.good else "VIOLATION"
+
+    def json(self):
+        return {"story": self.story.NAME, "title": self.story.TITLE, "sink": self.s.collector.kind,
+                "seed": self.s.seed, "verdict": self.word(), "faults": self.s.faults, "takeoverMs": self.first_taken,
+                "times": self.times, "audit": self.audit, "marked": sum(self.file.marked),
+                "problems": self.problems, "remarks": self.remarks, "statements": self.file.words,
+                "said": self.s.said}
