@@ -4,8 +4,9 @@
 static void table(const json_t *o)
 {
     static const struct ctl_column columns[] = {
-        {"SINK", false},       {"STATE", false},   {"CONFIRMED", true},
-        {"UNCONFIRMED", true}, {"IN DOUBT", true}, {"LAST ERROR", false},
+        {"SINK", false},     {"TYPE", false},      {"STATE", false},
+        {"CONFIRMED", true}, {"PER S", true},      {"BACKLOG", true},
+        {"IN DOUBT", true},  {"RECONNECTS", true}, {"LAST ERROR", false},
     };
     struct libscols_table *t = ctl_table(columns, sizeof(columns) / sizeof(columns[0]));
     const json_t *sink;
@@ -16,11 +17,14 @@ static void table(const json_t *o)
         struct libscols_line *l = scols_table_new_line(t, NULL);
 
         ctl_cell(l, 0, "%s", ctl_str(sink, "name"));
-        ctl_cell(l, 1, "%s", ctl_str(sink, "state"));
-        ctl_cell(l, 2, "%lld", ctl_num(sink, "confirmed"));
-        ctl_cell(l, 3, "%lld", ctl_num(sink, "unconfirmed"));
-        ctl_cell(l, 4, "%lld", ctl_num(sink, "inDoubt"));
-        ctl_cell(l, 5, "%s", ctl_str(sink, "lastError"));
+        ctl_cell(l, 1, "%s", ctl_str(sink, "type"));
+        ctl_cell(l, 2, "%s", ctl_str(sink, "state"));
+        ctl_cell(l, 3, "%lld", ctl_num(sink, "confirmed"));
+        ctl_cell(l, 4, "%.0f", json_real_value(json_object_get(sink, "confirmedPerSecond")));
+        ctl_cell(l, 5, "%lld", ctl_num(sink, "backlog"));
+        ctl_cell(l, 6, "%lld", ctl_num(sink, "inDoubt"));
+        ctl_cell(l, 7, "%lld", ctl_num(sink, "reconnects"));
+        ctl_cell(l, 8, "%s", ctl_str(sink, "lastError"));
     }
     ctl_table_end(t);
 }

@@ -14,9 +14,10 @@ struct config_sink {
     enum render_tag tag;
     enum in_doubt_policy policy;
     uint8_t facility;
-    bool facility_set, newline;
-    uint32_t window;
-    uint64_t hold_ms;
+    bool facility_set, newline, sync;
+    struct render_filter filter;
+    uint32_t window, rotate_s, rotate_keep;
+    uint64_t hold_ms, rotate_bytes;
 };
 
 struct config_link {

@@ -1,6 +1,7 @@
 /* The `sink` sections. */
 #include "config.h"
 #include "config_parts.h"
+#include "contract.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +10,60 @@ cfg_opt_t config_sink_opts[] = {
     CFG_STR("type", NULL, CFGF_NODEFAULT),    CFG_STR("transport", "tcp", CFGF_NONE),
     CFG_STR("address", NULL, CFGF_NODEFAULT), CFG_STR("path", NULL, CFGF_NODEFAULT),
     CFG_STR("format", "rfc5424", CFGF_NONE),  CFG_STR("facility", NULL, CFGF_NODEFAULT),
+    CFG_STR("severity", "info", CFGF_NONE),   CFG_STR_LIST("categories", "{all}", CFGF_NONE),
     CFG_STR("in-doubt", "resend", CFGF_NONE), CFG_STR("framing", "octet-counting", CFGF_NONE),
     CFG_STR("tag", "inline", CFGF_NONE),      CFG_INT("window", 1024, CFGF_NONE),
-    CFG_INT("hold-ms", 30000, CFGF_NONE),     CFG_END()};
+    CFG_INT("hold-ms", 30000, CFGF_NONE),     CFG_BOOL("sync", cfg_false, CFGF_NONE),
+    CFG_INT("rotate-mib", 0, CFGF_NONE),      CFG_INT("rotate-hours", 0, CFGF_NONE),
+    CFG_INT("rotate-keep", 10, CFGF_NONE),    CFG_END()};
+
+/* What a sink is, as bits; most keys make sense for some only. */
+enum kind { KIND_TCP = 1, KIND_FILE = 2 };
+
+static const struct {
+    const char *key;
+    unsigned kinds;
+} only_for[] = {
+    {"transport", KIND_TCP},     {"address", KIND_TCP},      {"framing", KIND_TCP},
+    {"path", KIND_FILE},         {"sync", KIND_FILE},        {"rotate-mib", KIND_FILE},
+    {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
+};
+
+static int refuse_keys_of_others(cfg_t *s, enum kind kind, const char *what)
+{
+    for (size_t i = 0; i < sizeof(only_for) / sizeof(only_for[0]); i++) {
+        const cfg_opt_t *o = cfg_getopt(s, only_for[i].key);
+
+        if (o != NULL && (o->flags & CFGF_MODIFIED) != 0 && (only_for[i].kinds & kind) == 0)
+            return config_fail(s, "'%s' is nothing that a sink of %s has", only_for[i].key, what);
+    }
+    return 0;
+}
+
+static int read_filter(cfg_t *s, struct render_filter *f)
+{
+    static const char *const severities[] = {"error", "warning", "notice", "info", "debug", NULL};
+    static const char *const categories[] = {"session",  "policy", "screen",
+                                             "firewall", "all",    NULL};
+    int severity = config_word(s, "severity", cfg_getstr(s, "severity"), severities);
+
+    if (severity < 0)
+        return -1;
+    f->severity = severity < 3 ? (uint8_t)(severity + 3) : 0; /* No record is below info. */
+    if (cfg_size(s, "categories") == 0)
+        return config_fail(s, "'categories' is empty: nothing would pass");
+    for (unsigned i = 0; i < cfg_size(s, "categories"); i++) {
+        int c = config_word(s, "categories", cfg_getnstr(s, "categories", i), categories);
+
+        if (c < 0)
+            return -1;
+        f->categories |= c == 4 ? CATEGORY_ALL : (uint8_t)(1u << c);
+    }
+    if (f->categories == CATEGORY_ALL)
+        f->categories = 0;
+    return 0;
+}
+
 static int read_sink_words(cfg_t *s, struct config_sink *o)
 {
     static const char *const formats[] = {"rfc5424", "structured", "standard", "binary", NULL};
@@ -40,31 +92,53 @@ static int read_sink_words(cfg_t *s, struct config_sink *o)
     return 0;
 }
 
+static int read_file(cfg_t *s, struct config_sink *o)
+{
+    uint64_t mib = 0, hours = 0, keep = 0;
+
+    if (refuse_keys_of_others(s, KIND_FILE, "type file") != 0 ||
+        config_copy(s, "path", cfg_getstr(s, "path"), o->path, sizeof(o->path)) != 0 ||
+        config_number(s, "rotate-mib", 0, 1 << 20, &mib) != 0 ||
+        config_number(s, "rotate-hours", 0, 24 * 366, &hours) != 0 ||
+        config_number(s, "rotate-keep", 1, 9999, &keep) != 0)
+        return -1;
+    if (o->format == FORMAT_BINARY)
+        return config_fail(s,
+                           "'format' of a file is one of lines: rfc5424, structured or standard");
+    o->newline = true;
+    o->sync = cfg_getbool(s, "sync");
+    o->rotate_bytes = mib << 20;
+    o->rotate_s = (uint32_t)hours * 3600;
+    o->rotate_keep = (uint32_t)keep;
+    return 0;
+}
+
+static int read_syslog(cfg_t *s, struct config_sink *o)
+{
+    static const char *const transports[] = {"tcp", NULL};
+    static const enum kind kinds[] = {KIND_TCP};
+    int transport = config_word(s, "transport", cfg_getstr(s, "transport"), transports);
+
+    if (transport < 0 || refuse_keys_of_others(s, kinds[transport], transports[transport]) != 0)
+        return -1;
+    snprintf(o->transport, sizeof(o->transport), "%s", transports[transport]);
+    return config_copy(s, "address", cfg_getstr(s, "address"), o->address, sizeof(o->address));
+}
+
 static int read_sink(cfg_t *s, struct config_sink *o)
 {
     static const char *const types[] = {"syslog", "file", NULL};
-    static const char *const transports[] = {"tcp", NULL};
     const char *type = cfg_getstr(s, "type") != NULL ? cfg_getstr(s, "type") : "";
     uint64_t window = 0;
 
     if (config_copy(s, "sink", cfg_title(s), o->name, sizeof(o->name)) != 0 ||
         config_word(s, "type", type, types) < 0 || read_sink_words(s, o) != 0 ||
-        config_number(s, "window", 16, 8192, &window) != 0 ||
+        read_filter(s, &o->filter) != 0 || config_number(s, "window", 16, 8192, &window) != 0 ||
         config_number(s, "hold-ms", 0, 86400000, &o->hold_ms) != 0)
         return -1;
     o->window = (uint32_t)window;
     snprintf(o->type, sizeof(o->type), "%s", type);
-    if (strcmp(type, "file") == 0) {
-        if (o->format == FORMAT_BINARY)
-            return config_fail(
-                s, "'format' of a file is one of lines: rfc5424, structured or standard");
-        o->newline = true;
-        return config_copy(s, "path", cfg_getstr(s, "path"), o->path, sizeof(o->path));
-    }
-    if (config_word(s, "transport", cfg_getstr(s, "transport"), transports) < 0)
-        return -1;
-    snprintf(o->transport, sizeof(o->transport), "%s", cfg_getstr(s, "transport"));
-    return config_copy(s, "address", cfg_getstr(s, "address"), o->address, sizeof(o->address));
+    return strcmp(type, "file") == 0 ? read_file(s, o) : read_syslog(s, o);
 }
 
 int config_read_sinks(struct config *c, cfg_t *cfg)
@@ -78,6 +152,7 @@ int config_read_sinks(struct config *c, cfg_t *cfg)
 
         if (read_sink(s, &c->sink[i]) != 0)
             return -1;
+        c->sink[i].sync |= c->durability_power;
         for (size_t k = 0; k < i; k++) {
             if (sink_key(c->sink[k].name) == sink_key(c->sink[i].name))
                 return config_fail(s, "sinks \"%s\" and \"%s\" have one key: rename one",
@@ -108,6 +183,12 @@ void config_sink_options(const struct config_sink *s, struct sink_options *out)
         .type = s->type,
         .address = s->address,
         .path = s->path,
+        .transport = s->transport,
+        .sync = s->sync,
+        .rotate_bytes = s->rotate_bytes,
+        .rotate_s = s->rotate_s,
+        .rotate_keep = s->rotate_keep,
+        .window = s->window,
         .newline = s->newline && s->format != FORMAT_BINARY,
         .bare = s->format == FORMAT_BINARY,
     };

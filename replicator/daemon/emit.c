@@ -4,25 +4,71 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WAKES_MAX = 32 }; /* Rounds of hidden records at a time; the next tick goes on. */
+
 static struct given *given_at(struct sink_port *p, uint32_t i)
 {
     return &p->given[(p->head + i) % GIVEN_MAX];
 }
 
-static size_t render_one(struct sink_port *p, const uint8_t *record, bool in_doubt, uint8_t *out,
-                         size_t size)
+static void given_add(struct sink_port *p, enum given_what what, const struct record *r)
 {
-    struct record r;
+    struct given *last = p->count > 0 ? given_at(p, p->count - 1) : NULL;
 
-    if (record_decode(&r, record) != 0)
-        return 0;
-    return render_record(&p->render, feed_names(p->shell, r.origin, r.names_generation), &r,
-                         in_doubt, out, size);
+    if (what == GIVEN_HIDDEN && last != NULL && last->what == GIVEN_HIDDEN &&
+        last->origin == r->origin && last->epoch == r->epoch && last->to + 1 == r->sequence) {
+        last->to++;
+        return;
+    }
+    *given_at(p, p->count++) = (struct given){
+        .epoch = r->epoch,
+        .from = r->sequence,
+        .to = r->sequence,
+        .origin = r->origin,
+        .kind = r->kind,
+        .what = (uint8_t)what,
+    };
+}
+
+static void add_item(struct sink_port *p, const struct record *r, bool in_doubt, size_t len,
+                     bool statement)
+{
+    p->items[p->item_count++] = (struct sink_item){
+        .origin = r->origin,
+        .position = position_make(r->epoch, r->sequence),
+        .in_doubt = in_doubt,
+        .statement = statement,
+        .bytes = p->bytes + p->used,
+        .len = len,
+    };
+    p->used += len;
+    given_add(p, statement ? GIVEN_STATEMENT : GIVEN_RECORD, r);
+}
+
+/* The record, if it passes, and before it what was hidden. */
+static void take(struct sink_port *p, const struct record *r, bool in_doubt)
+{
+    uint32_t hidden = filter_follow(p, r);
+
+    if (hidden == 0) {
+        given_add(p, GIVEN_HIDDEN, r);
+        return;
+    }
+    if (hidden < r->sequence && p->render.tag != TAG_NONE) {
+        struct render_hidden run = {r->origin, r->epoch, hidden, r->sequence - 1};
+
+        add_item(p, r, in_doubt,
+                 render_filtered(&p->render, &run, r, in_doubt, p->bytes + p->used, RENDER_MAX),
+                 true);
+    }
+    add_item(p, r, in_doubt,
+             render_record(&p->render, feed_names(p->shell, r->origin, r->names_generation), r,
+                           in_doubt, p->bytes + p->used, RENDER_MAX),
+             false);
 }
 
 /* One run of the core as items of the sink. */
-static size_t fill(struct sink_port *p, const struct core_give *give, struct sink_item *items,
-                   size_t *used)
+static void fill(struct sink_port *p, const struct core_give *give)
 {
     static uint8_t records[FEED_BATCH * RECORD_SIZE];
     struct shell *s = p->shell;
@@ -30,55 +76,61 @@ static size_t fill(struct sink_port *p, const struct core_give *give, struct sin
     size_t n = journal_read(s->journal, give->range.origin, give->range.epoch, give->range.from,
                             want, records, sizeof(records));
 
+    for (size_t i = 0; i < n; i++) {
+        struct record r;
+
+        if (record_decode(&r, records + i * RECORD_SIZE) != 0) {
+            n = i;
+            break;
+        }
+        take(p, &r, give->in_doubt);
+    }
     if (n < want) {
         shell_log("journal: segment %u/%u: records from %u on cannot be read; ending",
                   give->range.origin, give->range.epoch, give->range.from + (unsigned)n);
         exit(EXIT_FAILURE);
     }
-    for (size_t i = 0; i < n; i++) {
-        uint8_t *at = p->bytes + *used;
-        size_t len = render_one(p, records + i * RECORD_SIZE, give->in_doubt, at, RENDER_MAX);
+}
 
-        items[i] = (struct sink_item){
-            .origin = give->range.origin,
-            .position = position_make(give->range.epoch, give->range.from + (uint32_t)i),
-            .in_doubt = give->in_doubt,
-            .bytes = at,
-            .len = len,
-        };
-        *given_at(p, p->count++) = (struct given){
-            .epoch = give->range.epoch,
-            .sequence = give->range.from + (uint32_t)i,
-            .origin = give->range.origin,
-            .kind = records[i * RECORD_SIZE + 21],
-        };
-        *used += len;
+/* How many records fit now, each with a statement before it. */
+static size_t room(const struct sink_port *p, size_t max, size_t max_bytes)
+{
+    size_t each = p->filtered ? 2 : 1;
+    size_t n = (max_bytes - p->used) / RENDER_MAX / each;
+    size_t items = (max - p->item_count) / each;
+    size_t given = (GIVEN_MAX - p->count) / (each + 1);
+
+    n = n < items ? n : items;
+    n = n < given ? n : given;
+    return n < FEED_BATCH ? n : FEED_BATCH;
+}
+
+/* A range that the core gave waits in the port while the filter looks back. */
+static bool next_give(struct sink_port *p, size_t n)
+{
+    if (!p->has_give) {
+        p->shell->core->now_ns = shell_now_ns(); /* T6: the lease is looked at now. */
+        p->has_give = core_pull(p->shell->core, p->index, (uint32_t)n, &p->give);
     }
-    return n;
+    if (!p->has_give || !filter_look_back(p, &p->give.range))
+        return false;
+    p->has_give = false;
+    return true;
 }
 
 static size_t host_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
 {
     struct sink_port *p = ctx;
-    size_t count = 0, used = 0;
+    size_t n;
 
     if (max_bytes > SINK_RENDER_BYTES)
         max_bytes = SINK_RENDER_BYTES;
-    while (count < max && !p->shell->stopping && !p->shell->flushing) {
-        size_t room = (max_bytes - used) / RENDER_MAX;
-        struct core_give give;
-
-        room = room < max - count ? room : max - count;
-        room = room < GIVEN_MAX - p->count ? room : GIVEN_MAX - p->count;
-        room = room < FEED_BATCH ? room : FEED_BATCH;
-        if (room == 0)
-            break;
-        p->shell->core->now_ns = shell_now_ns(); /* T6: the lease is looked at now. */
-        if (!core_pull(p->shell->core, p->index, (uint32_t)room, &give))
-            break;
-        count += fill(p, &give, items + count, &used);
-    }
-    return count;
+    p->items = items;
+    p->item_count = p->used = 0;
+    while (!p->shell->stopping && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0 &&
+           next_give(p, n))
+        fill(p, &p->give);
+    return p->item_count;
 }
 
 static void count_emitted(struct sink_port *p, uint8_t origin, uint8_t kind)
@@ -88,34 +140,46 @@ static void count_emitted(struct sink_port *p, uint8_t origin, uint8_t kind)
         p->shell->emitted[kind]++;
 }
 
-/* One input for each run. */
+static void tell_confirmed(struct sink_port *p, struct core_range *run)
+{
+    struct core_input in = {.kind = CORE_CONFIRMED, .sink = p->index, .records = *run};
+
+    if (run->to != 0)
+        shell_input(p->shell, &in);
+    run->to = 0;
+}
+
+/* One input for each run; what is hidden goes with what is before it. */
+static void confirm(struct sink_port *p, size_t n)
+{
+    struct core_range run = {0};
+
+    for (; p->count > 0; p->count--, p->head = (p->head + 1) % GIVEN_MAX) {
+        const struct given *g = given_at(p, 0);
+
+        if (g->what != GIVEN_HIDDEN && n-- == 0)
+            break;
+        if (g->what == GIVEN_STATEMENT)
+            continue;
+        if (g->what == GIVEN_RECORD)
+            count_emitted(p, g->origin, g->kind);
+        if (run.to != 0 && run.origin == g->origin && run.epoch == g->epoch &&
+            run.to + 1 == g->from) {
+            run.to = g->to;
+            continue;
+        }
+        tell_confirmed(p, &run);
+        run = (struct core_range){g->origin, g->epoch, g->from, g->to};
+    }
+    tell_confirmed(p, &run);
+}
+
 static void host_confirmed(void *ctx, size_t n)
 {
     struct sink_port *p = ctx;
-    struct shell *s = p->shell;
 
-    while (n > 0 && p->count > 0) {
-        struct given first = *given_at(p, 0);
-        struct core_input in = {.kind = CORE_CONFIRMED, .sink = p->index};
-        uint32_t run = 0;
-
-        while (run < n && run < p->count) {
-            const struct given *g = given_at(p, run);
-
-            if (g->origin != first.origin || g->epoch != first.epoch ||
-                g->sequence != first.sequence + run)
-                break;
-            count_emitted(p, g->origin, g->kind);
-            run++;
-        }
-        in.records = (struct core_range){first.origin, first.epoch, first.sequence,
-                                         first.sequence + run - 1};
-        shell_input(s, &in);
-        p->head = (p->head + run) % GIVEN_MAX;
-        p->count -= run;
-        n -= run;
-    }
-    shell_flush(s);
+    confirm(p, n);
+    shell_flush(p->shell);
 }
 
 /* D1a, D1b: the process before this one, or the other node, had given them to the sink. */
@@ -147,6 +211,7 @@ static void host_lost(void *ctx, bool certain_none)
 
     (void)certain_none;
     p->head = p->count = 0;
+    filter_forget(p);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
 }
@@ -166,6 +231,13 @@ static void host_down(void *ctx, const char *why)
     struct sink_port *p = ctx;
 
     shell_log("sink %s: down: %s", p->config->name, why);
+}
+
+static void host_warn(void *ctx, const char *what)
+{
+    struct sink_port *p = ctx;
+
+    shell_log("sink %s: %s", p->config->name, what);
 }
 
 static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
@@ -192,11 +264,51 @@ void emit_asks(struct shell *s)
     }
 }
 
+/* Hidden records at the head wait for nothing. */
+static bool confirm_hidden(struct sink_port *p)
+{
+    if (p->count == 0 || given_at(p, 0)->what != GIVEN_HIDDEN)
+        return false;
+    confirm(p, 0);
+    return true;
+}
+
 void emit_wake(struct shell *s)
 {
-    for (size_t k = 0; k < s->port_count; k++) {
-        if (s->port[k].sink != NULL)
+    bool again = true;
+
+    if (s->waking)
+        return;
+    s->waking = true;
+    for (int i = 0; i < WAKES_MAX && again; i++) {
+        again = false;
+        for (size_t k = 0; k < s->port_count; k++) {
+            if (s->port[k].sink == NULL)
+                continue;
             sink_wake(s->port[k].sink);
+            again |= confirm_hidden(&s->port[k]);
+        }
+        if (again)
+            shell_flush(s);
+    }
+    s->waking = false;
+}
+
+/* Records a second, over about a second. */
+void emit_measure(struct shell *s)
+{
+    uint64_t now = shell_now_ns();
+
+    for (size_t k = 0; k < s->port_count; k++) {
+        struct sink_port *p = &s->port[k];
+        struct sink_state st;
+
+        if (p->sink == NULL || now - p->rate_ns < SECOND_NS)
+            continue;
+        sink_state(p->sink, &st);
+        p->rate = (double)(st.confirmed - p->rate_confirmed) * 1e9 / (double)(now - p->rate_ns);
+        p->rate_ns = now;
+        p->rate_confirmed = st.confirmed;
     }
 }
 
@@ -211,6 +323,7 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .lost = host_lost,
                                  .up = host_up,
                                  .down = host_down,
+                                 .warn = host_warn,
                                  .answer = host_answer,
                                  .confirmed_written = host_confirmed_written};
         struct sink_options o;
@@ -222,6 +335,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
         if (p->bytes == NULL)
             return -1;
         config_render_options(s->config, p->config, &p->render);
+        p->filter = p->config->filter;
+        p->filtered = p->filter.severity != 0 || p->filter.categories != 0;
         config_sink_options(p->config, &o);
         if (sink_open(&p->sink, &s->loop, &o, &host, err, err_size) != 0)
             return -1;

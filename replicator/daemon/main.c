@@ -170,6 +170,7 @@ static void on_tick(uv_timer_t *t)
     peer_tick(s);
     shell_flush(s);
     run_feed(s);
+    emit_measure(s);
 }
 
 static void on_feed(uv_timer_t *t)

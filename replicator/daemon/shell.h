@@ -8,6 +8,7 @@
 #include "config.h"
 #include "control.h"
 #include "core.h"
+#include "emit.h"
 #include "evhooks.h"
 #include "journal.h"
 #include "link_uv.h"
@@ -20,7 +21,7 @@
 
 enum {
     FEED_BATCH = 256,     /* Records from the ring at a time. */
-    GIVEN_MAX = 16384,    /* Records with one sink and not confirmed. */
+    GIVEN_MAX = 16384,    /* Records with one sink and not confirmed, hidden runs among them. */
     NAMES_CACHED = 8,     /* Name tables in memory. */
     NOTES_MAX = 256,      /* Statements that wait for a slot of the ring. */
     FRAME_NAMES = 16,     /* Our own frames, above the core's: a name table, */
@@ -28,10 +29,13 @@ enum {
     SINK_RENDER_BYTES = 1 << 18,
 };
 
-/* What a sink has and has not confirmed, in the order in which it was pulled. */
+enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN };
+
+/* What a sink has and has not confirmed, in the order in which it was pulled.  A run of hidden
+ * records is one. */
 struct given {
-    uint32_t epoch, sequence;
-    uint8_t origin, kind;
+    uint32_t epoch, from, to;
+    uint8_t origin, kind, what;
 };
 
 struct sink_port {
@@ -40,10 +44,21 @@ struct sink_port {
     struct sink *sink;
     const struct config_sink *config;
     struct render_options render;
+    struct render_filter filter;
+    bool filtered;
+    bool looking, has_give; /* The filter looks back before `give` can be taken. */
+    struct core_give give;
+    struct hidden_run hidden;
     struct given given[GIVEN_MAX];
     uint32_t head, count;
     uint64_t emitted[256]; /* By kind. */
     uint8_t *bytes;        /* SINK_RENDER_BYTES, valid until the next pull. */
+    /* Of the pull that runs. */
+    struct sink_item *items;
+    size_t item_count, used;
+    /* For the rate. */
+    uint64_t rate_ns, rate_confirmed;
+    double rate;
 };
 
 struct names_entry {
@@ -86,7 +101,7 @@ struct shell {
     size_t feed_pending;   /* Records read from the ring that the journal did not take yet. */
     uint32_t newest_epoch; /* Of ours, found at start. */
     bool had_segments, journal_stuck;
-    bool stopping, flushing, peer_was_dead, peer_flush;
+    bool stopping, flushing, waking, peer_was_dead, peer_flush;
 };
 
 uint64_t shell_now_ns(void);
@@ -118,6 +133,7 @@ void peer_cluster(struct shell *s, const struct cluster_input *in);
 int emit_open(struct shell *s, char *err, size_t err_size);
 void emit_wake(struct shell *s);
 void emit_asks(struct shell *s);
+void emit_measure(struct shell *s);
 
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);

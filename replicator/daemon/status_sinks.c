@@ -2,21 +2,62 @@
 #include "shell.h"
 #include "control.h"
 
+#include "text.h"
+
+/* What waits here for this sink, whoever's stream it is of. */
+static uint64_t backlog(const struct shell *s, size_t k)
+{
+    uint64_t n = 0;
+
+    for (uint16_t i = 0; i < s->core->count; i++) {
+        const struct segment *g = &s->core->segment[s->core->order[i]];
+        uint32_t last = g->closed ? g->last : g->journaled;
+
+        for (uint8_t m = 0; m < g->at[k].count; m++) {
+            const struct span *p = &g->at[k].span[m];
+            uint32_t to = p->to < last ? p->to : last;
+
+            if (p->owner == s->core->o.node && to > p->emitted)
+                n += to - p->emitted;
+        }
+    }
+    return n;
+}
+
+static json_t *time_json(uint64_t ns)
+{
+    uint8_t bytes[40];
+    struct text t = {.at = bytes, .end = bytes + sizeof(bytes)};
+
+    if (ns == 0)
+        return json_null();
+    text_rfc3339(&t, ns);
+    return json_stringn((const char *)bytes, (size_t)(t.at - bytes));
+}
+
+static json_t *sink_json(struct shell *s, size_t k)
+{
+    struct sink_port *p = &s->port[k];
+    struct sink_state st;
+
+    sink_state(p->sink, &st);
+    return json_pack("{s:s,s:s,s:s,s:I,s:f,s:I,s:i,s:I,s:I,s:I,s:s,s:o}", "name", p->config->name,
+                     "type",
+                     p->config->transport[0] != '\0' ? p->config->transport : p->config->type,
+                     "state", st.word, "confirmed", (json_int_t)st.confirmed, "confirmedPerSecond",
+                     p->rate, "backlog", (json_int_t)backlog(s, k), "unconfirmed", (int)p->count,
+                     "inDoubt", (json_int_t)s->core->in_doubt[k], "reconnects",
+                     (json_int_t)st.reconnects, "truncated", (json_int_t)st.truncated, "lastError",
+                     st.last_error, "lastErrorTime", time_json(st.error_time_ns));
+}
+
 json_t *status_sinks(struct shell *s, struct control_client *c, const struct control_request *r)
 {
     json_t *list = json_array();
 
     (void)c;
     (void)r;
-    for (size_t k = 0; k < s->port_count; k++) {
-        struct sink_state st;
-
-        sink_state(s->port[k].sink, &st);
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:i,s:I,s:s}", "name", s->port[k].config->name, "state",
-                            st.word, "confirmed", (json_int_t)st.confirmed, "unconfirmed",
-                            (int)s->port[k].count, "inDoubt", (json_int_t)s->core->in_doubt[k],
-                            "lastError", st.last_error));
-    }
+    for (size_t k = 0; k < s->port_count; k++)
+        json_array_append_new(list, sink_json(s, k));
     return json_pack("{s:o}", "sinks", list);
 }

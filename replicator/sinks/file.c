@@ -1,9 +1,10 @@
-/* A file, one record a line.  Confirmed when written. */
+/* A file, one record a line.  Confirmed when written; with `sync`, when synced. */
+#include "file_rotate.h"
+#include "file_tail.h"
 #include "sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,24 +12,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ITEMS = 512, BUFFER = 512 << 10, RETRY_MS = 1000, TAIL_BYTES = 8 << 20 };
+enum { ITEMS = 512, BUFFER = 512 << 10, ASKED_MAX = 64 };
+
+struct question {
+    uint8_t origin;
+    uint32_t epoch, from, to, answer;
+};
 
 struct file_sink {
     struct sink base;
     uv_timer_t retry, later;
     uv_fs_t request;
+    uv_work_t search;
     int fd;
-    bool writing;
+    bool writing, searching, reopen;
     uint8_t *buffer;
     size_t used, items;
     off_t size;
-    uint64_t confirmed;
-    struct {
-        uint8_t origin;
-        uint32_t epoch, from, to;
-    } asked[64];
+    struct file_rotation rotation;
+    struct question asked[ASKED_MAX], question;
     size_t asked_count;
-    char last_error[128];
 };
 
 static void pump(struct file_sink *f);
@@ -41,113 +44,157 @@ static void on_retry(uv_timer_t *timer)
 
 static void fault(struct file_sink *f, const char *what, int code)
 {
-    char line[128];
-
-    snprintf(line, sizeof(line), "%s: %s", what, strerror(code));
-    if (strcmp(line, f->last_error) != 0)
-        f->base.host.down(f->base.host.ctx, line);
-    snprintf(f->last_error, sizeof(f->last_error), "%s", line);
+    sink_fault(&f->base, "%s: %s", f->base.o.path, what != NULL ? what : strerror(code));
     if (f->fd >= 0)
         close(f->fd);
     f->fd = -1;
-    uv_timer_start(&f->retry, on_retry, RETRY_MS, 0);
+    uv_timer_start(&f->retry, on_retry, sink_backoff_ms(&f->base), 0);
 }
 
-/* A crash can leave half a line; it was never confirmed, so it is written again as a whole. */
-static int cut_torn_line(struct file_sink *f)
+/* NULL, or what is wrong with it; *code where that is an errno. */
+static const char *check_file(struct file_sink *f, int *code)
 {
-    char block[4096];
+    struct stat st, there;
 
-    while (f->size > 0) {
-        off_t from = f->size > (off_t)sizeof(block) ? f->size - (off_t)sizeof(block) : 0;
-        ssize_t n = pread(f->fd, block, (size_t)(f->size - from), from);
-        const char *end = n > 0 ? memrchr(block, '\n', (size_t)n) : NULL;
-
-        if (n <= 0)
-            return -1;
-        if (end != NULL) {
-            f->size = from + (end - block) + 1;
-            break;
-        }
-        f->size = from;
-    }
-    return ftruncate(f->fd, f->size);
+    *code = 0;
+    if (fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return "not a file; 'path' has to name one, in a folder that exists";
+    if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
+        return "another program has locked it to write it; each evrepd needs a file of its own";
+    if (stat(f->base.o.path, &there) != 0 || there.st_ino != st.st_ino || there.st_dev != st.st_dev)
+        return "renamed while it was opened";
+    f->size = file_cut_torn(f->fd, st.st_size);
+    if (f->size == -EBADMSG)
+        return "ends in something that is no line of ours; move it away";
+    if (f->size < 0)
+        *code = (int)-f->size;
+    return NULL;
 }
 
 static void open_file(struct file_sink *f)
 {
-    struct stat st;
+    const char *wrong;
+    int code;
 
-    f->fd = open(f->base.o.path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (f->writing)
+        return;
+    f->fd = open(f->base.o.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
     if (f->fd < 0) {
-        fault(f, f->base.o.path, errno);
+        fault(f, errno == EISDIR ? "is a folder; 'path' has to name a file" : NULL, errno);
         return;
     }
-    if (flock(f->fd, LOCK_EX | LOCK_NB) != 0) {
-        fault(f, "another program writes it", errno);
+    wrong = check_file(f, &code);
+    if (wrong != NULL || code != 0) {
+        fault(f, wrong, code);
         return;
     }
-    if (fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        fault(f, "not a file", EINVAL);
-        return;
-    }
-    f->size = st.st_size;
-    if (cut_torn_line(f) != 0) {
-        fault(f, "cannot cut its torn last line", errno);
-        return;
-    }
-    f->last_error[0] = '\0';
-    f->base.host.up(f->base.host.ctx);
+    if (f->base.o.sync)
+        file_sync_folder(f->base.o.path);
+    file_rotation_start(&f->rotation, f->fd, f->size);
+    sink_is_up(&f->base);
     pump(f);
+}
+
+/* Half of it is cut off again: certain, so nothing is in doubt. */
+static void write_failed(struct file_sink *f, int code)
+{
+    if (ftruncate(f->fd, f->size) != 0)
+        code = errno;
+    fault(f, NULL, code);
+    sink_lost(&f->base, true);
+}
+
+static void reopen(struct file_sink *f)
+{
+    f->reopen = false;
+    close(f->fd);
+    open_file(f);
+}
+
+static void written(struct file_sink *f)
+{
+    f->writing = false;
+    f->size += (off_t)f->used;
+    sink_confirm(&f->base, f->items);
+    if (f->reopen)
+        reopen(f);
+    pump(f);
+}
+
+static void on_synced(uv_fs_t *r)
+{
+    struct file_sink *f = r->data;
+    int rc = (int)r->result;
+
+    uv_fs_req_cleanup(r);
+    if (rc == 0) {
+        written(f);
+        return;
+    }
+    f->writing = false; /* What a failed sync leaves on the disk is unknown: written anew. */
+    write_failed(f, -rc);
 }
 
 static void on_written(uv_fs_t *r)
 {
     struct file_sink *f = r->data;
     ssize_t n = r->result;
-    size_t items = f->items;
 
     uv_fs_req_cleanup(r);
-    f->writing = false;
-    if (n < 0 ||
-        (size_t)n < f->used) { /* Half of it is cut off again: certain, so nothing is in doubt. */
-        int code = n < 0 ? (int)-n : ENOSPC;
-
-        if (ftruncate(f->fd, f->size) != 0)
-            code = errno;
-        fault(f, f->base.o.path, code);
-        f->base.host.lost(f->base.host.ctx, true);
-        return;
+    if (n < (ssize_t)f->used) {
+        f->writing = false;
+        write_failed(f, n < 0 ? (int)-n : ENOSPC);
+    } else if (!f->base.o.sync) {
+        written(f);
+    } else if (uv_fs_fdatasync(f->base.loop, &f->request, f->fd, on_synced) != 0) {
+        f->writing = false;
+        write_failed(f, EIO);
     }
-    f->size += n;
-    f->confirmed += items;
-    f->base.host.confirmed(f->base.host.ctx, items);
-    pump(f);
 }
 
-static void pump(struct file_sink *f)
+static void fill(struct file_sink *f)
 {
     struct sink_item items[ITEMS];
-    uv_buf_t buf;
 
-    if (f->fd < 0 || f->writing)
-        return;
     f->used = 0;
     f->items = f->base.host.pull(f->base.host.ctx, items, ITEMS, BUFFER - ITEMS);
-    if (f->items == 0)
-        return;
     for (size_t i = 0; i < f->items; i++) {
         memcpy(f->buffer + f->used, items[i].bytes, items[i].len);
         f->used += items[i].len;
         f->buffer[f->used++] = '\n';
     }
+}
+
+/* It goes on in the old file when that fails: nothing is lost by a file that is too long. */
+static void rotate(struct file_sink *f)
+{
+    int rc = file_rotate(&f->rotation, f->base.o.path, f->base.o.rotate_keep);
+
+    if (rc == 0)
+        reopen(f);
+    else
+        sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->base.o.path, strerror(-rc));
+}
+
+static void pump(struct file_sink *f)
+{
+    uv_buf_t buf;
+
+    if (f->fd < 0 || f->writing)
+        return;
+    if (!f->searching && file_rotation_due(&f->rotation, &f->base.o, f->size)) {
+        rotate(f);
+        if (f->fd < 0 || f->writing) /* reopen() comes back here. */
+            return;
+    }
+    fill(f);
+    if (f->items == 0)
+        return;
     buf = uv_buf_init((char *)f->buffer, (unsigned)f->used);
-    f->request.data = f;
     f->writing = true;
     if (uv_fs_write(f->base.loop, &f->request, f->fd, &buf, 1, f->size, on_written) != 0) {
         f->writing = false;
-        fault(f, "cannot write", EIO);
-        f->base.host.lost(f->base.host.ctx, true);
+        write_failed(f, EIO);
     }
 }
 
@@ -156,105 +203,70 @@ static void file_wake(struct sink *s)
     pump((struct file_sink *)s);
 }
 
-/* The sequence in a line's tag when it is of that origin and epoch; 0: not. */
-static uint32_t tag_in_line(const char *line, size_t len, uint8_t origin, uint32_t epoch)
+/* ---- D1 ---- */
+
+static void on_search(uv_work_t *w)
 {
-    char want[3][64];
+    struct file_sink *f = w->data;
+    struct question *q = &f->question;
 
-    snprintf(want[0], 64, " evrep-origin=\"%u\" evrep-epoch=\"%" PRIu32 "\" evrep-seq=\"", origin,
-             epoch);
-    snprintf(want[1], 64, "[evrep@32473 origin=\"%u\" epoch=\"%" PRIu32 "\" seq=\"", origin, epoch);
-    snprintf(want[2], 64, " tag=%u/%" PRIu32 "/", origin, epoch);
-    for (size_t i = 0; i < 3; i++) {
-        const char *at = memmem(line, len, want[i], strlen(want[i]));
-
-        if (at != NULL && memmem(line, len, "EVREP_FILTERED", 14) == NULL)
-            return (uint32_t)strtoul(at + strlen(want[i]), NULL, 10);
-    }
-    return 0;
+    q->answer =
+        file_tail_last(f->base.o.path, f->base.o.rotate_keep, q->origin, q->epoch, q->from, q->to);
 }
 
-static uint32_t last_in_tail(struct file_sink *f, uint8_t origin, uint32_t epoch, uint32_t from,
-                             uint32_t to)
+static void on_later(uv_timer_t *timer);
+
+static void on_found(uv_work_t *w, int status)
 {
-    off_t start = f->size > TAIL_BYTES ? f->size - TAIL_BYTES : 0;
-    size_t len = (size_t)(f->size - start);
-    char *tail = malloc(len + 1);
-    uint32_t best = 0;
+    struct file_sink *f = w->data;
+    const struct question *q = &f->question;
 
-    if (tail == NULL || pread(f->fd, tail, len, start) != (ssize_t)len) {
-        free(tail);
-        return 0;
-    }
-    tail[len] = '\0';
-    for (char *line = tail; line < tail + len;) {
-        char *nl = memchr(line, '\n', (size_t)(tail + len - line));
-        size_t n = nl != NULL ? (size_t)(nl - line) : (size_t)(tail + len - line);
-        uint32_t q = tag_in_line(line, n, origin, epoch);
-
-        if (q >= from && q <= to && q > best)
-            best = q;
-        line += n + 1;
-    }
-    free(tail);
-    return best;
+    f->searching = false;
+    if (status == 0)
+        f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, ANSWER_HAS, q->answer);
+    on_later(&f->later);
 }
 
+/* Questions wait while the file is written: the answer shall be about all of it. */
 static void on_later(uv_timer_t *timer)
 {
     struct file_sink *f = timer->data;
 
+    if (f->asked_count == 0 || f->searching)
+        return;
     if (f->fd < 0 || f->writing) {
         uv_timer_start(&f->later, on_later, 5, 0);
         return;
     }
-    while (f->asked_count > 0) {
-        size_t i = --f->asked_count;
-        uint32_t last = last_in_tail(f, f->asked[i].origin, f->asked[i].epoch, f->asked[i].from,
-                                     f->asked[i].to);
-
-        f->base.host.answer(f->base.host.ctx, f->asked[i].origin, f->asked[i].epoch,
-                            f->asked[i].from, ANSWER_HAS, last);
-    }
+    f->question = f->asked[--f->asked_count];
+    f->searching = uv_queue_work(f->base.loop, &f->search, on_search, on_found) == 0;
 }
 
 static void file_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
 {
     struct file_sink *f = (struct file_sink *)s;
 
-    if (f->asked_count == 64)
+    if (f->asked_count == ASKED_MAX)
         return;
-    f->asked[f->asked_count].origin = origin;
-    f->asked[f->asked_count].epoch = epoch;
-    f->asked[f->asked_count].from = from;
-    f->asked[f->asked_count++].to = to;
+    f->asked[f->asked_count++] =
+        (struct question){.origin = origin, .epoch = epoch, .from = from, .to = to};
     uv_timer_start(&f->later, on_later, 0, 0);
 }
 
+/* Somebody else has renamed it. */
 static void file_reopen(struct sink *s)
 {
     struct file_sink *f = (struct file_sink *)s;
 
-    if (f->fd < 0 || f->writing)
-        return;
-    close(f->fd);
-    open_file(f);
-}
-
-static void file_state(const struct sink *s, struct sink_state *out)
-{
-    const struct file_sink *f = (const struct file_sink *)s;
-
-    out->word = f->fd >= 0 ? "up" : "down";
-    out->confirmed = f->confirmed;
-    memcpy(out->last_error, f->last_error, sizeof(out->last_error));
+    f->reopen = f->fd >= 0 && f->writing;
+    if (f->fd >= 0 && !f->writing)
+        reopen(f);
 }
 
 static const struct sink_ops file_ops = {
     .wake = file_wake,
     .ask = file_ask,
     .reopen = file_reopen,
-    .state = file_state,
 };
 
 int file_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
@@ -262,16 +274,16 @@ int file_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options
 {
     struct file_sink *f = calloc(1, sizeof(*f));
 
-    if (f == NULL) {
+    if (f == NULL || (f->buffer = malloc(BUFFER)) == NULL) {
+        free(f);
         snprintf(err, err_size, "sink %s: out of memory", o->name);
         return -1;
     }
     f->base = (struct sink){.ops = &file_ops, .host = *host, .o = *o, .loop = loop};
-    f->buffer = malloc(2 * BUFFER);
     f->fd = -1;
     uv_timer_init(loop, &f->retry);
     uv_timer_init(loop, &f->later);
-    f->retry.data = f->later.data = f;
+    f->retry.data = f->later.data = f->search.data = f->request.data = f;
     uv_timer_start(&f->retry, on_retry, 0, 0);
     *out = &f->base;
     return 0;

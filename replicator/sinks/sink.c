@@ -1,7 +1,11 @@
 #include "sink.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
               const struct sink_host *host, char *err, size_t err_size)
@@ -18,16 +22,94 @@ void sink_wake(struct sink *s)
 
 void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
 {
-    s->ops->ask(s, origin, epoch, from, to);
+    if (s->ops->ask != NULL)
+        s->ops->ask(s, origin, epoch, from, to);
+    else
+        s->host.answer(s->host.ctx, origin, epoch, from, ANSWER_UNKNOWN, 0);
 }
 
 void sink_reopen(struct sink *s)
 {
-    s->ops->reopen(s);
+    if (s->ops->reopen != NULL)
+        s->ops->reopen(s);
 }
 
 void sink_state(const struct sink *s, struct sink_state *out)
 {
-    memset(out, 0, sizeof(*out));
-    s->ops->state(s, out);
+    *out = s->state;
+    out->word = s->up ? "up" : s->connecting ? "connecting" : "down";
+}
+
+void sink_is_up(struct sink *s)
+{
+    s->up = true;
+    s->connecting = false;
+    s->said[0] = '\0';
+    s->host.up(s->host.ctx);
+}
+
+static void remember(struct sink *s, const char *format, va_list ap)
+{
+    struct sink_state *st = &s->state;
+    struct timespec t;
+
+    vsnprintf(st->last_error, sizeof(st->last_error), format, ap);
+    clock_gettime(CLOCK_REALTIME, &t);
+    st->error_time_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* false: it was said already. */
+static bool is_news(struct sink *s)
+{
+    if (strcmp(s->said, s->state.last_error) == 0)
+        return false;
+    memcpy(s->said, s->state.last_error, sizeof(s->said));
+    return true;
+}
+
+void sink_fault(struct sink *s, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    remember(s, format, ap);
+    va_end(ap);
+    if (s->up) {
+        s->state.reconnects++;
+        s->said[0] = '\0';
+    }
+    s->up = s->connecting = false;
+    if (is_news(s))
+        s->host.down(s->host.ctx, s->state.last_error);
+}
+
+void sink_warn(struct sink *s, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    remember(s, format, ap);
+    va_end(ap);
+    if (is_news(s))
+        s->host.warn(s->host.ctx, s->state.last_error);
+}
+
+void sink_confirm(struct sink *s, size_t n)
+{
+    s->backoff_ms = 0; /* Not before: one that accepts and closes at once is no better than none. */
+    s->state.confirmed += n;
+    s->host.confirmed(s->host.ctx, n);
+}
+
+void sink_lost(struct sink *s, bool certain_none)
+{
+    s->host.lost(s->host.ctx, certain_none);
+}
+
+uint32_t sink_backoff_ms(struct sink *s)
+{
+    uint32_t ms = s->backoff_ms != 0 ? s->backoff_ms : BACKOFF_MIN_MS;
+
+    s->backoff_ms = ms * 2 < BACKOFF_MAX_MS ? ms * 2 : BACKOFF_MAX_MS;
+    return ms + (uint32_t)(uv_hrtime() % (ms / 2 + 1));
 }

@@ -8,10 +8,13 @@
 
 #include <uv.h>
 
+enum { SINK_ERROR_MAX = 256 };
+
 struct sink_item {
     uint8_t origin;
     position_t position;
     bool in_doubt;
+    bool statement;       /* EVREP_FILTERED: it has the tag of the item that follows. */
     const uint8_t *bytes; /* One record without framing and without a newline. */
     size_t len;
 };
@@ -25,6 +28,8 @@ struct sink_host {
     void (*lost)(void *ctx, bool certain_none);
     void (*up)(void *ctx);
     void (*down)(void *ctx, const char *why);
+    /* Not as bad as down: it is said, and goes on. */
+    void (*warn)(void *ctx, const char *what);
     /* To sink_ask(): up to where in the range the sink has it, or it was written; 0: nothing. */
     void (*answer)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, enum core_answer kind,
                    uint32_t last);
@@ -35,31 +40,46 @@ struct sink_host {
 };
 
 struct sink_options {
-    const char *name, *type, *address, *path; /* Must outlive the sink. */
-    bool newline; /* Framing: newline instead of octet counting (RFC 6587); */
-    bool bare;    /* or none at all: records that hold their own length. */
+    const char *name, *type, *transport, *address, *path; /* Must outlive the sink. */
+    /* TLS: NULL where nothing is configured. */
+    const char *ca_file, *cert_file, *key_file, *server_name;
+    bool no_verify;
+    bool newline;            /* Framing: newline instead of octet counting (RFC 6587); */
+    bool bare;               /* or none at all: records that hold their own length. */
+    bool sync;               /* file: synced before it counts as confirmed. */
+    uint32_t datagram_limit; /* UDP: bytes. */
+    uint32_t window;         /* Records in flight. */
+    uint64_t rotate_bytes;   /* file: 0: never by size; */
+    uint32_t rotate_s;       /* 0: never by age; */
+    uint32_t rotate_keep;    /* so many old ones stay. */
 };
 
 struct sink_state {
     const char *word; /* "up", "down", "connecting" */
-    uint64_t confirmed, reconnects;
-    char last_error[128];
+    uint64_t confirmed, reconnects, truncated;
+    uint64_t error_time_ns; /* CLOCK_REALTIME of the last error; 0: none yet. */
+    char last_error[SINK_ERROR_MAX];
 };
 
-struct sink; /* Starts with struct sink_ops *. */
+struct sink;
 
 struct sink_ops {
     void (*wake)(struct sink *s);
+    /* NULL: it cannot know. */
     void (*ask)(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
-    void (*reopen)(struct sink *s);
-    void (*state)(const struct sink *s, struct sink_state *out);
+    void (*reopen)(struct sink *s); /* SIGHUP; NULL: nothing to do. */
 };
 
+/* Every sink starts with it. */
 struct sink {
     const struct sink_ops *ops;
     struct sink_host host;
     struct sink_options o;
     uv_loop_t *loop;
+    bool up, connecting;
+    uint32_t backoff_ms;
+    struct sink_state state;
+    char said[SINK_ERROR_MAX]; /* Since it was up last. */
 };
 
 /* 0, or -1 with one line in err.  A sink that cannot be reached is no error: it goes on trying. */
@@ -70,9 +90,20 @@ void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uin
 void sink_reopen(struct sink *s);
 void sink_state(const struct sink *s, struct sink_state *out);
 
-int tcp_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
-                  const struct sink_host *host, char *err, size_t err_size);
-int file_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
-                   const struct sink_host *host, char *err, size_t err_size);
+/* ---- for the sinks themselves ---- */
+
+void sink_is_up(struct sink *s);
+/* Says it once: again only when the words change, or after it was up. */
+void sink_fault(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sink_warn(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sink_confirm(struct sink *s, size_t n);
+/* What was pulled and not confirmed goes back. */
+void sink_lost(struct sink *s, bool certain_none);
+/* How long to wait before the next try: doubles from 100 ms to 5 s, and up to half more. */
+uint32_t sink_backoff_ms(struct sink *s);
+
+typedef int sink_open_fn(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
+                         const struct sink_host *host, char *err, size_t err_size);
+sink_open_fn tcp_sink_open, udp_sink_open, tls_sink_open, relp_sink_open, file_sink_open;
 
 #endif

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-int tcp_acked(int fd, uint64_t *bytes)
+enum { RETRANSMITS_MAX = 6, SILENT_MS_MAX = 30000 };
+
+int tcp_progress(int fd, struct tcp_progress *out)
 {
     struct tcp_info info;
     socklen_t len = sizeof(info);
@@ -14,6 +16,10 @@ int tcp_acked(int fd, uint64_t *bytes)
     memset(&info, 0, sizeof(info));
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
         return -1;
-    *bytes = info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0; /* The SYN counts as one. */
+    /* The SYN counts as one. */
+    out->acked = info.tcpi_bytes_acked > 0 ? info.tcpi_bytes_acked - 1 : 0;
+    /* A closed window is answered, probe by probe: such a collector is alive. */
+    out->given_up =
+        info.tcpi_retransmits >= RETRANSMITS_MAX && info.tcpi_last_ack_recv > SILENT_MS_MAX;
     return 0;
 }

@@ -1,9 +1,15 @@
 #ifndef EVREP_TCP_ACKED_H
 #define EVREP_TCP_ACKED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* How many bytes of a connection the other side's TCP stack has acknowledged.  0 or -1. */
-int tcp_acked(int fd, uint64_t *bytes);
+struct tcp_progress {
+    uint64_t acked; /* Bytes that the other side's TCP stack has acknowledged. */
+    bool given_up;  /* Retransmitted in vain for half a minute: nobody is there. */
+};
+
+/* 0 or -1. */
+int tcp_progress(int fd, struct tcp_progress *out);
 
 #endif

@@ -1,0 +1,81 @@
+#include "file_rotate.h"
+#include "file_tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RETRY_S = 60 };
+
+static uint64_t now_s(void)
+{
+    return (uint64_t)time(NULL);
+}
+
+void file_rotation_start(struct file_rotation *r, int fd, off_t size)
+{
+    struct statx st;
+
+    *r = (struct file_rotation){.born_s = now_s()};
+    if (size > 0 && statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) == 0 &&
+        (st.stx_mask & STATX_BTIME) != 0)
+        r->born_s = (uint64_t)st.stx_btime.tv_sec;
+}
+
+bool file_rotation_due(struct file_rotation *r, const struct sink_options *o, off_t size)
+{
+    uint64_t now;
+
+    if (o->rotate_bytes == 0 && o->rotate_s == 0)
+        return false;
+    now = now_s();
+    if (size == 0) {
+        r->born_s = now;
+        return false;
+    }
+    if (now < r->not_before)
+        return false;
+    return (o->rotate_bytes != 0 && (uint64_t)size >= o->rotate_bytes) ||
+           (o->rotate_s != 0 && now >= r->born_s + o->rotate_s);
+}
+
+/* From the oldest on: a crash in between leaves a hole in the row, and loses nothing. */
+int file_rotate(struct file_rotation *r, const char *path, unsigned keep)
+{
+    char from[FILE_PATH_MAX], to[FILE_PATH_MAX];
+    unsigned last = 0;
+
+    do {
+        file_name(to, path, ++last);
+    } while (last < keep && access(to, F_OK) == 0);
+    for (unsigned k = last; k-- > 0;) {
+        file_name(from, path, k);
+        file_name(to, path, k + 1);
+        if (rename(from, to) != 0) {
+            r->not_before = now_s() + RETRY_S;
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+void file_sync_folder(const char *path)
+{
+    char folder[FILE_PATH_MAX];
+    char *slash;
+    int fd;
+
+    snprintf(folder, sizeof(folder), "%s", path);
+    slash = strrchr(folder, '/');
+    if (slash != NULL)
+        slash[slash == folder ? 1 : 0] = '\0';
+    fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
