@@ -1,10 +1,15 @@
-#include "config.h"
+#include "compile.h"
+#include "config_parts.h"
 
-#include <confuse.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct config_block {
+    struct config_block *next;
+    max_align_t at[];
+};
 
 static char *error_at;
 static size_t error_size;
@@ -21,7 +26,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
         vsnprintf(error_at + n, error_size - (size_t)n, format, ap);
 }
 
-static int fail(cfg_t *cfg, const char *format, ...)
+int config_fail(cfg_t *cfg, const char *format, ...)
 {
     va_list ap;
 
@@ -31,93 +36,57 @@ static int fail(cfg_t *cfg, const char *format, ...)
     return -1;
 }
 
-#define MATCH_OPTS                                                                                 \
-    CFG_STR_LIST("source", NULL, CFGF_NODEFAULT),                                                  \
-        CFG_STR_LIST("destination", NULL, CFGF_NODEFAULT), CFG_STR("protocol", "any", CFGF_NONE),  \
-        CFG_STR_LIST("ports", NULL, CFGF_NODEFAULT)
+void *config_alloc(struct evdp_config *c, cfg_t *cfg, size_t count, size_t size)
+{
+    struct config_block *b = calloc(1, sizeof(*b) + count * size + 1);
 
-static cfg_opt_t wire_opts[] = {CFG_STR("left", NULL, CFGF_NODEFAULT),
-                                CFG_STR("right", NULL, CFGF_NODEFAULT),
-                                CFG_STR("left-zone", NULL, CFGF_NODEFAULT),
-                                CFG_STR("right-zone", NULL, CFGF_NODEFAULT), CFG_END()};
-static cfg_opt_t zone_opts[] = {CFG_STR_LIST("screens", NULL, CFGF_NODEFAULT), CFG_END()};
-static cfg_opt_t policy_opts[] = {CFG_STR("from-zone", NULL, CFGF_NODEFAULT),
-                                  CFG_STR("to-zone", NULL, CFGF_NODEFAULT), MATCH_OPTS,
-                                  CFG_STR("action", NULL, CFGF_NODEFAULT), CFG_END()};
-static cfg_opt_t term_opts[] = {CFG_STR("zone", NULL, CFGF_NODEFAULT), MATCH_OPTS,
-                                CFG_STR("action", "permit", CFGF_NONE),
-                                CFG_BOOL("log", cfg_false, CFGF_NONE), CFG_END()};
-static cfg_opt_t filter_opts[] = {
-    CFG_SEC("term", term_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END()};
-static cfg_opt_t opts[] = {
-    CFG_STR("ring", NULL, CFGF_NODEFAULT),
-    CFG_INT("node", -1, CFGF_NONE),
-    CFG_INT("redundancy-group", 1, CFGF_NONE),
-    CFG_STR("mode", "auto", CFGF_NONE),
-    CFG_INT("event-rate", 1000, CFGF_NONE),
-    CFG_SEC("wire", wire_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-    CFG_SEC("zone", zone_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-    CFG_SEC("policy", policy_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-    CFG_SEC("filter", filter_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
-    CFG_END()};
+    if (b == NULL) {
+        config_fail(cfg, "out of memory");
+        return NULL;
+    }
+    b->next = c->blocks;
+    c->blocks = b;
+    return b->at;
+}
 
-static int copy(cfg_t *cfg, const char *key, const char *value, char *out, size_t size)
+int config_copy(cfg_t *cfg, const char *key, const char *value, char *out, size_t size)
 {
     if (value == NULL || value[0] == '\0')
-        return fail(cfg, "'%s' is missing", key);
+        return config_fail(cfg, "'%s' is missing", key);
     if (strlen(value) >= size)
-        return fail(cfg, "'%s' is too long: at most %zu bytes", key, size - 1);
+        return config_fail(cfg, "'%s' is too long: at most %zu bytes", key, size - 1);
+    for (const char *c = value; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return config_fail(cfg, "'%s' has a control character in it", key);
+    }
     strcpy(out, value);
     return 0;
 }
 
-/* ---- zones ---- */
-
-static const struct {
-    const char *name;
-    uint32_t flag;
-} screens[] = {
-    {"land", SCREEN_LAND},           {"syn-fin", SCREEN_SYN_FIN},
-    {"tcp-no-flag", SCREEN_NO_FLAG}, {"fin-no-ack", SCREEN_FIN_NO_ACK},
-    {"winnuke", SCREEN_WINNUKE},
-};
-
-static int add_screen(cfg_t *z, const char *name, uint32_t *flags)
+int config_number(cfg_t *cfg, const char *key, long from, long to, uint32_t *out)
 {
-    for (size_t i = 0; i < sizeof(screens) / sizeof(screens[0]); i++) {
-        if (strcmp(name, screens[i].name) == 0) {
-            *flags |= screens[i].flag;
-            return 0;
-        }
-    }
-    return fail(z, "no screen is called \"%s\"", name);
-}
+    long value = cfg_getint(cfg, key);
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct zone *)a)->name, ((const struct zone *)b)->name);
-}
-
-static int read_zones(struct rules *r, cfg_t *cfg)
-{
-    r->zone_count = cfg_size(cfg, "zone");
-    if (r->zone_count < 1 || r->zone_count > ZONES_MAX)
-        return fail(cfg, "1 to %d 'zone' sections are needed", ZONES_MAX);
-    for (size_t i = 0; i < r->zone_count; i++) {
-        cfg_t *z = cfg_getnsec(cfg, "zone", (unsigned)i);
-
-        if (copy(z, "zone", cfg_title(z), r->zone[i].name, RULE_NAME_MAX) != 0)
-            return -1;
-        for (unsigned k = 0; k < cfg_size(z, "screens"); k++) {
-            if (add_screen(z, cfg_getnstr(z, "screens", k), &r->zone[i].screens) != 0)
-                return -1;
-        }
-    }
-    qsort(r->zone, r->zone_count, sizeof(r->zone[0]), by_name);
+    if (value < from || value > to)
+        return config_fail(cfg, "'%s' is %ld; it must be %ld to %ld", key, value, from, to);
+    *out = (uint32_t)value;
     return 0;
 }
 
-static int zone_id(const struct rules *r, cfg_t *cfg, const char *key, uint16_t *out)
+int config_word(cfg_t *cfg, const char *key, const char *value, const char *const *words)
+{
+    char all[160] = "";
+    int i;
+
+    for (i = 0; words[i] != NULL; i++) {
+        if (value != NULL && strcmp(words[i], value) == 0)
+            return i;
+        snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i > 0 ? ", " : "", words[i]);
+    }
+    return config_fail(cfg, "'%s' is \"%s\"; it must be one of %s", key, value ? value : "", all);
+}
+
+int config_zone(const struct rules *r, cfg_t *cfg, const char *key, uint16_t *out)
 {
     const char *name = cfg_getstr(cfg, key);
 
@@ -127,170 +96,168 @@ static int zone_id(const struct rules *r, cfg_t *cfg, const char *key, uint16_t 
             return 0;
         }
     }
-    return fail(cfg, "'%s': no zone is called \"%s\"", key, name != NULL ? name : "");
+    return config_fail(cfg, "'%s': no zone is called \"%s\"", key, name != NULL ? name : "");
 }
 
-/* ---- matches ---- */
+static cfg_opt_t wire_opts[] = {CFG_STR("left", NULL, CFGF_NODEFAULT),
+                                CFG_STR("right", NULL, CFGF_NODEFAULT),
+                                CFG_STR("left-zone", NULL, CFGF_NODEFAULT),
+                                CFG_STR("right-zone", NULL, CFGF_NODEFAULT),
+                                CFG_INT("redundancy-group", -1, CFGF_NONE),
+                                CFG_STR_LIST("left-address", NULL, CFGF_NODEFAULT),
+                                CFG_STR_LIST("right-address", NULL, CFGF_NODEFAULT),
+                                CFG_END()};
+static cfg_opt_t timeout_opts[] = {CFG_INT("tcp-initial", 20, CFGF_NONE),
+                                   CFG_INT("tcp-established", 1800, CFGF_NONE),
+                                   CFG_INT("tcp-half-closed", 150, CFGF_NONE),
+                                   CFG_INT("tcp-closing", 2, CFGF_NONE),
+                                   CFG_INT("udp-initial", 20, CFGF_NONE),
+                                   CFG_INT("udp", 60, CFGF_NONE),
+                                   CFG_INT("icmp", 10, CFGF_NONE),
+                                   CFG_INT("other", 60, CFGF_NONE),
+                                   CFG_END()};
+static cfg_opt_t opts[] = {
+    CFG_STR("ring", NULL, CFGF_NODEFAULT),
+    CFG_INT("node", -1, CFGF_NONE),
+    CFG_INT("redundancy-group", 1, CFGF_NONE),
+    CFG_STR("mode", "auto", CFGF_NONE),
+    CFG_INT("event-rate", 1000, CFGF_NONE),
+    CFG_INT("queues", 0, CFGF_NONE),
+    CFG_INT("sessions", 65536, CFGF_NONE),
+    CFG_BOOL("tcp-syn-check", cfg_false, CFGF_NONE),
+    CFG_BOOL("policy-rematch", cfg_false, CFGF_NONE),
+    CFG_SEC("timeouts", timeout_opts, CFGF_NONE),
+    CFG_SEC("wire", wire_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("zone", config_zone_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("address", config_address_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("application", config_application_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("policy", config_policy_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("filter", config_filter_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("nat", config_nat_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_END()};
 
-static int read_prefixes(cfg_t *c, const char *key, struct prefix *out, uint8_t *count)
+/* ---- wires ---- */
+
+static int read_locals(cfg_t *w, const char *key, struct wire_end *end)
 {
-    unsigned n = cfg_size(c, key);
+    unsigned n = cfg_size(w, key);
 
-    if (n > PREFIXES_MAX)
-        return fail(c, "'%s' has %u entries, at most %d are allowed", key, n, PREFIXES_MAX);
+    if (n > LOCALS_MAX)
+        return config_fail(w, "'%s' has %u entries, at most %d are allowed", key, n, LOCALS_MAX);
     for (unsigned i = 0; i < n; i++) {
-        if (prefix_parse(&out[i], cfg_getnstr(c, key, i)) != 0)
-            return fail(c, "'%s': \"%s\" is not an address or prefix", key, cfg_getnstr(c, key, i));
+        struct prefix *x = &end->local[i];
+
+        if (prefix_parse(x, cfg_getnstr(w, key, i)) != 0 ||
+            x->bits != (x->family == FAMILY_V4 ? 32 : 128))
+            return config_fail(w, "'%s': \"%s\" is not an address", key, cfg_getnstr(w, key, i));
     }
-    *count = (uint8_t)n;
+    end->local_count = (uint8_t)n;
     return 0;
 }
 
-static int read_ports(cfg_t *c, struct match *m)
+static int read_wire(struct evdp_config *c, cfg_t *w, struct wire_config *out, struct wire_end *end)
 {
-    unsigned n = cfg_size(c, "ports");
+    long group = cfg_getint(w, "redundancy-group");
 
-    if (n > PORTS_MAX)
-        return fail(c, "'ports' has %u entries, at most %d are allowed", n, PORTS_MAX);
-    for (unsigned i = 0; i < n; i++) {
-        unsigned from, to;
-        int got = sscanf(cfg_getnstr(c, "ports", i), "%u-%u", &from, &to);
-
-        if (got < 2)
-            to = from;
-        if (got < 1 || from > to || to > 65535)
-            return fail(c, "'ports': \"%s\" is not a port or FROM-TO", cfg_getnstr(c, "ports", i));
-        m->port[i].from = (uint16_t)from;
-        m->port[i].to = (uint16_t)to;
-    }
-    m->port_count = (uint8_t)n;
-    return 0;
-}
-
-static int read_match(cfg_t *c, struct match *m)
-{
-    static const struct {
-        const char *name;
-        uint8_t number;
-    } protocols[] = {{"any", 0}, {"icmp", 1}, {"tcp", 6}, {"udp", 17}};
-    const char *name = cfg_getstr(c, "protocol");
-    bool known = false;
-
-    for (size_t i = 0; i < 4; i++) {
-        if (strcmp(name, protocols[i].name) == 0) {
-            m->protocol = protocols[i].number;
-            known = true;
-        }
-    }
-    if (!known)
-        return fail(c, "'protocol' is \"%s\"; it must be any, icmp, tcp or udp", name);
-    if (read_prefixes(c, "source", m->source, &m->source_count) != 0 ||
-        read_prefixes(c, "destination", m->destination, &m->destination_count) != 0)
+    if (config_copy(w, "wire", cfg_title(w), out->name, sizeof(out->name)) != 0 ||
+        config_copy(w, "left", cfg_getstr(w, "left"), out->left, sizeof(out->left)) != 0 ||
+        config_copy(w, "right", cfg_getstr(w, "right"), out->right, sizeof(out->right)) != 0 ||
+        config_zone(&c->rules, w, "left-zone", &end[0].zone) != 0 ||
+        config_zone(&c->rules, w, "right-zone", &end[1].zone) != 0)
         return -1;
-    return read_ports(c, m);
+    if (group < -1 || group > 127)
+        return config_fail(w, "'redundancy-group' is %ld; it must be 0 to 127", group);
+    end[0].group = end[1].group = (uint8_t)(group < 0 ? (long)c->group : group);
+    return read_locals(w, "left-address", &end[0]) != 0 ? -1
+                                                        : read_locals(w, "right-address", &end[1]);
 }
 
-static int read_action(cfg_t *c, uint8_t *out)
+/* An interface is one end of one wire. */
+static int check_interface(cfg_t *w, const struct evdp_config *c, size_t count, const char *name)
 {
-    static const char *const words[] = {"deny", "permit", "reject"};
-    const char *name = cfg_getstr(c, "action");
+    unsigned used = 0;
 
-    for (uint8_t i = 0; name != NULL && i < 3; i++) {
-        if (strcmp(name, words[i]) == 0) {
-            *out = i;
-            return 0;
-        }
-    }
-    return fail(c, "'action' must be permit, deny or reject");
+    for (size_t i = 0; i < count; i++)
+        used += (strcmp(c->wire[i].left, name) == 0) + (strcmp(c->wire[i].right, name) == 0);
+    return used == 1 ? 0 : config_fail(w, "interface %s is used twice", name);
 }
 
-static int read_policies(struct rules *r, cfg_t *cfg)
+static int read_wires(struct evdp_config *c, cfg_t *cfg)
 {
-    r->policy_count = cfg_size(cfg, "policy");
-    if (r->policy_count > POLICIES_MAX)
-        return fail(cfg, "at most %d policies", POLICIES_MAX);
-    for (size_t i = 0; i < r->policy_count; i++) {
-        cfg_t *p = cfg_getnsec(cfg, "policy", (unsigned)i);
-        struct policy *q = &r->policy[i];
+    size_t n = cfg_size(cfg, "wire");
 
-        q->id = (uint32_t)i + 256; /* 0 is the default's. */
-        if (copy(p, "policy", cfg_title(p), q->name, RULE_NAME_MAX) != 0 ||
-            zone_id(r, p, "from-zone", &q->from) != 0 || zone_id(r, p, "to-zone", &q->to) != 0 ||
-            read_match(p, &q->match) != 0 || read_action(p, &q->action) != 0)
+    if (n < 1 || n > WIRES_MAX)
+        return config_fail(cfg, "1 to %d 'wire' sections are needed, there are %zu", WIRES_MAX, n);
+    for (size_t i = 0; i < n; i++) {
+        cfg_t *w = cfg_getnsec(cfg, "wire", (unsigned)i);
+
+        if (read_wire(c, w, &c->wire[i], &c->rules.end[2 * i]) != 0 ||
+            check_interface(w, c, i + 1, c->wire[i].left) != 0 ||
+            check_interface(w, c, i + 1, c->wire[i].right) != 0)
             return -1;
     }
+    c->rules.wire_count = n;
     return 0;
 }
 
-static int read_term(struct rules *r, cfg_t *f, cfg_t *c, uint32_t filter, uint32_t number)
+/* ---- the rest ---- */
+
+static int read_timeouts(struct timeouts *t, cfg_t *cfg)
 {
-    struct term *t = &r->term[r->term_count++];
+    cfg_t *s = cfg_getsec(cfg, "timeouts");
+    const struct {
+        const char *key;
+        uint64_t *ns;
+    } all[] = {{"tcp-initial", &t->tcp_initial},
+               {"tcp-established", &t->tcp_established},
+               {"tcp-half-closed", &t->tcp_half_closed},
+               {"tcp-closing", &t->tcp_closing},
+               {"udp-initial", &t->udp_initial},
+               {"udp", &t->udp},
+               {"icmp", &t->icmp},
+               {"other", &t->other}};
 
-    t->filter_id = filter;
-    t->term_id = number;
-    t->log = cfg_getbool(c, "log");
-    if (copy(f, "filter", cfg_title(f), t->filter, RULE_NAME_MAX) != 0)
-        return -1;
-    if (cfg_getstr(c, "zone") != NULL && zone_id(r, c, "zone", &t->zone) != 0)
-        return -1;
-    return read_match(c, &t->match) != 0 ? -1 : read_action(c, &t->action);
-}
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        uint32_t seconds;
 
-static int read_filters(struct rules *r, cfg_t *cfg)
-{
-    for (unsigned i = 0; i < cfg_size(cfg, "filter"); i++) {
-        cfg_t *f = cfg_getnsec(cfg, "filter", i);
-
-        for (unsigned k = 0; k < cfg_size(f, "term"); k++) {
-            if (r->term_count == TERMS_MAX)
-                return fail(f, "at most %d terms in all filters", TERMS_MAX);
-            if (read_term(r, f, cfg_getnsec(f, "term", k), i + 1, k + 1) != 0)
-                return -1;
-        }
+        if (config_number(s, all[i].key, 1, 86400, &seconds) != 0)
+            return -1;
+        *all[i].ns = seconds * 1000000000ull;
     }
     return 0;
 }
 
-static int read_wire(struct evdp_config *c, cfg_t *cfg)
+static int read_globals(struct evdp_config *c, cfg_t *cfg)
 {
-    cfg_t *w;
+    static const char *const modes[] = {"auto", "native", "generic", NULL};
+    int mode = config_word(cfg, "mode", cfg_getstr(cfg, "mode"), modes);
+    uint32_t node, group;
 
-    if (cfg_size(cfg, "wire") != 1)
-        return fail(cfg, "one 'wire' section is needed, there are %u", cfg_size(cfg, "wire"));
-    w = cfg_getnsec(cfg, "wire", 0);
-    if (copy(w, "left", cfg_getstr(w, "left"), c->left, sizeof(c->left)) != 0 ||
-        copy(w, "right", cfg_getstr(w, "right"), c->right, sizeof(c->right)) != 0)
+    if (mode < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
+        config_number(cfg, "redundancy-group", 0, 127, &group) != 0 ||
+        config_number(cfg, "event-rate", 0, INT32_MAX, &c->rate_per_s) != 0 ||
+        config_number(cfg, "queues", 0, QUEUES_MAX, &c->queues) != 0 ||
+        config_number(cfg, "sessions", 1024, 1 << 24, &c->sessions) != 0)
         return -1;
-    if (strcmp(c->left, c->right) == 0)
-        return fail(w, "'left' and 'right' are the same interface");
-    if (zone_id(&c->rules, w, "left-zone", &c->left_zone) != 0)
-        return -1;
-    return zone_id(&c->rules, w, "right-zone", &c->right_zone);
+    c->mode = (enum evdp_mode)mode;
+    c->node = (uint8_t)node;
+    c->group = group;
+    c->rules.syn_check = cfg_getbool(cfg, "tcp-syn-check");
+    c->rules.policy_rematch = cfg_getbool(cfg, "policy-rematch");
+    return config_copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring));
 }
 
 static int read_all(struct evdp_config *c, cfg_t *cfg)
 {
-    static const char *const modes[] = {"auto", "native", "generic"};
-    long node = cfg_getint(cfg, "node"), group = cfg_getint(cfg, "redundancy-group");
-    long rate = cfg_getint(cfg, "event-rate");
-    int mode = -1;
-
-    for (int i = 0; i < 3; i++)
-        mode = strcmp(cfg_getstr(cfg, "mode"), modes[i]) == 0 ? i : mode;
-    if (mode < 0)
-        return fail(cfg, "'mode' must be auto, native or generic");
-    if (node < 0 || node > 1 || group < 0 || group > 127 || rate < 0)
-        return fail(
-            cfg, "'node' must be 0 or 1, 'redundancy-group' 0 to 127, 'event-rate' not negative");
-    c->mode = (enum evdp_mode)mode;
-    c->node = (uint8_t)node;
-    c->group = (unsigned)group;
-    c->rate_per_s = (uint32_t)rate;
-    if (copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring)) != 0 ||
-        read_zones(&c->rules, cfg) != 0 || read_wire(c, cfg) != 0 ||
-        read_policies(&c->rules, cfg) != 0)
+    if (read_globals(c, cfg) != 0 || read_timeouts(&c->rules.timeout, cfg) != 0 ||
+        config_zones(&c->rules, cfg) != 0 || read_wires(c, cfg) != 0 ||
+        config_applications(c, cfg) != 0 || config_policies(c, cfg) != 0 ||
+        config_filters(c, cfg) != 0 || config_nats(c, cfg) != 0)
         return -1;
-    return read_filters(&c->rules, cfg);
+    if (rules_compile(&c->rules) != 0)
+        return config_fail(cfg,
+                           "the rules are too many for their tables (512 MiB for a zone pair)");
+    return 0;
 }
 
 int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t err_size)
@@ -308,5 +275,18 @@ int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t 
         snprintf(err, err_size, "%s: cannot be read", path);
     rc = rc == CFG_SUCCESS ? read_all(c, cfg) : -1;
     cfg_free(cfg);
+    if (rc != 0)
+        evdp_config_free(c);
     return rc;
+}
+
+void evdp_config_free(struct evdp_config *c)
+{
+    rules_discard_compiled(&c->rules);
+    while (c->blocks != NULL) {
+        struct config_block *b = c->blocks;
+
+        c->blocks = b->next;
+        free(b);
+    }
 }

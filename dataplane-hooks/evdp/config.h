@@ -1,4 +1,4 @@
-/* evdp.conf: one wire, its zones and rules. */
+/* evdp.conf: wires, zones and rules, read, checked and compiled. */
 #ifndef EVDP_CONFIG_H
 #define EVDP_CONFIG_H
 
@@ -6,17 +6,31 @@
 
 enum evdp_mode { MODE_AUTO, MODE_NATIVE, MODE_GENERIC };
 
-struct evdp_config {
-    char ring[64], left[16], right[16];
-    uint8_t node;
-    unsigned group;
-    enum evdp_mode mode;
-    uint32_t rate_per_s;
-    uint16_t left_zone, right_zone;
-    struct rules rules;
+enum { QUEUES_MAX = 16 };
+
+struct wire_config {
+    char name[RULE_NAME_MAX], left[16], right[16];
 };
 
-/* 0, or -1 with one line in err: file, line, what. */
+struct evdp_config {
+    char ring[64];
+    uint8_t node;
+    unsigned group; /* Of wires that name none. */
+    enum evdp_mode mode;
+    uint32_t rate_per_s;
+    uint32_t queues;                    /* Of each interface; 0: as many as it has. */
+    uint32_t sessions;                  /* Capacity of the table. */
+    struct wire_config wire[WIRES_MAX]; /* rules.wire_count of them; their ends are rules.end. */
+    struct rules rules;
+    struct config_block *blocks; /* What the lists of the rules lie in. */
+};
+
+/* 0, or -1 with one line in err: file, line, what.  After 0 evdp_config_free() is due; the struct
+ * must not be copied meanwhile, as little as its rules. */
 int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t err_size);
+void evdp_config_free(struct evdp_config *c);
+
+/* 10.0.0.0/8, 2001:db8::/32, an address alone; bits beyond the length are cleared.  0 or -1. */
+int prefix_parse(struct prefix *out, const char *text);
 
 #endif

@@ -108,8 +108,8 @@ static uint32_t work(struct evdp *d, int from)
 {
     const struct evdp_config *c = &d->config;
     struct where at = {
-        .zone_in = from == 0 ? c->left_zone : c->right_zone,
-        .zone_out = from == 0 ? c->right_zone : c->left_zone,
+        .zone_in = c->rules.end[from].zone,
+        .zone_out = c->rules.end[1 - from].zone,
         .ifindex = d->wire.port[from].ifindex,
     };
     struct xdp_desc frame[BATCH];
@@ -195,8 +195,8 @@ static int start(struct evdp *d, char *err, size_t err_size)
     if (wire_open(&d->wire, &d->config, err, err_size) != 0)
         return -1;
     d->names = publish_names(d);
-    fprintf(stderr, "evdp: wire %s (%s) - %s (%s), %zu policies, ring %s\n", d->config.left,
-            d->wire.port[0].native ? "native" : "generic", d->config.right,
+    fprintf(stderr, "evdp: wire %s (%s) - %s (%s), %zu policies, ring %s\n", d->config.wire[0].left,
+            d->wire.port[0].native ? "native" : "generic", d->config.wire[0].right,
             d->wire.port[1].native ? "native" : "generic", d->config.rules.policy_count,
             d->config.ring);
     run(d);

@@ -99,8 +99,8 @@ int wire_open(struct wire *w, const struct evdp_config *c, char *err, size_t err
 
     memset(w, 0, sizeof(*w));
     libbpf_set_print(quiet);
-    snprintf(w->port[0].name, sizeof(w->port[0].name), "%s", c->left);
-    snprintf(w->port[1].name, sizeof(w->port[1].name), "%s", c->right);
+    snprintf(w->port[0].name, sizeof(w->port[0].name), "%s", c->wire[0].left);
+    snprintf(w->port[1].name, sizeof(w->port[1].name), "%s", c->wire[0].right);
     for (int i = 0; i < 2; i++) {
         w->port[i].ifindex = if_nametoindex(w->port[i].name);
         if (w->port[i].ifindex == 0)
@@ -109,11 +109,12 @@ int wire_open(struct wire *w, const struct evdp_config *c, char *err, size_t err
     w->area = mmap(NULL, (size_t)FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (w->area == MAP_FAILED)
-        return fail(err, err_size, c->left, "no memory for frames", errno);
+        return fail(err, err_size, c->wire[0].left, "no memory for frames", errno);
     rc = xsk_umem__create(&w->umem, w->area, (uint64_t)FRAMES * FRAME_SIZE, &w->port[0].fill,
                           &w->port[0].done, &o);
     if (rc != 0)
-        return fail(err, err_size, c->left, "cannot register memory (AF_XDP needs root)", rc);
+        return fail(err, err_size, c->wire[0].left, "cannot register memory (AF_XDP needs root)",
+                    rc);
     for (uint32_t i = 0; i < FRAMES; i++)
         w->free[w->free_count++] = (uint64_t)i * FRAME_SIZE;
     for (int i = 0; i < 2; i++) {

@@ -1,18 +1,7 @@
 #include "decide.h"
+#include "octets.h"
 
 #include <string.h>
-
-static void put_le(uint8_t *p, uint64_t v, int bytes)
-{
-    for (int i = 0; i < bytes; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void put_be16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
 
 /* The fields that every kind has. */
 static uint8_t *new_event(struct decision *d, const struct where *at, const struct packet *p,
@@ -70,13 +59,14 @@ static void decide_ip(const struct rules *r, struct sessions *s, const struct wh
     uint32_t flag = screen_packet(r->zone[at->zone_in - 1].screens, p);
     const struct term *t;
     const struct policy *q;
+    uint16_t application;
 
     if (flag != 0) {
         d->screened = true;
         screen_event(d, at, p, flag, now_ns);
         return;
     }
-    t = filter_find(r, at->zone_in, p);
+    t = filter_find(r, FILTER_INPUT, at->zone_in, p);
     if (t != NULL && t->log)
         filter_event(d, at, p, t, now_ns);
     if (t != NULL && t->action != ACTION_PERMIT)
@@ -85,7 +75,7 @@ static void decide_ip(const struct rules *r, struct sessions *s, const struct wh
         d->verdict = VERDICT_FORWARD;
         return;
     }
-    q = policy_find(r, at->zone_in, at->zone_out, p);
+    q = policy_find(r, at->zone_in, at->zone_out, p, &application);
     if (q != NULL && q->action == ACTION_PERMIT) {
         d->verdict = VERDICT_FORWARD;
         session_add(s, p, now_ns);

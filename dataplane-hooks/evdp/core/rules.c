@@ -1,10 +1,8 @@
 #include "rules.h"
 
-#include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 
-static bool prefix_holds(const struct prefix *x, const uint8_t *address, uint8_t family)
+bool prefix_holds(const struct prefix *x, const uint8_t *address, uint8_t family)
 {
     size_t whole = x->bits / 8;
     uint8_t rest = x->bits % 8;
@@ -15,33 +13,61 @@ static bool prefix_holds(const struct prefix *x, const uint8_t *address, uint8_t
     return rest == 0 || ((x->address[whole] ^ address[whole]) & mask) == 0;
 }
 
-static bool in_list(const struct prefix *list, uint8_t n, const uint8_t *address, uint8_t family)
+static bool in_list(const struct prefix *list, uint32_t n, const uint8_t *address, uint8_t family)
 {
-    for (uint8_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         if (prefix_holds(&list[i], address, family))
             return true;
     }
     return n == 0;
 }
 
-static bool port_in_list(const struct match *m, uint16_t port)
+static bool in_range(const struct port_range *x, uint16_t port)
 {
-    for (uint8_t i = 0; i < m->port_count; i++) {
-        if (port >= m->port[i].from && port <= m->port[i].to)
-            return true;
-    }
-    return m->port_count == 0;
+    return port >= x->from && port <= x->to;
 }
 
-bool match_packet(const struct match *m, const struct packet *p)
+static bool service_holds(const struct service *s, const struct packet *p)
 {
-    if (m->protocol != 0 && m->protocol != p->protocol && !(m->protocol == 1 && p->protocol == 58))
+    if (s->protocol != 0 && s->protocol != p->protocol &&
+        !(s->protocol == PROTOCOL_ICMP && p->protocol == PROTOCOL_ICMP6))
         return false;
-    if (m->port_count > 0 && p->fragment)
-        return false; /* A later fragment has no port that could match. */
-    return port_in_list(m, p->destination_port) &&
-           in_list(m->source, m->source_count, p->source, p->family) &&
+    if ((s->by_source_port || s->by_destination_port) && !p->has_ports)
+        return false;
+    return (!s->by_source_port || in_range(&s->source, p->source_port)) &&
+           (!s->by_destination_port || in_range(&s->destination, p->destination_port));
+}
+
+bool match_packet(const struct match *m, const struct packet *p, uint16_t *application)
+{
+    uint32_t i = 0;
+
+    *application = 0;
+    while (i < m->service_count && !service_holds(&m->service[i], p))
+        i++;
+    if (m->service_count > 0 && i == m->service_count)
+        return false;
+    if (m->service_count > 0)
+        *application = m->service[i].application;
+    return in_list(m->source, m->source_count, p->source, p->family) &&
            in_list(m->destination, m->destination_count, p->destination, p->family);
+}
+
+static uint32_t screen_tcp(const struct packet *p)
+{
+    uint32_t hit = 0;
+
+    if ((p->tcp_flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN))
+        hit |= SCREEN_SYN_FIN;
+    if (p->tcp_flags == 0)
+        hit |= SCREEN_NO_FLAG;
+    if ((p->tcp_flags & TCP_FIN) && !(p->tcp_flags & TCP_ACK))
+        hit |= SCREEN_FIN_NO_ACK;
+    if ((p->tcp_flags & TCP_URG) && p->destination_port == 139)
+        hit |= SCREEN_WINNUKE;
+    if ((p->tcp_flags & TCP_SYN) && p->first_fragment)
+        hit |= SCREEN_SYN_FRAGMENT;
+    return hit;
 }
 
 uint32_t screen_packet(uint32_t on, const struct packet *p)
@@ -50,66 +76,51 @@ uint32_t screen_packet(uint32_t on, const struct packet *p)
 
     if (memcmp(p->source, p->destination, 16) == 0)
         hit |= SCREEN_LAND;
-    if (p->protocol == 6 && !p->fragment) {
-        if ((p->tcp_flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN))
-            hit |= SCREEN_SYN_FIN;
-        if (p->tcp_flags == 0)
-            hit |= SCREEN_NO_FLAG;
-        if ((p->tcp_flags & TCP_FIN) && !(p->tcp_flags & TCP_ACK))
-            hit |= SCREEN_FIN_NO_ACK;
-        if ((p->tcp_flags & TCP_URG) && p->destination_port == 139)
-            hit |= SCREEN_WINNUKE;
-    }
+    if (p->oversize && (p->protocol == PROTOCOL_ICMP || p->protocol == PROTOCOL_ICMP6))
+        hit |= SCREEN_PING_OF_DEATH;
+    if (p->source_route)
+        hit |= SCREEN_SOURCE_ROUTE;
+    if (p->protocol == PROTOCOL_TCP && !p->fragment)
+        hit |= screen_tcp(p);
     hit &= on;
-    return hit & (0u - hit); /* The lowest flag: one record for one packet. */
+    return hit & (0u - hit); /* The lowest flag: one record for one packet, one name (12.1 #6). */
 }
 
 const struct policy *policy_find(const struct rules *r, uint16_t from, uint16_t to,
-                                 const struct packet *p)
+                                 const struct packet *p, uint16_t *application)
 {
-    for (size_t i = 0; i < r->policy_count; i++) {
-        const struct policy *q = &r->policy[i];
+    uint32_t rule;
 
-        if (q->from == from && q->to == to && match_packet(&q->match, p))
-            return q;
-    }
-    return NULL;
+    *application = 0;
+    if (r->by_pair[from][to] == NULL)
+        return NULL;
+    rule = classify(r->by_pair[from][to], p, application);
+    return rule == CLASSIFY_NONE ? NULL : &r->policy[rule];
 }
 
-const struct term *filter_find(const struct rules *r, uint16_t zone, const struct packet *p)
+const struct term *filter_find(const struct rules *r, enum filter_place place, uint16_t zone,
+                               const struct packet *p)
 {
-    for (size_t i = 0; i < r->term_count; i++) {
-        const struct term *t = &r->term[i];
+    uint16_t application;
+    uint32_t rule;
 
-        if ((t->zone == 0 || t->zone == zone) && match_packet(&t->match, p))
-            return t;
-    }
-    return NULL;
+    if (r->by_place[place][zone] == NULL)
+        return NULL;
+    rule = classify(r->by_place[place][zone], p, &application);
+    return rule == CLASSIFY_NONE ? NULL : &r->term[rule];
 }
 
-int prefix_parse(struct prefix *out, const char *text)
+const struct nat *nat_find(const struct rules *r, uint16_t from, uint16_t to,
+                           const struct packet *p)
 {
-    char address[64];
-    const char *slash = strchr(text, '/');
-    size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
-    struct prefix x = {.family = strchr(text, ':') != NULL ? 10 : 2};
-    long bits = x.family == 10 ? 128 : 32;
-    char *end = NULL;
+    uint16_t application;
 
-    if (len >= sizeof(address))
-        return -1;
-    memcpy(address, text, len);
-    address[len] = '\0';
-    if (inet_pton(x.family == 10 ? AF_INET6 : AF_INET, address, x.address) != 1)
-        return -1;
-    if (slash != NULL) {
-        long given = strtol(slash + 1, &end, 10);
+    for (size_t i = 0; i < r->nat_count; i++) {
+        const struct nat *n = &r->nat[i];
 
-        if (*end != '\0' || end == slash + 1 || given < 0 || given > bits)
-            return -1;
-        bits = given;
+        if ((n->from == 0 || n->from == from) && (n->to == 0 || n->to == to) &&
+            match_packet(&n->match, p, &application))
+            return n;
     }
-    x.bits = (uint8_t)bits;
-    *out = x;
-    return 0;
+    return NULL;
 }
