@@ -157,9 +157,7 @@ void core_recovered(struct core *c)
 {
     if (c->journal == 0)
         c->journal = c->o.journal;
-    c->fresh = c->own_epoch == 0;
-    for (uint16_t i = 0; i < c->count; i++)
-        c->fresh &= c->segment[c->order[i]].origin != c->o.node;
+    c->fresh = c->own_epoch == 0; /* T5: also when the peer has told it of older segments. */
     if (c->stale || (!c->o.power && c->boot_seen != 0 && c->boot_seen != c->o.boot))
         all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {

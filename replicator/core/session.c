@@ -102,12 +102,26 @@ void session_link_down(struct core *c, int link)
     }
 }
 
+/* The peer's word may have gone with the link that carried it, and the peer forgets a segment once
+ * it has said that it is done: ask until it answers. */
+static void ask_done_again(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->done && !g->peer_done)
+            g->told_done = false;
+    }
+}
+
 void session_tick(struct core *c)
 {
     if (c->session == SESSION_HELLO && c->now_ns - c->hello_ns > c->o.hello_ns)
         session_break(c, "the peer did not finish its hello in time");
-    if (c->session == SESSION_UP && c->now_ns - c->renew_ns >= c->o.lease_ns / 4)
-        c->renew = c->marks_due = true;
+    if (c->session != SESSION_UP || c->now_ns - c->renew_ns < c->o.lease_ns / 4)
+        return;
+    c->renew = c->marks_due = true;
+    ask_done_again(c);
 }
 
 /* ---- frames in ---- */

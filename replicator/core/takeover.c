@@ -437,7 +437,8 @@ static void unsure_span(const struct core *c, struct segment *g, struct delivery
 {
     bool ours = s->owner == c->o.node;
     bool origin_owns = s->owner == g->origin;
-    bool witness = g->fact_seen && origin_owns && !(ours ? g->peer_unsure : g->unsure);
+    bool other_unsure = ours ? g->peer_unsure : g->unsure;
+    bool witness = g->fact_seen && origin_owns && !other_unsure;
     uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;
     uint32_t known = witness ? held : 0;
 
@@ -448,6 +449,8 @@ static void unsure_span(const struct core *c, struct segment *g, struct delivery
     if (ours && s->handed > s->emitted) /* Of this process, which knew what it did. */
         return;
     s->doubt = max_u32(s->doubt, span_end(g, s));
+    /* A replica that holds nothing may have taken it over, emitted all of it, and forgotten it. */
+    s->foreign |= held == 0 || other_unsure;
     s->intent = max_u32(s->intent, s->doubt);
     s->asked = ASK_NONE;
     d->dirty = true;
