@@ -36,15 +36,7 @@ static void lost_tail(struct core *c, struct segment *g)
 {
     if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last)
         return;
-    g->gap = GAP_LOST;
-    g->gap_from = g->journaled + 1;
-    g->gap_to = g->last;
-    g->gap_told = g->gap_asked = false;
-    segment_close(c, g, g->last);
-    g->last = g->journaled;
-    g->dirty = true;
-    for (size_t k = 0; k < c->o.sink_count; k++)
-        delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
+    takeover_tail_lost(c, g);
 }
 
 static void older_epochs_ended(struct core *c, uint32_t epoch)
@@ -103,6 +95,16 @@ static void records(struct core *c, const struct core_range *r)
         older_epochs_ended(c, r->epoch);
 }
 
+/* The process before this one may have sent them: the peer may have what the journal lost. */
+static void lost_records(struct core *c, const struct core_range *r)
+{
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+
+    if (g == NULL || g->origin != c->o.node)
+        return;
+    g->sent = max_u32(g->sent, min_u32(r->to, g->sent_bound));
+}
+
 /* L1 */
 static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
@@ -143,6 +145,8 @@ void core_step(struct core *c, const struct core_input *in)
         break;
     case CORE_RECORDS:
         records(c, &in->records);
+        if (in->lost)
+            lost_records(c, &in->records);
         break;
     case CORE_EPOCH_OPENED:
         epoch_opened(c, in->epoch.epoch, in->epoch.previous, in->epoch.last);
@@ -216,6 +220,10 @@ static bool epoch_known(struct core *c)
         return c->epoch_opened_ns != 0 || c->highest_epoch < clock || age_ns >= SECOND_NS;
     if (age_ns < 2 * SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
+    /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
+     * above it, and at every moment elsewhere. */
+    if (c->highest_epoch > clock + 8)
+        c->highest_epoch += (1u << 16) + (clock & 0xfffff);
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }
@@ -224,10 +232,12 @@ static void open_epoch(struct core *c, struct core_output *out)
 {
     uint32_t epoch;
 
-    if (!c->epoch_wanted || c->epoch_asked || !epoch_known(c) || c->count + 8 > SEGMENT_MAX)
+    if (!c->epoch_wanted || c->epoch_asked || c->count + 8 > SEGMENT_MAX)
         return;
     if (c->epoch_opened_ns != 0 && c->now_ns - c->epoch_opened_ns < SECOND_NS)
         return; /* N6 */
+    if (!epoch_known(c))
+        return;
     epoch = c->highest_epoch + 1;
     if ((epoch & 1) != c->o.node)
         epoch++;

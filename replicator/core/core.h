@@ -248,6 +248,7 @@ struct core_input {
     };
     uint8_t sink;
     uint8_t note;   /* enum record_kind */
+    bool lost;      /* CORE_RECORDS: they stand for what the journal had and lost. */
     uint8_t answer; /* enum core_answer */
     uint32_t last;
 };

@@ -165,6 +165,8 @@ void core_recovered(struct core *c)
 
         if (g->origin != c->o.node)
             segment_done_below(c, g, g->base);
+        if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
+            takeover_tail_lost(c, g); /* T5: neither node has it any more. */
         if (g->origin == c->o.node)
             g->sent = g->unsure ? g->journaled : min_u32(g->sent_bound, g->journaled);
         for (size_t k = 0; k < c->o.sink_count; k++) {

@@ -21,6 +21,8 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
                    uint8_t n);
 void takeover_told(struct core *c, struct segment *g);
 void takeover_hello_done(struct core *c);
+/* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
+void takeover_tail_lost(struct core *c, struct segment *g);
 void takeover_fenced(struct core *c);
 void takeover_notes(struct core *c, struct core_output *out);
 void takeover_noted(struct core *c, const struct core_input *in);

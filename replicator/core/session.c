@@ -568,6 +568,17 @@ static void put_grants(struct core *c, struct core_output *out)
     c->grant_end_ns = c->now_ns + c->o.lease_ns + c->o.lease_ns / 1000000 * c->o.drift_ppm + 1;
 }
 
+/* The peer's span may begin lower than ours, as it knows an older E: then what lies below is done,
+ * and it is told so.  Never across another span that ends there. */
+static bool e_is_news(const struct delivery *d, uint8_t n)
+{
+    const struct span *s = &d->span[n];
+
+    if (s->emitted >= s->from)
+        return true;
+    return s->from > 1 && (n == 0 || d->span[n - 1].to < s->from - 1);
+}
+
 static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
 {
     size_t len = 0;
@@ -582,7 +593,7 @@ static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
                 if (s->owner != c->o.node || !s->report)
                     continue;
                 s->report = false;
-                if (s->emitted < s->from)
+                if (!e_is_news(&g->at[k], n))
                     continue;
                 wire_put_entry(out + len, &(struct wire_entry){g->origin, g->epoch,
                                                                c->o.sink[k].key, s->emitted});

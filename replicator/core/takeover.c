@@ -106,6 +106,19 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
     g->dirty = true;
 }
 
+void takeover_tail_lost(struct core *c, struct segment *g)
+{
+    uint32_t to = g->last;
+
+    if (g->gap != GAP_NONE && !g->gap_told)
+        to = max_u32(to, g->gap_to);
+    note_range(g, GAP_LOST, g->journaled + 1, to);
+    g->last = g->journaled;
+    g->dirty = true;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
+}
+
 static void note_lost(struct segment *g, uint32_t from)
 {
     if (from <= g->produced)

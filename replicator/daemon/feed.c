@@ -115,6 +115,14 @@ static void journaled(struct shell *s, uint32_t epoch, uint32_t from, uint32_t t
     shell_input(s, &in);
 }
 
+static void journaled_lost(struct shell *s, uint32_t epoch, uint32_t q)
+{
+    struct core_input in = {
+        .kind = CORE_RECORDS, .records = {s->config->node, epoch, q, q}, .lost = true};
+
+    shell_input(s, &in);
+}
+
 static void tell_noted(struct shell *s, const uint8_t *record)
 {
     struct core_input in = {.kind = CORE_NOTED, .note = record[21]};
@@ -171,7 +179,7 @@ static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
         if (rc == 0)
             rc = journal_commit(s->journal, false);
         if (rc == 0)
-            journaled(s, epoch, q, q);
+            journaled_lost(s, epoch, q);
     }
     return rc;
 }

@@ -16,9 +16,11 @@ static bool reachable(const struct world *w, const struct node *n, unsigned sink
     return !w->sink_dead[sink] && n->sink[sink].reachable && n->host_up;
 }
 
-static void let_go(struct flight *f)
+static void let_go(const struct world *w, struct flight *f)
 {
-    if (!f->attached && (f->broken || f->arrived == f->tail))
+    bool kept = w->sink_kind[f->sink] == SINK_KEPT && !f->broken;
+
+    if (!f->attached && !kept && (f->broken || f->arrived == f->tail))
         f->used = false;
 }
 
@@ -26,6 +28,24 @@ void collector_retry(struct world *w, struct node *n, unsigned sink)
 {
     world_event(w, w->now + BACKOFF_NS + rng_below(&w->rng, 30) * MS, EV_SINK_UP, n->id,
                 (uint8_t)sink, n->life);
+}
+
+/* D1a: the keeper has held it since the process before this one. */
+static bool kept_connection(struct world *w, struct node *n, unsigned sink)
+{
+    for (int i = 0; i < CONNS_MAX; i++) {
+        struct flight *f = w->flight[i];
+
+        if (w->sink_kind[sink] != SINK_KEPT || !f->used || f->broken || f->node != n->id ||
+            f->sink != sink)
+            continue;
+        f->attached = true;
+        n->sink[sink].flight = i;
+        if (f->head < f->tail)
+            world_event(w, w->now + 1 * MS, EV_FLIGHT, (uint8_t)i, 0, 0);
+        return true;
+    }
+    return false;
 }
 
 void collector_connect(struct world *w, struct node *n, unsigned sink)
@@ -37,6 +57,11 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
     if (n->sink[sink].unheard) {
         n->sink[sink].unheard = false;
         node_sink_lost(w, n, sink);
+    }
+    if (kept_connection(w, n, sink)) {
+        n->sink[sink].up = true;
+        node_sink_up(w, n, sink);
+        return;
     }
     for (int i = 0; i < CONNS_MAX && f == NULL; i++) {
         if (!w->flight[i]->used) {
@@ -53,6 +78,7 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
     f->broken = false;
     f->node = n->id;
     f->sink = (uint8_t)sink;
+    f->name = ++w->conn_names;
     f->head = f->arrived = f->tail = 0;
     f->last_due = w->now;
     f->stamp = ++w->stamps; /* The guard starts at what the stream has. */
@@ -75,6 +101,16 @@ static bool is_direct(const struct world *w, unsigned sink)
     return w->sink_kind[sink] == SINK_UDP || w->sink_kind[sink] == SINK_FILE;
 }
 
+/* A writer's view of a subject is as old as its connection, or its last question. */
+static uint64_t guard_of(struct world *w, const struct node *n, unsigned sink, const struct item *i)
+{
+    const struct seen_segment *s =
+        w->sink_kind[sink] == SINK_STREAM ? oracle_segment(w, i->origin, i->epoch) : NULL;
+    uint64_t stamp = flight_of(w, n, sink)->stamp;
+
+    return s != NULL && s->view[sink][n->id] > stamp ? s->view[sink][n->id] : stamp;
+}
+
 void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item)
 {
     struct flight *f = flight_of(w, n, sink);
@@ -83,6 +119,9 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
 
     *i = *item;
     i->rejected = false;
+    i->guard = guard_of(w, n, sink, i);
+    if (w->sink_kind[sink] == SINK_KEPT)
+        oracle_given(w, sink, n->id, i, f->name);
     i->due = w->now + (is_direct(w, sink) ? 0 : delay);
     if (i->due < f->last_due)
         i->due = f->last_due;
@@ -101,10 +140,10 @@ static bool guard(struct world *w, const struct flight *f, struct item *i)
 {
     struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
 
-    i->rejected = s != NULL && s->writer[f->sink] != f->stamp && s->written[f->sink] > f->stamp;
+    i->rejected = s != NULL && s->writer[f->sink] != i->guard && s->written[f->sink] > i->guard;
     if (s == NULL || i->rejected)
         return false;
-    s->writer[f->sink] = f->stamp;
+    s->writer[f->sink] = i->guard;
     s->written[f->sink] = ++w->stamps;
     return true;
 }
@@ -118,6 +157,8 @@ static void arrive(struct world *w, struct flight *f)
               i->sequence, f->node);
         return;
     }
+    if (w->sink_kind[f->sink] == SINK_TABLE && oracle_has(w, f->sink, i))
+        return; /* The key is there: nothing is inserted, and the commit succeeds. */
     TRACE(w, "sink %u: gets %u/%u %u from node %u%s", f->sink, i->origin, i->epoch, i->sequence,
           f->node, i->in_doubt ? ", marked" : "");
     oracle_received(w, f->sink, f->node, i);
@@ -168,7 +209,7 @@ void collector_work(struct world *w, unsigned index)
         seen = f->tail;
     if (f->attached && !w->node[f->node]->frozen) /* An answer takes a moment. */
         confirm(w, f, seen);
-    let_go(f);
+    let_go(w, f);
     if (f->used && !f->broken && (f->head < f->tail && (f->attached || f->arrived < f->tail)))
         world_event(w, w->now + 1 * MS + w->sink_delay[f->sink] / 4, EV_FLIGHT, (uint8_t)index, 0,
                     0);
@@ -212,7 +253,7 @@ void collector_detach(struct world *w, struct node *n, bool host_died)
         if (f == NULL)
             continue;
         f->attached = false;
-        let_go(f);
+        let_go(w, f);
     }
     for (int i = 0; i < CONNS_MAX && host_died; i++) {
         if (w->flight[i]->used && w->flight[i]->node == n->id)
@@ -220,17 +261,41 @@ void collector_detach(struct world *w, struct node *n, bool host_died)
     }
 }
 
+/* D1a: what this connection was given, and how much of that has arrived. */
+static void answer_kept(struct world *w, struct node *n, const struct ask *a)
+{
+    struct core_range r = a->range;
+    uint32_t last;
+    enum core_answer answer =
+        oracle_written(w, a->sink, n->id, &r, flight_of(w, n, a->sink)->name, &last);
+
+    node_answered(w, n, a->sink, &r, answer, last);
+    if (answer != ANSWER_WRITTEN || last < r.from)
+        return;
+    r.to = oracle_highest(w, a->sink, r.origin, r.epoch, r.from, last, n->id);
+    if (r.to >= r.from)
+        node_confirmed(w, n, a->sink, &r);
+}
+
 /* D1: asked of the collector when it can be reached, answered a moment later. */
 void collector_answer(struct world *w, struct node *n, unsigned ask)
 {
     struct ask *a = &n->ask[ask % ASKS_MAX];
     int by = w->sink_kind[a->sink] == SINK_FILE ? n->id : -1;
+    struct seen_segment *s;
 
     if (!n->sink[a->sink].up || n->frozen) {
         world_event(w, w->now + BACKOFF_NS, EV_ANSWER, n->id, (uint8_t)(ask % ASKS_MAX), n->life);
         return;
     }
-    node_answered(w, n, a->sink, &a->range,
+    if (w->sink_kind[a->sink] == SINK_KEPT) {
+        answer_kept(w, n, a);
+        return;
+    }
+    s = oracle_segment(w, a->range.origin, a->range.epoch);
+    if (s != NULL)
+        s->view[a->sink][n->id] = ++w->stamps;
+    node_answered(w, n, a->sink, &a->range, ANSWER_HAS,
                   oracle_highest(w, a->sink, a->range.origin, a->range.epoch, a->range.from,
                                  a->range.to, by));
 }

@@ -105,7 +105,6 @@ static void strike_sink(struct world *w, enum fault f, unsigned node, unsigned s
 
 static void strike_clock(struct world *w, struct node *n)
 {
-    w->clock_lied = true;
     if (rng_chance(&w->rng, 500))
         n->clock_offset += rng_between(&w->rng, 10, 2000) * MS;
     else /* Backwards and without a journal nothing could say which epochs are used. */
@@ -156,9 +155,10 @@ void faults_strike(struct world *w)
         n->disk.full = true;
         break;
     case FAULT_ROT:
-        sim_disk_rot(&n->disk);
+        w->disk_lied |= sim_disk_rot(&n->disk);
         break;
     case FAULT_MISDIRECT:
+        w->disk_lied = true;
         n->disk.misdirect_at = n->disk.writes + 1 + rng_below(&w->rng, 50);
         break;
     case FAULT_CLOCK:

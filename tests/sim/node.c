@@ -111,6 +111,13 @@ static void journaled(struct world *w, struct node *n, uint8_t origin, uint32_t 
     input(w, n, &in);
 }
 
+static void journaled_lost(struct world *w, struct node *n, uint32_t epoch, uint32_t q)
+{
+    struct core_input in = {.kind = CORE_RECORDS, .records = {n->id, epoch, q, q}, .lost = true};
+
+    input(w, n, &in);
+}
+
 /* The first record of the epoch that the ring is in. */
 static void epoch_opened(struct world *w, struct node *n, uint32_t epoch, uint32_t previous,
                          uint32_t last)
@@ -390,7 +397,7 @@ static void fill_hole(struct world *w, struct node *n, uint32_t epoch, uint32_t 
         if (journal_append(n->journal, n->id, epoch, q, lost, 1) != 0 ||
             journal_commit(n->journal, false) != 0)
             return;
-        journaled(w, n, n->id, epoch, q, q);
+        journaled_lost(w, n, epoch, q);
     }
 }
 
@@ -585,12 +592,18 @@ void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct
 }
 
 void node_answered(struct world *w, struct node *n, unsigned sink, const struct core_range *r,
-                   uint32_t last)
+                   enum core_answer answer, uint32_t last)
 {
-    struct core_input in = {
-        .kind = CORE_ANSWER, .sink = (uint8_t)sink, .last = last, .records = *r};
+    static const char *const words[] = {
+        [ANSWER_HAS] = "has", [ANSWER_WRITTEN] = "was given", [ANSWER_UNKNOWN] = "cannot tell of"};
+    struct core_input in = {.kind = CORE_ANSWER,
+                            .sink = (uint8_t)sink,
+                            .answer = (uint8_t)answer,
+                            .last = last,
+                            .records = *r};
 
-    TRACE(w, "node %u: sink %u has %u/%u up to %u", n->id, sink, r->origin, r->epoch, last);
+    TRACE(w, "node %u: sink %u %s %u/%u up to %u", n->id, sink, words[answer], r->origin, r->epoch,
+          last);
     ALIVE(w, n, sink_input(w, n, &in));
 }
 

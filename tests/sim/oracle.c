@@ -6,7 +6,7 @@
 
 void oracle_reset(struct world *w)
 {
-    w->segment_count = w->gap_count = w->opened_count = 0;
+    w->segment_count = w->gap_count = w->opened_count = w->stated_count = 0;
 }
 
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch)
@@ -33,6 +33,7 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
         s->tail_unknown = false;
         memset(s->writer, 0, sizeof(s->writer));
         memset(s->written, 0, sizeof(s->written));
+        memset(s->view, 0, sizeof(s->view));
     }
     if (sequence != s->last + 1) /* Unique positions, no holes (A2, T5). */
         world_fail(w, "position %u/%u/%u is tagged after %u: used twice, or a hole", origin, epoch,
@@ -54,7 +55,66 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
 /* Answering sinks refuse a second writer; a node's own file does so for that node. */
 static bool never_twice(const struct world *w, unsigned sink)
 {
-    return w->sink_kind[sink] == SINK_STREAM;
+    return w->sink_kind[sink] == SINK_STREAM || w->sink_kind[sink] == SINK_TABLE;
+}
+
+void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
+                   const struct record_note *note)
+{
+    if (w->stated_count == STATED_MAX)
+        world_fail(w, "too many statements for this simulator");
+    w->stated[w->stated_count++] =
+        (struct stated){origin,
+                        epoch,
+                        sequence,
+                        {note->range_origin, note->range_epoch, note->range_from, note->range_to}};
+}
+
+void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct item *i,
+                  uint16_t connection)
+{
+    struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
+
+    if (s != NULL && i->sequence <= s->last)
+        s->record[i->sequence].given[sink][node] = connection;
+}
+
+enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
+                                const struct core_range *r, uint16_t connection, uint32_t *last)
+{
+    const struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+    enum core_answer answer = ANSWER_WRITTEN;
+
+    *last = 0;
+    for (uint32_t q = r->from; s != NULL && q <= r->to && q <= s->last; q++) {
+        if (s->record[q].given[sink][node] == connection) {
+            *last = q;
+            answer = ANSWER_WRITTEN;
+        } else if (s->record[q].given[sink][node] != 0) {
+            answer = ANSWER_UNKNOWN; /* A connection before this one took it, and is gone. */
+        }
+    }
+    return answer;
+}
+
+bool oracle_has(struct world *w, unsigned sink, const struct item *i)
+{
+    const struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
+
+    return s != NULL && i->sequence <= s->last &&
+           s->record[i->sequence].once[sink] + s->record[i->sequence].marked[sink] > 0;
+}
+
+/* What is named was decided. */
+static void check_range(struct world *w, unsigned sink, const struct item *i)
+{
+    const struct record_note *n = &i->note;
+    const struct seen_segment *s = oracle_segment(w, n->range_origin, n->range_epoch);
+
+    if (s == NULL || n->range_from < 1 || n->range_from > n->range_to || n->range_to > s->last)
+        world_fail(w, "sink %u: %u/%u/%u names %u/%u %u-%u, of which nobody decided all", sink,
+                   i->origin, i->epoch, i->sequence, n->range_origin, n->range_epoch, n->range_from,
+                   n->range_to);
 }
 
 static void take_statement(struct world *w, unsigned sink, const struct item *i)
@@ -68,6 +128,7 @@ static void take_statement(struct world *w, unsigned sink, const struct item *i)
     }
     if (i->kind < RECORD_GAP_PENDING || i->kind > RECORD_GAP_IN_DOUBT)
         return;
+    check_range(w, sink, i);
     if (w->gap_count == GAPS_MAX)
         world_fail(w, "too many gap records for this simulator");
     w->stats.gaps++;
@@ -92,6 +153,7 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
                        i->sequence);
         w->stats.placeholders++;
     } else {
+        r->intact[sink] = true;
         take_statement(w, sink, i);
     }
     r->by[sink] |= (uint8_t)(1u << by);
@@ -158,12 +220,47 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
     return false;
 }
 
-static const char *missing(const struct world *w, unsigned sink, const struct seen_segment *s,
-                           uint32_t q)
+/* The disk destroyed the statement that named it, before anybody had read that: then the place of
+ * the statement itself is named. */
+static bool statement_is_lost(struct world *w, unsigned sink, const struct seen_segment *s,
+                              uint32_t q)
+{
+    for (size_t i = 0; i < w->stated_count; i++) {
+        const struct stated *t = &w->stated[i];
+        const struct seen_segment *at = oracle_segment(w, t->origin, t->epoch);
+
+        if (t->range.origin == s->origin && t->range.epoch == s->epoch && t->range.from <= q &&
+            q <= t->range.to && at != NULL && !at->record[t->sequence].intact[sink])
+            return true;
+    }
+    return false;
+}
+
+/* D2 hold: it waits for the operator, and all that follows it in its stream. */
+static bool is_held(const struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
+{
+    for (int n = 0; w->options.sink[sink].policy == IN_DOUBT_HOLD && n < NODE_COUNT; n++) {
+        const struct segment *g = core_segment(&w->node[n]->core, s->origin, s->epoch);
+
+        for (uint8_t m = 0; g != NULL && m < g->at[sink].count; m++) {
+            const struct span *p = &g->at[sink].span[m];
+
+            if (p->owner == n && p->handed < p->doubt && q > p->emitted && q <= p->to)
+                return true;
+        }
+    }
+    return false;
+}
+
+static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
 {
     const struct seen *r = &s->record[q];
 
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
+        return NULL;
+    if (w->disk_lied && statement_is_lost(w, sink, s, q))
+        return NULL;
+    if (is_held(w, sink, s, q))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
@@ -202,6 +299,33 @@ void oracle_say(struct world *w, unsigned n)
     }
 }
 
+static uint32_t peer_live(const struct world *w, const struct core *c)
+{
+    return w->node[1 - c->o.node]->core.live_epoch;
+}
+
+/* Nothing of it waits, but for the operator (D2 hold); what is closed is settled and forgotten. */
+static bool segment_rests(const struct world *w, const struct core *c, const struct segment *g)
+{
+    bool held = false;
+
+    for (size_t k = 0; k < w->sink_count; k++) {
+        for (uint8_t m = 0; m < g->at[k].count; m++) {
+            const struct span *s = &g->at[k].span[m];
+            uint32_t end = s->to < g->journaled ? s->to : g->journaled;
+
+            if (s->owner == c->o.node && w->options.sink[k].policy == IN_DOUBT_HOLD &&
+                s->handed < s->doubt && s->handed == s->emitted)
+                held = true;
+            else if (s->owner == c->o.node && s->emitted < end)
+                return false;
+            held |= s->owner != c->o.node && w->options.sink[k].policy == IN_DOUBT_HOLD &&
+                    s->emitted < s->intent;
+        }
+    }
+    return held || g->epoch == c->live_epoch || g->epoch == peer_live(w, c);
+}
+
 bool oracle_at_rest(struct world *w, bool say)
 {
     if (say) {
@@ -210,22 +334,15 @@ bool oracle_at_rest(struct world *w, bool say)
         return false;
     }
     for (int n = 0; n < NODE_COUNT; n++) {
-        const struct core *c = &w->node[n]->core;
+        const struct node *node = w->node[n];
+        const struct core *c = &node->core;
 
-        if (!w->node[n]->running || c->session != SESSION_UP || c->live_epoch == 0 ||
-            c->count > 2 || w->node[n]->ring.read != w->node[n]->ring.claimed ||
-            w->node[n]->note_count > 0) {
+        if (!node->running || c->session != SESSION_UP || c->live_epoch == 0 ||
+            node->ring.read != node->ring.claimed || node->note_count > 0)
             return false;
-        }
         for (uint16_t i = 0; i < c->count; i++) {
-            const struct segment *g = &c->segment[c->order[i]];
-
-            if (g->origin != n)
-                continue;
-            for (size_t k = 0; k < w->sink_count; k++) {
-                if (w->node[n]->has[k] && core_needed(c, g->origin, g->epoch) <= g->journaled)
-                    return false;
-            }
+            if (!segment_rests(w, c, &c->segment[c->order[i]]))
+                return false;
         }
     }
     return true;
@@ -251,7 +368,7 @@ static void same_story(struct world *w)
         if (core_needed(a, g->origin, g->epoch) >
             g->journaled) /* Done before the peer needed it. */
             continue;
-        if (h == NULL || g->journaled != h->journaled)
+        if (h == NULL || (!g->closed && g->journaled != h->journaled))
             world_fail(w, "at rest the nodes differ over %u/%u: %u and %u held", g->origin,
                        g->epoch, g->journaled, h == NULL ? 0 : h->journaled);
         for (size_t k = 0; k < w->sink_count; k++) {
@@ -262,6 +379,12 @@ static void same_story(struct world *w)
             for (uint8_t n = 0; n < d->count; n++) {
                 const struct span *s = &d->span[n], *t = span_of(e, s->emitted + 1);
 
+                if (s->emitted == s->to)
+                    continue;
+                if ((s->owner == 0 ? g : h)->journaled < (g->closed ? s->to : 0))
+                    world_fail(
+                        w, "at rest node %u owns %u/%u up to %u at sink %zu and does not hold it",
+                        s->owner, g->origin, g->epoch, s->to, k);
                 if (t == NULL || s->owner != t->owner || s->term != t->term)
                     world_fail(w, "at rest the nodes differ over the owner of %u/%u/%u at sink %zu",
                                g->origin, g->epoch, s->emitted + 1, k);

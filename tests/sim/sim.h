@@ -25,6 +25,7 @@ enum {
     CONNS_MAX = 64,
     HEAP_MAX = 8192,
     GAPS_MAX = 4096,
+    STATED_MAX = 2048,
     OPENS_MAX = 1024,
     SEGMENTS_MAX = 1024,
     ASKS_MAX = 128,
@@ -134,13 +135,24 @@ enum fault {
 
 extern const char *const fault_names[FAULTS];
 
-enum sink_kind { SINK_UDP, SINK_TCP, SINK_RELP, SINK_STREAM, SINK_FILE, SINK_KINDS };
+enum sink_kind {
+    SINK_UDP,
+    SINK_TCP,
+    SINK_TLS, /* To this simulator: TCP that nothing can ask (no D1a, no D1b). */
+    SINK_RELP,
+    SINK_STREAM, /* JetStream: refuses a second writer. */
+    SINK_TABLE,  /* PostgreSQL: a unique key on the tag. */
+    SINK_FILE,
+    SINK_KEPT, /* TCP whose connection outlives the process (D1a). */
+    SINK_KINDS,
+};
 
 struct item { /* A record as a collector sees it. */
     uint8_t origin, kind;
     bool in_doubt, rejected;
     uint32_t epoch, sequence;
     uint64_t due;
+    uint64_t guard; /* SINK_STREAM: what the stream had as its writer last learned. */
     uint64_t proof;
     struct record_note note;
 };
@@ -148,6 +160,7 @@ struct item { /* A record as a collector sees it. */
 struct flight { /* One connection to a collector: the kernel's part outlives the process. */
     bool used, attached, broken;
     uint8_t node, sink;
+    uint16_t name;                /* Of this connection; never 0. */
     uint32_t head, arrived, tail; /* confirmed <= arrived <= sent, counted for ever */
     uint64_t last_due, stamp;     /* stamp: when it learned what the stream has. */
     struct item item[FLIGHT_MAX];
@@ -229,18 +242,27 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
+    bool intact[SIM_SINKS];                /* Not a place holder. */
+    uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
 };
 
 struct seen_segment {
     uint8_t origin;
     uint32_t epoch, last, cap;
     uint64_t writer[SIM_SINKS], written[SIM_SINKS]; /* SINK_STREAM: the last one, and when. */
+    uint64_t view[SIM_SINKS][NODE_COUNT];           /* When that node last asked. */
     bool tail_unknown;                              /* The ring died with it. */
     struct seen *record;
 };
 
 struct gap {
     uint8_t kind, sink;
+    struct core_range range;
+};
+
+struct stated { /* A statement as its node made it: what it says, and where it stands. */
+    uint8_t origin;
+    uint32_t epoch, sequence;
     struct core_range range;
 };
 
@@ -282,10 +304,13 @@ struct world {
     size_t segment_count;
     struct gap gap[GAPS_MAX];
     size_t gap_count;
+    struct stated stated[STATED_MAX];
+    size_t stated_count;
     struct opened opened[OPENS_MAX];
     size_t opened_count;
     struct sim_stats stats;
-    bool power_lost, journal_lost, clock_lied;
+    bool power_lost, journal_lost, disk_lied;
+    uint16_t conn_names;
     /* Failure. */
     jmp_buf failed;
     char why[256];
@@ -323,7 +348,7 @@ void node_sink_up(struct world *w, struct node *n, unsigned sink);
 void node_sink_lost(struct world *w, struct node *n, unsigned sink);
 void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
 void node_answered(struct world *w, struct node *n, unsigned sink, const struct core_range *r,
-                   uint32_t last);
+                   enum core_answer answer, uint32_t last);
 
 /* ring.c */
 void ring_decide(struct world *w, struct node *n, uint32_t count, bool worker_dies);
@@ -359,6 +384,14 @@ void collector_retry(struct world *w, struct node *n, unsigned sink);
 void oracle_reset(struct world *w);
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
                    uint8_t kind);
+void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
+                   const struct record_note *note);
+/* D1a: what the present connection of that node was given of it. */
+void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct item *i,
+                  uint16_t connection);
+enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
+                                const struct core_range *r, uint16_t connection, uint32_t *last);
+bool oracle_has(struct world *w, unsigned sink, const struct item *i);
 void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct item *item);
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
 /* What only this host had may be missing from now on. */

@@ -103,7 +103,15 @@ void world_fail(struct world *w, const char *format, ...)
 
 /* ---- one run ---- */
 
-static const char *const sink_words[SINK_KINDS] = {"UDP", "TCP", "RELP", "JetStream", "file"};
+static const char *const sink_words[SINK_KINDS] = {
+    "UDP", "TCP", "TLS", "RELP", "JetStream", "PostgreSQL", "file", "TCP with a keeper"};
+
+static enum in_doubt_policy draw_policy(struct world *w)
+{
+    uint32_t at = rng_below(&w->rng, 100);
+
+    return at < 20 ? IN_DOUBT_SKIP : at < 25 ? IN_DOUBT_HOLD : IN_DOUBT_RESEND;
+}
 
 static void draw_sinks(struct world *w)
 {
@@ -121,9 +129,10 @@ static void draw_sinks(struct world *w)
             .key = sink_key(name),
             .window = rng_chance(&w->rng, 500) ? 8 + rng_below(&w->rng, 56) : 1024,
             .hold_ns = holds[rng_below(&w->rng, 3)],
-            .policy = rng_chance(&w->rng, 200) ? IN_DOUBT_SKIP : IN_DOUBT_RESEND,
-            .answers = kind == SINK_STREAM || kind == SINK_FILE,
-            .local = kind == SINK_FILE,
+            .policy = draw_policy(w),
+            .answers = kind >= SINK_STREAM,
+            .local = kind == SINK_FILE || kind == SINK_KEPT,
+            .may_fail = kind == SINK_KEPT,
         };
         for (int n = 0; n < NODE_COUNT; n++) {
             w->node[n]->has[k] = true;
@@ -155,7 +164,9 @@ static void draw(struct world *w)
     for (size_t k = 0; k < w->sink_count; k++)
         TRACE(w, "sink %zu: %s, window %u, hold %u ms%s", k, sink_words[w->sink_kind[k]],
               w->options.sink[k].window, (unsigned)(w->options.sink[k].hold_ns / MS),
-              w->options.sink[k].policy == IN_DOUBT_SKIP ? ", skip" : "");
+              w->options.sink[k].policy == IN_DOUBT_SKIP   ? ", skip"
+              : w->options.sink[k].policy == IN_DOUBT_HOLD ? ", hold"
+                                                           : "");
 }
 
 static void reset_node(struct world *w, int i)
@@ -187,7 +198,8 @@ static void reset(struct world *w, uint64_t seed)
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;
-    w->ending = w->power_lost = w->journal_lost = w->clock_lied = false;
+    w->ending = w->power_lost = w->journal_lost = w->disk_lied = false;
+    w->conn_names = 0;
     w->nonce = 0;
     w->stamps = 0;
     oracle_reset(w);
