@@ -10,6 +10,7 @@
 
 struct config_sink {
     char name[SINK_NAME_MAX], transport[16], type[16], address[128], path[256], source[64];
+    char url[512], stream[64], subject[128], credentials[256];
     enum render_format format;
     enum render_tag tag;
     enum in_doubt_policy policy;
@@ -49,6 +50,8 @@ void config_render_options(const struct config *c, const struct config_sink *s,
 void config_sink_options(const struct config_sink *s, struct sink_options *out);
 enum in_doubt_policy config_sink_policy(const struct config_sink *s);
 bool config_sink_answers(const struct config_sink *s);
+/* Its answers cover only what this node wrote. */
+bool config_sink_local(const struct config_sink *s);
 int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns);
 
 #endif

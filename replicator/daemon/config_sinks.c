@@ -7,26 +7,29 @@
 #include <string.h>
 
 cfg_opt_t config_sink_opts[] = {
-    CFG_STR("type", NULL, CFGF_NODEFAULT),    CFG_STR("transport", "tcp", CFGF_NONE),
-    CFG_STR("address", NULL, CFGF_NODEFAULT), CFG_STR("path", NULL, CFGF_NODEFAULT),
-    CFG_STR("format", "rfc5424", CFGF_NONE),  CFG_STR("facility", NULL, CFGF_NODEFAULT),
-    CFG_STR("severity", "info", CFGF_NONE),   CFG_STR_LIST("categories", "{all}", CFGF_NONE),
-    CFG_STR("in-doubt", "resend", CFGF_NONE), CFG_STR("framing", "octet-counting", CFGF_NONE),
-    CFG_STR("tag", "inline", CFGF_NONE),      CFG_INT("window", 1024, CFGF_NONE),
-    CFG_INT("hold-ms", 30000, CFGF_NONE),     CFG_BOOL("sync", cfg_false, CFGF_NONE),
-    CFG_INT("rotate-mib", 0, CFGF_NONE),      CFG_INT("rotate-hours", 0, CFGF_NONE),
-    CFG_INT("rotate-keep", 10, CFGF_NONE),    CFG_END()};
+    CFG_STR("type", NULL, CFGF_NODEFAULT),        CFG_STR("transport", "tcp", CFGF_NONE),
+    CFG_STR("address", NULL, CFGF_NODEFAULT),     CFG_STR("path", NULL, CFGF_NODEFAULT),
+    CFG_STR("format", "rfc5424", CFGF_NONE),      CFG_STR("facility", NULL, CFGF_NODEFAULT),
+    CFG_STR("severity", "info", CFGF_NONE),       CFG_STR_LIST("categories", "{all}", CFGF_NONE),
+    CFG_STR("in-doubt", "resend", CFGF_NONE),     CFG_STR("framing", "octet-counting", CFGF_NONE),
+    CFG_STR("tag", "inline", CFGF_NONE),          CFG_INT("window", 1024, CFGF_NONE),
+    CFG_INT("hold-ms", 30000, CFGF_NONE),         CFG_BOOL("sync", cfg_false, CFGF_NONE),
+    CFG_INT("rotate-mib", 0, CFGF_NONE),          CFG_INT("rotate-hours", 0, CFGF_NONE),
+    CFG_INT("rotate-keep", 10, CFGF_NONE),        CFG_STR("url", NULL, CFGF_NODEFAULT),
+    CFG_STR("stream", NULL, CFGF_NODEFAULT),      CFG_STR("subject", NULL, CFGF_NODEFAULT),
+    CFG_STR("credentials", NULL, CFGF_NODEFAULT), CFG_END()};
 
 /* What a sink is, as bits; most keys make sense for some only. */
-enum kind { KIND_TCP = 1, KIND_FILE = 2 };
+enum kind { KIND_TCP = 1, KIND_FILE = 2, KIND_JETSTREAM = 64 };
 
 static const struct {
     const char *key;
     unsigned kinds;
 } only_for[] = {
-    {"transport", KIND_TCP},     {"address", KIND_TCP},      {"framing", KIND_TCP},
-    {"path", KIND_FILE},         {"sync", KIND_FILE},        {"rotate-mib", KIND_FILE},
-    {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
+    {"transport", KIND_TCP},     {"address", KIND_TCP},       {"framing", KIND_TCP},
+    {"path", KIND_FILE},         {"sync", KIND_FILE},         {"rotate-mib", KIND_FILE},
+    {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},  {"url", KIND_JETSTREAM},
+    {"stream", KIND_JETSTREAM},  {"subject", KIND_JETSTREAM}, {"credentials", KIND_JETSTREAM},
 };
 
 static int refuse_keys_of_others(cfg_t *s, enum kind kind, const char *what)
@@ -113,6 +116,24 @@ static int read_file(cfg_t *s, struct config_sink *o)
     return 0;
 }
 
+static int read_jetstream(cfg_t *s, struct config_sink *o)
+{
+    const char *credentials = cfg_getstr(s, "credentials");
+
+    if (refuse_keys_of_others(s, KIND_JETSTREAM, "type jetstream") != 0 ||
+        config_copy(s, "url", cfg_getstr(s, "url"), o->url, sizeof(o->url)) != 0 ||
+        config_copy(s, "stream", cfg_getstr(s, "stream"), o->stream, sizeof(o->stream)) != 0 ||
+        config_copy(s, "subject", cfg_getstr(s, "subject"), o->subject, sizeof(o->subject)) != 0)
+        return -1;
+    if (strpbrk(o->stream, ". *>\t") != NULL)
+        return config_fail(s, "'stream' is a name without dots, blanks or wildcards");
+    if (strpbrk(o->subject, " *>\t") != NULL)
+        return config_fail(s, "'subject' has blanks or wildcards; the origin is appended to it");
+    return credentials == NULL
+               ? 0
+               : config_copy(s, "credentials", credentials, o->credentials, sizeof(o->credentials));
+}
+
 static int read_syslog(cfg_t *s, struct config_sink *o)
 {
     static const char *const transports[] = {"tcp", NULL};
@@ -127,7 +148,7 @@ static int read_syslog(cfg_t *s, struct config_sink *o)
 
 static int read_sink(cfg_t *s, struct config_sink *o)
 {
-    static const char *const types[] = {"syslog", "file", NULL};
+    static const char *const types[] = {"syslog", "file", "jetstream", NULL};
     const char *type = cfg_getstr(s, "type") != NULL ? cfg_getstr(s, "type") : "";
     uint64_t window = 0;
 
@@ -138,6 +159,8 @@ static int read_sink(cfg_t *s, struct config_sink *o)
         return -1;
     o->window = (uint32_t)window;
     snprintf(o->type, sizeof(o->type), "%s", type);
+    if (strcmp(type, "jetstream") == 0)
+        return read_jetstream(s, o);
     return strcmp(type, "file") == 0 ? read_file(s, o) : read_syslog(s, o);
 }
 
@@ -184,6 +207,10 @@ void config_sink_options(const struct config_sink *s, struct sink_options *out)
         .address = s->address,
         .path = s->path,
         .transport = s->transport,
+        .url = s->url,
+        .stream = s->stream,
+        .subject = s->subject,
+        .credentials = s->credentials[0] != '\0' ? s->credentials : NULL,
         .sync = s->sync,
         .rotate_bytes = s->rotate_bytes,
         .rotate_s = s->rotate_s,
@@ -201,5 +228,12 @@ enum in_doubt_policy config_sink_policy(const struct config_sink *s)
 
 bool config_sink_answers(const struct config_sink *s)
 {
+    if (strcmp(s->type, "jetstream") == 0)
+        return true; /* By message ids, whatever is in the records. */
     return strcmp(s->type, "file") == 0 && s->tag != TAG_NONE;
+}
+
+bool config_sink_local(const struct config_sink *s)
+{
+    return strcmp(s->type, "file") == 0;
 }

@@ -94,7 +94,7 @@ static void core_options(const struct shell *s, struct core_options *o)
             .hold_ns = c->sink[k].hold_ms * 1000000ull,
             .policy = config_sink_policy(&c->sink[k]),
             .answers = config_sink_answers(&c->sink[k]),
-            .local = config_sink_answers(&c->sink[k]),
+            .local = config_sink_local(&c->sink[k]),
         };
 }
 

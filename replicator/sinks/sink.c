@@ -12,6 +12,8 @@ int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
 {
     if (strcmp(o->type, "file") == 0)
         return file_sink_open(out, loop, o, host, err, err_size);
+    if (strcmp(o->type, "jetstream") == 0)
+        return jetstream_sink_open(out, loop, o, host, err, err_size);
     return tcp_sink_open(out, loop, o, host, err, err_size);
 }
 

@@ -44,6 +44,7 @@ struct sink_options {
     /* TLS: NULL where nothing is configured. */
     const char *ca_file, *cert_file, *key_file, *server_name;
     bool no_verify;
+    const char *url, *stream, *subject, *credentials; /* JetStream; credentials: NULL: none. */
     bool newline;            /* Framing: newline instead of octet counting (RFC 6587); */
     bool bare;               /* or none at all: records that hold their own length. */
     bool sync;               /* file: synced before it counts as confirmed. */
@@ -57,6 +58,7 @@ struct sink_options {
 struct sink_state {
     const char *word; /* "up", "down", "connecting" */
     uint64_t confirmed, reconnects, truncated;
+    uint64_t duplicates;    /* JetStream: acknowledged as there already. */
     uint64_t error_time_ns; /* CLOCK_REALTIME of the last error; 0: none yet. */
     char last_error[SINK_ERROR_MAX];
 };
@@ -104,6 +106,7 @@ uint32_t sink_backoff_ms(struct sink *s);
 
 typedef int sink_open_fn(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
                          const struct sink_host *host, char *err, size_t err_size);
-sink_open_fn tcp_sink_open, udp_sink_open, tls_sink_open, relp_sink_open, file_sink_open;
+sink_open_fn tcp_sink_open, udp_sink_open, tls_sink_open, relp_sink_open, file_sink_open,
+    jetstream_sink_open;
 
 #endif

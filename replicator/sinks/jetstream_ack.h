@@ -1,0 +1,34 @@
+/* What a JetStream server answers to a publish, and the ids of messages.  Pure. */
+#ifndef EVREP_JETSTREAM_ACK_H
+#define EVREP_JETSTREAM_ACK_H
+
+#include "types.h"
+
+enum {
+    JETSTREAM_WRONG_LAST_ID = 10070,
+    JETSTREAM_WRONG_LAST_SEQUENCE = 10071,
+};
+
+struct jetstream_ack {
+    bool duplicate;    /* Its id was there already: no expectation was looked at. */
+    uint64_t sequence; /* In the stream; of a duplicate: of the first with that id. */
+    uint32_t error;    /* err_code of the server; 0: stored. */
+    char text[128];    /* Its description of the error, printable. */
+    char stream[64];
+};
+
+/* 0, or -1: no such answer. */
+int jetstream_ack_parse(struct jetstream_ack *out, const char *at, size_t len);
+
+enum { JETSTREAM_ID_MAX = 48 };
+
+/* "0/12/345"; a statement of the sink's own before that record: "0/12/345s". */
+size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,
+                    bool statement);
+/* false: not the id of a record (of a statement, or not ours). */
+bool jetstream_id_parse(const char *id, uint8_t *origin, position_t *position);
+
+/* Does the subject lie under the pattern (with * and >)? */
+bool jetstream_matches(const char *pattern, const char *subject);
+
+#endif

@@ -1,0 +1,272 @@
+#include "jetstream_link.h"
+#include "jetstream_ack.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CALL_MS = 2000,
+    PING_MS = 2000, /* A server that is silent for three of these is gone. */
+    SCAN_FIRST = 1 << 14,
+};
+
+static int fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s)
+{
+    const char *detail = nats_GetLastError(NULL);
+
+    snprintf(err, JETSTREAM_ERROR_MAX, "%s: %s%s%s", what, natsStatus_GetText(s),
+             detail != NULL && detail[0] != '\0' ? ": " : "", detail != NULL ? detail : "");
+    return -1;
+}
+
+static natsStatus connect_options(const struct jetstream_link *k, natsOptions *o)
+{
+    natsStatus s = natsOptions_SetURL(o, k->url);
+
+    if (s == NATS_OK)
+        s = natsOptions_SetName(o, k->name);
+    if (s == NATS_OK)
+        s = natsOptions_SetTimeout(o, CALL_MS);
+    if (s == NATS_OK) /* What a lost connection held is asked about: a new one starts clean. */
+        s = natsOptions_SetAllowReconnect(o, false);
+    if (s == NATS_OK)
+        s = natsOptions_SetPingInterval(o, PING_MS);
+    if (s == NATS_OK)
+        s = natsOptions_SetMaxPingsOut(o, 2);
+    if (s == NATS_OK && k->credentials != NULL)
+        s = natsOptions_SetUserCredentialsFromFiles(o, k->credentials, NULL);
+    return s;
+}
+
+static int connect_server(struct jetstream_link *k, struct nats_loop *l, char *err)
+{
+    natsOptions *o = NULL;
+    natsStatus s = natsOptions_Create(&o);
+
+    if (s == NATS_OK)
+        s = connect_options(k, o);
+    if (s == NATS_OK)
+        s = nats_loop_use(l, o);
+    if (s == NATS_OK)
+        s = natsConnection_Connect(&k->nc, o);
+    natsOptions_Destroy(o);
+    return s == NATS_OK ? 0 : fail(err, "cannot connect", s);
+}
+
+static int open_inbox(struct jetstream_link *k, char *err)
+{
+    natsInbox *inbox = NULL;
+    char pattern[80];
+    natsStatus s = natsInbox_Create(&inbox);
+
+    if (s == NATS_OK) {
+        snprintf(k->inbox, sizeof(k->inbox), "%s", inbox);
+        snprintf(pattern, sizeof(pattern), "%s.*", k->inbox);
+        s = natsConnection_SubscribeSync(&k->acks, k->nc, pattern);
+    }
+    natsInbox_Destroy(inbox);
+    if (s == NATS_OK)
+        s = natsConnection_JetStream(&k->js, k->nc, NULL);
+    return s == NATS_OK ? 0 : fail(err, "cannot subscribe to the answers", s);
+}
+
+static bool covers(const jsStreamConfig *c, const char *subject)
+{
+    for (int i = 0; i < c->SubjectsLen; i++) {
+        if (jetstream_matches(c->Subjects[i], subject))
+            return true;
+    }
+    return false;
+}
+
+static int check_config(const struct jetstream_place *p, const jsStreamConfig *c, char *err)
+{
+    const char *wrong = NULL;
+
+    if (c->Retention != js_LimitsPolicy)
+        wrong = "has another retention than limits, so that its last record says nothing";
+    else if (c->NoAck)
+        wrong = "does not acknowledge (no_ack)";
+    else if (c->Sealed)
+        wrong = "is sealed";
+    else if (c->Mirror != NULL)
+        wrong = "is a mirror";
+    if (wrong != NULL) {
+        snprintf(err, JETSTREAM_ERROR_MAX, "stream %s %s: use another stream", p->stream, wrong);
+        return -1;
+    }
+    if (covers(c, p->subject))
+        return 0;
+    snprintf(err, JETSTREAM_ERROR_MAX, "stream %s does not take subject %s: add it to its subjects",
+             p->stream, p->subject);
+    return -1;
+}
+
+static int check_stream(struct jetstream_link *k, const struct jetstream_place *p, char *err)
+{
+    jsStreamInfo *info = NULL;
+    jsErrCode code = 0;
+    natsStatus s = js_GetStreamInfo(&info, k->js, p->stream, NULL, &code);
+    int rc;
+
+    if (s == NATS_NOT_FOUND && code == JSStreamNotFoundErr) {
+        snprintf(err, JETSTREAM_ERROR_MAX, "stream %s does not exist: create it, for subject %s",
+                 p->stream, p->subject);
+        return -1;
+    }
+    if (s == NATS_NO_RESPONDERS || code == JSNotEnabledErr || code == JSNotEnabledForAccountErr) {
+        snprintf(err, JETSTREAM_ERROR_MAX, "JetStream is not enabled, or has no leader now");
+        return -1;
+    }
+    if (s != NATS_OK)
+        return fail(err, p->stream, s);
+    rc = check_config(p, info->Config, err);
+    jsStreamInfo_Destroy(info);
+    return rc;
+}
+
+/* The last message of the subject; *id: "" when there is none or it has none. */
+static int read_last(struct jetstream_link *k, struct jetstream_place *p, char id[JETSTREAM_ID_MAX],
+                     char *err)
+{
+    natsMsg *m = NULL;
+    jsErrCode code = 0;
+    natsStatus s = js_GetLastMsg(&m, k->js, p->stream, p->subject, NULL, &code);
+    const char *value = NULL;
+
+    id[0] = '\0';
+    if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr) {
+        p->last = 0;
+        return 0;
+    }
+    if (s != NATS_OK)
+        return fail(err, "cannot read the last message", s);
+    p->last = natsMsg_GetSequence(m);
+    if (natsMsgHeader_Get(m, "Nats-Msg-Id", &value) == NATS_OK)
+        snprintf(id, JETSTREAM_ID_MAX, "%s", value);
+    natsMsg_Destroy(m);
+    return 0;
+}
+
+int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
+                        char err[JETSTREAM_ERROR_MAX])
+{
+    char id[JETSTREAM_ID_MAX];
+
+    if (connect_server(k, l, err) != 0 || open_inbox(k, err) != 0)
+        return -1;
+    for (int i = 0; i < NODE_COUNT; i++) {
+        if (check_stream(k, &k->place[i], err) != 0 || read_last(k, &k->place[i], id, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void jetstream_link_close(struct jetstream_link *k)
+{
+    jsCtx_Destroy(k->js);
+    natsSubscription_Destroy(k->acks);
+    natsConnection_Destroy(k->nc);
+    k->js = NULL;
+    k->acks = NULL;
+    k->nc = NULL;
+}
+
+/* ---- D1 ---- */
+
+/* A record of the range, or one before it: then nothing of the range lies before this. */
+static bool look_at(struct jetstream_question *q, const char *id, bool *before)
+{
+    uint8_t origin;
+    position_t p;
+    uint32_t sequence;
+
+    if (!jetstream_id_parse(id, &origin, &p) || origin != q->origin ||
+        position_epoch(p) != q->epoch)
+        return false;
+    sequence = position_sequence(p);
+    if (sequence < q->from)
+        *before = true;
+    if (sequence < q->from || sequence > q->to)
+        return false;
+    if (sequence > q->last)
+        q->last = sequence;
+    return true;
+}
+
+static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_place *p,
+                            uint64_t start, natsSubscription **sub)
+{
+    jsSubOptions so;
+    natsStatus s = jsSubOptions_Init(&so);
+
+    so.Stream = p->stream;
+    so.Ordered = true;
+    so.Config.DeliverPolicy = js_DeliverByStartSequence;
+    so.Config.OptStartSeq = start;
+    so.Config.HeadersOnly = true;
+    return s == NATS_OK ? js_SubscribeSync(sub, k->js, p->subject, NULL, &so, NULL) : s;
+}
+
+static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_t *sequence,
+                               bool *before)
+{
+    jsMsgMetaData *meta = NULL;
+    const char *id = NULL;
+    natsStatus s = natsMsg_GetMetaData(&meta, m);
+
+    if (s != NATS_OK)
+        return s;
+    *sequence = meta->Sequence.Stream;
+    jsMsgMetaData_Destroy(meta);
+    if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
+        look_at(q, id, before);
+    return NATS_OK;
+}
+
+/* The messages from `start` to the subject's last. */
+static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, uint64_t start,
+                       bool *before)
+{
+    const struct jetstream_place *p = &k->place[q->origin];
+    natsSubscription *sub = NULL;
+    uint64_t sequence = 0;
+    natsStatus s = scan_open(k, p, start, &sub);
+
+    while (s == NATS_OK && sequence < p->last) {
+        natsMsg *m = NULL;
+
+        s = natsSubscription_NextMsg(&m, sub, CALL_MS);
+        if (s == NATS_OK)
+            s = scan_message(q, m, &sequence, before);
+        natsMsg_Destroy(m);
+    }
+    natsSubscription_Destroy(sub);
+    return s;
+}
+
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q,
+                        char err[JETSTREAM_ERROR_MAX])
+{
+    struct jetstream_place *p = &k->place[q->origin];
+    char id[JETSTREAM_ID_MAX];
+    bool before = false;
+
+    q->last = 0;
+    if (read_last(k, p, id, err) != 0)
+        return -1;
+    if (p->last == 0 || look_at(q, id, &before))
+        return 0;
+    before = false; /* Other runs of the same segment may lie behind this one. */
+    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN; depth *= 16) {
+        uint64_t start = p->last > depth ? p->last - depth : 1;
+        natsStatus s = scan(k, q, start, &before);
+
+        if (s != NATS_OK)
+            return fail(err, "cannot read the last messages", s);
+        if (q->last != 0 || before || start == 1)
+            break;
+    }
+    return 0;
+}

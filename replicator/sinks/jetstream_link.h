@@ -1,0 +1,44 @@
+/* The calls to a JetStream server that wait for it.  For a thread beside the loop: while one runs,
+ * nothing else uses the link. */
+#ifndef EVREP_JETSTREAM_LINK_H
+#define EVREP_JETSTREAM_LINK_H
+
+#include "nats_loop.h"
+#include "types.h"
+
+enum { JETSTREAM_NAME_MAX = 160, JETSTREAM_ERROR_MAX = 256 };
+
+struct jetstream_place { /* Of one origin. */
+    char stream[JETSTREAM_NAME_MAX], subject[JETSTREAM_NAME_MAX];
+    uint64_t last; /* Sequence in the stream of the subject's last message; 0: none. */
+};
+
+struct jetstream_link {
+    const char *name, *url, *credentials; /* credentials: NULL: none. */
+    struct jetstream_place place[NODE_COUNT];
+    natsConnection *nc;
+    jsCtx *js;
+    natsSubscription *acks; /* Answers to publishes: read with a timeout of 0. */
+    char inbox[64];         /* Their subject is inbox.N. */
+};
+
+struct jetstream_question {
+    uint8_t origin;
+    uint32_t epoch, from, to;
+    uint32_t last; /* The answer; 0: none of them. */
+};
+
+/* Connects, checks both streams, and reads where their subjects end.  0, or -1 with one line in
+ * err; close it in both cases. */
+int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
+                        char err[JETSTREAM_ERROR_MAX]);
+void jetstream_link_close(struct jetstream_link *k);
+
+/* D1: the highest sequence in the range that the stream holds, and place[origin].last as of then.
+ * Records of one range lie in order, but others may lie between and behind them: looks at the last
+ * JETSTREAM_SCAN messages of the subject. */
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q,
+                        char err[JETSTREAM_ERROR_MAX]);
+enum { JETSTREAM_SCAN = 1 << 18 };
+
+#endif

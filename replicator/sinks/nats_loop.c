@@ -1,0 +1,167 @@
+#include "nats_loop.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { READS_MAX = 64 };
+
+static void on_poll(uv_poll_t *p, int status, int events)
+{
+    struct nats_loop *l = p->data;
+    natsConnection *nc = atomic_load(&l->nc);
+
+    if (status != 0) { /* libuv has stopped: what came before the reset is read now or never. */
+        for (int i = 0; i < READS_MAX && !natsConnection_IsClosed(nc); i++)
+            natsConnection_ProcessReadEvent(nc);
+        atomic_store(&l->closed, true);
+    }
+    if ((events & UV_READABLE) != 0)
+        natsConnection_ProcessReadEvent(nc);
+    if ((events & UV_WRITABLE) != 0)
+        natsConnection_ProcessWriteEvent(nc);
+    l->on_io(l->ctx);
+}
+
+static void on_poll_closed(uv_handle_t *h)
+{
+    free(h);
+}
+
+static void poll_end(struct nats_loop *l)
+{
+    if (l->poll == NULL)
+        return;
+    uv_poll_stop(l->poll);
+    uv_close((uv_handle_t *)l->poll, on_poll_closed);
+    close(l->polled_fd); /* After the stop: epoll knows it no more. */
+    l->poll = NULL;
+    l->polled = 0;
+}
+
+static void poll_begin(struct nats_loop *l, int fd)
+{
+    poll_end(l);
+    l->polled_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    l->poll = malloc(sizeof(*l->poll));
+    if (l->polled_fd >= 0 && l->poll != NULL &&
+        uv_poll_init_socket(l->loop, l->poll, l->polled_fd) == 0) {
+        l->poll->data = l;
+        return;
+    }
+    if (l->polled_fd >= 0)
+        close(l->polled_fd);
+    free(l->poll);
+    l->poll = NULL;
+    atomic_store(&l->closed, true);
+}
+
+static void apply(struct nats_loop *l)
+{
+    int fd = atomic_exchange(&l->socket, -1);
+    int events;
+
+    if (fd >= 0)
+        poll_begin(l, fd);
+    events = atomic_load(&l->events);
+    if (l->poll == NULL || events == l->polled)
+        return;
+    l->polled = events;
+    if (events != 0)
+        uv_poll_start(l->poll, events, on_poll);
+    else
+        uv_poll_stop(l->poll);
+}
+
+static void on_changed(uv_async_t *a)
+{
+    struct nats_loop *l = a->data;
+
+    apply(l);
+    if (atomic_load(&l->closed))
+        l->on_io(l->ctx);
+}
+
+static void changed(struct nats_loop *l)
+{
+    uv_thread_t self = uv_thread_self();
+
+    if (uv_thread_equal(&self, &l->thread))
+        apply(l);
+    else
+        uv_async_send(&l->changed);
+}
+
+/* ---- what libnats calls, in any thread, holding the connection's lock ---- */
+
+static natsStatus attach(void **user, void *loop, natsConnection *nc, natsSock socket)
+{
+    struct nats_loop *l = loop;
+
+    *user = l;
+    atomic_store(&l->nc, nc);
+    atomic_store(&l->events, UV_READABLE);
+    atomic_store(&l->socket, (int)socket);
+    changed(l);
+    return NATS_OK;
+}
+
+static void want(struct nats_loop *l, int event, bool add)
+{
+    int before = add ? atomic_fetch_or(&l->events, event) : atomic_fetch_and(&l->events, ~event);
+
+    if (((before & event) != 0) != add)
+        changed(l);
+}
+
+static natsStatus want_read(void *user, bool add)
+{
+    want(user, UV_READABLE, add);
+    return NATS_OK;
+}
+
+static natsStatus want_write(void *user, bool add)
+{
+    want(user, UV_WRITABLE, add);
+    return NATS_OK;
+}
+
+static natsStatus detach(void *user)
+{
+    struct nats_loop *l = user;
+
+    atomic_store(&l->closed, true);
+    atomic_store(&l->events, 0);
+    uv_async_send(&l->changed); /* Also on the loop's thread: it is in the midst of a call. */
+    return NATS_OK;
+}
+
+/* ---- */
+
+int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx), void *ctx)
+{
+    l->loop = loop;
+    l->thread = uv_thread_self();
+    l->on_io = on_io;
+    l->ctx = ctx;
+    l->changed.data = l;
+    atomic_store(&l->socket, -1);
+    return uv_async_init(loop, &l->changed, on_changed);
+}
+
+natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o)
+{
+    atomic_store(&l->closed, false);
+    return natsOptions_SetEventLoop(o, l, attach, want_read, want_write, detach);
+}
+
+void nats_loop_stop(struct nats_loop *l)
+{
+    atomic_store(&l->socket, -1);
+    poll_end(l);
+}
+
+bool nats_loop_closed(const struct nats_loop *l)
+{
+    return atomic_load(&l->closed);
+}

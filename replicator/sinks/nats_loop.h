@@ -1,0 +1,37 @@
+/* A connection of libnats on a libuv loop.
+ *
+ * libnats/adapters/libuv.h connects on the loop, which blocks it; here another thread connects, and
+ * the loop only ever reads and writes what is ready.  Nothing is allocated for a change of what is
+ * polled. */
+#ifndef EVREP_NATS_LOOP_H
+#define EVREP_NATS_LOOP_H
+
+#include <nats/nats.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+struct nats_loop {
+    uv_loop_t *loop;
+    uv_async_t changed;
+    uv_poll_t *poll; /* Of a duplicate of the socket: libnats closes its own in any thread. */
+    uv_thread_t thread;
+    _Atomic(natsConnection *) nc; /* As attached. */
+    atomic_int socket;            /* To be polled from now on; -1: none. */
+    atomic_int events;
+    atomic_bool closed; /* The connection ended by itself. */
+    int polled, polled_fd;
+    /* On the loop: something was read or written, or the connection has ended. */
+    void (*on_io)(void *ctx);
+    void *ctx;
+};
+
+/* Call on the loop's thread.  0 or a libuv error. */
+int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx), void *ctx);
+/* Before a connection is made with `o`, in any thread, while none lives. */
+natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o);
+/* On the loop, before the connection is destroyed (in any thread). */
+void nats_loop_stop(struct nats_loop *l);
+bool nats_loop_closed(const struct nats_loop *l);
+
+#endif

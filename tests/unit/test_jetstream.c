@@ -1,0 +1,479 @@
+/* links: evrep_sinks */
+/* The JetStream sink against a real nats-server on loopback: nothing twice, no gap, whoever else
+ * writes, and whatever dies. */
+#include "jetstream_ack.h"
+#include "sink.h"
+
+#include <nats/nats.h>
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 20000, EPOCH = 12 };
+
+static char folder[] = "/tmp/evrep-jetstream-XXXXXX";
+static char url[64];
+static int port;
+static pid_t server;
+
+/* ---- the server ---- */
+
+static int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    getsockname(fd, (struct sockaddr *)&a, &len);
+    close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void server_start(void)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", port);
+    server = fork();
+    if (server == 0) {
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(1);
+        execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "-js", "-sd", folder,
+               NULL);
+        _exit(1);
+    }
+}
+
+static void server_kill(void)
+{
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+}
+
+static natsConnection *nc;
+static jsCtx *js;
+
+static void operator_connects(void)
+{
+    while (natsConnection_ConnectTo(&nc, url) != NATS_OK)
+        usleep(1000);
+    assert_int_equal(natsConnection_JetStream(&js, nc, NULL), NATS_OK);
+}
+
+static void stream_make(const char *name, const char *subject, jsRetentionPolicy retention)
+{
+    jsStreamConfig c;
+    jsStreamInfo *info = NULL;
+    jsErrCode code = 0;
+
+    jsStreamConfig_Init(&c);
+    c.Name = name;
+    c.Subjects = &subject;
+    c.SubjectsLen = 1;
+    c.Retention = retention;
+    while (js_AddStream(&info, js, &c, NULL, &code) != NATS_OK)
+        usleep(1000); /* JetStream starts a moment after the port opens. */
+    jsStreamInfo_Destroy(info);
+}
+
+/* ---- a host, in place of the core ---- */
+
+struct host {
+    uv_loop_t loop;
+    struct sink *sink;
+    uint8_t origin;
+    uint32_t confirmed, handed, last; /* To publish: up to `last`. */
+    uint32_t lost, downs, answers, answered;
+    bool up, asks, asked;
+    char why[SINK_ERROR_MAX];
+    char text[64][32];
+};
+
+static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
+{
+    struct host *h = ctx;
+    size_t n = 0;
+
+    (void)max_bytes;
+    while (!h->asks && n < max && n < 64 && h->handed < h->last) {
+        h->handed++;
+        snprintf(h->text[n], sizeof(h->text[n]), "record %u", h->handed);
+        items[n] = (struct sink_item){.origin = h->origin,
+                                      .position = position_make(EPOCH, h->handed),
+                                      .bytes = (uint8_t *)h->text[n],
+                                      .len = strlen(h->text[n])};
+        n++;
+    }
+    return n;
+}
+
+static void on_confirmed(void *ctx, size_t n)
+{
+    struct host *h = ctx;
+
+    h->confirmed += (uint32_t)n;
+    assert_true(h->confirmed <= h->handed);
+}
+
+static void on_lost(void *ctx, bool certain_none)
+{
+    struct host *h = ctx;
+
+    (void)certain_none;
+    h->lost++;
+    h->asks = h->handed > h->confirmed;
+    h->asked = false;
+}
+
+static void on_up(void *ctx)
+{
+    ((struct host *)ctx)->up = true;
+}
+
+static void on_down(void *ctx, const char *why)
+{
+    struct host *h = ctx;
+
+    h->up = false;
+    h->downs++;
+    snprintf(h->why, sizeof(h->why), "%s", why);
+}
+
+static void on_warn(void *ctx, const char *what)
+{
+    (void)ctx;
+    (void)what;
+}
+
+static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+                      enum core_answer kind, uint32_t last)
+{
+    struct host *h = ctx;
+
+    (void)epoch;
+    (void)from;
+    assert_int_equal(kind, ANSWER_HAS);
+    if (origin != h->origin)
+        return;
+    h->answers++;
+    h->answered = last;
+    if (h->asks)
+        h->confirmed = h->handed = last > h->confirmed ? last : h->confirmed;
+    h->asks = false;
+}
+
+static struct host *all[16]; /* Sinks live as long as their process. */
+static size_t all_count;
+
+static struct host *host_new(uint8_t origin, const char *stream, const char *subject)
+{
+    struct host *h = calloc(1, sizeof(*h));
+    struct sink_host calls = {.ctx = h,
+                              .pull = on_pull,
+                              .confirmed = on_confirmed,
+                              .lost = on_lost,
+                              .up = on_up,
+                              .down = on_down,
+                              .warn = on_warn,
+                              .answer = on_answer};
+    struct sink_options o = {
+        .name = "bus", .type = "jetstream", .url = url, .stream = stream, .subject = subject};
+    char err[256];
+
+    assert_non_null(h);
+    all[all_count++] = h;
+    h->origin = origin;
+    uv_loop_init(&h->loop);
+    assert_int_equal(sink_open(&h->sink, &h->loop, &o, &calls, err, sizeof(err)), 0);
+    return h;
+}
+
+static void host_turn(struct host *h)
+{
+    if (h->up && h->asks && !h->asked) {
+        h->asked = true;
+        sink_ask(h->sink, h->origin, EPOCH, h->confirmed + 1, h->handed);
+    }
+    sink_wake(h->sink);
+    uv_run(&h->loop, UV_RUN_NOWAIT);
+}
+
+#define RUN_UNTIL(a, b, condition)                                                                 \
+    do {                                                                                           \
+        uint64_t until_ = uv_hrtime() + DEADLINE_MS * 1000000ull;                                  \
+        while (!(condition)) {                                                                     \
+            host_turn(a);                                                                          \
+            if ((b) != NULL)                                                                       \
+                host_turn(b);                                                                      \
+            if (uv_hrtime() > until_)                                                              \
+                fail_msg("waited in vain for: %s", #condition);                                    \
+        }                                                                                          \
+    } while (0)
+
+static struct host *const none = NULL;
+
+/* ---- what the stream holds ---- */
+
+/* Every record of the origin from 1 to n once, in order. */
+static void expect_stream(const char *stream, const char *subject, uint8_t origin, uint32_t n)
+{
+    natsSubscription *sub = NULL;
+    jsSubOptions so;
+    uint32_t next = 1;
+
+    jsSubOptions_Init(&so);
+    so.Stream = stream;
+    so.Ordered = true;
+    assert_int_equal(js_SubscribeSync(&sub, js, subject, NULL, &so, NULL), NATS_OK);
+    while (next <= n) {
+        natsMsg *m = NULL;
+        const char *id = "";
+        char want[JETSTREAM_ID_MAX];
+
+        assert_int_equal(natsSubscription_NextMsg(&m, sub, 5000), NATS_OK);
+        natsMsgHeader_Get(m, "Nats-Msg-Id", &id);
+        jetstream_id(want, origin, position_make(EPOCH, next++), false);
+        assert_string_equal(id, want);
+        natsMsg_Destroy(m);
+    }
+    natsSubscription_Destroy(sub);
+}
+
+static uint64_t stream_messages(const char *stream)
+{
+    jsStreamInfo *info = NULL;
+    uint64_t n;
+
+    assert_int_equal(js_GetStreamInfo(&info, js, stream, NULL, NULL), NATS_OK);
+    n = info->State.Msgs;
+    jsStreamInfo_Destroy(info);
+    return n;
+}
+
+/* ---- tests ---- */
+
+static void test_publishes_in_a_pipeline(void **state)
+{
+    struct host *h;
+
+    (void)state;
+    stream_make("PIPE", "pipe.*", js_LimitsPolicy);
+    h = host_new(0, "PIPE", "pipe");
+    h->last = 5000;
+    RUN_UNTIL(h, none, h->confirmed == 5000);
+    expect_stream("PIPE", "pipe.0", 0, 5000);
+    assert_int_equal(stream_messages("PIPE"), 5000);
+    assert_int_equal(h->lost, 0);
+}
+
+/* N3, T6: the one that was taken over thaws and publishes. */
+static void test_refuses_a_late_writer(void **state)
+{
+    struct host *a, *b;
+
+    (void)state;
+    stream_make("LATE", "late.*", js_LimitsPolicy);
+    a = host_new(0, "LATE", "late");
+    b = host_new(0, "LATE", "late");
+    a->last = 10;
+    RUN_UNTIL(a, b, a->confirmed == 10 && b->up);
+    b->asks = true; /* The taker asks, and goes on. */
+    b->handed = 20;
+    b->last = 20;
+    RUN_UNTIL(b, none, b->confirmed == 20);
+    assert_int_equal(b->answered, 10);
+
+    a->confirmed = a->handed = 30; /* Ids that nobody knows: only the guard can refuse them. */
+    a->last = 40;
+    RUN_UNTIL(a, none, a->lost > 0);
+    assert_int_equal(stream_messages("LATE"), 20);
+    expect_stream("LATE", "late.0", 0, 20);
+
+    a->confirmed = a->handed = 10; /* And what the taker has published is not stored again. */
+    a->asks = false;
+    a->last = 20;
+    RUN_UNTIL(a, none, a->confirmed == 20);
+    assert_int_equal(stream_messages("LATE"), 20);
+}
+
+/* D1: the answer is exact also where the last message is of another run. */
+static void test_answers_what_it_has(void **state)
+{
+    struct host *h;
+    static const struct {
+        uint32_t from, to, last;
+    } cases[] = {{1, 500, 300}, {300, 310, 300}, {301, 310, 0}, {10, 20, 20}};
+
+    (void)state;
+    stream_make("ASK", "ask.*", js_LimitsPolicy);
+    h = host_new(0, "ASK", "ask");
+    h->last = 300;
+    RUN_UNTIL(h, none, h->confirmed == 300);
+    assert_int_equal(
+        js_Publish(NULL, js, "ask.0", "x", 1, &(jsPubOptions){.MsgId = "0/14/1"}, NULL), NATS_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t answers = h->answers;
+
+        sink_ask(h->sink, 0, EPOCH, cases[i].from, cases[i].to);
+        RUN_UNTIL(h, none, h->answers > answers);
+        assert_int_equal(h->answered, cases[i].last);
+    }
+}
+
+/* Each breaks the other's chain. */
+static void test_two_origins_share_a_stream(void **state)
+{
+    struct host *a, *b;
+
+    (void)state;
+    stream_make("BOTH", "both.*", js_LimitsPolicy);
+    a = host_new(0, "BOTH", "both");
+    b = host_new(1, "BOTH", "both");
+    RUN_UNTIL(a, b, a->up && b->up);
+    a->last = b->last = 1500;
+    RUN_UNTIL(a, b, a->confirmed == 1500 && b->confirmed == 1500);
+    expect_stream("BOTH", "both.0", 0, 1500);
+    expect_stream("BOTH", "both.1", 1, 1500);
+    assert_int_equal(stream_messages("BOTH"), 3000);
+}
+
+static void test_says_what_is_wrong_with_the_stream(void **state)
+{
+    struct host *h = host_new(0, "ABSENT", "absent");
+
+    (void)state;
+    RUN_UNTIL(h, none, strstr(h->why, "stream ABSENT does not exist") != NULL);
+    stream_make("ABSENT", "elsewhere.*", js_LimitsPolicy);
+    RUN_UNTIL(h, none, strstr(h->why, "does not take subject absent.0") != NULL);
+    js_DeleteStream(js, "ABSENT", NULL, NULL);
+    stream_make("ABSENT", "absent.>", js_WorkQueuePolicy);
+    RUN_UNTIL(h, none, strstr(h->why, "has another retention") != NULL);
+    js_DeleteStream(js, "ABSENT", NULL, NULL);
+    stream_make("ABSENT", "absent.>", js_LimitsPolicy);
+    h->last = 3;
+    RUN_UNTIL(h, none, h->confirmed == 3); /* Without a restart. */
+    js_DeleteStream(js, "ABSENT", NULL, NULL);
+    h->last = 6;
+    RUN_UNTIL(h, none, !h->up);
+    stream_make("ABSENT", "absent.>", js_LimitsPolicy);
+    RUN_UNTIL(h, none, h->confirmed == 6);
+}
+
+static void test_survives_the_server(void **state)
+{
+    struct host *h;
+
+    (void)state;
+    stream_make("DIES", "dies.*", js_LimitsPolicy);
+    h = host_new(0, "DIES", "dies");
+    h->last = 20000;
+    for (uint32_t at = 2000; at <= 10000; at += 4000) {
+        RUN_UNTIL(h, none, h->confirmed >= at);
+        server_kill();
+        server_start();
+    }
+    RUN_UNTIL(h, none, h->confirmed == 20000);
+    jsCtx_Destroy(js);
+    natsConnection_Destroy(nc);
+    operator_connects();
+    expect_stream("DIES", "dies.0", 0, 20000);
+    assert_int_equal(stream_messages("DIES"), 20000);
+}
+
+static void test_reads_acknowledgements(void **state)
+{
+    struct jetstream_ack a;
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "{}",
+                                      "[1]",
+                                      "{\"seq\":1}",
+                                      "{\"stream\":\"S\"}",
+                                      "{\"seq\":\"1\",\"stream\":\"S\"}",
+                                      "{\"stream\":\"S\",\"seq\":99999999999999999999999}"};
+    const char *good = "{\"stream\":\"S\", \"domain\":\"d\", \"seq\":7,\"duplicate\": true}";
+    const char *error = "{\"type\":\"x\",\"error\":{\"code\":400,\"err_code\":10071,"
+                        "\"description\":\"wrong\\nlast\"},\"stream\":\"S\",\"seq\":0}";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(jetstream_ack_parse(&a, bad[i], strlen(bad[i])), -1);
+    assert_int_equal(jetstream_ack_parse(&a, good, strlen(good)), 0);
+    assert_true(a.duplicate && a.sequence == 7 && strcmp(a.stream, "S") == 0 && a.error == 0);
+    assert_int_equal(jetstream_ack_parse(&a, error, strlen(error)), 0);
+    assert_int_equal(a.error, JETSTREAM_WRONG_LAST_SEQUENCE);
+}
+
+static void test_ids_and_subjects(void **state)
+{
+    char id[JETSTREAM_ID_MAX];
+    uint8_t origin;
+    position_t p;
+
+    (void)state;
+    jetstream_id(id, 1, position_make(UINT32_MAX, UINT32_MAX), true);
+    assert_string_equal(id, "1/4294967295/4294967295s");
+    assert_false(jetstream_id_parse(id, &origin, &p));
+    assert_true(jetstream_id_parse("1/12/345", &origin, &p));
+    assert_int_equal(p, position_make(12, 345));
+    assert_false(jetstream_id_parse("2/12/345", &origin, &p));
+    assert_false(jetstream_id_parse("0/12", &origin, &p));
+    assert_false(jetstream_id_parse("0/4294967296/1", &origin, &p));
+    assert_true(jetstream_matches("a.*", "a.0"));
+    assert_true(jetstream_matches("a.>", "a.b.0"));
+    assert_true(jetstream_matches(">", "a.0"));
+    assert_false(jetstream_matches("a.*", "a.b.0"));
+    assert_false(jetstream_matches("a.0", "a.1"));
+    assert_false(jetstream_matches("a.0.>", "a.0"));
+    assert_false(jetstream_matches("a", "a.0"));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    port = free_port();
+    snprintf(url, sizeof(url), "nats://127.0.0.1:%d", port);
+    server_start();
+    operator_connects();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+
+    (void)state;
+    server_kill();
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_acknowledgements),
+        cmocka_unit_test(test_ids_and_subjects),
+        cmocka_unit_test(test_publishes_in_a_pipeline),
+        cmocka_unit_test(test_refuses_a_late_writer),
+        cmocka_unit_test(test_answers_what_it_has),
+        cmocka_unit_test(test_two_origins_share_a_stream),
+        cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
+        cmocka_unit_test(test_survives_the_server),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
