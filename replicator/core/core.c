@@ -30,26 +30,24 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
     c->grant_end_ns = now_ns + grant_length_ns(c);
 }
 
-/* An older segment of ours whose rest is not in the ring any more: the rest is lost, and said so.
- */
+/* An older segment of ours whose rest is not in the ring any more: the rest is lost, and said so,
+ * once it is known that the peer does not have it either. */
 static void lost_tail(struct core *c, struct segment *g)
 {
-    if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last)
+    bool peer_may_have = c->o.has_peer && g->sent_bound > g->journaled && !c->fenced;
+
+    if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last ||
+        g->epoch >= c->ring_epoch)
+        return;
+    if (c->session == SESSION_UP ? g->replicated >= g->last : peer_may_have)
         return;
     takeover_tail_lost(c, g);
 }
 
 static void older_epochs_ended(struct core *c, uint32_t epoch)
 {
-    if (epoch <= c->ring_epoch)
-        return;
-    c->ring_epoch = epoch;
-    for (uint16_t i = 0; i < c->count; i++) {
-        struct segment *g = &c->segment[c->order[i]];
-
-        if (g->epoch < epoch)
-            lost_tail(c, g);
-    }
+    if (epoch > c->ring_epoch)
+        c->ring_epoch = epoch;
 }
 
 static struct segment *add_own(struct core *c, uint32_t epoch, uint32_t from)
@@ -198,6 +196,7 @@ static void finish(struct core *c)
             !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
         bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
 
+        lost_tail(c, g);
         if (!segment_is_done(c, g))
             continue;
         if (!g->done)

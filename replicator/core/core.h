@@ -74,6 +74,7 @@ struct span {
     bool foreign;  /* D: the other node may have emitted it, so that only a common sink can tell. */
     bool report;   /* E grew since the peer was told. */
     uint32_t emitted;   /* E: the sink has confirmed it. */
+    uint32_t told;      /* E in the facts that the peer settles by. */
     uint32_t handed;    /* H: given to the sink by this process. */
     uint32_t intent;    /* I: journaled here, asked of the peer. */
     uint32_t requested; /* The intent of the last request. */
@@ -145,7 +146,7 @@ struct core {
         bool left;
         uint32_t epoch;
     } dropped[DROPPED_MAX];
-    uint16_t dropped_next;
+    uint32_t dropped_next;
     uint64_t journal;                     /* The identity of our journal, */
     uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
     uint64_t boot_seen;                   /* Of the journal's last writer. */

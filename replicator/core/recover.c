@@ -50,6 +50,15 @@ static int recover_delivery(struct core *c, const uint8_t *at, size_t len)
     return 0;
 }
 
+static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch)
+{
+    if (segment_was_dropped(c, origin, epoch))
+        return;
+    c->dropped[c->dropped_next % DROPPED_MAX].origin = origin;
+    c->dropped[c->dropped_next % DROPPED_MAX].left = false;
+    c->dropped[c->dropped_next++ % DROPPED_MAX].epoch = epoch;
+}
+
 static int recover_drop(struct core *c, const uint8_t *at, size_t len)
 {
     struct segment *g;
@@ -59,9 +68,7 @@ static int recover_drop(struct core *c, const uint8_t *at, size_t len)
     g = segment_find(c, at[1], get_le32(at + 4));
     if (g != NULL)
         segment_remove(c, g);
-    c->dropped[c->dropped_next % DROPPED_MAX].origin = at[1];
-    c->dropped[c->dropped_next % DROPPED_MAX].left = false;
-    c->dropped[c->dropped_next++ % DROPPED_MAX].epoch = get_le32(at + 4);
+    remember_drop(c, at[1], get_le32(at + 4));
     return 0;
 }
 
@@ -177,12 +184,12 @@ void core_recovered(struct core *c)
     takeover_lost(c); /* T4 */
 }
 
-static void put_drop(uint8_t *out, const struct segment *g)
+static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch)
 {
     memset(out, 0, DROP_IMAGE_SIZE);
     out[0] = 'X';
-    out[1] = g->origin;
-    put_le32(out + 4, g->epoch);
+    out[1] = origin;
+    put_le32(out + 4, epoch);
 }
 
 static void put_node(uint8_t *out, const struct core *c)
@@ -197,10 +204,12 @@ static void put_node(uint8_t *out, const struct core *c)
     put_le32(out + 36, c->first_epoch);
 }
 
-/* cursor: 0 the node; then for each segment its image and one for each sink. */
+/* cursor: 0 the node; then what was dropped; then for each segment its image and one for each sink.
+ */
 size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SIZE_MAX])
 {
     uint32_t per = (uint32_t)c->o.sink_count + 1;
+    uint32_t dropped = min_u32(c->dropped_next, DROPPED_MAX);
     uint32_t at = (*cursor)++;
     const struct segment *g;
 
@@ -209,6 +218,12 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
         return NODE_IMAGE_SIZE;
     }
     at--;
+    if (at < dropped) { /* Oldest first. */
+        at = (c->dropped_next - dropped + at) % DROPPED_MAX;
+        put_drop(out, c->dropped[at].origin, c->dropped[at].epoch);
+        return DROP_IMAGE_SIZE;
+    }
+    at -= dropped;
     if (at / per >= c->count)
         return 0;
     g = &c->segment[c->order[at / per]];
@@ -243,7 +258,8 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
 {
     uint8_t *p = out_meta(out, DROP_IMAGE_SIZE);
 
-    put_drop(p, g);
+    put_drop(p, g->origin, g->epoch);
+    remember_drop(c, g->origin, g->epoch);
     out->drop[out->drop_count++] = (struct core_range){g->origin, g->epoch, 1, SEQUENCE_MAX};
     segment_remove(c, g);
 }

@@ -90,6 +90,15 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     return g;
 }
 
+bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
+{
+    for (size_t i = 0; i < DROPPED_MAX; i++) {
+        if (c->dropped[i].epoch == epoch && c->dropped[i].origin == origin && epoch != 0)
+            return true;
+    }
+    return false;
+}
+
 void segment_remove(struct core *c, struct segment *g)
 {
     uint16_t index = (uint16_t)(g - c->segment);
@@ -209,6 +218,8 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
     s[1] = s[0];
     s[1].from = at + 1;
     clip_marks(&s[1], at, s[1].to);
+    if (s[1].asked == ASK_SENT || s[1].asked == ASK_SKIPPING) /* It comes for the lower part. */
+        s[1].asked = ASK_NONE;
     s[0].to = at;
     clip_marks(&s[0], s[0].from - 1, at);
     d->count++;

@@ -9,6 +9,8 @@ enum ask_state { ASK_NONE, ASK_WANTED, ASK_SENT, ASK_DONE, ASK_SKIPPING };
 struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch);
 /* NULL when the table is full. */
 struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch);
+/* Was it settled not long ago? */
+bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch);
 void segment_remove(struct core *c, struct segment *g);
 void segment_move(struct segment *g, enum segment_state to);
 void segment_close(struct core *c, struct segment *g, uint32_t last);

@@ -42,7 +42,7 @@ static void rewind_link(struct core *c)
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++) {
                 g->at[k].span[n].requested = g->at[k].span[n].granted;
-                g->at[k].span[n].report = true;
+                g->at[k].span[n].report |= g->at[k].span[n].owner == c->o.node;
             }
         }
     }
@@ -287,8 +287,8 @@ static void get_mark(struct core *c, const struct wire_entry *e)
     if (g == NULL || k < 0)
         return;
     s = delivery_find(&g->at[k], e->sequence);
-    if (s == NULL || s->owner == c->o.node || e->sequence <= s->emitted)
-        return;
+    if (s == NULL || e->sequence <= s->emitted)
+        return; /* Of what we took over, too: what was in flight there has been confirmed. */
     s->emitted = e->sequence;
     s->handed = max_u32(s->handed, e->sequence);
     s->intent = max_u32(s->intent, e->sequence);
@@ -590,7 +590,7 @@ static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
             for (uint8_t n = 0; n < g->at[k].count && len + ENTRY_SIZE <= max; n++) {
                 struct span *s = &g->at[k].span[n];
 
-                if (s->owner != c->o.node || !s->report)
+                if (!s->report)
                     continue;
                 s->report = false;
                 if (!e_is_news(&g->at[k], n))

@@ -108,12 +108,13 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
 
 void takeover_tail_lost(struct core *c, struct segment *g)
 {
+    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
     uint32_t to = g->last;
 
     if (g->gap != GAP_NONE && !g->gap_told)
         to = max_u32(to, g->gap_to);
-    note_range(g, GAP_LOST, g->journaled + 1, to);
-    g->last = g->journaled;
+    note_range(g, GAP_LOST, have + 1, to);
+    g->last = have;
     g->dirty = true;
     for (size_t k = 0; k < c->o.sink_count; k++)
         delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
@@ -209,6 +210,14 @@ void takeover_fenced(struct core *c)
         c->fenced = true;
 }
 
+/* An answer, or a noted statement, that is under way is of the range of then. */
+static void keep_asked(const struct span *o, struct span *s)
+{
+    bool under_way = o->asked == ASK_SENT || o->asked == ASK_SKIPPING;
+
+    s->asked = under_way && o->from != s->from ? ASK_NONE : o->asked;
+}
+
 /* What this process had handed over under an old span it must not hand over again: its confirmation
  * is on the way.  Where the settled span begins before it, it becomes a span of its own. */
 static void keep_in_flight(const struct span *o, struct delivery *d)
@@ -229,7 +238,7 @@ static void keep_in_flight(const struct span *o, struct delivery *d)
         }
         s->intent = max_u32(s->intent, high); /* N6 */
         s->handed = max_u32(s->handed, high);
-        s->asked = o->asked;
+        keep_asked(o, s);
     }
 }
 
@@ -254,14 +263,46 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
         if (o->handed > o->emitted)
             keep_in_flight(o, d);
         else if (s != NULL && s->owner == o->owner && s->handed < s->doubt)
-            s->asked = o->asked;
+            keep_asked(o, s);
+    }
+}
+
+/* As the peer knows it, where it has our facts: a confirmation since then changes no outcome. */
+static struct delivery as_told(const struct core *c, const struct delivery *d)
+{
+    struct delivery told = *d;
+
+    for (uint8_t n = 0; c->hello_sent && n < told.count; n++) {
+        struct span *s = &told.span[n];
+
+        if (s->owner == c->o.node)
+            s->emitted = min_u32(s->emitted, max_u32(s->told, s->from - 1));
+    }
+    return told;
+}
+
+/* What was confirmed since then: the marks tell it to the peer. */
+static void confirmed_since(const struct core *c, const struct delivery *now, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)now, s->emitted + 1);
+        uint32_t e = o != NULL ? min_u32(o->emitted, s->to) : 0;
+
+        if (o == NULL || o->owner != c->o.node || e <= s->emitted)
+            continue;
+        s->report = true; /* Also to the node that took it over from us. */
+        s->emitted = e;
+        s->handed = max_u32(s->handed, e);
+        s->intent = max_u32(s->intent, e);
     }
 }
 
 /* T3 for one segment at one sink. */
 static void settle(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
 {
-    struct delivery mine = g->at[k];
+    struct delivery now = g->at[k];
+    struct delivery mine = as_told(c, &now);
     struct delivery other = *theirs;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
@@ -271,7 +312,9 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
         settle_delivery(&mine, &other, last, &g->at[k]);
     else
         settle_delivery(&other, &mine, last, &g->at[k]);
-    keep_handed(c, &mine, &g->at[k]);
+    confirmed_since(c, &now, &g->at[k]);
+    delivery_tidy(&now, g->closed, g->last, -1);
+    keep_handed(c, &now, &g->at[k]);
 }
 
 /* What the origin cannot serve any more is the replica's, as far as it goes: from `above` on. */
@@ -300,6 +343,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;
+            s->asked = ASK_NONE;
         }
     }
 }
@@ -341,6 +385,23 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
     g->dirty = true;
 }
 
+/* Both have settled it, and the power has taken its origin's memory of that: all of it is done. */
+static struct segment *add_settled(struct core *c, const struct segment *fact)
+{
+    struct segment *g = segment_add(c, fact->origin, fact->epoch);
+
+    if (g == NULL)
+        return NULL;
+    g->journaled = max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
+    g->base = g->journaled + 1;
+    segment_done_below(c, g, g->base);
+    segment_close(c, g, g->journaled);
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        g->at[k].count = 0;
+    g->done = true;
+    return g;
+}
+
 static struct segment *segment_of_fact(struct core *c, const struct segment *fact)
 {
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
@@ -351,6 +412,8 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
         return g;
     if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch)
         return NULL; /* Settled here: the peer learns it from our facts' silence. */
+    if (fact->origin != c->o.node && segment_was_dropped(c, fact->origin, fact->epoch))
+        return add_settled(c, fact);
     g = segment_add(c, fact->origin, fact->epoch);
     if (g != NULL && fact->origin == c->o.node) {
         g->journaled = 0;
@@ -360,10 +423,28 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     return g;
 }
 
+/* The peer says that this node had taken it over; this node remembers nothing of it: what it had
+ * emitted before it forgot cannot be told. */
+static void forgotten_here(const struct core *c, struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            struct span *s = &g->at[k].span[n];
+
+            if (s->owner != c->o.node)
+                continue;
+            s->doubt = max_u32(s->doubt, span_end(g, s));
+            s->intent = max_u32(s->intent, s->doubt);
+            g->at[k].dirty = true;
+        }
+    }
+}
+
 /* T3: one segment as the peer sees it. */
 void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
                    uint8_t n)
 {
+    bool known = segment_find(c, fact->origin, fact->epoch) != NULL;
     struct segment *g = segment_of_fact(c, fact);
 
     if (g == NULL)
@@ -389,6 +470,8 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
         k = sink_index(c, key);
         if (k >= 0)
             settle(c, g, (size_t)k, &d);
+        if (!known && g->origin != c->o.node)
+            forgotten_here(c, g);
     }
 }
 
@@ -400,6 +483,7 @@ void takeover_told(struct core *c, struct segment *g)
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 
+            s->told = s->emitted;
             if (!s->resumed)
                 continue;
             s->resumed = false;
@@ -431,7 +515,7 @@ static void settled_state(struct core *c, struct segment *g)
             *(s->owner == c->o.node ? &ours : &theirs) = true;
             s->resumed = false;
             s->granted = s->requested = s->from - 1;
-            s->report = s->owner == c->o.node;
+            s->report |= s->owner == c->o.node;
         }
     }
     if (g->origin == c->o.node)

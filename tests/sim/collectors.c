@@ -75,7 +75,7 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
         return;
     }
     f->used = f->attached = true;
-    f->broken = false;
+    f->broken = f->refused = false;
     f->node = n->id;
     f->sink = (uint8_t)sink;
     f->name = ++w->conn_names;
@@ -136,12 +136,14 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
 
 /* A stream with a subject for each segment refuses a write when another writer came between:
  * expected last sequence of the subject. */
-static bool guard(struct world *w, const struct flight *f, struct item *i)
+static bool guard(struct world *w, struct flight *f, struct item *i)
 {
     struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
 
-    i->rejected = s != NULL && s->writer[f->sink] != i->guard && s->written[f->sink] > i->guard;
-    if (s == NULL || i->rejected)
+    i->rejected = f->refused || s == NULL ||
+                  (s->writer[f->sink] != i->guard && s->written[f->sink] > i->guard);
+    f->refused |= i->rejected;
+    if (i->rejected)
         return false;
     s->writer[f->sink] = i->guard;
     s->written[f->sink] = ++w->stamps;

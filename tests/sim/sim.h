@@ -159,6 +159,7 @@ struct item { /* A record as a collector sees it. */
 
 struct flight { /* One connection to a collector: the kernel's part outlives the process. */
     bool used, attached, broken;
+    bool refused; /* SINK_STREAM: one write was, and each one after it expects that one. */
     uint8_t node, sink;
     uint16_t name;                /* Of this connection; never 0. */
     uint32_t head, arrived, tail; /* confirmed <= arrived <= sent, counted for ever */
