@@ -174,9 +174,11 @@ static void print_stats(struct evdp *d)
                                         "policy_deny", "screen_drop",  "alg_request",
                                         "filter_log"};
     struct evhooks_counters c;
+    uint32_t epoch, last;
 
     evhooks_counters(d->ring, &c);
-    printf("{");
+    evhooks_produced(d->ring, &epoch, &last);
+    printf("{\"ring\":{\"epoch\":%" PRIu32 ",\"last\":%" PRIu32 "},", epoch, last);
     for (int k = 1; k <= 6; k++)
         printf("%s\"%s\":{\"decided\":%" PRIu64 ",\"not_owner\":%" PRIu64
                ",\"rate_limited\":%" PRIu64 ",\"capped\":%" PRIu64 ",\"ring_full\":%" PRIu64

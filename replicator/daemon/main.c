@@ -152,20 +152,22 @@ static void run_feed(struct shell *s)
         shell_flush(s);
 }
 
-static void tell_produced(struct shell *s)
+/* true: an epoch is open, so that what is decided from now on has a tag. */
+static bool tell_produced(struct shell *s)
 {
     struct core_input in = {.kind = CORE_PRODUCED, .records = {.origin = s->config->node}};
 
     ingest_ring_produced(s->ring, &in.records.epoch, &in.records.to);
     shell_input(s, &in);
+    return in.records.epoch != 0;
 }
 
 static void on_tick(uv_timer_t *t)
 {
     struct shell *s = t->data;
 
-    ingest_ring_keep_active(s->ring, s->config->dead_after_ms * 500000ull);
-    tell_produced(s);
+    if (tell_produced(s))
+        ingest_ring_keep_active(s->ring, s->config->dead_after_ms * 500000ull);
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
     peer_tick(s);
     shell_flush(s);
