@@ -3,8 +3,6 @@
 Its processes get SIGKILL and its links go down in the same instant.  The survivor takes over what it left, the
 traffic moves; what was in flight to a collector that cannot be asked is sent again, marked.
 """
-QUICK = True
-
 
 def story(s):
     s.pause(4)

@@ -131,7 +131,9 @@ def options(known):
     p.add_argument("--keep", action="store_true", help="keep the working folder")
     p.add_argument("--verbose", action="store_true", help="show the status command's answers on the way")
     p.add_argument("--bin", help=argparse.SUPPRESS)
-    return p.parse_args()
+    o = p.parse_args()
+    o.short = o.name == "quick"
+    return o
 
 
 def run_all(o, chosen, kinds):

@@ -97,7 +97,7 @@ class Net:
 
     def cut(self, host, *devices):
         """Frames that arrive at these devices vanish, so that neither end is told."""
-        rules = "".join("chain %s { type filter hook ingress device \"%s\" priority 0; drop; }\n" % (d, d)
+        rules = "".join("chain on_%s { type filter hook ingress device \"%s\" priority 0; drop; }\n" % (d, d)
                         for d in devices)
         self.heal(host)
         subprocess.run(["ip", "netns", "exec", self.ns(host), "nft", "-f", "-"],

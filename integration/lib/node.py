@@ -18,7 +18,7 @@ control-socket = "{dir}/evrep.sock"
 redundancy-group "1" {{ priority = {priority} {group}}}
 source "dp" {{ type = ring ring = "{ring}" }}
 {sink}
-sink "local" {{ type = file path = "{dir}/rt_flow.log" format = structured }}
+sink "local" {{ type = file path = "{state}/rt_flow.log" format = structured }}
 """
 
 EVDP = """ring = "{ring}"
@@ -44,7 +44,8 @@ class Node:
         self.ring = "%sn%d" % (stage.net.id, n)
         self.socket = os.path.join(self.dir, "evrep.sock")
         self.env = None
-        self.lost_counters = []  # Of rings that went with their memory.
+        self.lost_counters = []  # Of rings that went with their memory,
+        self.lost_tails = []     # and the epoch and the last sequence in each.
         self.evdp_kills = 0
         os.makedirs(self.dir)
 
@@ -148,6 +149,7 @@ class Node:
         r = subprocess.run([self.stage.program("evdp"), "-c", self.dir + "/evdp.conf", "--stats"],
                            capture_output=True, text=True)
         total = json.loads(r.stdout)
+        self.ring_end = total.pop("ring", None)
         for lost in self.lost_counters:
             for kind, row in lost.items():
                 for outcome, count in row.items():
@@ -157,6 +159,7 @@ class Node:
     def lose_ring(self):
         """Its memory is gone, as after a power cut; the counters in it are taken over by the drill."""
         self.lost_counters = [self.counters()]
+        self.lost_tails.append((self.ring_end["epoch"], self.ring_end["last"]))
         for name in os.listdir("/dev/shm"):
             if name.startswith(self.ring):
                 os.unlink("/dev/shm/" + name)

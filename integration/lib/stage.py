@@ -27,6 +27,7 @@ class Stage:
         self.processes = Processes(self.net, self.dir)
         self.begin, self.begin_time = time.monotonic(), time.time()
         self.faults, self.said, self.problems = [], [], self.processes.problems
+        self.nothing_in_doubt = False
         self.undo = []  # What a story set up outside its folder and namespaces.
         self.samplers = []
         self.collector = collector(self)
@@ -80,6 +81,7 @@ class Stage:
         self.processes.spawn("server", "server", sys.executable, LIB + "/traffic.py", "server")
         self.processes.spawn("client", "client", sys.executable, LIB + "/traffic.py", "client", str(self.seed),
                              str(self.o.rate), self.path("sent.json"))
+        self.await_records(20)
 
     # ---- faults ----
 
@@ -96,9 +98,10 @@ class Stage:
     def die(self, n):
         """Its processes and its links end in the same instant."""
         self.net.quieten(self.node[n].name, True)
+        fault = self.fault("node%d dies" % n, n, taker=1 - n)
         self.net.set_links(self.node[n].name, "down")
         self.node[n].kill()
-        return self.fault("node%d dies" % n, n, taker=1 - n)
+        return fault
 
     def kill_node(self, n):
         other = 1 - n
@@ -145,6 +148,69 @@ class Stage:
         until = self.collector.lines() + count
         self.wait("%d more records at the collector" % count, lambda: self.collector.lines() >= until)
 
+    def await_silence(self):
+        """No more arrives at the collector."""
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 1.0:
+            if self.collector.size() != size:
+                size, since = self.collector.size(), time.monotonic()
+            time.sleep(0.1)
+
+    def link_state(self, n, name):
+        w = self.node[n].ask()
+        return next((x["state"] for x in w["session"]["links"] if x["name"] == name), None) if w else None
+
+    def samples(self):
+        """What both nodes said of themselves so far."""
+        return [x for s in self.samplers for _, x in list(s.samples) if x]
+
+    def require(self, text, holds):
+        """A property of the story's own."""
+        if not holds:
+            self.say("NOT SO: " + text)
+            self.problems.append("not so: " + text)
+
+    # ---- more of what stories do ----
+
+    def long(self, seconds, short):
+        """The full length, or a short one in the quick set."""
+        return short if self.o.short else seconds
+
+    def supervise(self, n):
+        """As a service manager would: starts evrepd again until it stays."""
+        def stays():
+            if not self.node[n].running():
+                status = self.processes.ended("evrepd%d" % n)
+                self.say("evrepd of node%d had ended (%s); it is started again" % (n, status))
+                self.node[n].start_evrepd()
+            return self.node[n].ask() is not None
+        self.wait("evrepd of node%d to stay" % n, stays)
+
+    def storm(self, on):
+        self.processes.send("client", signal.SIGUSR1 if on else signal.SIGUSR2)
+
+    def failover(self, to):
+        """A planned switchover by the operator's command."""
+        status, text = self.node[to].ctl("failover", "1", "--to", str(to))
+        if status != 0:
+            raise RuntimeError("evrepctl failover 1 --to %d: %s" % (to, text.strip()))
+        self.wait("node%d to be primary" % to,
+                  lambda: self.node[0].primary() == to and self.node[1].primary() == to)
+
+    def thief(self):
+        for n in (0, 1):  # In the other node's place on the links, with an address of its own on control.
+            self.net.ip("node%d" % n, "addr", "add", "10.99.0.%d/24" % (66 + n), "dev", "control")
+            self.processes.spawn("thief%d" % n, "node%d" % n, sys.executable, LIB + "/thief.py",
+                                 self.path("thief%d.count" % n), "10.99.0.%d" % (2 - n), "10.98.0.%d" % (2 - n))
+
+    def thief_attempts(self):
+        total = 0
+        for n in (0, 1):
+            self.processes.end("thief%d" % n)
+            with open(self.path("thief%d.count" % n)) as f:
+                total += int(f.read() or 0)
+        return total
+
     # ---- the end ----
 
     def rest(self):
@@ -155,11 +221,7 @@ class Stage:
                       90)
         except RuntimeError as e:
             self.problems.append(str(e))
-        size, since = -1, time.monotonic()
-        while time.monotonic() - since < 1.0:
-            if self.collector.size() != size:
-                size, since = self.collector.size(), time.monotonic()
-            time.sleep(0.1)
+        self.await_silence()
 
     def finish(self):
         """The last word of both nodes, then the programs end, then the collector."""

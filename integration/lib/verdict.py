@@ -108,17 +108,31 @@ class Verdict:
                 (len(self.file.differ),) + self.file.differ[0]))
         for n in (0, 1):
             tagged, there, covered = self.tagged(n), self.file.count(n), self.file.covered(n)
-            lost = self.s.node[n].lost_in_memory() if hasattr(self.s.node[n], "lost_in_memory") else 0
+            lost = self.lost_in_memory(n)
             kills = self.s.node[n].evdp_kills  # Each may come between the commit and the count of one event.
             if there - kills <= tagged <= there + covered + lost:
                 continue
             self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
                                  (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
 
+    def lost_in_memory(self, n):
+        """What was claimed in a ring that went with its memory, above the highest that is known of."""
+        lost = 0
+        for epoch, last in self.s.node[n].lost_tails:
+            known = max((p[2] for p in list(self.file.events) + list(self.file.statements)
+                         if p[:2] == (n, epoch)), default=0)
+            known = max([known] + [r[3] for r in self.file.ranges if r[:2] == (n, epoch)])
+            lost += max(0, last - known)
+        if lost:
+            self.remarks.append("%d events of node%d went with its memory, before they reached its journal" % (lost, n))
+        return lost
+
     def doubt(self):
         marked = sum(self.file.marked)
         if marked and not self.s.collector.marks_doubt:
             self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
+        elif marked and self.s.nothing_in_doubt:
+            self.problems.append("%d records are marked in doubt, though no node died" % marked)
 
     # ---- who sent what, and when ----
 
@@ -133,12 +147,14 @@ class Verdict:
                 node = int(m.group(2)) - 1
                 self.by[node] = self.by.get(node, 0) + 1
                 self.seen.append((moment(m.group(1)), node, tag[0], tag[1]))
-        self.first_taken = [self.first_after(f) for f in self.s.faults if "taker" in f]
+        fallen = [f for f in self.s.faults if "taker" in f]
+        ends = [f["time"] for f in fallen[1:]] + [float("inf")]
+        self.first_taken = [self.first_after(f, end) for f, end in zip(fallen, ends)]
 
-    def first_after(self, fault):
+    def first_after(self, fault, end):
         """ms from the fault to the first record of the fallen node's that its peer sent."""
         for at, node, position, _ in self.seen:
-            if node == fault["taker"] and position[0] == fault["node"] and at > fault["time"]:
+            if node == fault["taker"] and position[0] == fault["node"] and fault["time"] < at < end:
                 return round(1000 * (at - fault["time"]))
         return None
 
@@ -146,16 +162,16 @@ class Verdict:
         """From the survivor's log: when it knew, when it was primary, when it took over."""
         words = {"declared": "the peer is declared dead", "primary": ": primary", "takeover": "took over "}
         self.times = []
-        for f in self.s.faults:
-            if "taker" not in f:
-                continue
+        fallen = [f for f in self.s.faults if "taker" in f]
+        ends = [f["time"] for f in fallen[1:]] + [float("inf")]
+        for f, end in zip(fallen, ends):
             found = {}
             with open(self.s.node[f["taker"]].log(), errors="replace") as log:
                 for line in log:
                     for key, word in words.items():
                         if word in line and key not in found and line[:2] == "20":
                             at = moment(line.split(" ", 1)[0])
-                            if at >= f["time"] - 0.001:
+                            if f["time"] - 0.001 <= at < end:
                                 found[key] = round(1000 * (at - f["time"]))
             self.times.append(found)
 
@@ -183,6 +199,8 @@ class Verdict:
         if self.first_taken:
             print("death to first record taken over: %s" % ", ".join(
                 "none was waiting" if t is None else "%d ms" % t for t in self.first_taken))
+        if sum(self.file.marked):
+            print("sent again with the mark in them: %d" % sum(self.file.marked))
         for r in self.remarks:
             print("note: " + r)
         for p in self.problems:

@@ -1,0 +1,27 @@
+"""The wall clock of the primary jumps an hour ahead, then an hour back; then the same with a death in between.
+
+Leases and detection run on the boot clock: nobody is declared dead, and epochs never repeat.
+"""
+from clock import Clock
+
+
+def prepare(s):
+    s.clock = [Clock(s, node) for node in s.node]
+
+
+def story(s):
+    s.pause(2)
+    for hours in (1, -1):
+        n = s.primary()
+        s.clock[n].jump(3600 * hours)
+        s.fault("the clock of node%d jumps %+d h" % (n, hours), n)
+        s.say("the wall clock of node%d jumps %+d h" % (n, hours))
+        s.pause(3)
+        s.await_records()
+        s.require("no takeover because of a clock (%+d h)" % hours,
+                  s.primary() == n and s.node[1 - n].takeovers() == s.node[1 - n].takeovers())
+        s.kill_node(n)
+        s.pause(2)
+        s.return_node(n)
+        s.await_settled()
+        s.pause(2)
