@@ -1,4 +1,5 @@
 #include "config.h"
+#include "handshake.h"
 #include "config_parts.h"
 
 #include <stdarg.h>
@@ -35,6 +36,9 @@ static cfg_opt_t link_opts[] = {CFG_STR("local", NULL, CFGF_NODEFAULT),
                                 CFG_STR("remote", NULL, CFGF_NODEFAULT), CFG_END()};
 static cfg_opt_t peer_opts[] = {
     CFG_STR("key-file", NULL, CFGF_NODEFAULT),
+    CFG_STR("accept-key-file", NULL, CFGF_NODEFAULT),
+    CFG_INT("wire-version", LINK_VERSION, CFGF_NONE),
+    CFG_INT("renew-s", 3600, CFGF_NONE),
     CFG_SEC("link", link_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_INT("heartbeat-ms", 100, CFGF_NONE),
     CFG_INT("dead-after-ms", 500, CFGF_NONE),
@@ -114,6 +118,23 @@ static int read_links(struct config *c, cfg_t *peer)
     return 0;
 }
 
+/* How the peer is spoken to: keys, wire version, age of a connection. */
+static int read_peer_link(struct config *c, cfg_t *peer)
+{
+    const char *accept = cfg_getstr(peer, "accept-key-file");
+
+    if (config_copy(peer, "key-file", cfg_getstr(peer, "key-file"), c->key_file,
+                    sizeof(c->key_file)) != 0 ||
+        config_number(peer, "wire-version", LINK_VERSION_OLD, LINK_VERSION, &c->wire_version) !=
+            0 ||
+        config_number(peer, "renew-s", 1, 7 * 86400, &c->renew_s) != 0)
+        return -1;
+    if (accept == NULL)
+        return 0;
+    return config_copy(peer, "accept-key-file", accept, c->accept_key_file,
+                       sizeof(c->accept_key_file));
+}
+
 static int read_peer(struct config *c, cfg_t *cfg)
 {
     cfg_t *peer = cfg_size(cfg, "peer") > 0 ? cfg_getsec(cfg, "peer") : NULL;
@@ -124,8 +145,7 @@ static int read_peer(struct config *c, cfg_t *cfg)
     if (peer == NULL)
         return 0;
     c->has_peer = true;
-    if (config_copy(peer, "key-file", cfg_getstr(peer, "key-file"), c->key_file,
-                    sizeof(c->key_file)) != 0 ||
+    if (read_peer_link(c, peer) != 0 ||
         config_number(peer, "heartbeat-ms", 10, 10000, &c->heartbeat_ms) != 0 ||
         config_number(peer, "dead-after-ms", 50, 60000, &c->dead_after_ms) != 0 ||
         config_number(peer, "lease-ms", 20, 60000, &c->lease_ms) != 0)

@@ -29,8 +29,9 @@ struct config {
     uint8_t node;
     uint32_t cluster_id;
     char hostname[64], state_dir[256], control_socket[108], control_group[64], ring[64],
-        key_file[256];
+        key_file[256], accept_key_file[256];
     bool durability_power, has_peer;
+    uint64_t wire_version, renew_s; /* Of the links to the peer. */
     uint64_t heartbeat_ms, dead_after_ms, lease_ms, journal_limit;
     size_t link_count, sink_count, group_count;
     struct config_link link[CLUSTER_LINKS_MAX];

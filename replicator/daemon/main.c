@@ -187,6 +187,7 @@ static void on_signal(uv_signal_t *sig, int number)
     if (number == SIGHUP) {
         for (size_t k = 0; k < s->port_count; k++)
             sink_reopen(s->port[k].sink);
+        peer_keys_reload(s);
         return;
     }
     shell_log("signal %d: ending", number);
@@ -277,6 +278,7 @@ int main(int argc, char **argv)
         return 0;
     }
     shell.config = &config;
+    shell.config_path = path;
     if (sodium_init() < 0 || open_parts(&shell, err, sizeof(err)) != 0) {
         shell_log("cannot start: %s", err);
         return EXIT_FAILURE;

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINK_BACKLOG_MAX = 4 << 20 };
+enum { LINK_BACKLOG_MAX = 2 << 20 };
 
-static void on_up(void *ctx, int link)
+static void on_up(void *ctx, int link, uint16_t version)
 {
     struct shell *s = ctx;
     struct core_input in = {.kind = CORE_LINK_UP, .link = {link, 0}};
 
-    shell_log("link %s: up", s->config->link[link].name);
+    shell_log("link %s: up, wire version %u", s->config->link[link].name, version);
     randombytes_buf(&in.link.random, sizeof(in.link.random));
     s->names_sent_count = 0;
     peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_LINK_UP, .link = (unsigned)link});
@@ -41,6 +41,14 @@ static void on_refused(void *ctx, int link, const char *reason)
 
     s->refused_frames++;
     shell_log("link %s: refused: %s", s->config->link[link].name, reason);
+}
+
+static void on_renewed(void *ctx, int link, bool other_key)
+{
+    struct shell *s = ctx;
+
+    shell_log("link %s: renewed%s", s->config->link[link].name,
+              other_key ? ", under another key" : "");
 }
 
 static void refuse(struct shell *s, int link, const char *why)
@@ -151,16 +159,20 @@ static void on_drain(void *ctx, int link)
 static int open_links(struct shell *s, char *err, size_t err_size)
 {
     const struct config *c = s->config;
-    struct link_options o = {.node = c->node, .cluster_id = c->cluster_id};
+    struct link_options o = {.renew_ms = c->renew_s * 1000};
     struct link_callbacks cb = {.ctx = s,
                                 .on_up = on_up,
                                 .on_down = on_down,
                                 .on_frame = on_frame,
                                 .on_refused = on_refused,
+                                .on_renewed = on_renewed,
                                 .on_drain = on_drain,
                                 .on_batch = on_batch};
 
-    if (key_load(c->key_file, o.key, err, err_size) != 0)
+    o.shake.node = c->node;
+    o.shake.cluster_id = c->cluster_id;
+    o.shake.version = (uint16_t)c->wire_version;
+    if (peer_keys_load(c, o.shake.key, &o.shake.key_count, err, err_size) != 0)
         return -1;
     o.link_count = c->link_count;
     for (size_t i = 0; i < c->link_count; i++) {

@@ -76,6 +76,7 @@ struct shell {
     uv_pipe_t control;
     unsigned control_clients;
     struct config *config;
+    const char *config_path;
     struct core *core;
     struct core_output *out;
     struct cluster *cluster;
@@ -123,6 +124,11 @@ int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const u
 
 /* peer.c: the link and the cluster. */
 int peer_open(struct shell *s, char *err, size_t err_size);
+/* peer_keys.c: the keys of the cluster, and other ones after SIGHUP. */
+int peer_keys_load(const struct config *c, uint8_t key[LINK_KEYS][NOISE_KEY], size_t *count,
+                   char *err, size_t err_size);
+void peer_keys_reload(struct shell *s);
+
 void peer_tick(struct shell *s);
 void peer_perform(struct shell *s);
 uint32_t peer_credit(struct shell *s);

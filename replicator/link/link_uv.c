@@ -1,53 +1,29 @@
-#include "link_uv.h"
+/* Dialling, listening, and one connection after another: who is up, and who is told. */
+#include "conn_uv.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PREAMBLE = 12,
-    FRAME_OVERHEAD = 4 + NOISE_TAG,
-    HANDSHAKES_MAX = 8,
-    DIAL_MS = 100,
-    HANDSHAKE_MS = 2000,
-    READ_SIZE = LINK_FRAME_MAX + FRAME_OVERHEAD,
-};
-
-enum conn_state { CONN_DIALLING, CONN_PREAMBLE, CONN_NOISE, CONN_PROVING, CONN_UP, CONN_CLOSED };
-
-struct link;
-
-struct conn { /* One TCP connection, from its first byte on. */
-    uv_tcp_t tcp;
-    uv_connect_t dial;
-    uv_timer_t limit;
-    struct link *link;
-    enum conn_state state;
-    int handles; /* Open ones of the two above. */
-    struct noise noise;
-    struct noise_cipher send, receive;
-    uint8_t preamble[2][PREAMBLE]; /* Dialler's, listener's. */
-    uint8_t *in;
-    size_t in_len;
-    size_t unsent;
-    struct conn *next; /* Of the unfinished ones. */
-};
+enum { DIAL_MS = 100, LISTEN_MS = 1000, NEWER_MS = 60 * 1000, BUSY_MS = 200, UNHEARD_MAX = 3 };
 
 struct link {
     struct link_set *set;
     int index;
     struct sockaddr_storage local, remote;
     uv_tcp_t listener;
-    uv_timer_t retry;
-    bool listening, dialling;
-    struct conn *up;
-    unsigned handshakes;
+    uv_timer_t retry, renew;
+    bool listening, listener_closing;
+    struct conn *up; /* UP or WAITING. */
+    struct conn *young[LINK_HANDSHAKES_MAX];
+    uint16_t offer;   /* The wire version of the next dial. */
+    unsigned unheard; /* Dials in a row that were closed at our preamble. */
     uint64_t refused_ms;
     const char *refused_why;
     const char *kicked;
+    struct link_state state;
 };
 
 struct link_set {
@@ -56,25 +32,37 @@ struct link_set {
     struct link_callbacks cb;
     struct link link[LINK_MAX];
     uv_async_t kick;
+    uv_prepare_t flush;
     bool closing;
 };
 
-struct packet { /* One frame on its way to the kernel. */
-    uv_write_t write;
-    struct conn *conn;
-    size_t len;
-    uint8_t bytes[];
-};
-
-static void conn_process(struct conn *c);
 static void start_retry(struct link *l, uint64_t ms);
+static void start_renew(struct link *l);
+static void on_renew(uv_timer_t *t);
 
-/* ---- refusals and endings ---- */
+/* ---- what a connection asks of its link ---- */
 
-static void refused(struct link *l, const char *why)
+const struct handshake_options *link_shake(const struct link *l)
+{
+    return &l->set->o.shake;
+}
+
+uv_loop_t *link_loop(const struct link *l)
+{
+    return l->set->loop;
+}
+
+void link_count(struct link *l, size_t received, size_t sent)
+{
+    l->state.received += received;
+    l->state.sent += sent;
+}
+
+void link_refused(struct link *l, const char *why)
 {
     uint64_t now = uv_now(l->set->loop);
 
+    l->state.refused++;
     if (l->refused_why == why && now - l->refused_ms < 1000)
         return;
     l->refused_why = why;
@@ -82,385 +70,201 @@ static void refused(struct link *l, const char *why)
     l->set->cb.on_refused(l->set->cb.ctx, l->index, why);
 }
 
-static void on_handle_closed(uv_handle_t *h)
+void link_frame(struct conn *c, const uint8_t *at, size_t len)
 {
-    struct conn *c = h->data;
-
-    if (--c->handles > 0)
-        return;
-    sodium_memzero(c, sizeof(*c) - sizeof(c->next));
-    free(c);
+    c->link->set->cb.on_frame(c->link->set->cb.ctx, c->link->index, at, len);
 }
 
-static void conn_end(struct conn *c, const char *why)
+void link_batch(struct conn *c)
 {
-    struct link *l = c->link;
-    enum conn_state state = c->state;
-
-    if (state == CONN_CLOSED)
-        return;
-    c->state = CONN_CLOSED;
-    noise_wipe(&c->noise);
-    free(c->in);
-    c->in = NULL;
-    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
-    uv_close((uv_handle_t *)&c->limit, on_handle_closed);
-    if (state != CONN_UP)
-        l->handshakes--;
-    if (l->up == c) {
-        l->up = NULL;
-        l->set->cb.on_down(l->set->cb.ctx, l->index, why);
-    }
-    if (l->set->o.node == 0 && l->up == NULL && !l->set->closing)
-        start_retry(l, DIAL_MS);
+    c->link->set->cb.on_batch(c->link->set->cb.ctx);
 }
 
-static void on_limit(uv_timer_t *t)
+void link_drained(struct conn *c)
 {
-    struct conn *c = t->data;
-
-    if (c->state != CONN_DIALLING)
-        refused(c->link, "the handshake did not end in time");
-    conn_end(c, "the handshake did not end in time");
-}
-
-/* ---- writing ---- */
-
-static void on_written(uv_write_t *w, int status)
-{
-    struct packet *p = w->data;
-    struct conn *c = p->conn;
-    size_t len = p->len;
-
-    free(p);
-    if (c->state == CONN_CLOSED)
-        return;
-    c->unsent -= len;
-    if (status != 0)
-        conn_end(c, uv_strerror(status));
-    else if (c->state == CONN_UP && c->unsent == 0)
+    if (c->link->up == c)
         c->link->set->cb.on_drain(c->link->set->cb.ctx, c->link->index);
 }
 
-/* Gives the packet to the kernel or to libuv's queue. */
-static int push(struct conn *c, struct packet *p)
-{
-    uv_buf_t buf = uv_buf_init((char *)p->bytes, (unsigned)p->len);
-    int n = c->unsent == 0 ? uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) : 0;
+/* ---- unfinished handshakes ---- */
 
-    if (n == (int)p->len) {
-        free(p);
-        return 0;
+static void young_remove(struct link *l, const struct conn *c)
+{
+    for (size_t i = 0; i < LINK_HANDSHAKES_MAX; i++) {
+        if (l->young[i] == c)
+            l->young[i] = NULL;
     }
-    if (n > 0)
-        buf = uv_buf_init((char *)p->bytes + n, (unsigned)(p->len - (size_t)n));
-    p->conn = c;
-    p->len = buf.len;
-    p->write.data = p;
-    c->unsent += p->len;
-    return uv_write(&p->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
 }
 
-static int send_plain(struct conn *c, const uint8_t *at, size_t len)
+static size_t young_count(const struct link *l)
 {
-    struct packet *p = malloc(sizeof(*p) + len);
+    size_t n = 0;
 
-    if (p == NULL)
-        return -1;
-    p->len = len;
-    memcpy(p->bytes, at, len);
-    return push(c, p);
+    for (size_t i = 0; i < LINK_HANDSHAKES_MAX; i++)
+        n += l->young[i] != NULL;
+    return n;
 }
 
-static void put_length(uint8_t out[4], size_t len)
+/* Under a flood the oldest goes: an honest peer needs its place for a round trip only. */
+static size_t young_place(struct link *l)
 {
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(len >> (8 * i));
-}
+    size_t oldest = 0;
 
-static void advance(struct noise_cipher *c)
-{
-    if (c->nonce % LINK_REKEY_FRAMES == 0)
-        noise_rekey(c);
-}
-
-static int send_sealed(struct conn *c, const uint8_t *at, size_t len)
-{
-    struct packet *p = malloc(sizeof(*p) + len + FRAME_OVERHEAD);
-
-    if (p == NULL)
-        return -1;
-    p->len = len + FRAME_OVERHEAD;
-    put_length(p->bytes, len + NOISE_TAG);
-    noise_seal(&c->send, p->bytes, 4, at, len, p->bytes + 4);
-    advance(&c->send);
-    return push(c, p);
-}
-
-int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len, bool urgent)
-{
-    struct conn *c = set->link[link].up;
-
-    (void)urgent; /* The caller keeps what waits below a bound that a heartbeat can stand behind. */
-    if (c == NULL || len > LINK_FRAME_MAX || c->unsent + len > LINK_QUEUE_MAX)
-        return -1;
-    return send_sealed(c, at, len);
-}
-
-size_t link_set_backlog(const struct link_set *set, int link)
-{
-    const struct conn *c = set->link[link].up;
-
-    return c != NULL ? c->unsent : 0;
-}
-
-/* ---- the handshake ---- */
-
-static void put_preamble(const struct link_set *set, bool dialler, uint8_t out[PREAMBLE])
-{
-    memcpy(out, "EVRL", 4);
-    out[4] = LINK_WIRE_VERSION;
-    out[5] = 0;
-    out[6] = set->o.node;
-    out[7] = dialler ? 0 : 1;
-    put_length(out + 8, set->o.cluster_id);
-}
-
-static const char *preamble_fault(const struct link_set *set, const uint8_t at[PREAMBLE],
-                                  bool dialler)
-{
-    uint8_t want[PREAMBLE];
-
-    put_preamble(set, dialler, want);
-    if (memcmp(at, "EVRL", 4) != 0)
-        return "not an evrep peer";
-    if (at[4] != want[4] || at[5] != want[5])
-        return "another wire version";
-    if (memcmp(at + 8, want + 8, 4) != 0)
-        return "wrong cluster id";
-    if (at[6] == set->o.node)
-        return "the same node id on both sides";
-    if (at[7] != want[7])
-        return "both sides have the same role";
-    return NULL;
-}
-
-static void start_noise(struct conn *c)
-{
-    uint8_t secret[NOISE_KEY];
-    uint8_t message[NOISE_MESSAGE];
-    bool dialler = c->link->set->o.node == 0;
-
-    randombytes_buf(secret, sizeof(secret));
-    noise_init(&c->noise, dialler, c->link->set->o.key, c->preamble[0], sizeof(c->preamble),
-               secret);
-    sodium_memzero(secret, sizeof(secret));
-    c->state = CONN_NOISE;
-    if (!dialler)
-        return;
-    noise_write(&c->noise, NULL, 0, message);
-    send_plain(c, message, sizeof(message));
-}
-
-static void conn_up(struct conn *c)
-{
-    struct link *l = c->link;
-
-    c->state = CONN_UP;
-    l->handshakes--;
-    uv_timer_stop(&c->limit);
-    if (l->up != NULL) {
-        struct conn *old = l->up;
-
-        conn_end(old, "the peer has connected anew");
+    for (size_t i = 0; i < LINK_HANDSHAKES_MAX; i++) {
+        if (l->young[i] == NULL)
+            return i;
+        if (l->young[i]->since_ms < l->young[oldest]->since_ms)
+            oldest = i;
     }
-    l->up = c;
-    l->set->cb.on_up(l->set->cb.ctx, l->index);
+    link_refused(l, "too many unfinished handshakes: the oldest is dropped");
+    link_conn_end(l->young[oldest], "too many unfinished handshakes");
+    return oldest;
 }
 
-static bool take_preamble(struct conn *c)
+static struct conn *young_add(struct link *l, bool succeeds)
 {
-    bool dialler = c->link->set->o.node == 0;
-    const char *fault;
+    size_t place = young_place(l);
+    struct conn *c = conn_new(l, succeeds);
 
-    if (c->in_len < PREAMBLE)
-        return false;
-    fault = preamble_fault(c->link->set, c->in, !dialler);
-    if (fault != NULL) {
-        refused(c->link, fault);
-        conn_end(c, fault);
-        return false;
-    }
-    memcpy(c->preamble[dialler ? 1 : 0], c->in, PREAMBLE);
-    put_preamble(c->link->set, dialler, c->preamble[dialler ? 0 : 1]);
-    if (!dialler)
-        send_plain(c, c->preamble[1], PREAMBLE);
-    c->in_len -= PREAMBLE;
-    memmove(c->in, c->in + PREAMBLE, c->in_len);
-    start_noise(c);
-    return c->state != CONN_CLOSED;
-}
-
-static bool take_noise(struct conn *c)
-{
-    bool dialler = c->link->set->o.node == 0;
-    uint8_t message[NOISE_MESSAGE], none[1];
-
-    if (c->in_len < NOISE_MESSAGE)
-        return false;
-    if (noise_read(&c->noise, c->in, NOISE_MESSAGE, none) != 0) {
-        refused(c->link, "wrong key");
-        conn_end(c, "wrong key");
-        return false;
-    }
-    c->in_len -= NOISE_MESSAGE;
-    memmove(c->in, c->in + NOISE_MESSAGE, c->in_len);
-    if (!dialler) {
-        noise_write(&c->noise, NULL, 0, message);
-        send_plain(c, message, sizeof(message));
-    }
-    noise_split(&c->noise, &c->send, &c->receive);
-    noise_wipe(&c->noise);
-    if (!dialler) {
-        c->state = CONN_PROVING;
-        return c->state != CONN_CLOSED;
-    }
-    send_sealed(c, NULL, 0); /* The proof that we hold the key now, not when it was recorded. */
-    conn_up(c);
-    return c->state == CONN_UP;
-}
-
-/* ---- frames ---- */
-
-static bool take_frame(struct conn *c, size_t *used)
-{
-    const uint8_t *at = c->in + *used;
-    size_t have = c->in_len - *used, len;
-
-    if (have < 4)
-        return false;
-    len = (size_t)at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
-    if (len < NOISE_TAG || len > LINK_FRAME_MAX + NOISE_TAG) {
-        conn_end(c, "a frame of impossible length");
-        return false;
-    }
-    if (have < 4 + len)
-        return false;
-    if (noise_open(&c->receive, at, 4, at + 4, len, c->in + *used + 4) != 0) {
-        refused(c->link, "a frame that is not authentic");
-        conn_end(c, "a frame that is not authentic");
-        return false;
-    }
-    advance(&c->receive);
-    *used += 4 + len;
-    if (c->state == CONN_PROVING)
-        conn_up(c);
-    if (c->state == CONN_UP && len > NOISE_TAG)
-        c->link->set->cb.on_frame(c->link->set->cb.ctx, c->link->index, at + 4, len - NOISE_TAG);
-    return c->state == CONN_UP;
-}
-
-static void conn_process(struct conn *c)
-{
-    size_t used = 0;
-
-    if (c->state == CONN_PREAMBLE && !take_preamble(c))
-        return;
-    if (c->state == CONN_NOISE && !take_noise(c))
-        return;
-    if (c->state != CONN_UP && c->state != CONN_PROVING)
-        return;
-    while (take_frame(c, &used))
-        ;
-    if (c->state == CONN_CLOSED)
-        return;
-    c->in_len -= used;
-    memmove(c->in, c->in + used, c->in_len);
-    if (used > 0)
-        c->link->set->cb.on_batch(c->link->set->cb.ctx);
-}
-
-static void on_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
-{
-    struct conn *c = h->data;
-
-    (void)hint;
-    if (c->in == NULL)
-        c->in = malloc(READ_SIZE);
-    if (c->in == NULL)
-        *buf = uv_buf_init(NULL, 0);
-    else
-        *buf = uv_buf_init((char *)c->in + c->in_len, (unsigned)(READ_SIZE - c->in_len));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
-{
-    struct conn *c = stream->data;
-
-    (void)buf;
-    if (n < 0) {
-        conn_end(c, n == UV_EOF ? "closed by the peer" : uv_strerror((int)n));
-        return;
-    }
-    c->in_len += (size_t)n;
-    conn_process(c);
-}
-
-/* ---- connections ---- */
-
-static struct conn *conn_new(struct link *l)
-{
-    struct conn *c = l->handshakes < HANDSHAKES_MAX ? calloc(1, sizeof(*c)) : NULL;
-
-    if (c == NULL)
-        return NULL;
-    c->link = l;
-    c->handles = 2;
-    l->handshakes++;
-    uv_tcp_init(l->set->loop, &c->tcp);
-    uv_timer_init(l->set->loop, &c->limit);
-    c->tcp.data = c->limit.data = c->dial.data = c;
-    uv_timer_start(&c->limit, on_limit, HANDSHAKE_MS, 0);
+    l->young[place] = c;
     return c;
 }
 
-static void conn_begin(struct conn *c)
-{
-    unsigned timeout_ms = 5000;
-    uv_os_fd_t fd;
+/* ---- endings ---- */
 
-    c->state = CONN_PREAMBLE;
-    uv_tcp_nodelay(&c->tcp, 1);
-    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
-    if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
-        conn_end(c, "cannot read");
+/* A peer of the version before closes at our preamble, each time: then that one is offered. */
+void link_conn_closed_early(struct conn *c)
+{
+    struct link *l = c->link;
+
+    if (l->set->o.shake.node != 0 || !handshake_is_unheard(&c->shake)) {
+        l->unheard = 0;
+        return;
+    }
+    if (++l->unheard < UNHEARD_MAX)
+        return;
+    l->unheard = 0;
+    l->offer = l->offer > LINK_VERSION_OLD ? (uint16_t)(l->offer - 1) : l->set->o.shake.version;
 }
+
+static void up_ended(struct link *l, struct conn *c, const char *why)
+{
+    struct conn *before = c->before;
+
+    l->up = NULL;
+    l->state.version = 0;
+    uv_timer_stop(&l->renew);
+    if (before != NULL)
+        conn_close(before);
+    l->set->cb.on_down(l->set->cb.ctx, l->index, why);
+}
+
+void link_conn_end(struct conn *c, const char *why)
+{
+    struct link *l = c->link;
+
+    if (c->state == CONN_CLOSED)
+        return;
+    if (l->up != NULL && l->up->before == c) {
+        link_conn_end(l->up, why); /* What it still had to say is lost: so is the link. */
+        return;
+    }
+    young_remove(l, c);
+    conn_close(c);
+    if (l->up == c)
+        up_ended(l, c, why);
+    if (l->set->o.shake.node == 0 && l->up == NULL && !l->set->closing)
+        start_retry(l, DIAL_MS);
+}
+
+/* ---- succession ---- */
+
+void link_conn_finished(struct conn *c)
+{
+    if (c->fin_read && c->fin_written && c->link->up != NULL && c->link->up->before == c) {
+        c->link->up->before = NULL;
+        conn_close(c);
+    }
+}
+
+void link_conn_fin(struct conn *c)
+{
+    struct link *l = c->link;
+    struct conn *next = l->up != NULL && l->up->before == c ? l->up : NULL;
+
+    if (next == NULL) {
+        link_conn_end(c, "closed by the peer");
+        return;
+    }
+    if (c->in_len > 0) {
+        link_conn_end(c, "a connection that is succeeded ends within a frame");
+        return;
+    }
+    link_conn_finished(c);
+    conn_read_on(next);
+}
+
+static void succeed(struct link *l, struct conn *c)
+{
+    struct conn *before = l->up;
+    bool other_key = memcmp(before->key_id, c->key_id, CONN_KEY_ID) != 0;
+
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    conn_wait(c);
+    c->before = before;
+    before->last_said = true;
+    l->up = c;
+    l->state.renewed++;
+    l->state.version = c->shake.version;
+    start_renew(l);
+    conn_flush(before);
+    if (c->state != CONN_CLOSED)
+        l->set->cb.on_renewed(l->set->cb.ctx, l->index, other_key);
+}
+
+void link_conn_proved(struct conn *c)
+{
+    struct link *l = c->link;
+
+    young_remove(l, c);
+    l->unheard = 0;
+    if (c->shake.succeeds && (l->up == NULL || l->up->state != CONN_UP || l->up->before != NULL)) {
+        link_conn_end(c, "there is no connection that it could succeed");
+        return;
+    }
+    if (c->shake.succeeds) {
+        succeed(l, c);
+        return;
+    }
+    if (l->up != NULL)
+        link_conn_end(l->up, "the peer has connected anew");
+    uv_timer_stop(&c->limit);
+    c->state = CONN_UP;
+    l->up = c;
+    l->state.version = c->shake.version;
+    start_renew(l);
+    l->set->cb.on_up(l->set->cb.ctx, l->index, c->shake.version);
+}
+
+/* ---- dialling ---- */
 
 static void on_dialled(uv_connect_t *r, int status)
 {
     struct conn *c = r->data;
-    uint8_t preamble[PREAMBLE];
 
     if (c->state == CONN_CLOSED)
         return;
-    if (status != 0) {
-        conn_end(c, uv_strerror(status));
-        return;
-    }
-    conn_begin(c);
-    put_preamble(c->link->set, true, preamble);
-    send_plain(c, preamble, sizeof(preamble));
+    if (status != 0)
+        link_conn_end(c, uv_strerror(status));
+    else
+        conn_begin(c, c->link->offer);
 }
 
-static void dial(struct link *l)
+static void dial(struct link *l, bool succeeds)
 {
     struct sockaddr_storage from = l->local;
-    struct conn *c;
+    struct conn *c = young_count(l) == 0 ? young_add(l, succeeds) : NULL;
 
-    if (l->up != NULL || l->handshakes > 0)
-        return;
-    c = conn_new(l);
     if (c == NULL)
         return;
     if (from.ss_family == AF_INET6)
@@ -469,8 +273,40 @@ static void dial(struct link *l)
         ((struct sockaddr_in *)&from)->sin_port = 0;
     if (uv_tcp_bind(&c->tcp, (struct sockaddr *)&from, 0) != 0 ||
         uv_tcp_connect(&c->dial, &c->tcp, (struct sockaddr *)&l->remote, on_dialled) != 0)
-        conn_end(c, "cannot dial");
+        link_conn_end(c, "cannot dial");
 }
+
+/* The dialler's part: a new handshake, before the old connection ends.  A peer that speaks less
+ * than we do is asked again whether it has learned more, which takes a new connection. */
+static void on_renew(uv_timer_t *t)
+{
+    struct link *l = t->data;
+    bool newer = l->up != NULL && l->up->shake.version < l->set->o.shake.version;
+
+    if (l->up == NULL || l->up->state != CONN_UP || l->up->before != NULL)
+        return;
+    if (!newer && frames_out_waiting(&l->up->out) >= CONN_DRAINED) {
+        uv_timer_start(&l->renew, on_renew, BUSY_MS, 0);
+        return;
+    }
+    if (newer)
+        l->offer = l->set->o.shake.version;
+    dial(l, !newer);
+    start_renew(l);
+}
+
+static void start_renew(struct link *l)
+{
+    uint64_t ms = l->set->o.renew_ms != 0 ? l->set->o.renew_ms : LINK_RENEW_MS;
+
+    if (l->set->o.shake.node != 0)
+        return;
+    if (l->up->shake.version < l->set->o.shake.version && ms > NEWER_MS)
+        ms = NEWER_MS;
+    uv_timer_start(&l->renew, on_renew, ms, 0);
+}
+
+/* ---- listening ---- */
 
 static bool from_peer(struct link *l, struct conn *c)
 {
@@ -487,77 +323,61 @@ static bool from_peer(struct link *l, struct conn *c)
            ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
 }
 
-static void on_extra_closed(uv_handle_t *h)
-{
-    free(h);
-}
-
 static void on_connection(uv_stream_t *server, int status)
 {
     struct link *l = server->data;
-    struct conn *c = status == 0 ? conn_new(l) : NULL;
+    struct conn *c = status == 0 ? young_add(l, false) : NULL;
 
-    if (status != 0)
+    if (c == NULL)
         return;
-    if (c == NULL) { /* Too many at once: taken off the backlog and closed. */
-        uv_tcp_t *extra = malloc(sizeof(*extra));
-
-        refused(l, "too many unfinished handshakes");
-        if (extra == NULL)
-            return;
-        uv_tcp_init(l->set->loop, extra);
-        uv_accept(server, (uv_stream_t *)extra);
-        uv_close((uv_handle_t *)extra, on_extra_closed);
-        return;
-    }
     if (uv_accept(server, (uv_stream_t *)&c->tcp) != 0) {
-        conn_end(c, "cannot accept");
+        link_conn_end(c, "cannot accept");
         return;
     }
     if (!from_peer(l, c)) {
-        refused(l, "a connection from an address that is not the peer's");
-        conn_end(c, "not the peer's address");
+        link_refused(l, "a connection from an address that is not the peer's");
+        link_conn_end(c, "not the peer's address");
         return;
     }
-    conn_begin(c);
+    conn_begin(c, 0);
 }
 
 static void on_listener_closed(uv_handle_t *h)
 {
     struct link *l = h->data;
 
-    l->dialling = false;
+    l->listener_closing = false;
 }
 
 static void listen_on(struct link *l)
 {
     int rc;
 
-    if (l->listening || l->dialling)
+    if (l->listening || l->listener_closing)
         return;
     uv_tcp_init(l->set->loop, &l->listener);
     l->listener.data = l;
     rc = uv_tcp_bind(&l->listener, (struct sockaddr *)&l->local, 0);
     if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&l->listener, 16, on_connection);
+        rc = uv_listen((uv_stream_t *)&l->listener, 128, on_connection);
     if (rc == 0) {
         l->listening = true;
         return;
     }
-    l->dialling = true; /* Until the handle is closed. */
-    refused(l, "cannot listen on the local address; trying again each second");
+    l->listener_closing = true;
+    link_refused(l, "cannot listen on the local address; trying again each second");
     uv_close((uv_handle_t *)&l->listener, on_listener_closed);
-    start_retry(l, 1000);
+    start_retry(l, LISTEN_MS);
 }
 
 static void on_retry(uv_timer_t *t)
 {
     struct link *l = t->data;
 
-    if (l->set->o.node == 0)
-        dial(l);
-    else
+    if (l->set->o.shake.node != 0)
         listen_on(l);
+    else if (l->up == NULL)
+        dial(l, false);
 }
 
 static void start_retry(struct link *l, uint64_t ms)
@@ -566,6 +386,94 @@ static void start_retry(struct link *l, uint64_t ms)
 }
 
 /* ---- the set ---- */
+
+static void on_flush(uv_prepare_t *p)
+{
+    struct link_set *set = p->data;
+
+    for (size_t i = 0; i < set->o.link_count; i++) {
+        if (set->link[i].up != NULL && !set->link[i].up->writing)
+            conn_flush(set->link[i].up);
+    }
+}
+
+int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len, bool urgent)
+{
+    struct conn *c = set->link[link].up;
+
+    if (c == NULL || frames_out_put(&c->out, at, len, urgent) != 0)
+        return -1;
+    c->pressed |= frames_out_waiting(&c->out) >= CONN_DRAINED;
+    return 0;
+}
+
+size_t link_set_backlog(const struct link_set *set, int link)
+{
+    const struct conn *c = set->link[link].up;
+
+    return c != NULL ? frames_out_waiting(&c->out) : 0;
+}
+
+static void on_kick(uv_async_t *a)
+{
+    struct link_set *set = a->data;
+
+    for (size_t i = 0; i < set->o.link_count; i++) {
+        const char *why = set->link[i].kicked;
+
+        set->link[i].kicked = NULL;
+        if (why != NULL && set->link[i].up != NULL)
+            link_conn_end(set->link[i].up, why);
+    }
+}
+
+void link_set_kick(struct link_set *set, int link, const char *reason)
+{
+    set->link[link].kicked = reason;
+    uv_async_send(&set->kick);
+}
+
+static bool is_accepted(const struct link_set *set, const struct conn *c)
+{
+    for (size_t k = 0; k < set->o.shake.key_count; k++) {
+        uint8_t id[CONN_KEY_ID];
+
+        conn_key_id(set->o.shake.key[k], id);
+        if (memcmp(id, c->key_id, CONN_KEY_ID) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_in_use(const struct link_set *set, const struct conn *c)
+{
+    uint8_t id[CONN_KEY_ID];
+
+    conn_key_id(set->o.shake.key[0], id);
+    return memcmp(id, c->key_id, CONN_KEY_ID) == 0;
+}
+
+void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KEYS][NOISE_KEY])
+{
+    sodium_memzero(set->o.shake.key, sizeof(set->o.shake.key));
+    memcpy(set->o.shake.key, key, count * NOISE_KEY);
+    set->o.shake.key_count = count;
+    for (size_t i = 0; i < set->o.link_count; i++) {
+        struct conn *up = set->link[i].up;
+
+        if (up == NULL)
+            continue;
+        if (set->o.shake.node == 0 && !is_in_use(set, up) && up->shake.version >= 2)
+            uv_timer_start(&set->link[i].renew, on_renew, 0, 0);
+        else if (!is_accepted(set, up))
+            link_set_kick(set, (int)i, "its key is not accepted any more");
+    }
+}
+
+void link_set_state(const struct link_set *set, int link, struct link_state *out)
+{
+    *out = set->link[link].state;
+}
 
 static int parse_address(const char *text, struct sockaddr_storage *out)
 {
@@ -591,23 +499,24 @@ static int parse_address(const char *text, struct sockaddr_storage *out)
     return uv_ip6_addr(host, port, (struct sockaddr_in6 *)out);
 }
 
-static void on_kick(uv_async_t *a)
+static int open_link(struct link_set *set, size_t i, char *err, size_t err_size)
 {
-    struct link_set *set = a->data;
+    struct link *l = &set->link[i];
 
-    for (size_t i = 0; i < set->o.link_count; i++) {
-        const char *why = set->link[i].kicked;
-
-        set->link[i].kicked = NULL;
-        if (why != NULL && set->link[i].up != NULL)
-            conn_end(set->link[i].up, why);
+    l->set = set;
+    l->index = (int)i;
+    l->offer = set->o.shake.version;
+    if (parse_address(set->o.link[i].local, &l->local) != 0 ||
+        parse_address(set->o.link[i].remote, &l->remote) != 0) {
+        snprintf(err, err_size, "link %s: not an address and port: %s, %s", set->o.link[i].name,
+                 set->o.link[i].local, set->o.link[i].remote);
+        return -1;
     }
-}
-
-void link_set_kick(struct link_set *set, int link, const char *reason)
-{
-    set->link[link].kicked = reason;
-    uv_async_send(&set->kick);
+    uv_timer_init(set->loop, &l->retry);
+    uv_timer_init(set->loop, &l->renew);
+    l->retry.data = l->renew.data = l;
+    start_retry(l, 0);
+    return 0;
 }
 
 int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_options *o,
@@ -621,21 +530,12 @@ int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_opti
     set->o = *o;
     set->cb = *cb;
     uv_async_init(loop, &set->kick, on_kick);
-    set->kick.data = set;
+    uv_prepare_init(loop, &set->flush);
+    set->kick.data = set->flush.data = set;
+    uv_prepare_start(&set->flush, on_flush);
     for (size_t i = 0; i < o->link_count; i++) {
-        struct link *l = &set->link[i];
-
-        l->set = set;
-        l->index = (int)i;
-        if (parse_address(o->link[i].local, &l->local) != 0 ||
-            parse_address(o->link[i].remote, &l->remote) != 0) {
-            snprintf(err, err_size, "link %s: not an address and port: %s, %s", o->link[i].name,
-                     o->link[i].local, o->link[i].remote);
+        if (open_link(set, i, err, err_size) != 0)
             return -1;
-        }
-        uv_timer_init(loop, &l->retry);
-        l->retry.data = l;
-        start_retry(l, 0);
     }
     *out = set;
     return 0;
@@ -648,11 +548,17 @@ void link_set_close(struct link_set *set)
         struct link *l = &set->link[i];
 
         if (l->up != NULL)
-            conn_end(l->up, "closing");
+            link_conn_end(l->up, "closing");
+        for (size_t k = 0; k < LINK_HANDSHAKES_MAX; k++) {
+            if (l->young[k] != NULL)
+                link_conn_end(l->young[k], "closing");
+        }
         if (l->listening)
             uv_close((uv_handle_t *)&l->listener, NULL);
         uv_close((uv_handle_t *)&l->retry, NULL);
+        uv_close((uv_handle_t *)&l->renew, NULL);
     }
     uv_close((uv_handle_t *)&set->kick, NULL);
-    sodium_memzero(set->o.key, sizeof(set->o.key));
+    uv_close((uv_handle_t *)&set->flush, NULL);
+    sodium_memzero(&set->o.shake, sizeof(set->o.shake));
 }

@@ -1,31 +1,31 @@
 /* The links to the peer: one authenticated, encrypted TCP connection each (PROTOCOL.md section 9).
  *
- * Node 0 dials, node 1 listens.  A connection: both send a preamble in the clear (12 bytes: "EVRL",
- * u16 wire version, u8 node, u8 role, u32 cluster id, little-endian), which is the prologue of the
- * Noise handshake that follows, and so authentic once that is done; then frames: u32 length, sealed
- * bytes. The listener counts a connection as up only after the first sealed frame of the dialler,
- * as a first message can be replayed.  One thread; callbacks run on the loop. */
+ * Node 0 dials, node 1 listens; handshake.h says what is spoken, frames.h how it is sealed.  A
+ * connection that is old, or whose key is to be changed, is succeeded by a new one without a gap:
+ * the new one is proved first, each side then ends what it sends on the old one with a FIN and goes
+ * on with the new one, and reads the new one only after the FIN of the other (from wire version 2).
+ * One thread; callbacks run on the loop, and never from inside a call of this interface.
+ */
 #ifndef EVREP_LINK_UV_H
 #define EVREP_LINK_UV_H
 
+#include "frames.h"
+#include "handshake.h"
 #include "key.h"
 
 #include <uv.h>
 
 enum {
     LINK_MAX = 2,
-    LINK_FRAME_MAX = 128 << 10,
-    LINK_QUEUE_MAX = 16 << 20, /* Bytes that wait for the kernel. */
-    LINK_REKEY_FRAMES = 1 << 20,
-    LINK_WIRE_VERSION = 1,
+    LINK_HANDSHAKES_MAX = 64,    /* Unfinished at a time on one link; the oldest makes room. */
+    LINK_RENEW_MS = 3600 * 1000, /* Age at which a connection is succeeded by a new one. */
 };
 
 struct link_set;
 
 struct link_options {
-    uint8_t node;
-    uint32_t cluster_id;
-    uint8_t key[NOISE_KEY];
+    struct handshake_options shake; /* Copied, and wiped by link_set_close(). */
+    uint64_t renew_ms;              /* 0: LINK_RENEW_MS. */
     size_t link_count;
     struct {
         const char *name, *local, *remote;
@@ -34,22 +34,35 @@ struct link_options {
 
 struct link_callbacks {
     void *ctx;
-    void (*on_up)(void *ctx, int link);
+    void (*on_up)(void *ctx, int link, uint16_t version); /* The wire version of the connection. */
     void (*on_down)(void *ctx, int link, const char *reason);
     void (*on_frame)(void *ctx, int link, const uint8_t *at, size_t len);
     void (*on_batch)(void *ctx);                                 /* After the frames of one read. */
     void (*on_refused)(void *ctx, int link, const char *reason); /* At most one a second each. */
-    void (*on_drain)(void *ctx, int link);
+    void (*on_renewed)(void *ctx, int link, bool other_key);     /* Succeeded without a gap. */
+    void (*on_drain)(void *ctx, int link);                       /* What waits has become little. */
+};
+
+struct link_state {
+    uint16_t version;        /* 0: not up. */
+    uint64_t refused;        /* Connections and handshakes, since start. */
+    uint64_t renewed;        /* Successions. */
+    uint64_t received, sent; /* Bytes, sealed. */
 };
 
 int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_options *o,
                   const struct link_callbacks *cb, char *err, size_t err_size);
 /* Closes; the memory goes with the loop's close callbacks. */
 void link_set_close(struct link_set *set);
-/* Copies.  0, or -1: not up, or the queue is full.  urgent: before what waits. */
+/* Copies; written when the loop comes round.  0, or -1: not up, or the queue is full.  urgent:
+ * before all that waits, and in order among themselves. */
 int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len, bool urgent);
 size_t link_set_backlog(const struct link_set *set, int link);
 /* Ends the connection after the present callback; on_down follows. */
 void link_set_kick(struct link_set *set, int link, const char *reason);
+/* Other keys from now on: a connection under the key in use goes on without a gap under the new
+ * one, one under a key that is not accepted any more is ended. */
+void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KEYS][NOISE_KEY]);
+void link_set_state(const struct link_set *set, int link, struct link_state *out);
 
 #endif

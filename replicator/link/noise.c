@@ -89,7 +89,6 @@ void noise_init(struct noise *n, bool initiator, const uint8_t psk[NOISE_KEY],
     n->initiator = initiator;
     memcpy(n->psk, psk, NOISE_KEY);
     memcpy(n->secret, secret, NOISE_KEY);
-    crypto_scalarmult_curve25519_base(n->ephemeral, n->secret);
     memcpy(n->hash, protocol_name, sizeof(protocol_name) - 1); /* Shorter than a hash: padded. */
     memcpy(n->chain, n->hash, NOISE_HASH);
     mix_hash(n, prologue, prologue_len);
@@ -139,6 +138,7 @@ void noise_write(struct noise *n, const uint8_t *payload, size_t len, uint8_t *o
 {
     uint8_t shared[NOISE_KEY];
 
+    crypto_scalarmult_curve25519_base(n->ephemeral, n->secret);
     if (n->initiator)
         mix_psk(n);
     memcpy(out, n->ephemeral, NOISE_KEY);
@@ -158,7 +158,7 @@ int noise_read(struct noise *n, const uint8_t *at, size_t len, uint8_t *payload)
 {
     uint8_t shared[NOISE_KEY];
 
-    if (len < NOISE_MESSAGE || memcmp(at, n->ephemeral, NOISE_KEY) == 0)
+    if (len < NOISE_MESSAGE || (n->initiator && memcmp(at, n->ephemeral, NOISE_KEY) == 0))
         return -1;
     if (!n->initiator)
         mix_psk(n);

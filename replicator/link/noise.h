@@ -30,7 +30,8 @@ struct noise {
 
 void noise_init(struct noise *n, bool initiator, const uint8_t psk[NOISE_KEY],
                 const uint8_t *prologue, size_t prologue_len, const uint8_t secret[NOISE_KEY]);
-/* Writes len + NOISE_MESSAGE bytes; the first message is the initiator's. */
+/* Writes len + NOISE_MESSAGE bytes; the first message is the initiator's.  Here the ephemeral key
+ * is computed: a responder does no such work before it has read an authentic message. */
 void noise_write(struct noise *n, const uint8_t *payload, size_t len, uint8_t *out);
 /* Reads a message of len bytes; payload gets len - NOISE_MESSAGE.  0, or -1: not authentic, or our
  * own ephemeral key come back. */
