@@ -123,9 +123,12 @@ static bool write_stage(struct conn *c)
     return false;
 }
 
+/* The listener's comes first: a FIN that overtakes the proof of the next connection would look like
+ * the end of the link. */
 static void say_fin(struct conn *c)
 {
-    if (!c->last_said || c->fin_sent || c->writing || frames_out_waiting(&c->out) > 0)
+    if (!c->last_said || c->fin_sent || c->writing || frames_out_waiting(&c->out) > 0 ||
+        (c->shake.dialler && !c->fin_read))
         return;
     c->fin_sent = uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shut) == 0;
     if (!c->fin_sent)

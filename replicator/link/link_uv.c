@@ -201,7 +201,10 @@ void link_conn_fin(struct conn *c)
         return;
     }
     link_conn_finished(c);
-    conn_read_on(next);
+    if (next->before == c)
+        conn_flush(c);
+    if (next->state == CONN_WAITING)
+        conn_read_on(next);
 }
 
 static void succeed(struct link *l, struct conn *c)

@@ -1,0 +1,591 @@
+/* links: evrep_link */
+/* The link between two nodes on loopback (PROTOCOL.md section 9): in order, without a gap when its
+ * connection or its key changes, and nothing gets in that the peer did not say. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "link_uv.h"
+
+enum { LIMIT_MS = 60000, BODY = 600 };
+
+struct end {
+    struct link_set *set;
+    struct link_options o;
+    char local[32], remote[32];
+    unsigned ups, downs, renewed, refused, frames, urgent;
+    uint32_t next, bulk_at_urgent;
+    bool out_of_order, forged;
+    uint16_t version;
+    char why[128];
+};
+
+/* What stands between the two: it may do with the bytes what it likes. */
+struct pass { /* One connection through it. */
+    uv_tcp_t side[2];
+    uv_connect_t dial;
+    struct relay *relay;
+    int handles;
+    uint64_t seen[2];
+};
+
+struct relay {
+    uv_tcp_t listener;
+    struct pass *pass;
+    struct sockaddr_in from, to;
+    void (*spoil)(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset);
+    uint64_t arg;
+    uint8_t saved[4096];
+    size_t saved_len;
+};
+
+struct test {
+    uv_loop_t loop;
+    uv_timer_t limit;
+    struct end end[2];
+    struct relay relay;
+    uint32_t next;
+    bool expired;
+};
+
+static int port(void)
+{
+    return 20000 + getpid() % 20000;
+}
+
+/* ---- an end ---- */
+
+static void on_up(void *ctx, int link, uint16_t version)
+{
+    struct end *e = ctx;
+
+    (void)link;
+    e->ups++;
+    e->version = version;
+}
+
+static void on_down(void *ctx, int link, const char *why)
+{
+    struct end *e = ctx;
+
+    (void)link;
+    e->downs++;
+    snprintf(e->why, sizeof(e->why), "%s", why);
+}
+
+static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
+{
+    struct end *e = ctx;
+    uint32_t number;
+
+    (void)link;
+    if (len != BODY) {
+        e->forged = true;
+        return;
+    }
+    memcpy(&number, at, 4);
+    if (number == UINT32_MAX) {
+        e->urgent++;
+        e->bulk_at_urgent = e->next;
+        return;
+    }
+    e->out_of_order |= number != e->next;
+    e->next = number + 1;
+    e->frames++;
+}
+
+static void on_refused(void *ctx, int link, const char *why)
+{
+    struct end *e = ctx;
+
+    (void)link;
+    e->refused++;
+    snprintf(e->why, sizeof(e->why), "%s", why);
+}
+
+static void on_renewed(void *ctx, int link, bool other_key)
+{
+    struct end *e = ctx;
+
+    (void)link;
+    (void)other_key;
+    e->renewed++;
+}
+
+static void on_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void on_drain(void *ctx, int link)
+{
+    (void)ctx;
+    (void)link;
+}
+
+static void end_open(struct test *t, int i)
+{
+    struct end *e = &t->end[i];
+    struct link_callbacks cb = {.ctx = e,
+                                .on_up = on_up,
+                                .on_down = on_down,
+                                .on_frame = on_frame,
+                                .on_batch = on_nothing,
+                                .on_refused = on_refused,
+                                .on_renewed = on_renewed,
+                                .on_drain = on_drain};
+    char err[256] = "";
+
+    assert_int_equal(link_set_open(&e->set, &t->loop, &e->o, &cb, err, sizeof(err)), 0);
+}
+
+static void end_options(struct test *t, int i, const char *remote)
+{
+    struct end *e = &t->end[i];
+
+    snprintf(e->local, sizeof(e->local), "127.8.0.%d:%d", i + 1, port());
+    snprintf(e->remote, sizeof(e->remote), "%s:%d", remote, port());
+    e->o = (struct link_options){
+        .shake = {.node = (uint8_t)i, .cluster_id = 7, .version = LINK_VERSION, .key_count = 1},
+        .renew_ms = 3600000,
+        .link_count = 1,
+        .link = {{"control", e->local, e->remote}},
+    };
+    memset(e->o.shake.key[0], 42, NOISE_KEY);
+}
+
+/* ---- the loop ---- */
+
+static void on_limit(uv_timer_t *timer)
+{
+    ((struct test *)timer->data)->expired = true;
+}
+
+static int set_up(void **state)
+{
+    struct test *t = calloc(1, sizeof(*t));
+
+    assert_non_null(t);
+    uv_loop_init(&t->loop);
+    uv_timer_init(&t->loop, &t->limit);
+    t->limit.data = t;
+    uv_timer_start(&t->limit, on_limit, LIMIT_MS, 0);
+    end_options(t, 0, "127.8.0.2");
+    end_options(t, 1, "127.8.0.1");
+    *state = t;
+    return 0;
+}
+
+static void close_all(uv_handle_t *h, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(h))
+        uv_close(h, NULL);
+}
+
+static void on_side_closed(uv_handle_t *h)
+{
+    struct pass *p = h->data;
+
+    if (--p->handles == 0)
+        free(p);
+}
+
+static void relay_close(struct relay *r)
+{
+    struct pass *p = r->pass;
+
+    r->pass = NULL;
+    for (int i = 0; p != NULL && i < 2; i++)
+        uv_close((uv_handle_t *)&p->side[i], on_side_closed);
+}
+
+static int tear_down(void **state)
+{
+    struct test *t = *state;
+
+    relay_close(&t->relay);
+    for (int i = 0; i < 2; i++) {
+        if (t->end[i].set != NULL)
+            link_set_close(t->end[i].set);
+    }
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    uv_walk(&t->loop, close_all, NULL);
+    uv_run(&t->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&t->loop), 0);
+    free(t->end[0].set);
+    free(t->end[1].set);
+    free(t);
+    return 0;
+}
+
+#define WAIT(t, condition)                                                                         \
+    do {                                                                                           \
+        while (!(condition) && !(t)->expired)                                                      \
+            uv_run(&(t)->loop, UV_RUN_ONCE);                                                       \
+        if (!(condition))                                                                          \
+            fail_msg("waited in vain for: " #condition " (%s; %s)", (t)->end[0].why,               \
+                     (t)->end[1].why);                                                             \
+    } while (0)
+
+static bool send_number(struct test *t, int from, uint32_t number, bool urgent)
+{
+    uint8_t body[BODY] = {0};
+
+    memcpy(body, &number, 4);
+    return link_set_send(t->end[from].set, 0, body, sizeof(body), urgent) == 0;
+}
+
+/* Keeps the link busy from node `from`. */
+static void feed(struct test *t, int from, unsigned n)
+{
+    while (n-- > 0 && link_set_backlog(t->end[from].set, 0) < 1 << 20 &&
+           send_number(t, from, t->next, false))
+        t->next++;
+}
+
+static void start_both(struct test *t)
+{
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
+}
+
+/* ---- succession ---- */
+
+static void renewed_under_load_nothing_is_lost_or_out_of_order(void **state)
+{
+    struct test *t = *state;
+
+    t->end[0].o.renew_ms = 5;
+    start_both(t);
+    for (int from = 0; from < 2; from++) {
+        unsigned want = t->end[0].renewed + 20;
+
+        t->next = 0;
+        while (t->end[0].renewed < want && !t->expired) {
+            feed(t, from, 200);
+            uv_run(&t->loop, UV_RUN_ONCE);
+        }
+        WAIT(t, t->end[1 - from].next == t->next);
+        assert_true(t->next > 1000);
+        assert_false(t->end[1 - from].out_of_order);
+    }
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+    assert_int_equal(t->end[0].ups + t->end[1].ups, 2);
+}
+
+static void keys(struct end *e, uint8_t use, int accept)
+{
+    uint8_t key[LINK_KEYS][NOISE_KEY];
+
+    memset(key[0], use, NOISE_KEY);
+    memset(key[1], accept, NOISE_KEY);
+    link_set_keys(e->set, accept >= 0 ? 2 : 1, key);
+}
+
+/* In the order of the manual: accept the new one, use the new one, forget the old one. */
+static void keys_are_changed_without_a_gap(void **state)
+{
+    struct test *t = *state;
+
+    for (int first = 0; first < 2; first++) {
+        if (first == 1) {
+            tear_down(state);
+            set_up(state);
+            t = *state;
+        }
+        start_both(t);
+        keys(&t->end[first], 42, 43);
+        keys(&t->end[1 - first], 42, 43);
+        feed(t, 0, 500);
+        keys(&t->end[first], 43, 42);
+        feed(t, 0, 500);
+        keys(&t->end[1 - first], 43, 42);
+        WAIT(t, t->end[1].renewed == 1 && t->end[1].next == t->next);
+        keys(&t->end[first], 43, -1);
+        keys(&t->end[1 - first], 43, -1);
+        feed(t, 0, 500);
+        WAIT(t, t->end[1].next == t->next);
+        assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+        assert_false(t->end[1].out_of_order);
+    }
+}
+
+static void a_key_that_is_not_accepted_any_more_ends_its_connection(void **state)
+{
+    struct test *t = *state;
+
+    start_both(t);
+    keys(&t->end[1], 43, -1);
+    WAIT(t, t->end[1].downs == 1 && t->end[1].refused > 0);
+    assert_string_equal(t->end[1].why, "wrong key");
+    keys(&t->end[0], 43, -1);
+    WAIT(t, t->end[1].ups == 2 && t->end[0].ups == 2);
+}
+
+/* ---- versions ---- */
+
+static void one_version_back_is_spoken(void **state)
+{
+    struct test *t = *state;
+
+    for (int old = 0; old < 2; old++) {
+        if (old == 1) {
+            tear_down(state);
+            set_up(state);
+            t = *state;
+        }
+        t->end[old].o.shake.version = LINK_VERSION_OLD;
+        start_both(t);
+        assert_int_equal(t->end[0].version, LINK_VERSION_OLD);
+        assert_int_equal(t->end[1].version, LINK_VERSION_OLD);
+        feed(t, 0, 100);
+        WAIT(t, t->end[1].next == t->next);
+    }
+}
+
+/* ---- heartbeats ---- */
+
+static void urgent_frames_overtake_bulk(void **state)
+{
+    struct test *t = *state;
+
+    start_both(t);
+    feed(t, 0, 1000); /* 600 kB: more than the stage and less than the bound. */
+    assert_true(send_number(t, 0, UINT32_MAX, true));
+    WAIT(t, t->end[1].next == t->next);
+    assert_int_equal(t->end[1].urgent, 1);
+    assert_true(t->end[1].bulk_at_urgent < t->next);
+}
+
+/* ---- hostile ---- */
+
+static void on_relay_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+    static char bytes[65536];
+
+    (void)h;
+    (void)hint;
+    *buf = uv_buf_init(bytes, sizeof(bytes));
+}
+
+static void on_relay_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct pass *p = s->data;
+    struct relay *r = p->relay;
+    int from = s == (uv_stream_t *)&p->side[0] ? 0 : 1;
+    uv_buf_t out;
+
+    if (n < 0) {
+        relay_close(r);
+        return;
+    }
+    if (r->spoil != NULL)
+        r->spoil(r, from, (uint8_t *)buf->base, (size_t)n, p->seen[from]);
+    p->seen[from] += (uint64_t)n;
+    out = uv_buf_init(buf->base, (unsigned)n);
+    uv_try_write((uv_stream_t *)&p->side[1 - from], &out, 1);
+}
+
+static void on_relay_dialled(uv_connect_t *c, int status)
+{
+    struct pass *p = c->data;
+
+    if (p->relay->pass != p)
+        return;
+    if (status != 0) {
+        relay_close(p->relay);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        uv_read_start((uv_stream_t *)&p->side[i], on_relay_alloc, on_relay_read);
+}
+
+static void on_relay_connection(uv_stream_t *server, int status)
+{
+    struct relay *r = server->data;
+    struct pass *p = calloc(1, sizeof(*p));
+
+    assert_int_equal(status, 0);
+    relay_close(r);
+    r->pass = p;
+    p->relay = r;
+    p->handles = 2;
+    p->dial.data = p;
+    for (int i = 0; i < 2; i++) {
+        uv_tcp_init(server->loop, &p->side[i]);
+        p->side[i].data = p;
+    }
+    assert_int_equal(uv_accept(server, (uv_stream_t *)&p->side[0]), 0);
+    uv_tcp_bind(&p->side[1], (struct sockaddr *)&r->from, 0);
+    uv_tcp_connect(&p->dial, &p->side[1], (struct sockaddr *)&r->to, on_relay_dialled);
+}
+
+static void relay_open(struct test *t)
+{
+    struct relay *r = &t->relay;
+    struct sockaddr_in at;
+
+    end_options(t, 0, "127.8.0.3");
+    uv_ip4_addr("127.8.0.3", port(), &at);
+    uv_ip4_addr("127.8.0.1", 0, &r->from);
+    uv_ip4_addr("127.8.0.2", port(), &r->to);
+    uv_tcp_init(&t->loop, &r->listener);
+    r->listener.data = r;
+    assert_int_equal(uv_tcp_bind(&r->listener, (struct sockaddr *)&at, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, on_relay_connection), 0);
+}
+
+/* One bit of all that goes in one direction, at an offset. */
+static void flip(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
+{
+    uint64_t bit = r->arg >> 1, byte = bit / 8;
+
+    if (direction == (int)(r->arg & 1) && byte >= offset && byte < offset + len)
+        at[byte - offset] ^= (uint8_t)(1u << bit % 8);
+}
+
+static void no_flipped_bit_is_accepted(void **state)
+{
+    struct test *t = *state;
+    uint64_t seed = randombytes_uniform(1u << 20), at = seed;
+
+    print_message("seed %llu\n", (unsigned long long)seed);
+    relay_open(t);
+    t->relay.spoil = flip;
+    end_open(t, 1);
+    end_open(t, 0);
+    for (int i = 0; i < 10; i++) { /* The handshake of the dialler has 82 bytes, the other's 60. */
+        unsigned before = t->end[0].downs + t->end[1].downs + t->end[1].refused + t->end[0].refused;
+
+        at = at * 6364136223846793005ull + 1442695040888963407ull;
+        t->relay.arg = (at >> 33) % (8 * 120) << 1 | (unsigned)(i & 1);
+        WAIT(t, ({
+                 feed(t, 0, 1);
+                 feed(t, 1, 1);
+                 t->end[0].downs + t->end[1].downs + t->end[1].refused + t->end[0].refused >
+                         before ||
+                     t->end[0].frames > 40;
+             }));
+        relay_close(&t->relay);
+        t->end[0].frames = 0;
+        uv_run(&t->loop, UV_RUN_NOWAIT);
+    }
+    assert_false(t->end[0].forged || t->end[1].forged);
+    t->relay.spoil = NULL;
+    relay_close(&t->relay);
+    t->end[0].ups = t->end[1].ups = 0;
+    WAIT(t, t->end[0].ups > 0 && t->end[1].ups > 0); /* And it recovers. */
+}
+
+/* The dialler's whole side of one connection, played again later. */
+static void save(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
+{
+    (void)offset;
+    if (direction != 0 || r->saved_len + len > sizeof(r->saved))
+        return;
+    memcpy(r->saved + r->saved_len, at, len);
+    r->saved_len += len;
+}
+
+static void play(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
+{
+    if (direction == 0 && offset + len <= r->saved_len)
+        memcpy(at, r->saved + offset, len);
+}
+
+static void a_replayed_connection_is_refused(void **state)
+{
+    struct test *t = *state;
+    unsigned frames;
+
+    relay_open(t);
+    t->relay.spoil = save;
+    start_both(t);
+    feed(t, 0, 3);
+    WAIT(t, t->end[1].frames == 3);
+    t->relay.spoil = play;
+    relay_close(&t->relay);
+    frames = t->end[1].frames;
+    t->end[1].ups = 0;
+    WAIT(t, t->end[1].refused > 0 || t->end[0].refused > 0);
+    assert_int_equal(t->end[1].ups, 0);
+    assert_int_equal(t->end[1].frames, frames);
+}
+
+static void reflect(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
+{
+    (void)offset;
+    if (direction == 0 && r->saved_len + len <= sizeof(r->saved)) {
+        memcpy(r->saved + r->saved_len, at, len);
+        r->saved_len += len;
+    } else if (direction == 1) {
+        memcpy(at, r->saved, len < r->saved_len ? len : r->saved_len);
+    }
+}
+
+static void a_reflected_connection_is_refused(void **state)
+{
+    struct test *t = *state;
+
+    relay_open(t);
+    t->relay.spoil = reflect;
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, t->end[0].refused > 0);
+    assert_int_equal(t->end[0].ups, 0);
+    assert_string_equal(t->end[0].why, "the same node id on both sides");
+}
+
+/* A thief at the peer's own address opens connections and says nothing, or rubbish. */
+static void a_flood_of_handshakes_keeps_no_peer_out(void **state)
+{
+    enum { FLOOD = 300 };
+    struct test *t = *state;
+    static uv_tcp_t thief[FLOOD];
+    static uv_connect_t dial[FLOOD];
+    struct sockaddr_in from, to;
+
+    end_open(t, 1);
+    uv_ip4_addr("127.8.0.1", 0, &from);
+    uv_ip4_addr("127.8.0.2", port(), &to);
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    for (int i = 0; i < FLOOD; i++) {
+        uv_tcp_init(&t->loop, &thief[i]);
+        uv_tcp_bind(&thief[i], (struct sockaddr *)&from, 0);
+        assert_int_equal(uv_tcp_connect(&dial[i], &thief[i], (struct sockaddr *)&to,
+                                        (uv_connect_cb)(void *)on_nothing),
+                         0);
+        uv_run(&t->loop, UV_RUN_NOWAIT);
+    }
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
+    feed(t, 0, 100);
+    WAIT(t, t->end[1].next == t->next);
+    assert_int_equal(t->end[1].downs, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(renewed_under_load_nothing_is_lost_or_out_of_order),
+        TEST(keys_are_changed_without_a_gap),
+        TEST(a_key_that_is_not_accepted_any_more_ends_its_connection),
+        TEST(one_version_back_is_spoken),
+        TEST(urgent_frames_overtake_bulk),
+        TEST(no_flipped_bit_is_accepted),
+        TEST(a_replayed_connection_is_refused),
+        TEST(a_reflected_connection_is_refused),
+        TEST(a_flood_of_handshakes_keeps_no_peer_out),
+    };
+
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
