@@ -72,7 +72,7 @@ static int queue_put(struct frame_queue *q, const uint8_t *at, size_t len)
 
     if (q->tail - q->head + size > q->max)
         return -1;
-    if (q->tail + size > q->cap && q->head >= q->tail - q->head) {
+    if (q->tail + size > q->cap && q->head > 0 && q->head >= q->tail - q->head) {
         memmove(q->bytes, q->bytes + q->head, q->tail - q->head);
         q->tail -= q->head;
         q->head = 0;

@@ -269,12 +269,11 @@ static void renewed_under_load_nothing_is_lost_or_out_of_order(void **state)
         unsigned want = t->end[0].renewed + 20;
 
         t->next = 0;
-        while (t->end[0].renewed < want && !t->expired) {
+        while ((t->end[0].renewed < want || t->next < 1000) && !t->expired) {
             feed(t, from, 200);
             uv_run(&t->loop, UV_RUN_ONCE);
         }
         WAIT(t, t->end[1 - from].next == t->next);
-        assert_true(t->next > 1000);
         assert_false(t->end[1 - from].out_of_order);
     }
     assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
