@@ -1,5 +1,5 @@
-/* The keys of the cluster: one that is used, and perhaps one more that is accepted, while both nodes
- * are changed from one to the other. */
+/* The keys of the cluster: one that is used, and perhaps one more that is accepted, while both
+ * nodes are changed from one to the other. */
 #include "shell.h"
 
 #include <sodium.h>
