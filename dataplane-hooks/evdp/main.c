@@ -22,6 +22,7 @@ struct evdp {
     struct sessions sessions;
     struct wire wire;
     struct evhooks_ring *ring;
+    struct evhooks_worker *worker;
     uint32_t names;
     uint64_t received, forwarded, screened, refused, malformed;
 };
@@ -97,7 +98,7 @@ static void emit(struct evdp *d, const struct decision *v, uint64_t now_ns)
     uint64_t time_ns = v->event_count > 0 ? clock_ns(CLOCK_REALTIME) : 0;
 
     for (size_t i = 0; i < v->event_count; i++)
-        evhooks_emit(d->ring, d->config.group, now_ns, time_ns, d->names, v->event[i]);
+        evhooks_emit(d->worker, d->config.group, now_ns, time_ns, d->names, v->event[i]);
     d->screened += v->screened;
     d->refused += v->refused;
     d->malformed += v->malformed;
@@ -194,7 +195,8 @@ static int start(struct evdp *d, char *err, size_t err_size)
 
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGINT, &sa, NULL);
-    if (wire_open(&d->wire, &d->config, err, err_size) != 0)
+    if (evhooks_worker_open(&d->worker, d->ring, err, err_size) != 0 ||
+        wire_open(&d->wire, &d->config, err, err_size) != 0)
         return -1;
     d->names = publish_names(d);
     fprintf(stderr, "evdp: wire %s (%s) - %s (%s), %zu policies, ring %s\n", d->config.wire[0].left,

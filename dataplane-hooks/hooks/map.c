@@ -3,17 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 void evhooks_defaults(struct evhooks_options *o)
 {
-    *o = (struct evhooks_options){.slots = 16384, .rate_per_s = 1000, .burst = 1024};
+    *o = (struct evhooks_options){.rate_per_s = 1000, .burst = 1024};
 }
 
 static size_t ring_size(uint32_t slots)
@@ -26,9 +28,15 @@ static bool slots_fit(uint32_t n)
     return n >= 64 && n <= 1048576 && (n & (n - 1)) == 0;
 }
 
-static int fail(int code, char *err, size_t size, const char *name, const char *what)
+static int fail(int code, char *err, size_t size, const char *name, const char *format, ...)
 {
-    snprintf(err, size, "ring %s: %s", name, what);
+    int n = snprintf(err, size, "ring %s: ", name);
+    va_list ap;
+
+    va_start(ap, format);
+    if (n > 0 && (size_t)n < size)
+        vsnprintf(err + n, size - (size_t)n, format, ap);
+    va_end(ap);
     return code;
 }
 
@@ -38,7 +46,6 @@ static void initialise(struct evhooks_ring *r, const struct evhooks_options *o, 
 
     h->version = RING_VERSION;
     h->slots = slots;
-    h->uid = getuid();
     h->node = o->node;
     h->rate_per_s = o->rate_per_s;
     h->burst = o->burst;
@@ -47,7 +54,7 @@ static void initialise(struct evhooks_ring *r, const struct evhooks_options *o, 
     atomic_store(&h->read, slots); /* Above 2, so that no base is negative. */
     for (uint64_t i = 0; i < slots; i++)
         atomic_store(&r->slot[i].state, slots + i);
-    h->magic = RING_MAGIC;
+    atomic_store(&h->magic, RING_MAGIC); /* Last: without it, who made it died. */
 }
 
 static int map(struct evhooks_ring *r, size_t size)
@@ -62,119 +69,141 @@ static int map(struct evhooks_ring *r, size_t size)
     return 0;
 }
 
-static int join(struct evhooks_ring *r, const struct evhooks_options *o, off_t size, char *err,
-                size_t err_size)
+/* Whoever can write it decides what the records say. */
+static int check_owner(const struct evhooks_ring *r, const struct stat *st, char *err,
+                       size_t err_size)
 {
-    struct ring_header *h;
-    int rc;
+    if (st->st_uid != geteuid())
+        return fail(
+            -EPERM, err, err_size, r->name + 1,
+            "made by another user (uid %u, not %u); remove it, or run both sides as one user",
+            (unsigned)st->st_uid, (unsigned)geteuid());
+    if ((st->st_mode & 022) != 0)
+        return fail(-EPERM, err, err_size, r->name + 1,
+                    "others can write it (mode %04o, 0600 is needed); remove it",
+                    (unsigned)st->st_mode & 07777);
+    return 0;
+}
 
-    if ((size_t)size < ring_size(64))
-        return fail(-EINVAL, err, err_size, r->name, "too small to be a ring; remove it");
-    rc = map(r, (size_t)size);
-    if (rc != 0)
-        return fail(rc, err, err_size, r->name, strerror(-rc));
-    h = r->h;
-    if (h->magic != RING_MAGIC || h->version != RING_VERSION)
-        return fail(-EPROTO, err, err_size, r->name,
-                    "of another version; stop both sides and remove it");
-    if (!slots_fit(h->slots) || (size_t)size != ring_size(h->slots))
-        return fail(-EPROTO, err, err_size, r->name,
-                    "its size does not fit what it says; remove it");
-    if (h->uid != getuid() && getuid() != 0)
-        return fail(-EPERM, err, err_size, r->name, "made by another user");
+static int check_header(const struct evhooks_ring *r, const struct evhooks_options *o, char *err,
+                        size_t err_size)
+{
+    const struct ring_header *h = r->h;
+    const char *name = r->name + 1;
+
+    if (atomic_load(&h->magic) != RING_MAGIC)
+        return fail(-EPROTO, err, err_size, name,
+                    "not a ring, or of another version; stop both sides and remove it");
+    if (h->version != RING_VERSION)
+        return fail(-EPROTO, err, err_size, name,
+                    "of another version (%u, not %u); stop both sides and remove it", h->version,
+                    RING_VERSION);
+    if (!slots_fit(h->slots) || r->size != ring_size(h->slots))
+        return fail(-EPROTO, err, err_size, name, "its size does not fit what it says; remove it");
+    if (o->slots != 0 && o->slots != h->slots)
+        return fail(-EINVAL, err, err_size, name,
+                    "has %u slots, not %u; ask for as many on both sides, or remove it", h->slots,
+                    o->slots);
     if (h->node != o->node)
-        return fail(-EINVAL, err, err_size, r->name, "made for the other node id");
+        return fail(-EINVAL, err, err_size, name, "made for the other node id (%u, not %u)",
+                    h->node, o->node);
     return 0;
 }
 
 static int create(struct evhooks_ring *r, const struct evhooks_options *o, char *err,
                   size_t err_size)
 {
-    uint32_t slots = o->slots != 0 ? o->slots : 16384;
+    uint32_t slots = o->slots != 0 ? o->slots : RING_SLOTS_DEFAULT;
     int rc;
 
-    if (!slots_fit(slots) || o->node > 1)
-        return fail(-EINVAL, err, err_size, r->name, "slots must be a power of two, 64 to 1048576");
     if (ftruncate(r->fd, (off_t)ring_size(slots)) != 0)
-        return fail(-errno, err, err_size, r->name, strerror(errno));
+        return fail(-errno, err, err_size, r->name + 1, "%s", strerror(errno));
     rc = map(r, ring_size(slots));
     if (rc != 0)
-        return fail(rc, err, err_size, r->name, strerror(-rc));
+        return fail(rc, err, err_size, r->name + 1, "%s", strerror(-rc));
     initialise(r, o, slots);
     return 0;
 }
 
-static void register_writer(struct evhooks_ring *r)
+static int join(struct evhooks_ring *r, const struct evhooks_options *o, off_t size, char *err,
+                size_t err_size)
 {
-    for (size_t i = 0; i < RING_WRITERS; i++) {
-        uint32_t none = 0;
+    int rc;
 
-        if (atomic_load(&r->h->writer[i]) == r->pid ||
-            atomic_compare_exchange_strong(&r->h->writer[i], &none, r->pid))
-            return;
+    if ((size_t)size < ring_size(64))
+        return fail(-EINVAL, err, err_size, r->name + 1, "too small to be a ring; remove it");
+    rc = map(r, (size_t)size);
+    if (rc != 0)
+        return fail(rc, err, err_size, r->name + 1, "%s", strerror(-rc));
+    if (atomic_load(&r->h->magic) == 0 &&
+        (size_t)size == ring_size(o->slots != 0 ? o->slots : RING_SLOTS_DEFAULT)) {
+        initialise(r, o, o->slots != 0 ? o->slots : RING_SLOTS_DEFAULT); /* Who made it died. */
+        return 0;
     }
+    return check_header(r, o, err, err_size);
+}
+
+/* Under the lock: who comes second sees it whole. */
+static int create_or_join(struct evhooks_ring *r, const struct evhooks_options *o, char *err,
+                          size_t err_size)
+{
+    struct stat st;
+    int rc;
+
+    if (fstat(r->fd, &st) != 0)
+        return fail(-errno, err, err_size, r->name + 1, "%s", strerror(errno));
+    rc = check_owner(r, &st, err, err_size);
+    if (rc != 0)
+        return rc;
+    return st.st_size == 0 ? create(r, o, err, err_size) : join(r, o, st.st_size, err, err_size);
 }
 
 int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhooks_options *o,
                  char *err, size_t err_size)
 {
     struct evhooks_ring *r = calloc(1, sizeof(*r));
-    struct stat st;
     int rc;
 
     if (r == NULL)
         return fail(-ENOMEM, err, err_size, name, "out of memory");
-    r->reader_fd = -1;
-    r->pid = (uint32_t)getpid();
+    r->fd = r->reader_fd = -1;
     snprintf(r->name, sizeof(r->name), "/%s", name);
-    r->fd = shm_open(r->name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (r->fd < 0) {
-        rc = fail(-errno, err, err_size, name, strerror(errno));
-        free(r);
-        return rc;
+    if ((o->slots != 0 && !slots_fit(o->slots)) || o->node > 1)
+        rc = fail(-EINVAL, err, err_size, name,
+                  "slots must be a power of two, 64 to 1048576, and the node 0 or 1");
+    else if ((r->fd = shm_open(r->name, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+        rc = fail(-errno, err, err_size, name, "%s%s", strerror(errno),
+                  errno == EACCES ? ": made by another user?" : "");
+    else {
+        flock(r->fd, LOCK_EX); /* Only while it is made or looked at. */
+        rc = create_or_join(r, o, err, err_size);
+        flock(r->fd, LOCK_UN);
     }
-    flock(r->fd, LOCK_EX); /* Only while it is made or looked at. */
-    if (fstat(r->fd, &st) != 0)
-        rc = fail(-errno, err, err_size, name, strerror(errno));
-    else
-        rc = st.st_size == 0 ? create(r, o, err, err_size) : join(r, o, st.st_size, err, err_size);
-    flock(r->fd, LOCK_UN);
     if (rc != 0) {
         evhooks_close(r);
         return rc;
     }
-    r->mask = r->h->slots - 1;
-    register_writer(r);
+    r->mask = (r->size - sizeof(struct ring_header)) / sizeof(struct ring_slot) - 1;
     *out = r;
     return 0;
 }
 
 void evhooks_close(struct evhooks_ring *r)
 {
+    evhooks_worker_close(r->self);
     if (r->h != NULL)
         munmap(r->h, r->size);
     if (r->reader_fd >= 0)
         close(r->reader_fd);
-    close(r->fd);
+    if (r->fd >= 0)
+        close(r->fd);
     free(r);
 }
 
-int evhooks_reader_open(struct evhooks_ring *r)
+bool evhooks_active(const struct evhooks_ring *r, unsigned group)
 {
-    r->reader_fd = shm_open(r->name, O_RDWR | O_CLOEXEC, 0600);
-    if (r->reader_fd < 0)
-        return -errno;
-    if (lockf(r->reader_fd, F_TLOCK, 1) != 0) { /* Goes with the process. */
-        close(r->reader_fd);
-        r->reader_fd = -1;
-        return -EBUSY;
-    }
-    r->cursor = atomic_load_explicit(&r->h->read, memory_order_acquire);
-    for (size_t k = 0; k < EVHOOKS_KIND_MAX; k++) {
-        for (size_t z = 0; z < RING_ZONES; z++) {
-            for (size_t c = 0; c < RING_CAUSES; c++)
-                r->reported[k][z][c] = 0;
-        }
-    }
-    return 0;
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return admit_is_active(r->h, group, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec);
 }

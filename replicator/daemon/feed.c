@@ -238,14 +238,30 @@ static size_t skip_known(struct shell *s, size_t n)
     return n - known;
 }
 
+static void say_damage(struct shell *s)
+{
+    const char *damage = ingest_ring_damage(s->ring);
+
+    if (damage != NULL && !s->ring_damage_said)
+        shell_log("%s", damage);
+    s->ring_damage_said = damage != NULL;
+}
+
 bool feed_run(struct shell *s)
 {
     size_t n = s->feed_pending;
 
+    if (s->epoch_waits != 0) {
+        feed_epoch_open(s, s->epoch_waits);
+        if (s->epoch_waits == 0)
+            return true;
+    }
     if (n == 0) {
         n = ingest_ring_read(s->ring, s->records, FEED_BATCH);
-        if (n == 0)
+        if (n == 0) {
+            say_damage(s);
             return false;
+        }
         n = skip_known(s, n);
         if (n == 0)
             return true;
@@ -293,8 +309,16 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
 void feed_epoch_open(struct shell *s, uint32_t epoch)
 {
     uint32_t previous, last;
+    int rc = ingest_ring_epoch_open(s->ring, epoch, &previous, &last);
 
-    ingest_ring_epoch_open(s->ring, epoch, &previous, &last);
+    s->epoch_waits = rc == -EAGAIN ? epoch : 0;
+    if (rc == -EAGAIN)
+        return;
+    if (rc != 0) {
+        shell_log("cannot open epoch %" PRIu32 ": %s; ending", epoch,
+                  rc == -EPROTO ? ingest_ring_damage(s->ring) : "the ring is in a later one");
+        exit(EXIT_FAILURE);
+    }
     epoch_opened(s, epoch, previous, last);
 }
 

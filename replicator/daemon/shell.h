@@ -101,7 +101,8 @@ struct shell {
     uint64_t takeovers_said;
     size_t feed_pending;   /* Records read from the ring that the journal did not take yet. */
     uint32_t newest_epoch; /* Of ours, found at start. */
-    bool had_segments, journal_stuck;
+    uint32_t epoch_waits;  /* To be opened once the ring has room for one more; 0: none. */
+    bool had_segments, journal_stuck, ring_damage_said;
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
 };
 

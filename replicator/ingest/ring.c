@@ -1,5 +1,6 @@
 #include "ring.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
 {
     struct ingest_ring *r = calloc(1, sizeof(*r));
     struct evhooks_options o;
+    int rc;
 
     if (r == NULL)
         return -1;
@@ -35,8 +37,13 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
         free(r);
         return -1;
     }
-    if (evhooks_reader_open(r->ring) != 0) {
-        snprintf(err, err_size, "ring %s: another reader has it: is another evrepd running?", name);
+    rc = evhooks_reader_open(r->ring);
+    if (rc != 0) {
+        if (rc == -EPROTO)
+            snprintf(err, err_size, "%s", evhooks_damage(r->ring));
+        else
+            snprintf(err, err_size, "ring %s: another reader has it: is another evrepd running?",
+                     name);
         evhooks_close(r->ring);
         free(r);
         return -1;
@@ -84,10 +91,15 @@ void ingest_ring_release(struct ingest_ring *r)
     evhooks_release(r->ring);
 }
 
-void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
-                            uint32_t *last)
+int ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
+                           uint32_t *last)
 {
-    evhooks_epoch_open(r->ring, epoch, previous, last);
+    return evhooks_epoch_open(r->ring, epoch, previous, last);
+}
+
+const char *ingest_ring_damage(const struct ingest_ring *r)
+{
+    return evhooks_damage(r->ring);
 }
 
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
@@ -103,7 +115,7 @@ void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last
 
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event)
 {
-    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, r->names, event);
+    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, r->names, event, NULL);
 }
 
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active)
@@ -140,7 +152,8 @@ bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t tim
     note.first_ns = s.first_ns;
     note.last_ns = s.last_ns;
     note_encode(&note, event);
-    return ingest_ring_state(r, RECORD_SUPPRESSED, time_ns, event) == 0;
+    return evhooks_suppressed_state(r->ring, &s, RECORD_SUPPRESSED, SOURCE_EVREP, time_ns, r->names,
+                                    event) == 0;
 }
 
 long ingest_ring_names(struct ingest_ring *r, uint32_t generation, uint8_t *out, size_t size)

@@ -13,8 +13,11 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
 size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n);
 /* All that was read is journaled.  What is not released is read again after a crash. */
 void ingest_ring_release(struct ingest_ring *r);
-void ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
-                            uint32_t *last);
+/* 0; -EAGAIN: records of too many epochs wait in the ring; -EPROTO: the ring is damaged. */
+int ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *previous,
+                           uint32_t *last);
+/* NULL, or one line: nothing is read from it any more. */
+const char *ingest_ring_damage(const struct ingest_ring *r);
 /* Of the epoch that the ring is in; 0s when it is in none. */
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
                               uint32_t *last);
