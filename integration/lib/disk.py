@@ -31,11 +31,14 @@ class Disk:
 
     def mount(self):
         self.device = run("losetup", "--find", "--show", self.image)
+        run("blockdev", "--setrw", self.device)
         run("mount", "-o", "commit=60", self.device, self.point)  # Seldom of itself: only what is synced is there.
 
     def unmount(self):
         if self.device:
-            subprocess.run(["umount", "-l", self.point], capture_output=True)
+            if subprocess.run(["umount", self.point], capture_output=True).returncode != 0:
+                subprocess.run(["umount", "-l", self.point], capture_output=True)
+            subprocess.run(["blockdev", "--setrw", self.device], capture_output=True)  # It would stay for the next.
             subprocess.run(["losetup", "-d", self.device], capture_output=True)
             self.device = None
 

@@ -10,7 +10,9 @@ import tempfile
 import traceback
 
 import collectors
+import report
 import stories
+import timeline
 from net import remove_leftovers
 from stage import Stage
 from verdict import Verdict
@@ -29,10 +31,11 @@ def leave(folder, stage, verdict):
     os.makedirs(folder, exist_ok=True)
     shutil.copy(stage.collector.received, folder)
     files = {"decided.json": verdict.decided, "drill.json": verdict.json(), "node0.json": stage.last[0],
-             "node1.json": stage.last[1]}
+             "node1.json": stage.last[1], "timeline.json": timeline.collect(stage, verdict)}
     for name, value in files.items():
         with open(os.path.join(folder, name), "w") as f:
-            json.dump(value, f, indent=1)
+            json.dump(value, f, indent=None if name == "timeline.json" else 1)
+    report.write(folder)
 
 
 def run_one(o, story, kind, seed, out):
