@@ -1,30 +1,30 @@
 /* Membership, heartbeats and roles: pure.  Knows nothing of events.
  *
- * Heartbeat (little-endian): u8 version 1, u8 node, u8 groups, u8 zero, u64 boot id, u64 counter,
- * u64 sender's ns, u64 echo of the receiver's ns, u64 ns that the echo waited, then for each group
- * u8 id, u8 state, u16 priority, u8 preempt. */
+ * A shell feeds inputs to cluster_step(), at least a CLUSTER_TICK every 10 ms, and does what the
+ * output says.  Times are ns of CLOCK_BOOTTIME.  One cluster, one thread. */
 #ifndef EVREP_CLUSTER_H
 #define EVREP_CLUSTER_H
 
-#include "election.h"
+#include "heartbeat.h"
 
-#include <stddef.h>
-
-enum {
-    CLUSTER_GROUPS_MAX = 8,
-    CLUSTER_LINKS_MAX = 2,
-    CLUSTER_HEARTBEAT_MAX = 44 + 5 * CLUSTER_GROUPS_MAX,
-};
+enum { CLUSTER_LINKS_MAX = 2, CLUSTER_MONITORS_MAX = 8 };
 
 struct cluster_options {
     uint8_t node;
     bool has_peer;
+    bool fence; /* A command fences a silent peer before it counts as dead (T4a). */
     uint64_t boot_id, heartbeat_ns, dead_ns;
     size_t link_count, group_count;
     struct {
         uint8_t id;
         uint16_t priority;
-        bool preempt;
+        bool preempt, external;
+        uint64_t hold_down_ns; /* So long whole and with its peer before it preempts. */
+        size_t monitor_count;
+        struct {
+            uint8_t weight;
+            uint64_t hold_ns; /* So long up again before it counts as up. */
+        } monitor[CLUSTER_MONITORS_MAX];
     } group[CLUSTER_GROUPS_MAX];
 };
 
@@ -34,35 +34,72 @@ struct cluster_link {
     uint64_t echo_ns, echo_at_ns; /* The peer's last stamp, and when it came. */
 };
 
+struct cluster_group {
+    struct election_side own, peer;
+    bool resets;
+    uint64_t asks_until_ns, resets_until_ns;
+    uint64_t ready_ns; /* Since when it is whole and with its peer; 0: it is not. */
+    uint64_t changed_ns;
+    uint32_t failovers; /* Times that the role came or went. */
+    const char *cause;  /* Of the last change. */
+    struct {
+        bool up, counts;
+        uint64_t up_ns;
+    } monitor[CLUSTER_MONITORS_MAX];
+};
+
+enum fence_state { FENCE_IDLE, FENCE_RUNNING, FENCE_DONE, FENCE_FAILED };
+
 struct cluster {
     struct cluster_options o;
-    uint64_t started_ns, sent_ns, counter;
+    uint64_t started_ns, step_ns, sent_ns, counter;
+    uint64_t blind_until_ns; /* We were away: what the peer sent is still to be read. */
+    uint64_t fresh_ns;       /* Only what answers to a heartbeat of ours since then is news. */
+    uint64_t silent_ns;      /* Since when nothing is heard of the peer. */
     struct cluster_link link[CLUSTER_LINKS_MAX];
-    uint8_t state[CLUSTER_GROUPS_MAX];
-    struct election_side peer[CLUSTER_GROUPS_MAX];
-    bool heard, alive, dead, fenced;
+    struct cluster_group group[CLUSTER_GROUPS_MAX];
+    uint8_t version; /* That we send. */
+    bool met;        /* Heard since our start. */
+    bool heard, alive, silent, dead, fenced;
+    bool peer_fencing; /* As its last heartbeat says. */
+    enum fence_state fence;
+    uint64_t fence_ns; /* Of its last change. */
+    size_t service_count;
+    struct {
+        uint32_t key;
+        bool up, peer_up, peer_has;
+    } service[CLUSTER_SERVICES_MAX];
 };
 
 enum cluster_input_kind {
     CLUSTER_TICK,
     CLUSTER_LINK_UP,
     CLUSTER_LINK_DOWN,
-    CLUSTER_HEARTBEAT, /* link, at, len */
-    CLUSTER_FAILOVER,  /* group; node: who shall be primary, -1: the other one */
-    CLUSTER_RESET,     /* group */
-    CLUSTER_FENCED,
+    CLUSTER_HEARTBEAT,    /* link, at, len */
+    CLUSTER_FAILOVER,     /* group; node: who shall be primary, -1: the other one */
+    CLUSTER_RESET,        /* group */
+    CLUSTER_FENCED,       /* The operator or an agent: the peer is dead and stays so. */
+    CLUSTER_FENCE_RESULT, /* up: the command succeeded */
+    CLUSTER_NOTIFY,       /* group; state: what its outer manager says */
+    CLUSTER_MONITOR,      /* index of the group, monitor, up */
+    CLUSTER_SERVICE, /* key, up: something that a node may lose and its peer still reach (T2) */
 };
 
 struct cluster_input {
     enum cluster_input_kind kind;
     uint64_t now_ns;
-    unsigned link, group;
+    unsigned link, group, monitor;
     int node;
+    uint8_t state;
+    bool up;
+    uint32_t key;
     const uint8_t *at;
     size_t len;
 };
 
 struct cluster_output {
+    const char *refused; /* Why a command was not done; NULL: it was. */
+    bool fence_run;      /* Run the fencing command; CLUSTER_FENCE_RESULT follows. */
     size_t send_count, change_count, close_count;
     struct {
         unsigned link;
@@ -72,15 +109,19 @@ struct cluster_output {
     struct {
         unsigned group;
         bool active;
-        const char *state;
+        const char *state, *cause;
     } change[CLUSTER_GROUPS_MAX];
     unsigned close[CLUSTER_LINKS_MAX]; /* Silent for the dead interval: to be closed. */
 };
 
 struct cluster_group_view {
     int id, primary; /* primary: -1 when no node is known to be. */
-    const char *state;
-    int priority[2];
+    const char *state, *peer_state, *cause;
+    int priority[2], weight[2], effective[2];
+    bool preempt[2], manual, external;
+    bool conflict; /* Both are primary, or they do not agree on who decides. */
+    uint32_t failovers;
+    uint64_t changed_ns;
 };
 
 void cluster_init(struct cluster *c, const struct cluster_options *o, uint64_t now_ns);
@@ -89,6 +130,11 @@ void cluster_step(struct cluster *c, const struct cluster_input *in, struct clus
 bool cluster_peer_dead(const struct cluster *c);
 /* Of the first group, which also says who may take the peer's segments over. */
 bool cluster_is_primary(const struct cluster *c);
+/* How long after its last step a node may count its groups as active: it ends before the peer can
+ * have declared it dead (A1). */
+uint64_t cluster_active_ns(const struct cluster_options *o);
+/* T2: the peer reaches something that we do not, and we reach nothing that it does not. */
+bool cluster_peer_reaches_more(const struct cluster *c);
 uint64_t cluster_rtt_us(const struct cluster *c, unsigned link);
 size_t cluster_group_count(const struct cluster *c);
 void cluster_group_view(const struct cluster *c, size_t i, struct cluster_group_view *out);

@@ -1,0 +1,187 @@
+/* Who is there: heartbeats, silence, fencing. */
+#include "parts.h"
+
+#include <string.h>
+
+static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct heartbeat *h)
+{
+    const struct cluster_link *l = &c->link[link];
+
+    *h = (struct heartbeat){
+        .version = c->version,
+        .node = c->o.node,
+        .speaks = HEARTBEAT_VERSION,
+        .fencing = c->o.fence,
+        .boot_id = c->o.boot_id,
+        .counter = c->counter,
+        .time_ns = now_ns,
+        .echo_ns = l->echo_ns,
+        .waited_ns = l->echo_ns != 0 ? now_ns - l->echo_at_ns : 0,
+        .group_count = c->o.group_count,
+        .service_count = c->service_count,
+    };
+    for (size_t i = 0; i < c->o.group_count; i++) {
+        h->group[i].id = c->o.group[i].id;
+        h->group[i].side = c->group[i].own;
+        h->group[i].resets = c->group[i].resets;
+    }
+    for (size_t i = 0; i < c->service_count; i++) {
+        h->service[i].key = c->service[i].key;
+        h->service[i].up = c->service[i].up;
+    }
+}
+
+void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
+{
+    struct heartbeat h;
+
+    c->sent_ns = now_ns;
+    c->counter++;
+    out->send_count = 0; /* The newest is enough. */
+    for (unsigned i = 0; i < c->o.link_count; i++) {
+        if (!c->link[i].up)
+            continue;
+        fill(c, i, now_ns, &h);
+        out->send[out->send_count].link = i;
+        out->send[out->send_count].len = heartbeat_encode(&h, out->send[out->send_count].bytes);
+        out->send_count++;
+    }
+}
+
+static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, uint64_t now_ns)
+{
+    l->heard_ns = now_ns;
+    l->echo_ns = h->time_ns;
+    l->echo_at_ns = now_ns;
+    if (h->echo_ns != 0 && h->echo_ns <= now_ns && h->waited_ns <= now_ns - h->echo_ns)
+        l->rtt_ns = now_ns - h->echo_ns - h->waited_ns;
+}
+
+static void learn_services(struct cluster *c, const struct heartbeat *h)
+{
+    for (size_t i = 0; i < c->service_count; i++) {
+        c->service[i].peer_has = false;
+        for (size_t k = 0; k < h->service_count; k++) {
+            if (h->service[k].key != c->service[i].key)
+                continue;
+            c->service[i].peer_has = true;
+            c->service[i].peer_up = h->service[k].up;
+        }
+    }
+}
+
+static void learn_groups(struct cluster *c, const struct heartbeat *h)
+{
+    for (size_t i = 0; i < h->group_count; i++) {
+        int g = group_find(c, h->group[i].id);
+
+        if (g < 0)
+            continue;
+        c->group[g].peer = h->group[i].side;
+        if (h->group[i].resets && c->group[g].own.state == GROUP_HOLD)
+            c->group[g].own.state = GROUP_SECONDARY;
+    }
+}
+
+void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
+{
+    struct heartbeat h;
+
+    if (heartbeat_decode(&h, in->at, in->len) != 0 || h.node != 1 - c->o.node)
+        return;
+    learn_round_trip(&c->link[in->link], &h, in->now_ns);
+    if (h.echo_ns < c->fresh_ns)
+        return;
+    if (h.version == 1 &&
+        h.speaks > 1) { /* It only asks what we speak: the rest follows at once. */
+        c->sent_ns = c->version > 1 ? c->sent_ns : 0;
+        c->version = HEARTBEAT_VERSION;
+        return;
+    }
+    c->heard = c->met = true;
+    c->version = h.version;
+    c->peer_fencing = h.fencing;
+    learn_services(c, &h);
+    learn_groups(c, &h);
+}
+
+uint64_t cluster_active_ns(const struct cluster_options *o)
+{
+    return o->dead_ns - o->heartbeat_ns - o->dead_ns / 10;
+}
+
+bool membership_was_away(struct cluster *c, uint64_t now_ns)
+{
+    uint64_t away_ns = c->step_ns != 0 ? now_ns - c->step_ns : 0;
+
+    c->step_ns = now_ns;
+    if (!c->o.has_peer || away_ns < c->o.dead_ns / 4)
+        return false;
+    c->blind_until_ns = now_ns + c->o.heartbeat_ns;
+    return away_ns >= cluster_active_ns(&c->o);
+}
+
+/* How long a silent peer is left alone before it is fenced.  The node that is not primary goes
+ * first, so that two nodes that lost both links do not kill each other; and at a cold start the
+ * other one gets time to boot. */
+static uint64_t fence_delay_ns(const struct cluster *c)
+{
+    if (c->fence == FENCE_FAILED)
+        return 10 * c->o.dead_ns;
+    if (!c->met)
+        return (c->o.node == 0 ? 20 : 40) * c->o.dead_ns;
+    return cluster_is_primary(c) ? 2 * c->o.dead_ns : 0;
+}
+
+static void fence(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
+{
+    uint64_t since = c->fence == FENCE_FAILED ? c->fence_ns : c->silent_ns;
+
+    if (!c->o.fence || !c->o.has_peer)
+        return;
+    if (!c->silent) {
+        c->fence = FENCE_IDLE;
+        return;
+    }
+    if (c->fenced || c->fence == FENCE_RUNNING || now_ns - since < fence_delay_ns(c))
+        return;
+    c->fence = FENCE_RUNNING;
+    c->fence_ns = now_ns;
+    out->fence_run = true;
+}
+
+void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns)
+{
+    if (c->fence != FENCE_RUNNING)
+        return; /* The peer is heard again: it is not what the command says. */
+    c->fence = good ? FENCE_DONE : FENCE_FAILED;
+    c->fence_ns = now_ns;
+    c->fenced = c->fenced || good;
+}
+
+void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
+{
+    uint64_t last = c->started_ns;
+    bool blind = now_ns < c->blind_until_ns;
+
+    for (unsigned i = 0; i < c->o.link_count; i++) {
+        struct cluster_link *l = &c->link[i];
+
+        if (l->heard_ns > last)
+            last = l->heard_ns;
+        if (l->up && !blind && now_ns - l->heard_ns >= c->o.dead_ns &&
+            out->close_count < CLUSTER_LINKS_MAX)
+            out->close[out->close_count++] = i;
+    }
+    if (!c->o.has_peer || now_ns - last < c->o.dead_ns)
+        c->silent = false;
+    else if (!c->silent && !blind) {
+        c->silent = true;
+        c->silent_ns = now_ns;
+    }
+    fence(c, now_ns, out);
+    c->dead = c->fenced || !c->o.has_peer || (c->silent && !c->o.fence);
+    c->alive = c->heard && !c->dead && !c->silent;
+    if (c->dead || c->silent)
+        c->heard = false;
+}

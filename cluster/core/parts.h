@@ -1,0 +1,27 @@
+/* Between the files of the cluster's core. */
+#ifndef EVREP_CLUSTER_PARTS_H
+#define EVREP_CLUSTER_PARTS_H
+
+#include "cluster.h"
+
+int group_find(const struct cluster *c, unsigned id);
+
+/* membership.c */
+void membership_heartbeat(struct cluster *c, const struct cluster_input *in);
+void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
+/* true: we were away for so long that the peer may have declared us dead (T6). */
+bool membership_was_away(struct cluster *c, uint64_t now_ns);
+void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
+void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns);
+
+/* group.c */
+void groups_weigh(struct cluster *c, uint64_t now_ns, bool *changed);
+void groups_elect(struct cluster *c, uint64_t now_ns, struct cluster_output *out, bool *changed);
+void groups_step_down(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
+const char *group_failover(struct cluster *c, const struct cluster_input *in);
+const char *group_reset(struct cluster *c, const struct cluster_input *in);
+const char *group_notify(struct cluster *c, const struct cluster_input *in,
+                         struct cluster_output *out);
+void group_monitor(struct cluster *c, const struct cluster_input *in);
+
+#endif

@@ -1,0 +1,492 @@
+/* links: cluster_core */
+/* Two clusters on a virtual clock: what operators of chassis clusters know. */
+#include "cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ull
+
+enum { WIRE_MAX = 256, LINKS = 2 };
+
+struct frame {
+    uint64_t at_ns;
+    int to;
+    unsigned link;
+    size_t len;
+    uint8_t bytes[CLUSTER_HEARTBEAT_MAX];
+};
+
+struct two {
+    struct cluster c[2];
+    struct cluster_output out;
+    uint64_t now_ns;
+    struct frame wire[WIRE_MAX];
+    size_t frames;
+    bool cut[LINKS], dead[2], frozen[2], speaks_1[2];
+    bool two_primaries;
+    unsigned fence_runs[2];
+    const char *refused;
+};
+
+static void options(struct cluster_options *o, int node)
+{
+    *o = (struct cluster_options){
+        .node = (uint8_t)node,
+        .has_peer = true,
+        .heartbeat_ns = 100 * MS,
+        .dead_ns = 500 * MS,
+        .link_count = LINKS,
+        .group_count = 1,
+        .group[0] = {.id = 1, .priority = node == 0 ? 200 : 100},
+    };
+}
+
+static void step(struct two *t, int n, struct cluster_input in)
+{
+    in.now_ns = t->now_ns;
+    memset(&t->out, 0, sizeof(t->out));
+    cluster_step(&t->c[n], &in, &t->out);
+    t->refused = t->out.refused;
+    t->fence_runs[n] += t->out.fence_run;
+    for (size_t i = 0; i < t->out.send_count; i++) {
+        struct frame *f = &t->wire[t->frames];
+
+        assert_true(t->frames < WIRE_MAX);
+        if (t->cut[t->out.send[i].link])
+            continue;
+        f->at_ns = t->now_ns + MS;
+        f->to = 1 - n;
+        f->link = t->out.send[i].link;
+        f->len = t->out.send[i].len;
+        memcpy(f->bytes, t->out.send[i].bytes, f->len);
+        if (t->speaks_1[0] || t->speaks_1[1])
+            f->bytes[3] = 0; /* Version 1 neither writes nor reads it. */
+        t->frames++;
+    }
+    if (!t->dead[0] && !t->dead[1] && t->c[0].alive && t->c[1].alive &&
+        cluster_is_primary(&t->c[0]) && cluster_is_primary(&t->c[1]))
+        t->two_primaries = true;
+}
+
+static void deliver(struct two *t)
+{
+    for (size_t i = 0; i < t->frames;) {
+        struct frame f = t->wire[i];
+
+        if (f.at_ns > t->now_ns || t->frozen[f.to]) {
+            i++;
+            continue;
+        }
+        memmove(&t->wire[i], &t->wire[i + 1], (--t->frames - i) * sizeof(f));
+        if (!t->dead[f.to])
+            step(t, f.to,
+                 (struct cluster_input){
+                     .kind = CLUSTER_HEARTBEAT, .link = f.link, .at = f.bytes, .len = f.len});
+    }
+}
+
+static void run(struct two *t, unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i++) {
+        t->now_ns += MS;
+        for (int n = 0; n < 2; n++) { /* Timers first, as the loop does. */
+            if (!t->dead[n] && !t->frozen[n] && t->now_ns / MS % 5 == (unsigned)n)
+                step(t, n, (struct cluster_input){.kind = CLUSTER_TICK});
+        }
+        deliver(t);
+    }
+}
+
+static void links_up(struct two *t, int n)
+{
+    for (unsigned l = 0; l < LINKS; l++)
+        step(t, n, (struct cluster_input){.kind = CLUSTER_LINK_UP, .link = l});
+}
+
+static void start_with(struct two *t, const struct cluster_options *o)
+{
+    memset(t, 0, sizeof(*t));
+    t->now_ns = 1000000 * MS;
+    for (int n = 0; n < 2; n++)
+        cluster_init(&t->c[n], &o[n], t->now_ns);
+    for (int n = 0; n < 2; n++)
+        links_up(t, n);
+    run(t, 300);
+}
+
+static void start(struct two *t)
+{
+    struct cluster_options o[2];
+
+    options(&o[0], 0);
+    options(&o[1], 1);
+    start_with(t, o);
+}
+
+static int primary(const struct two *t)
+{
+    bool a = !t->dead[0] && cluster_is_primary(&t->c[0]);
+    bool b = !t->dead[1] && cluster_is_primary(&t->c[1]);
+
+    return a && b ? 2 : a ? 0 : b ? 1 : -1;
+}
+
+static const char *word(const struct two *t, int n)
+{
+    struct cluster_group_view v;
+
+    cluster_group_view(&t->c[n], 0, &v);
+    return v.state;
+}
+
+static struct two t;
+
+static void test_both_start_at_once(void **state)
+{
+    (void)state;
+    start(&t);
+    assert_int_equal(primary(&t), 0);
+    assert_int_equal(t.c[0].version, 2);
+    assert_false(t.two_primaries);
+}
+
+static void test_alone(void **state)
+{
+    struct cluster_options o;
+
+    (void)state;
+    memset(&t, 0, sizeof(t));
+    t.now_ns = 1000 * MS;
+    options(&o, 1);
+    cluster_init(&t.c[1], &o, t.now_ns);
+    t.dead[0] = true;
+    run(&t, 490);
+    assert_int_equal(primary(&t), -1);
+    run(&t, 20);
+    assert_int_equal(primary(&t), 1);
+}
+
+static void test_one_link_is_enough(void **state)
+{
+    (void)state;
+    start(&t);
+    t.cut[0] = true;
+    run(&t, 2000);
+    assert_true(t.c[0].alive && t.c[1].alive);
+    assert_int_equal(primary(&t), 0);
+}
+
+static void test_dead_within_the_interval(void **state)
+{
+    (void)state;
+    start(&t);
+    t.dead[0] = true;
+    run(&t, 390);
+    assert_int_equal(primary(&t), -1);
+    run(&t, 120);
+    assert_int_equal(primary(&t), 1);
+    assert_true(cluster_peer_dead(&t.c[1]));
+}
+
+static void test_partition_heals_to_the_better(void **state)
+{
+    (void)state;
+    start(&t);
+    t.cut[0] = t.cut[1] = true;
+    run(&t, 1000);
+    assert_int_equal(primary(&t), 2); /* Nobody can know better. */
+    t.cut[0] = t.cut[1] = false;
+    for (int n = 0; n < 2; n++)
+        links_up(&t, n);
+    run(&t, 300);
+    assert_int_equal(primary(&t), 0);
+}
+
+static void test_a_hundred_manual_failovers(void **state)
+{
+    (void)state;
+    start(&t);
+    for (int i = 0; i < 100; i++) {
+        int to = 1 - primary(&t);
+
+        /* By turns on the node that gives, and on the one that takes. */
+        step(&t, i % 2, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = to});
+        assert_null(t.refused);
+        run(&t, 20);
+        assert_int_equal(primary(&t), to);
+    }
+    assert_false(t.two_primaries);
+}
+
+static void test_manual_failover_holds_until_reset(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    options(&o[0], 0);
+    options(&o[1], 1);
+    o[0].group[0].preempt = o[1].group[0].preempt = true;
+    start_with(&t, o);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = -1});
+    run(&t, 3000);
+    assert_int_equal(primary(&t), 1);
+    assert_string_equal(word(&t, 0), "secondary-hold");
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_RESET, .group = 1}); /* On the other node. */
+    assert_null(t.refused);
+    run(&t, 300);
+    assert_int_equal(primary(&t), 0);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_RESET, .group = 1});
+    assert_non_null(t.refused);
+}
+
+static void test_refused_commands(void **state)
+{
+    (void)state;
+    start(&t);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 9, .node = -1});
+    assert_non_null(t.refused);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = 0});
+    assert_non_null(t.refused); /* It is already. */
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_NOTIFY, .group = 1, .state = GROUP_PRIMARY});
+    assert_non_null(t.refused); /* Not managed from outside. */
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_MONITOR, .up = false});
+    t.dead[1] = true;
+    run(&t, 1000);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = 1});
+    assert_non_null(t.refused); /* Nobody is there. */
+}
+
+static void monitored(struct cluster_options o[2], uint8_t weight, bool preempt)
+{
+    for (int n = 0; n < 2; n++) {
+        options(&o[n], n);
+        o[n].group[0].preempt = preempt;
+        o[n].group[0].hold_down_ns = 1000 * MS;
+        o[n].group[0].monitor_count = 1;
+        o[n].group[0].monitor[0].weight = weight;
+        o[n].group[0].monitor[0].hold_ns = 500 * MS;
+    }
+}
+
+static void test_an_interface_fails_and_returns(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    monitored(o, 255, true);
+    start_with(&t, o);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_MONITOR, .up = false});
+    run(&t, 20);
+    assert_int_equal(primary(&t), 1);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_MONITOR, .up = true});
+    run(&t, 1400); /* Its own hold, then the group's hold-down. */
+    assert_int_equal(primary(&t), 1);
+    run(&t, 300);
+    assert_int_equal(primary(&t), 0);
+    assert_false(t.two_primaries);
+}
+
+static void test_weights_decide_only_with_preempt(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    monitored(o, 200, false);
+    start_with(&t, o);
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_MONITOR, .up = false});
+    run(&t, 3000); /* 200 * 55 / 255 = 43, below 100. */
+    assert_int_equal(primary(&t), 0);
+    monitored(o, 200, true);
+    start_with(&t, o);
+    run(&t, 1500); /* The hold-down of the other node. */
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_MONITOR, .up = false});
+    run(&t, 300);
+    assert_int_equal(primary(&t), 1);
+}
+
+static void test_an_outer_manager_decides(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    options(&o[0], 0);
+    options(&o[1], 1);
+    o[0].group[0].external = o[1].group[0].external = true;
+    start_with(&t, o);
+    run(&t, 1000);
+    assert_int_equal(primary(&t), -1);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_NOTIFY, .group = 1, .state = GROUP_PRIMARY});
+    assert_null(t.refused);
+    assert_int_equal(primary(&t), 1);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = -1});
+    assert_non_null(t.refused);
+    step(&t, 1,
+         (struct cluster_input){.kind = CLUSTER_NOTIFY, .group = 1, .state = GROUP_DISABLED});
+    run(&t, 1000);
+    assert_string_equal(word(&t, 1), "disabled");
+    t.dead[0] = true; /* Also then it decides. */
+    run(&t, 1000);
+    assert_int_equal(primary(&t), -1);
+    assert_true(cluster_peer_dead(&t.c[1]));
+}
+
+static void fenced_pair(struct cluster_options o[2])
+{
+    options(&o[0], 0);
+    options(&o[1], 1);
+    o[0].fence = o[1].fence = true;
+}
+
+static void test_no_takeover_before_the_fence(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    start_with(&t, o);
+    assert_true(t.c[0].peer_fencing);
+    t.dead[0] = true;
+    run(&t, 600);
+    assert_int_equal(t.fence_runs[1], 1);
+    assert_false(cluster_peer_dead(&t.c[1]));
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = false});
+    run(&t, 4000);
+    assert_int_equal(primary(&t), -1);
+    assert_int_equal(t.fence_runs[1], 1);
+    run(&t, 1100); /* Again, ten dead intervals later. */
+    assert_int_equal(t.fence_runs[1], 2);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
+    assert_int_equal(primary(&t), 1);
+    assert_true(cluster_peer_dead(&t.c[1]));
+}
+
+static void test_the_secondary_fences_first(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    start_with(&t, o);
+    t.cut[0] = t.cut[1] = true;
+    run(&t, 600);
+    assert_int_equal(t.fence_runs[0], 0);
+    assert_int_equal(t.fence_runs[1], 1);
+    t.dead[0] = true; /* The command works. */
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
+    assert_int_equal(primary(&t), 1);
+}
+
+static void test_a_peer_that_returns_is_not_fenced(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    start_with(&t, o);
+    t.cut[0] = t.cut[1] = true;
+    run(&t, 600);
+    t.cut[0] = t.cut[1] = false;
+    run(&t, 200);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
+    run(&t, 200);
+    assert_false(cluster_peer_dead(&t.c[1]));
+    assert_int_equal(primary(&t), 0);
+}
+
+static void test_a_frozen_primary_steps_down_before_anything_else(void **state)
+{
+    (void)state;
+    start(&t);
+    t.frozen[0] = true;
+    run(&t, 1000);
+    assert_int_equal(primary(&t), 2); /* As far as it knows itself. */
+    t.frozen[0] = false;
+    t.now_ns += MS;
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_TICK});
+    assert_int_equal(primary(&t), 1);
+    run(&t, 2000);
+    assert_int_equal(primary(&t), 1);
+}
+
+/* A stall of ours, in which the peer's heartbeats wait in our sockets, is not its death. */
+static void test_a_stall_is_no_death(void **state)
+{
+    (void)state;
+    start(&t);
+    t.frozen[1] = true;
+    run(&t, 600);
+    t.frozen[1] = false;
+    t.now_ns += MS;
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_TICK});
+    assert_false(cluster_peer_dead(&t.c[1]));
+    assert_int_equal(t.out.close_count, 0);
+    run(&t, 1000);
+    assert_int_equal(primary(&t), 0);
+}
+
+static void test_a_peer_of_the_version_before(void **state)
+{
+    (void)state;
+    start(&t);
+    memset(&t.wire, 0, sizeof(t.wire));
+    t.frames = 0;
+    t.speaks_1[0] = true; /* It says nothing of version 2, */
+    for (int n = 0; n < 2; n++) {
+        t.c[n].version = 1;
+        t.c[n].link[0].up = t.c[n].link[1].up = false;
+    }
+    for (int n = 0; n < 2; n++)
+        links_up(&t, n);
+    run(&t, 50);
+    assert_int_equal(t.c[1].version, 1); /* so that it is not sent any. */
+    assert_true(t.c[1].alive);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = 1});
+    assert_non_null(t.refused);
+}
+
+static void test_only_we_have_lost_a_service(void **state)
+{
+    (void)state;
+    start(&t);
+    for (int n = 0; n < 2; n++) {
+        step(&t, n, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 7, .up = n == 1});
+        step(&t, n, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 8, .up = true});
+    }
+    run(&t, 200);
+    assert_true(cluster_peer_reaches_more(&t.c[0]));
+    assert_false(cluster_peer_reaches_more(&t.c[1]));
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 8, .up = false});
+    run(&t, 200);
+    assert_false(cluster_peer_reaches_more(&t.c[0])); /* Each has lost one. */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both_start_at_once),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_one_link_is_enough),
+        cmocka_unit_test(test_dead_within_the_interval),
+        cmocka_unit_test(test_partition_heals_to_the_better),
+        cmocka_unit_test(test_a_hundred_manual_failovers),
+        cmocka_unit_test(test_manual_failover_holds_until_reset),
+        cmocka_unit_test(test_refused_commands),
+        cmocka_unit_test(test_an_interface_fails_and_returns),
+        cmocka_unit_test(test_weights_decide_only_with_preempt),
+        cmocka_unit_test(test_an_outer_manager_decides),
+        cmocka_unit_test(test_no_takeover_before_the_fence),
+        cmocka_unit_test(test_the_secondary_fences_first),
+        cmocka_unit_test(test_a_peer_that_returns_is_not_fenced),
+        cmocka_unit_test(test_a_frozen_primary_steps_down_before_anything_else),
+        cmocka_unit_test(test_a_stall_is_no_death),
+        cmocka_unit_test(test_a_peer_of_the_version_before),
+        cmocka_unit_test(test_only_we_have_lost_a_service),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
