@@ -35,23 +35,6 @@ static void link_up(struct cluster *c, const struct cluster_input *in)
         c->version = 1; /* It may be another program than before. */
 }
 
-static void service(struct cluster *c, const struct cluster_input *in)
-{
-    size_t i = 0;
-
-    while (i < c->service_count && c->service[i].key != in->key)
-        i++;
-    if (i == CLUSTER_SERVICES_MAX)
-        return;
-    if (i == c->service_count) {
-        c->service_count++;
-        c->service[i].key = in->key;
-    }
-    if (c->service[i].up != in->up)
-        c->sent_ns = 0;
-    c->service[i].up = in->up;
-}
-
 static void take(struct cluster *c, const struct cluster_input *in, struct cluster_output *out)
 {
     switch (in->kind) {
@@ -84,9 +67,6 @@ static void take(struct cluster *c, const struct cluster_input *in, struct clust
     case CLUSTER_MONITOR:
         group_monitor(c, in);
         break;
-    case CLUSTER_SERVICE:
-        service(c, in);
-        break;
     }
 }
 
@@ -113,20 +93,6 @@ bool cluster_peer_dead(const struct cluster *c)
 bool cluster_is_primary(const struct cluster *c)
 {
     return c->o.group_count > 0 && c->group[0].own.state == GROUP_PRIMARY;
-}
-
-bool cluster_peer_reaches_more(const struct cluster *c)
-{
-    bool more = false;
-
-    for (size_t i = 0; i < c->service_count; i++) {
-        if (!c->service[i].peer_has)
-            continue;
-        if (c->service[i].up && !c->service[i].peer_up)
-            return false;
-        more = more || (!c->service[i].up && c->service[i].peer_up);
-    }
-    return more && c->alive;
 }
 
 uint64_t cluster_rtt_us(const struct cluster *c, unsigned link)

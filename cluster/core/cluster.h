@@ -64,11 +64,6 @@ struct cluster {
     bool peer_fencing; /* As its last heartbeat says. */
     enum fence_state fence;
     uint64_t fence_ns; /* Of its last change. */
-    size_t service_count;
-    struct {
-        uint32_t key;
-        bool up, peer_up, peer_has;
-    } service[CLUSTER_SERVICES_MAX];
 };
 
 enum cluster_input_kind {
@@ -82,7 +77,6 @@ enum cluster_input_kind {
     CLUSTER_FENCE_RESULT, /* up: the command succeeded */
     CLUSTER_NOTIFY,       /* group; state: what its outer manager says */
     CLUSTER_MONITOR,      /* index of the group, monitor, up */
-    CLUSTER_SERVICE, /* key, up: something that a node may lose and its peer still reach (T2) */
 };
 
 struct cluster_input {
@@ -92,7 +86,6 @@ struct cluster_input {
     int node;
     uint8_t state;
     bool up;
-    uint32_t key;
     const uint8_t *at;
     size_t len;
 };
@@ -133,8 +126,6 @@ bool cluster_is_primary(const struct cluster *c);
 /* How long after its last step a node may count its groups as active: it ends before the peer can
  * have declared it dead (A1). */
 uint64_t cluster_active_ns(const struct cluster_options *o);
-/* T2: the peer reaches something that we do not, and we reach nothing that it does not. */
-bool cluster_peer_reaches_more(const struct cluster *c);
 uint64_t cluster_rtt_us(const struct cluster *c, unsigned link);
 size_t cluster_group_count(const struct cluster *c);
 void cluster_group_view(const struct cluster *c, size_t i, struct cluster_group_view *out);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { HEADER = 44, HEADER2 = 48, GROUP1 = 5, GROUP2 = 12, SERVICE = 5 };
+enum { HEADER = 44, HEADER2 = 48, GROUP1 = 5, GROUP2 = 12 };
 enum { PREEMPT = 1, EXTERNAL = 2, ASKS = 4, RESETS = 8 };
 
 static void put(uint8_t *p, uint64_t v, int bytes)
@@ -51,14 +51,9 @@ static uint8_t *put_body2(const struct heartbeat *h, uint8_t *out)
 
     out[HEADER] = h->fencing ? 1 : 0;
     out[HEADER + 1] = GROUP2;
-    out[HEADER + 2] = (uint8_t)h->service_count;
-    out[HEADER + 3] = 0;
+    put(out + HEADER + 2, 0, 2);
     for (size_t i = 0; i < h->group_count; i++, p += GROUP2)
         put_group2(&h->group[i], p);
-    for (size_t i = 0; i < h->service_count; i++, p += SERVICE) {
-        put(p, h->service[i].key, 4);
-        p[4] = h->service[i].up;
-    }
     return p;
 }
 
@@ -117,23 +112,17 @@ static void get_group2(struct heartbeat_group *g, const uint8_t *p)
 
 static int get_body2(struct heartbeat *h, const uint8_t *at, size_t len)
 {
-    size_t group_size, need;
+    size_t group_size;
 
     if (len < HEADER2)
         return -1;
     group_size = at[HEADER + 1];
-    h->service_count = at[HEADER + 2];
-    need = HEADER2 + h->group_count * group_size + h->service_count * SERVICE;
-    if (group_size < GROUP2 || h->service_count > CLUSTER_SERVICES_MAX || len < need)
+    if (group_size < GROUP2 || len < HEADER2 + h->group_count * group_size)
         return -1;
     h->fencing = at[HEADER] & 1;
     at += HEADER2;
     for (size_t i = 0; i < h->group_count; i++, at += group_size)
         get_group2(&h->group[i], at);
-    for (size_t i = 0; i < h->service_count; i++, at += SERVICE) {
-        h->service[i].key = (uint32_t)get(at, 4);
-        h->service[i].up = at[4] != 0;
-    }
     return 0;
 }
 

@@ -7,9 +7,9 @@
  * that the echo waited; for each group u8 id, u8 state, u16 priority, u8 preempt.
  *
  * Version 2: the same 44 bytes; u8 flags (1: a fencing command is configured), u8 bytes of a group
- * (at least 12), u8 services, u8 zero; for each group u8 id, u8 state, u16 priority, u8 weight,
- * u8 flags (1 preempt, 2 external manager, 4 asks for the role, 8 resets the peer's hold), u16
- * zero, u32 manual; for each service u32 key, u8 reachable.  What follows is for later versions. */
+ * (at least 12), u16 zero; for each group u8 id, u8 state, u16 priority, u8 weight, u8 flags (1
+ * preempt, 2 external manager, 4 asks for the role, 8 resets the peer's hold), u16 zero, u32
+ * manual. What follows is for later versions. */
 #ifndef EVREP_HEARTBEAT_H
 #define EVREP_HEARTBEAT_H
 
@@ -20,8 +20,7 @@
 enum {
     HEARTBEAT_VERSION = 2,
     CLUSTER_GROUPS_MAX = 8,
-    CLUSTER_SERVICES_MAX = 8,
-    CLUSTER_HEARTBEAT_MAX = 48 + 12 * CLUSTER_GROUPS_MAX + 5 * CLUSTER_SERVICES_MAX,
+    CLUSTER_HEARTBEAT_MAX = 48 + 12 * CLUSTER_GROUPS_MAX,
 };
 
 struct heartbeat_group {
@@ -34,12 +33,8 @@ struct heartbeat {
     uint8_t version, node, speaks;
     bool fencing;
     uint64_t boot_id, counter, time_ns, echo_ns, waited_ns;
-    size_t group_count, service_count;
+    size_t group_count;
     struct heartbeat_group group[CLUSTER_GROUPS_MAX];
-    struct {
-        uint32_t key;
-        bool up;
-    } service[CLUSTER_SERVICES_MAX];
 };
 
 /* The length, in the version that h->version says. */

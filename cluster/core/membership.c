@@ -18,16 +18,11 @@ static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct
         .echo_ns = l->echo_ns,
         .waited_ns = l->echo_ns != 0 ? now_ns - l->echo_at_ns : 0,
         .group_count = c->o.group_count,
-        .service_count = c->service_count,
     };
     for (size_t i = 0; i < c->o.group_count; i++) {
         h->group[i].id = c->o.group[i].id;
         h->group[i].side = c->group[i].own;
         h->group[i].resets = c->group[i].resets;
-    }
-    for (size_t i = 0; i < c->service_count; i++) {
-        h->service[i].key = c->service[i].key;
-        h->service[i].up = c->service[i].up;
     }
 }
 
@@ -55,19 +50,6 @@ static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, 
     l->echo_at_ns = now_ns;
     if (h->echo_ns != 0 && h->echo_ns <= now_ns && h->waited_ns <= now_ns - h->echo_ns)
         l->rtt_ns = now_ns - h->echo_ns - h->waited_ns;
-}
-
-static void learn_services(struct cluster *c, const struct heartbeat *h)
-{
-    for (size_t i = 0; i < c->service_count; i++) {
-        c->service[i].peer_has = false;
-        for (size_t k = 0; k < h->service_count; k++) {
-            if (h->service[k].key != c->service[i].key)
-                continue;
-            c->service[i].peer_has = true;
-            c->service[i].peer_up = h->service[k].up;
-        }
-    }
 }
 
 static void learn_groups(struct cluster *c, const struct heartbeat *h)
@@ -101,7 +83,6 @@ void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
     c->heard = c->met = true;
     c->version = h.version;
     c->peer_fencing = h.fencing;
-    learn_services(c, &h);
     learn_groups(c, &h);
 }
 

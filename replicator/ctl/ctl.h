@@ -36,12 +36,15 @@ struct ctl_column {
 struct libscols_table *ctl_table(const struct ctl_column *columns, size_t count);
 void ctl_cell(struct libscols_line *l, size_t column, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The lines of "news"; a line for each redundancy group. */
+void ctl_news(const json_t *o);
+void ctl_roles(const json_t *o);
 void ctl_table_end(struct libscols_table *t); /* Prints it. */
 
 /* ---- the commands: argv is what follows the command's name ---- */
 
 typedef int ctl_command(const struct ctl *c, int argc, char **argv);
-ctl_command ctl_watermark, ctl_cluster, ctl_counters, ctl_sinks, ctl_failover, ctl_peer, ctl_audit,
-    ctl_render, ctl_frame, ctl_keygen;
+ctl_command ctl_watermark, ctl_cluster, ctl_counters, ctl_sinks, ctl_failover, ctl_notify, ctl_peer,
+    ctl_audit, ctl_render, ctl_frame, ctl_keygen;
 
 #endif

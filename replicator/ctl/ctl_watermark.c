@@ -4,37 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static void news(const json_t *o)
-{
-    const json_t *session = json_object_get(o, "session");
-    const json_t *link;
-    size_t i;
-
-    if (strcmp(ctl_str(session, "state"), "up") != 0)
-        printf("! no session with the peer (%s)%s\n", ctl_str(session, "state"),
-               json_is_true(json_object_get(session, "peerDead")) ? "; it is declared dead" : "");
-    json_array_foreach(json_object_get(session, "links"), i, link)
-    {
-        if (strcmp(ctl_str(link, "state"), "up") != 0)
-            printf("! link %s is down\n", ctl_str(link, "name"));
-    }
-    if (ctl_num(o, "held") > 0)
-        printf(
-            "! %lld records are held until the peer returns, is fenced, or the hold time is over\n",
-            ctl_num(o, "held"));
-}
-
 static void head(const json_t *o)
 {
-    const json_t *group;
-    size_t i;
-
     printf("node %lld of cluster %lld, epoch %lld, session %s, takeovers %lld\n",
            ctl_num(o, "node"), ctl_num(o, "clusterId"), ctl_num(o, "epoch"),
            ctl_str(json_object_get(o, "session"), "state"), ctl_num(o, "takeovers"));
-    json_array_foreach(json_object_get(o, "redundancyGroups"), i, group)
-        printf("redundancy group %lld: node %lld is primary, here %s\n", ctl_num(group, "id"),
-               ctl_num(group, "primary"), ctl_str(group, "state"));
+    ctl_roles(o);
 }
 
 static void doubt_cell(struct libscols_line *l, const json_t *sink)
@@ -109,7 +84,7 @@ static int show(const struct ctl *c)
     if (c->json) {
         ctl_print_json(o);
     } else {
-        news(o);
+        ctl_news(o);
         head(o);
         table(o);
     }

@@ -15,6 +15,8 @@ static const struct {
     {"sinks", ctl_sinks, "sinks", "each sink: state, rate, backlog, last error"},
     {"failover", ctl_failover, "failover RG [--to NODE]",
      "planned switchover; `failover RG reset` ends it"},
+    {"notify", ctl_notify, "notify RG primary|backup|fault",
+     "what an outer manager (keepalived) decided"},
     {"peer", ctl_peer, "peer fenced", "the peer is dead and stays so"},
     {"audit", ctl_audit, "audit FILE...", "what collectors' files prove (needs no daemon)"},
     {"render", ctl_render, "render", "JSON lines: events to every format (needs no daemon)"},

@@ -39,3 +39,29 @@ void ctl_table_end(struct libscols_table *t)
     scols_print_table(t);
     scols_unref_table(t);
 }
+
+void ctl_news(const json_t *o)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(o, "news"), i, v) printf("! %s\n", json_string_value(v));
+}
+
+void ctl_roles(const json_t *o)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(o, "redundancyGroups"), i, v)
+    {
+        long long primary = ctl_num(v, "primary");
+
+        if (primary >= 0)
+            printf("redundancy group %lld: node %lld is primary, here %s\n", ctl_num(v, "id"),
+                   primary, ctl_str(v, "state"));
+        else
+            printf("redundancy group %lld: no node is primary, here %s\n", ctl_num(v, "id"),
+                   ctl_str(v, "state"));
+    }
+}

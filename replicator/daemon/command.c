@@ -1,33 +1,30 @@
-/* What an operator can do to a node. */
+/* What an operator, or an outer manager, can do to a node. */
 #include "shell.h"
 #include "control.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static json_t *do_peer(struct shell *s, struct control_client *c, const struct control_request *r)
 {
-    struct core_input in = {.kind = CORE_FENCED};
-
     (void)c;
     if (r->argc != 1 || strcmp(r->argv[0], "fenced") != 0)
         return control_error("what of the peer? `peer fenced` says that it is dead and stays so");
     if (!s->config->has_peer)
         return control_error("this node has no peer");
-    if (s->core->session != SESSION_DOWN)
-        return control_error("the session with the peer is up: it is not dead");
+    if (s->core->session != SESSION_DOWN || s->cluster->alive)
+        return control_error("the peer is heard: it is not dead");
     shell_log("the operator says that the peer is dead and stays so");
-    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_FENCED});
-    shell_input(s, &in);
-    shell_flush(s);
+    members_fenced(s);
     return control_done();
 }
 
 static json_t *steer(struct shell *s, struct cluster_input *in)
 {
-    peer_cluster(s, in);
+    const char *refused = members_step(s, in);
+
     shell_flush(s);
-    return control_done();
+    return refused != NULL ? control_error("redundancy group %u: %s", in->group, refused)
+                           : control_done();
 }
 
 /* failover RG [--to NODE] | RG reset */
@@ -52,6 +49,21 @@ static json_t *do_failover(struct shell *s, struct control_client *c,
     return steer(s, &in);
 }
 
+/* notify RG primary|backup|fault */
+static json_t *do_notify(struct shell *s, struct control_client *c, const struct control_request *r)
+{
+    const char *refused = NULL;
+    unsigned group;
+
+    (void)c;
+    if (r->argc != 2 || !control_number(r->argv[0], 127, &group) ||
+        members_notify(s, group, r->argv[1], &refused) != 0)
+        return control_error("notify RG primary|backup|fault");
+    shell_flush(s);
+    return refused != NULL ? control_error("redundancy group %u: %s", group, refused)
+                           : control_done();
+}
+
 const struct control_command control_commands[] = {
     {"watermark", status_watermark},
     {"cluster", status_cluster},
@@ -59,5 +71,6 @@ const struct control_command control_commands[] = {
     {"sinks", status_sinks},
     {"peer", do_peer},
     {"failover", do_failover},
+    {"notify", do_notify},
     {NULL, NULL},
 };

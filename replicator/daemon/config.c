@@ -44,8 +44,6 @@ static cfg_opt_t peer_opts[] = {
     CFG_INT("dead-after-ms", 500, CFGF_NONE),
     CFG_INT("lease-ms", 300, CFGF_NONE),
     CFG_END()};
-static cfg_opt_t group_opts[] = {CFG_INT("priority", 100, CFGF_NONE),
-                                 CFG_BOOL("preempt", cfg_false, CFGF_NONE), CFG_END()};
 static cfg_opt_t source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
                                   CFG_STR("ring", NULL, CFGF_NODEFAULT), CFG_END()};
 static cfg_opt_t opts[] = {
@@ -55,10 +53,12 @@ static cfg_opt_t opts[] = {
     CFG_STR("state-dir", "/var/lib/evrep", CFGF_NONE),
     CFG_STR("control-socket", "/run/evrep/evrep.sock", CFGF_NONE),
     CFG_STR("control-group", "", CFGF_NONE),
+    CFG_STR("metrics", "", CFGF_NONE),
     CFG_STR("durability", "process", CFGF_NONE),
     CFG_INT("journal-limit-mib", 0, CFGF_NONE),
     CFG_SEC("peer", peer_opts, CFGF_NODEFAULT),
-    CFG_SEC("redundancy-group", group_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("redundancy-group", config_group_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("fence", config_fence_opts, CFGF_NODEFAULT),
     CFG_SEC("source", source_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("sink", config_sink_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_END()};
@@ -157,30 +157,6 @@ static int read_peer(struct config *c, cfg_t *cfg)
     return read_links(c, peer);
 }
 
-static int read_groups(struct config *c, cfg_t *cfg)
-{
-    c->group_count = cfg_size(cfg, "redundancy-group");
-    if (c->group_count > CLUSTER_GROUPS_MAX)
-        return config_fail(cfg, "at most %d redundancy groups", CLUSTER_GROUPS_MAX);
-    for (size_t i = 0; i < c->group_count; i++) {
-        cfg_t *g = cfg_getnsec(cfg, "redundancy-group", (unsigned)i);
-        uint64_t priority = 0;
-        char *end;
-        long id = strtol(cfg_title(g), &end, 10);
-
-        if (*end != '\0' || id < 0 || id > 127)
-            return config_fail(g, "redundancy-group \"%s\": its title is a number, 0 to 127",
-                               cfg_title(g));
-        if (config_number(g, "priority", 0, 255, &priority) != 0)
-            return -1;
-        c->group[i].id = (uint8_t)id;
-        c->group[i].priority = (uint16_t)priority;
-        c->group[i].preempt = cfg_getbool(g, "preempt");
-    }
-    return c->group_count > 0 ? 0
-                              : config_fail(cfg, "no 'redundancy-group' section; one is needed");
-}
-
 static int read_source(struct config *c, cfg_t *cfg)
 {
     static const char *const types[] = {"ring", NULL};
@@ -226,11 +202,13 @@ static int read_all(struct config *c, cfg_t *cfg)
                     sizeof(c->control_socket)) != 0)
         return -1;
     snprintf(c->control_group, sizeof(c->control_group), "%s", cfg_getstr(cfg, "control-group"));
+    snprintf(c->metrics, sizeof(c->metrics), "%s", cfg_getstr(cfg, "metrics"));
     c->node = (uint8_t)node;
     c->cluster_id = (uint32_t)cluster;
     c->journal_limit = limit << 20;
     c->durability_power = durability == 1;
-    if (read_peer(c, cfg) != 0 || read_groups(c, cfg) != 0 || read_source(c, cfg) != 0)
+    if (read_peer(c, cfg) != 0 || config_read_groups(c, cfg) != 0 ||
+        config_read_fence(c, cfg) != 0 || read_source(c, cfg) != 0)
         return -1;
     return config_read_sinks(c, cfg);
 }
@@ -254,27 +232,3 @@ int config_load(struct config *c, const char *path, char *err, size_t err_size)
 }
 
 /* ---- as its users want it ---- */
-
-int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns)
-{
-    struct cluster_options o = {
-        .node = c->node,
-        .has_peer = c->has_peer,
-        .boot_id = now_ns,
-        .heartbeat_ns = c->heartbeat_ms * 1000000ull,
-        .dead_ns = c->dead_after_ms * 1000000ull,
-        .link_count = c->link_count,
-        .group_count = c->group_count,
-    };
-
-    *out = malloc(sizeof(**out));
-    if (*out == NULL)
-        return -1;
-    for (size_t i = 0; i < c->group_count; i++) {
-        o.group[i].id = c->group[i].id;
-        o.group[i].priority = c->group[i].priority;
-        o.group[i].preempt = c->group[i].preempt;
-    }
-    cluster_init(*out, &o, now_ns);
-    return 0;
-}

@@ -5,6 +5,8 @@
 
 #include "cluster.h"
 #include "core.h"
+#include "fence.h"
+#include "monitor.h"
 #include "render.h"
 #include "sink.h"
 
@@ -25,6 +27,19 @@ struct config_link {
     char name[32], local[64], remote[64];
 };
 
+struct config_group {
+    uint8_t id;
+    uint16_t priority;
+    bool preempt, external;
+    uint64_t hold_down_ms;
+    size_t monitor_count;
+    struct {
+        char name[MONITOR_NAME_MAX];
+        uint8_t weight;
+        uint64_t hold_ms;
+    } monitor[CLUSTER_MONITORS_MAX];
+};
+
 struct config {
     uint8_t node;
     uint32_t cluster_id;
@@ -36,11 +51,10 @@ struct config {
     size_t link_count, sink_count, group_count;
     struct config_link link[CLUSTER_LINKS_MAX];
     struct config_sink sink[SINK_COUNT_MAX];
-    struct {
-        uint8_t id;
-        uint16_t priority;
-        bool preempt;
-    } group[CLUSTER_GROUPS_MAX];
+    struct config_group group[CLUSTER_GROUPS_MAX];
+    char fence_command[FENCE_COMMAND_MAX]; /* Empty: none. */
+    uint64_t fence_timeout_ms;
+    char metrics[64]; /* "address:port"; empty: none. */
 };
 
 /* 0, or -1 with one line in err: file, line where there is one, what, what to do. */

@@ -18,6 +18,11 @@ int config_number(cfg_t *cfg, const char *key, long min, long max, uint64_t *out
 /* The index of a word in a list that ends with NULL, or -1. */
 int config_word(cfg_t *cfg, const char *key, const char *value, const char *const *words);
 
+/* config_cluster.c */
+extern cfg_opt_t config_group_opts[], config_fence_opts[];
+int config_read_groups(struct config *c, cfg_t *cfg);
+int config_read_fence(struct config *c, cfg_t *cfg);
+
 /* config_sinks.c */
 extern cfg_opt_t config_sink_opts[];
 int config_read_sinks(struct config *c, cfg_t *cfg);

@@ -85,6 +85,8 @@ static void fill(struct sink_port *p, const struct core_give *give)
         }
         take(p, &r, give->in_doubt);
     }
+    if (give->range.origin != s->config->node)
+        failover_given(s);
     if (n < want) {
         shell_log("journal: segment %u/%u: records from %u on cannot be read; ending",
                   give->range.origin, give->range.epoch, give->range.from + (unsigned)n);
@@ -140,12 +142,21 @@ static void count_emitted(struct sink_port *p, uint8_t origin, uint8_t kind)
         p->shell->emitted[kind]++;
 }
 
+/* What others want to know of it. */
+static void emit_confirmed(struct sink_port *p, const struct core_range *run)
+{
+    if (run->origin != p->shell->config->node)
+        failover_confirmed(p->shell);
+}
+
 static void tell_confirmed(struct sink_port *p, struct core_range *run)
 {
     struct core_input in = {.kind = CORE_CONFIRMED, .sink = p->index, .records = *run};
 
-    if (run->to != 0)
+    if (run->to != 0) {
         shell_input(p->shell, &in);
+        emit_confirmed(p, run);
+    }
     run->to = 0;
 }
 

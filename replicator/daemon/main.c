@@ -83,6 +83,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .journal = (uint64_t)randombytes_random() << 32 | (randombytes_random() | 1),
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
+        .fencing = c->fence_command[0] != '\0',
         .hello_ns = c->dead_after_ms * 1000000ull,
         .clock_epoch = (uint32_t)(shell_time_ns() / (SECOND_NS / 4) - 4ull * SECONDS_TO_2020),
         .sink_count = c->sink_count,
@@ -166,10 +167,10 @@ static void on_tick(uv_timer_t *t)
 {
     struct shell *s = t->data;
 
+    members_tick(s); /* First: after a freeze, A1 and T6 ask what we still are. */
     if (tell_produced(s))
-        ingest_ring_keep_active(s->ring, s->config->dead_after_ms * 500000ull);
+        ingest_ring_keep_active(s->ring, members_active_ns(s));
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
-    peer_tick(s);
     shell_flush(s);
     run_feed(s);
     emit_measure(s);
@@ -224,6 +225,8 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
     if (peer_open(s, err, err_size) != 0)
         return -1;
     feed_epoch_resume(s);
+    if (members_open(s, err, err_size) != 0)
+        return -1;
     return emit_open(s, err, err_size);
 }
 
@@ -287,6 +290,7 @@ int main(int argc, char **argv)
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
     control_close(&shell);
+    members_close(&shell);
     peer_close(&shell);
     journal_close(shell.journal);
     disk_posix_close(&shell.disk);

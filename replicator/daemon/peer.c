@@ -1,4 +1,4 @@
-/* The link to the peer, and the cluster that lives on it. */
+/* The link to the peer. */
 #include "shell.h"
 
 #include "bytes.h"
@@ -18,7 +18,7 @@ static void on_up(void *ctx, int link, uint16_t version)
     shell_log("link %s: up, wire version %u", s->config->link[link].name, version);
     randombytes_buf(&in.link.random, sizeof(in.link.random));
     s->names_sent_count = 0;
-    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_LINK_UP, .link = (unsigned)link});
+    members_step(s, &(struct cluster_input){.kind = CLUSTER_LINK_UP, .link = (unsigned)link});
     shell_input(s, &in);
     shell_flush(s);
 }
@@ -30,7 +30,7 @@ static void on_down(void *ctx, int link, const char *reason)
 
     shell_log("link %s: down: %s", s->config->link[link].name, reason);
     s->names_sent_count = 0;
-    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_LINK_DOWN, .link = (unsigned)link});
+    members_step(s, &(struct cluster_input){.kind = CLUSTER_LINK_DOWN, .link = (unsigned)link});
     shell_input(s, &in);
     shell_flush(s);
 }
@@ -118,7 +118,7 @@ static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
         return;
     }
     if (type == FRAME_HEARTBEAT) {
-        peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
+        members_step(s, &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
                                                 .link = (unsigned)link,
                                                 .at = at + FRAME_HEADER_SIZE,
                                                 .len = len - FRAME_HEADER_SIZE});
@@ -196,54 +196,6 @@ void peer_close(struct shell *s)
 {
     if (s->links != NULL)
         link_set_close(s->links);
-}
-
-/* ---- the cluster ---- */
-
-static void send_heartbeats(struct shell *s)
-{
-    for (size_t i = 0; i < s->cluster_out->send_count; i++) {
-        uint8_t frame[FRAME_HEADER_SIZE + CLUSTER_HEARTBEAT_MAX];
-        size_t len = s->cluster_out->send[i].len;
-
-        wire_put_header(frame, FRAME_HEARTBEAT, 0);
-        memcpy(frame + FRAME_HEADER_SIZE, s->cluster_out->send[i].bytes, len);
-        if (s->links != NULL)
-            link_set_send(s->links, (int)s->cluster_out->send[i].link, frame,
-                          FRAME_HEADER_SIZE + len, true);
-    }
-}
-
-void peer_cluster(struct shell *s, const struct cluster_input *in)
-{
-    struct cluster_output *out = s->cluster_out;
-    struct cluster_input copy = *in;
-    struct core_input core = {.kind = CORE_CLUSTER};
-
-    copy.now_ns = shell_now_ns();
-    memset(out, 0, sizeof(*out));
-    cluster_step(s->cluster, &copy, out);
-    send_heartbeats(s);
-    for (size_t i = 0; i < out->change_count; i++) {
-        ingest_ring_activate(s->ring, out->change[i].group, out->change[i].active);
-        shell_log("redundancy group %u: %s", out->change[i].group, out->change[i].state);
-    }
-    for (size_t i = 0; i < out->close_count; i++) {
-        if (s->links != NULL)
-            link_set_kick(s->links, (int)out->close[i], "silent for too long");
-    }
-    core.cluster.peer_dead = cluster_peer_dead(s->cluster);
-    core.cluster.may_take = cluster_is_primary(s->cluster);
-    if (core.cluster.peer_dead != s->peer_was_dead) {
-        shell_log("the peer is %s", core.cluster.peer_dead ? "declared dead" : "alive");
-        s->peer_was_dead = core.cluster.peer_dead;
-    }
-    shell_input(s, &core);
-}
-
-void peer_tick(struct shell *s)
-{
-    peer_cluster(s, &(struct cluster_input){.kind = CLUSTER_TICK});
 }
 
 /* ---- what the core sends ---- */

@@ -10,6 +10,7 @@
 #include "core.h"
 #include "emit.h"
 #include "evhooks.h"
+#include "failover.h"
 #include "journal.h"
 #include "link_uv.h"
 #include "names.h"
@@ -81,6 +82,11 @@ struct shell {
     struct core_output *out;
     struct cluster *cluster;
     struct cluster_output *cluster_out;
+    struct monitor_set *monitors;
+    struct fence fence;
+    char fence_text[128]; /* How the last one ended. */
+    int fencing_said;     /* 0: nothing, 1: both nodes agree, 2: they do not. */
+    struct failover_log failover;
     struct disk disk;
     struct journal *journal;
     struct link_set *links;
@@ -123,18 +129,28 @@ const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generat
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
                    size_t len);
 
-/* peer.c: the link and the cluster. */
+/* peer.c: the link. */
 int peer_open(struct shell *s, char *err, size_t err_size);
 /* peer_keys.c: the keys of the cluster, and other ones after SIGHUP. */
 int peer_keys_load(const struct config *c, uint8_t key[LINK_KEYS][NOISE_KEY], size_t *count,
                    char *err, size_t err_size);
 void peer_keys_reload(struct shell *s);
 
-void peer_tick(struct shell *s);
 void peer_perform(struct shell *s);
 uint32_t peer_credit(struct shell *s);
 void peer_close(struct shell *s);
-void peer_cluster(struct shell *s, const struct cluster_input *in);
+
+/* members.c: the shell around the cluster. */
+int members_open(struct shell *s, char *err, size_t err_size);
+void members_close(struct shell *s);
+/* One input; why it was refused, or NULL.  shell_flush() must follow. */
+const char *members_step(struct shell *s, const struct cluster_input *in);
+void members_tick(struct shell *s);
+/* How long after that the dataplane may count the groups as active (A1). */
+uint64_t members_active_ns(const struct shell *s);
+void members_fenced(struct shell *s); /* The peer is dead and stays so. */
+/* What an outer manager says: primary, backup or fault; -1: none of these. */
+int members_notify(struct shell *s, unsigned group, const char *word, const char **refused);
 
 /* emit.c: from the journal to the sinks. */
 int emit_open(struct shell *s, char *err, size_t err_size);
@@ -150,5 +166,8 @@ const char *status_session_word(const struct shell *s);
 json_t *status_links(const struct shell *s);
 json_t *status_groups(const struct shell *s);
 json_t *status_counters_json(const struct shell *s);
+json_t *status_news(const struct shell *s);
+/* Of our own stream, at the slowest sink: what is held (L2, T4), or what else waits. */
+uint64_t status_waiting(const struct shell *s, bool held);
 
 #endif

@@ -125,7 +125,7 @@ static json_t *streams(const struct shell *s)
 }
 
 /* What of our own stream waits at the slowest sink, and what of it is held (L2, T4). */
-static uint64_t waiting(const struct shell *s, bool held)
+uint64_t status_waiting(const struct shell *s, bool held)
 {
     uint64_t most = 0;
 
@@ -160,10 +160,11 @@ json_t *status_watermark(struct shell *s, struct control_client *c, const struct
                         json_pack("{s:s,s:o,s:b,s:b}", "state", status_session_word(s), "links",
                                   status_links(s), "peerDead", s->core->peer_dead, "fenced",
                                   s->core->fenced));
+    json_object_set_new(o, "news", status_news(s));
     json_object_set_new(o, "redundancyGroups", status_groups(s));
     json_object_set_new(o, "streams", streams(s));
-    json_object_set_new(o, "held", json_integer((json_int_t)waiting(s, true)));
-    json_object_set_new(o, "waiting", json_integer((json_int_t)waiting(s, false)));
+    json_object_set_new(o, "held", json_integer((json_int_t)status_waiting(s, true)));
+    json_object_set_new(o, "waiting", json_integer((json_int_t)status_waiting(s, false)));
     json_object_set_new(o, "counters", status_counters_json(s));
     json_object_set_new(o, "takeovers", json_integer((json_int_t)s->core->takeovers));
     return o;

@@ -449,22 +449,6 @@ static void test_a_peer_of_the_version_before(void **state)
     assert_non_null(t.refused);
 }
 
-static void test_only_we_have_lost_a_service(void **state)
-{
-    (void)state;
-    start(&t);
-    for (int n = 0; n < 2; n++) {
-        step(&t, n, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 7, .up = n == 1});
-        step(&t, n, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 8, .up = true});
-    }
-    run(&t, 200);
-    assert_true(cluster_peer_reaches_more(&t.c[0]));
-    assert_false(cluster_peer_reaches_more(&t.c[1]));
-    step(&t, 1, (struct cluster_input){.kind = CLUSTER_SERVICE, .key = 8, .up = false});
-    run(&t, 200);
-    assert_false(cluster_peer_reaches_more(&t.c[0])); /* Each has lost one. */
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,7 +469,6 @@ int main(void)
         cmocka_unit_test(test_a_frozen_primary_steps_down_before_anything_else),
         cmocka_unit_test(test_a_stall_is_no_death),
         cmocka_unit_test(test_a_peer_of_the_version_before),
-        cmocka_unit_test(test_only_we_have_lost_a_service),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
