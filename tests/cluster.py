@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""Two evrepd on loopback with a real TCP collector and events straight into their rings: commands, roles, fencing,
+cold starts (T5), the operator's socket.  No root, no packets.  usage: tests/cluster.py BUILD-FOLDER [NAME...]"""
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BIN = os.path.abspath(sys.argv[1]) + "/bin/"
+EVGEN = os.path.abspath(sys.argv[1]) + "/tests/evgen"
+NET = "127.%d.%d" % (64 + os.getpid() // 256 % 128, os.getpid() % 256)
+
+CONF = """node = {n}
+cluster-id = 7
+hostname = "fw1"
+state-dir = "{dir}/n{n}"
+control-socket = "{dir}/n{n}.sock"
+{top}
+peer {{
+  key-file = "{dir}/key"
+  link "control" {{ local = "{net}.1{n}:5900" remote = "{net}.1{o}:5900" }}
+  link "fabric" {{ local = "{net}.2{n}:5900" remote = "{net}.2{o}:5900" }}
+  {peer}
+}}
+redundancy-group "1" {{ priority = {priority} {group} }}
+source "dp" {{ type = ring ring = "{ring}{n}" }}
+sink "siem" {{ type = syslog address = "{net}.99:{port}" {sink} }}
+"""
+
+
+class Collector(threading.Thread):
+    """Octet-counted records (RFC 6587) as lines of a file."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.lock, self.count = path, threading.Lock(), 0
+        self.listener = socket.create_server((NET + ".99", 0))
+        self.port = self.listener.getsockname()[1]
+
+    def run(self):
+        while True:
+            s = self.listener.accept()[0]
+            threading.Thread(target=self.read, args=(s,), daemon=True).start()
+
+    def read(self, s):
+        data = b""
+        with open(self.path, "ab", buffering=0) as out:
+            while True:
+                try:
+                    more = s.recv(1 << 16)
+                except OSError:
+                    return
+                if not more:
+                    return
+                data += more
+                lines = []
+                while True:
+                    head, blank, rest = data.partition(b" ")
+                    if not blank or len(rest) < int(head):
+                        break
+                    lines.append(rest[:int(head)] + b"\n")
+                    data = rest[int(head):]
+                with self.lock:
+                    out.write(b"".join(lines))
+                    self.count += len(lines)
+
+
+class Pair:
+    def __init__(self, name, **conf):
+        self.name, self.dir = name, tempfile.mkdtemp(prefix="evrep-cluster-")
+        self.ring = "evrepc%d%s" % (os.getpid(), name[:8])
+        self.conf = conf
+        self.processes, self.generators = {}, {}
+        self.collector = Collector(self.dir + "/collector.log")
+        self.collector.start()
+        subprocess.run([BIN + "evrepctl", "keygen", self.dir + "/key"], check=True)
+        for n in (0, 1):
+            os.mkdir(self.dir + "/n%d" % n)
+            self.configure(n)
+
+    def configure(self, n, **more):
+        values = dict(top="", peer="", group="", sink="", priority=200 - 100 * n)
+        values.update(self.conf)
+        values.update(more)
+        with open(self.dir + "/n%d.conf" % n, "w") as f:
+            f.write(CONF.format(n=n, o=1 - n, dir=self.dir, net=NET, ring=self.ring, port=self.collector.port, **values))
+
+    def start(self, n):
+        log = open(self.dir + "/n%d.log" % n, "ab")
+        self.processes[n] = subprocess.Popen([BIN + "evrepd", "-c", self.dir + "/n%d.conf" % n], stdout=log, stderr=log)
+
+    def end(self, n, number=signal.SIGKILL):
+        p = self.processes.pop(n)
+        p.send_signal(number)
+        p.wait()
+
+    def events(self, n, rate=2000):
+        self.generators[n] = subprocess.Popen([EVGEN, self.ring + str(n), str(n), "1", str(rate)],
+                                              stdout=subprocess.PIPE, text=True)
+
+    def quiet(self, n):
+        p = self.generators.pop(n)
+        p.terminate()
+        return json.loads(p.communicate()[0])
+
+    def ctl(self, n, *args, code=0):
+        r = subprocess.run([BIN + "evrepctl", "-s", self.dir + "/n%d.sock" % n, "--json"] + list(args),
+                           capture_output=True, text=True)
+        if code is not None and r.returncode != code:
+            raise AssertionError("evrepctl %s: exit code %d, not %d: %s" % (" ".join(args), r.returncode, code, r.stderr))
+        return json.loads(r.stdout) if r.stdout else None
+
+    def group(self, n):
+        c = self.ctl(n, "cluster", code=None)
+        return c["redundancyGroups"][0] if c else None
+
+    def primary(self, n):
+        g = self.group(n)
+        return g["primary"] if g else None
+
+    def session(self):
+        return all((self.ctl(n, "cluster", code=None) or {}).get("session") == "up" for n in (0, 1))
+
+    def settled(self):
+        for n in self.processes:
+            w = self.ctl(n, "watermark", code=None)
+            if not w or w["held"] or w["waiting"]:
+                return False
+            if any(g["state"] not in ("live", "settled") for s in w["streams"] for g in s["segments"]):
+                return False
+        return True
+
+    def audit(self):
+        wait("all of it to be at the collector", self.settled, 20)
+        last = -1
+        while last != self.collector.count:
+            last = self.collector.count
+            time.sleep(0.3)
+        r = subprocess.run([BIN + "evrepctl", "--json", "audit", self.dir + "/collector.log"], capture_output=True, text=True)
+        a = json.loads(r.stdout)
+        check("the audit's verdict", a["verdict"] == "OK", a)
+        return a
+
+    def log(self, n):
+        with open(self.dir + "/n%d.log" % n, errors="replace") as f:
+            return f.read()
+
+    def close(self):
+        for p in list(self.processes.values()) + list(self.generators.values()):
+            p.kill()
+            p.wait()
+        for name in os.listdir("/dev/shm"):
+            if name.startswith(self.ring):
+                os.unlink("/dev/shm/" + name)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def wait(what, test, seconds):
+    until = time.monotonic() + seconds
+    while not test():
+        if time.monotonic() > until:
+            raise AssertionError("waited %d s in vain for: %s" % (seconds, what))
+        time.sleep(0.02)
+
+
+def check(what, good, detail=""):
+    if not good:
+        raise AssertionError("%s: %s" % (what, detail))
+
+
+def up(p):
+    for n in (0, 1):
+        p.start(n)
+    wait("a session", p.session, 10)
+    wait("node 0 to be primary", lambda: p.primary(1) == 0, 10)
+    wait("epochs to be open", lambda: all(p.ctl(n, "watermark")["epoch"] > 0 for n in (0, 1)), 10)
+
+
+# ---- the stories ----
+
+def both_at_once(p):
+    up(p)
+    check("one primary", p.group(0)["state"] == "primary" and p.group(1)["state"] == "secondary")
+    p.events(0)
+    wait("records at the collector", lambda: p.collector.count > 500, 10)
+    sent = p.quiet(0)
+    a = p.audit()
+    check("all are there once", a["once"] - a["statements"] == sent["tagged"], (a, sent))
+
+
+def one_alone_the_other_much_later(p):
+    p.start(1)
+    wait("node 1 to be primary", lambda: p.primary(1) == 1, 5)
+    p.events(1)
+    wait("records at the collector", lambda: p.collector.count > 500, 10)
+    p.start(0)
+    wait("a session", p.session, 10)
+    check("the incumbent stays (preempt = false)", p.primary(0) == 1 and p.primary(1) == 1)
+    sent = p.quiet(1)
+    a = p.audit()
+    check("nothing is marked", a["marked"] == 0, a)
+    check("all are there", a["once"] - a["statements"] == sent["tagged"], (a, sent))
+
+
+def death_and_return_with_the_old_journal(p):
+    up(p)
+    p.events(0, 20000)
+    wait("records at the collector", lambda: p.collector.count > 5000, 10)
+    p.end(0)
+    wait("node 1 to be primary", lambda: p.primary(1) == 1, 5)
+    p.quiet(0)
+    p.events(1)
+    before = p.collector.count
+    wait("more records", lambda: p.collector.count > before + 500, 10)
+    p.start(0)
+    wait("a session", p.session, 10)
+    p.quiet(1)
+    p.audit()
+    f = p.ctl(1, "cluster")["lastFailover"]
+    print("        silence to dead %.1f ms, possible to takeover %.1f ms, to first record %s ms" % (
+        f["silenceToDeadMs"], f["possibleToTakeoverMs"], f["possibleToFirstRecordMs"]))
+
+
+def journal_gone(p):
+    """T5"""
+    up(p)
+    p.events(0)
+    wait("records at the collector", lambda: p.collector.count > 500, 10)
+    p.end(0)
+    p.quiet(0)
+    wait("node 1 to be primary", lambda: p.primary(1) == 1, 5)
+    shutil.rmtree(p.dir + "/n0/journal")
+    for name in os.listdir("/dev/shm"):
+        if name.startswith(p.ring + "0"):
+            os.unlink("/dev/shm/" + name)
+    p.start(0)
+    wait("a session", p.session, 10)
+    check("it says so", "journal: empty" in p.log(0))
+    p.ctl(1, "failover", "1", "--to", "0")
+    p.events(0)
+    before = p.collector.count
+    wait("more records", lambda: p.collector.count > before + 500, 10)
+    p.quiet(0)
+    p.audit()
+
+
+def commands(p):
+    up(p)
+    p.events(0)
+    p.events(1)
+    for i in range(10):
+        to = 1 - p.primary(0)
+        p.ctl(i % 2, "failover", "1", "--to", str(to))
+        check("the other node is primary", p.primary(0) == to)
+    check("refused: it is already", p.ctl(0, "failover", "1", "--to", str(p.primary(0)), code=1))
+    p.ctl(0, "failover", "9", code=1)
+    p.ctl(0, "notify", "1", "primary", code=1)
+    p.ctl(0, "peer", "fenced", code=1)
+    p.ctl(0, "failover", "1", "--to", "7", code=1)
+    p.ctl(0, "failover", "1", "reset", code=0)
+    p.ctl(0, "nonsense", code=2)
+    p.ctl(0, "failover", code=2)
+    sent = [p.quiet(0), p.quiet(1)]
+    a = p.audit()
+    check("all are there once, nothing is marked",
+          a["once"] - a["statements"] == sum(s["tagged"] for s in sent) and a["marked"] == 0, (a, sent))
+
+
+def no_daemon(p):
+    p.ctl(0, "watermark", code=3)
+    p.ctl(0, "cluster", code=3)
+
+
+def outer_manager(p):
+    p.ctl(1, "notify", "1", "MASTER", code=3)  # Nobody is there yet; the word is left for who comes.
+    for n in (0, 1):
+        p.start(n)
+    wait("a session", p.session, 10)
+    check("the word was found", p.primary(1) == 1 and "its outer manager said last: primary" in p.log(1))
+    p.ctl(1, "notify", "1", "backup")
+    check("nobody is primary", p.primary(1) == -1)
+    p.ctl(0, "notify", "1", "primary")
+    wait("both know", lambda: p.primary(1) == 0, 2)
+    p.ctl(0, "failover", "1", code=1)
+    p.ctl(0, "notify", "1", "fault")
+    check("it is disabled", p.group(0)["state"] == "disabled")
+
+
+def fencing(p):
+    marker = p.dir + "/fence"
+    agent = p.dir + "/agent"
+    with open(agent, "w") as f:
+        f.write("#!/bin/sh\necho \"$EVREP_PEER $1\" >>%s.runs\ntest -e %s\n" % (marker, marker))
+    os.chmod(agent, 0o755)
+    for n in (0, 1):
+        p.configure(n, top='fence { command = "%s now" timeout-ms = 2000 }' % agent,
+                    peer="heartbeat-ms = 50 dead-after-ms = 200 lease-ms = 100")
+    up(p)
+    p.events(0)
+    wait("records at the collector", lambda: p.collector.count > 200, 10)
+    p.end(0)
+    p.quiet(0)
+    wait("the fence to fail", lambda: p.ctl(1, "cluster")["fencing"]["state"] == "failed", 5)
+    c = p.ctl(1, "cluster")
+    check("no takeover", c["takeovers"] == 0 and c["redundancyGroups"][0]["primary"] == -1, c)
+    check("it is said", any("could not be fenced" in n for n in c["news"]), c["news"])
+    open(marker, "w").close()
+    wait("the fence to work", lambda: p.ctl(1, "cluster")["fencing"]["state"] == "done", 10)
+    check("it is primary now", p.primary(1) == 1)
+    with open(marker + ".runs") as f:
+        check("who was to be fenced", set(f.read().split("\n")) == {"0 now", ""})
+    p.start(0)
+    wait("a session", p.session, 10)
+    p.audit()
+
+
+def hostile_clients(p):
+    up(p)
+    path = p.dir + "/n0.sock"
+    check("its mode", stat.S_IMODE(os.stat(path).st_mode) == 0o600)
+
+    def dial():
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(path)
+        return s
+
+    for bad in (b"\n", b"{}\n", b"x" * 5000, b"\0\xff\n", b'{"command": 1}\n', b'{"command":"watermark","args":[1]}\n',
+                b'{"command":"cluster"}\n{"command":"cluster"}\n', b"[" * 4000 + b"\n"):
+        with dial() as s:
+            s.sendall(bad)
+            try:
+                s.recv(1 << 16)
+            except ConnectionResetError:
+                pass  # It was ended with some of it unread.
+    many = [dial() for _ in range(100)]  # More than it keeps: the rest is closed at once.
+    for s in many:
+        s.setblocking(False)
+    wait("the surplus to be closed", lambda: sum(is_closed(s) for s in many) >= 60, 5)
+    wait("the silent ones to be closed", lambda: all(is_closed(s) for s in many), 10)
+    p.ctl(0, "cluster")
+
+
+def is_closed(s):
+    try:
+        return s.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+STORIES = {
+    "both at once": (both_at_once, {}),
+    "one alone, the other much later": (one_alone_the_other_much_later, {}),
+    "death and return, old journal": (death_and_return_with_the_old_journal, {}),
+    "journal gone": (journal_gone, {}),
+    "commands": (commands, {}),
+    "no daemon": (no_daemon, {}),
+    "outer manager": (outer_manager, {"group": "manager = external"}),
+    "fencing": (fencing, {}),
+    "hostile clients": (hostile_clients, {}),
+}
+
+
+def main():
+    failed = 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for name, (story, conf) in STORIES.items():
+        if len(sys.argv) > 2 and name not in sys.argv[2:]:
+            continue
+        p = Pair(name.replace(" ", ""), **conf)
+        begin = time.monotonic()
+        try:
+            story(p)
+            print("ok      %-40s %4.1f s" % (name, time.monotonic() - begin), flush=True)
+        except (AssertionError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as e:
+            failed += 1
+            print("FAILED  %s: %s" % (name, e), flush=True)
+            for n in (0, 1):
+                if os.path.exists(p.dir + "/n%d.log" % n):
+                    print("---- node %d\n%s" % (n, p.log(n)[-3000:]))
+        finally:
+            p.close()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
