@@ -332,6 +332,13 @@ def hostile_clients(p):
         s.connect(path)
         return s
 
+    def fill():
+        """More than it keeps, as fast as it takes them."""
+        many = []
+        for _ in range(100):
+            wait("room in its backlog", lambda: connects(path, many), 5)
+        return many
+
     for bad in (b"\n", b"{}\n", b"x" * 5000, b"\0\xff\n", b'{"command": 1}\n', b'{"command":"watermark","args":[1]}\n',
                 b'{"command":"cluster"}\n{"command":"cluster"}\n', b"[" * 4000 + b"\n"):
         with dial() as s:
@@ -340,12 +347,22 @@ def hostile_clients(p):
                 s.recv(1 << 16)
             except ConnectionResetError:
                 pass  # It was ended with some of it unread.
-    many = [dial() for _ in range(100)]  # More than it keeps: the rest is closed at once.
-    for s in many:
-        s.setblocking(False)
+    many = fill()
     wait("the surplus to be closed", lambda: sum(is_closed(s) for s in many) >= 60, 5)
     wait("the silent ones to be closed", lambda: all(is_closed(s) for s in many), 10)
     p.ctl(0, "cluster")
+
+
+def connects(path, many):
+    s = socket.socket(socket.AF_UNIX)
+    s.setblocking(False)
+    try:
+        s.connect(path)
+    except BlockingIOError:
+        s.close()
+        return False
+    many.append(s)
+    return True
 
 
 def is_closed(s):
