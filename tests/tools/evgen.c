@@ -48,6 +48,7 @@ int main(int argc, char **argv)
     static const struct timespec round = {.tv_nsec = ROUND_MS * 1000000};
     struct evhooks_options o;
     struct evhooks_ring *r;
+    struct evhooks_worker *w;
     uint64_t outcome[6] = {0}, n = 0, begin = clock_ns(CLOCK_MONOTONIC);
     uint8_t event[EVHOOKS_EVENT_SIZE];
     char err[256];
@@ -61,7 +62,8 @@ int main(int argc, char **argv)
     evhooks_defaults(&o);
     o.node = (uint8_t)atoi(argv[2]);
     o.rate_per_s = 0;
-    if (evhooks_open(&r, argv[1], &o, err, sizeof(err)) != 0) {
+    if (evhooks_open(&r, argv[1], &o, err, sizeof(err)) != 0 ||
+        evhooks_worker_open(&w, r, err, sizeof(err)) != 0) {
         fprintf(stderr, "evgen: %s\n", err);
         return 1;
     }
@@ -71,7 +73,7 @@ int main(int argc, char **argv)
 
         for (; n < due; n++) {
             make_event(event, n);
-            outcome[evhooks_emit(r, (unsigned)atoi(argv[3]), now, clock_ns(CLOCK_REALTIME), 0,
+            outcome[evhooks_emit(w, (unsigned)atoi(argv[3]), now, clock_ns(CLOCK_REALTIME), 0,
                                  event)]++;
         }
         nanosleep(&round, NULL);
