@@ -147,6 +147,7 @@ struct core {
         uint32_t epoch;
     } dropped[DROPPED_MAX];
     uint32_t dropped_next;
+    bool dropped_left;                    /* Of some. */
     uint64_t journal;                     /* The identity of our journal, */
     uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
     uint64_t boot_seen;                   /* Of the journal's last writer. */

@@ -78,7 +78,7 @@ static bool was_dropped(struct core *c, uint8_t origin, uint32_t epoch)
     for (size_t i = 0; i < DROPPED_MAX; i++) {
         if (c->dropped[i].epoch != epoch || c->dropped[i].origin != origin || epoch == 0)
             continue;
-        c->dropped[i].left = true;
+        c->dropped[i].left = c->dropped_left = true;
         return true;
     }
     return false;
@@ -275,13 +275,14 @@ void recover_flush(struct core *c, struct core_output *out)
         put_node(out_meta(out, NODE_IMAGE_SIZE), c);
         c->highest_saved = c->highest_epoch;
     }
-    for (size_t i = 0; i < DROPPED_MAX; i++) {
+    for (size_t i = 0; c->dropped_left && i < DROPPED_MAX; i++) {
         if (!c->dropped[i].left || out->drop_count == 2 * SEGMENT_MAX)
             continue;
         c->dropped[i].left = false;
         out->drop[out->drop_count++] =
             (struct core_range){c->dropped[i].origin, c->dropped[i].epoch, 1, SEQUENCE_MAX};
     }
+    c->dropped_left = c->dropped_left && out->drop_count == 2 * SEGMENT_MAX;
     for (uint16_t i = 0; i < c->count;) {
         struct segment *g = &c->segment[c->order[i]];
 

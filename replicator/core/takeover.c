@@ -591,8 +591,8 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
-/* T5: a node's journal is gone.  What it had as a replica it may have taken over and emitted; what
- * it owned it may have emitted to the end; and nobody knows. */
+/* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it
+ * owned it may have emitted to the end; and nobody knows. */
 static void memory_lost(const struct core *c, struct segment *g)
 {
     uint8_t forgetful = c->forgot ? c->o.node : (uint8_t)(1 - c->o.node);
@@ -604,10 +604,10 @@ static void memory_lost(const struct core *c, struct segment *g)
 
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
-            uint32_t high = s->owner == forgetful ? span_end(g, s) : min_u32(s->to, g->sent);
+            bool had_all = s->owner == forgetful || g->origin == forgetful;
+            uint32_t high = had_all ? span_end(g, s) : min_u32(s->to, g->sent);
 
-            if (s->resumed || high <= s->emitted ||
-                (s->owner != forgetful && s->owner != g->origin))
+            if (s->resumed || high <= s->emitted)
                 continue;
             s->doubt = max_u32(s->doubt, high);
             s->foreign = true;

@@ -105,6 +105,7 @@ static void strike_sink(struct world *w, enum fault f, unsigned node, unsigned s
 
 static void strike_clock(struct world *w, struct node *n)
 {
+    w->clock_lied = true;
     if (rng_chance(&w->rng, 500))
         n->clock_offset += rng_between(&w->rng, 10, 2000) * MS;
     else /* Backwards and without a journal nothing could say which epochs are used. */

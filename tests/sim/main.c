@@ -1,6 +1,6 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--jobs N] [--keep-going] */
+ *                  [--jobs N] [--keep-going] [--brief] */
 #include "sim.h"
 
 #include <errno.h>
@@ -11,16 +11,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 256, LISTED_MAX = 4096 };
+enum { JOBS_MAX = 256, LISTED_MAX = 4096, SEED_MAX_S = 60 };
 
 struct job { /* What one process runs. */
     uint64_t from, runs, step;
     double seconds;
-    bool keep_going;
+    bool keep_going, brief;
     const uint64_t *listed; /* Instead of `from` on, when not NULL. */
 };
 
@@ -49,6 +50,22 @@ static void on_abort(int number)
     _exit(128 + number);
 }
 
+static void on_alarm(int number)
+{
+    char line[80];
+    int n =
+        snprintf(line, sizeof(line), "seed %" PRIu64 ": VIOLATION: a step without end\n", running);
+
+    (void)!write(STDOUT_FILENO, line, (size_t)n);
+    _exit(128 + number);
+}
+
+/* No seed takes so much of the processor. */
+static void watch(void)
+{
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value = {SEED_MAX_S, 0}}, NULL);
+}
+
 static void show_lines(const struct world *w)
 {
     uint64_t from = w->lines > TRACE_LINES ? w->lines - TRACE_LINES : 0;
@@ -61,6 +78,7 @@ static void show_lines(const struct world *w)
 static bool run_seed(struct world *w, uint64_t seed, bool quiet)
 {
     running = seed;
+    watch();
     if (world_run(w, seed, false))
         return true;
     if (!quiet) {
@@ -100,7 +118,7 @@ static void work(const struct job *job, struct shared *out)
 
         if (job->seconds > 0 && now_s() - start >= job->seconds)
             break;
-        if (run_seed(w, seed, job->keep_going))
+        if (run_seed(w, seed, job->keep_going || job->brief))
             continue;
         out->violations++;
         if (!job->keep_going)
@@ -233,7 +251,7 @@ static uint64_t *read_seeds(const char *path, uint64_t *count)
 static int usage(void)
 {
     fprintf(stderr, "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-                    "                 [--seeds FILE] [--jobs N] [--keep-going]\n");
+                    "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief]\n");
     return 2;
 }
 
@@ -264,15 +282,12 @@ static int run_all(struct job *job, unsigned jobs)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"runs", required_argument, NULL, 'r'},
-                                            {"seconds", required_argument, NULL, 'S'},
-                                            {"seeds", required_argument, NULL, 'F'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"keep-going", no_argument, NULL, 'k'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
+        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 'S'}, {"seeds", required_argument, NULL, 'F'},
+        {"jobs", required_argument, NULL, 'j'},    {"keep-going", no_argument, NULL, 'k'},
+        {"brief", no_argument, NULL, 'b'},         {0}};
     struct job job = {.from = (uint64_t)time(NULL) << 20, .runs = UINT64_MAX, .step = 1};
     const char *one = NULL, *file = NULL;
     unsigned long jobs = 1;
@@ -296,10 +311,13 @@ int main(int argc, char **argv)
             jobs = strtoul(optarg, NULL, 10);
         else if (opt == 'k')
             job.keep_going = true;
+        else if (opt == 'b') /* No trace of what fails. */
+            job.brief = true;
         else
             return usage();
     }
     signal(SIGABRT, on_abort);
+    signal(SIGVTALRM, on_alarm);
     if (one != NULL)
         return show(strtoull(one, NULL, 10), trace);
     if (jobs < 1 || jobs > JOBS_MAX || optind != argc)

@@ -156,6 +156,7 @@ static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
     uint32_t previous, last;
 
     effect(n);
+    witness_epoch(w, n);
     ring_open(w, n, epoch, &previous, &last);
     epoch_opened(w, n, epoch, previous, last);
 }
@@ -293,6 +294,7 @@ static void pull(struct world *w, struct node *n, unsigned sink)
         size_t got = journal_read(n->journal, give.range.origin, give.range.epoch, give.range.from,
                                   want, records, sizeof(records));
 
+        witness_hand(w, n, sink, &give);
         TRACE(w, "node %u: to sink %u: %u/%u %u-%u%s", n->id, sink, give.range.origin,
               give.range.epoch, give.range.from, give.range.to, give.in_doubt ? " in doubt" : "");
         if (got < want)
@@ -339,6 +341,7 @@ static void flush(struct world *w, struct node *n)
         }
         core_output_clear(&n->out);
         core_flush(&n->core, credit, &n->out);
+        witness_flushed(w, n);
         perform(w, n);
     } while (n->out.more || n->out.epoch_open != 0);
     n->flushing = false;
@@ -487,6 +490,7 @@ static void tick(struct world *w, struct node *n)
     if (n->note_count > 0)
         state_notes(w, n);
     flush(w, n);
+    witness_tick(w, n);
 }
 
 void node_tick(struct world *w, struct node *n)
@@ -612,6 +616,7 @@ static void command(struct world *w, struct node *n, enum fault what)
     struct core_input in = {.kind = CORE_FENCED};
 
     if (what == FAULT_FENCED) {
+        n->fenced_said = true;
         cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FENCED});
         input(w, n, &in);
     } else if (what == FAULT_FAILOVER) {
@@ -688,7 +693,8 @@ static void start(struct world *w, struct node *n)
     options.journal = rng_next(&w->rng) | 1;
     options.clock_epoch =
         (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
-    n->had_segments = false;
+    n->had_segments = n->fenced_said = false;
+    n->takeovers = n->epoch_opened_ns = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
     if (journal_open(&n->journal, &o, &v, err, sizeof(err)) != 0) {

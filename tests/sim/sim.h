@@ -228,6 +228,8 @@ struct node {
     size_t note_count;
     uint32_t newest_epoch;
     bool had_segments, flushing;
+    bool fenced_said;
+    uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
     uint8_t session_said;
     struct {
         bool up, reachable;
@@ -310,7 +312,7 @@ struct world {
     struct opened opened[OPENS_MAX];
     size_t opened_count;
     struct sim_stats stats;
-    bool power_lost, journal_lost, disk_lied;
+    bool power_lost, journal_lost, disk_lied, clock_lied;
     uint16_t conn_names;
     /* Failure. */
     jmp_buf failed;
@@ -402,6 +404,13 @@ bool oracle_at_rest(struct world *w, bool say);
 void oracle_verdict(struct world *w);
 uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
                         uint32_t from, uint32_t to, int by);
+
+/* witness.c */
+void witness_hand(struct world *w, const struct node *n, unsigned sink,
+                  const struct core_give *give);
+void witness_flushed(struct world *w, struct node *n);
+void witness_tick(struct world *w, const struct node *n);
+void witness_epoch(struct world *w, struct node *n);
 
 /* faults.c */
 void faults_draw(struct world *w);

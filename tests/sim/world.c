@@ -182,6 +182,7 @@ static void reset_node(struct world *w, int i)
     n->clock_offset = 1000 * SECOND_NS + rng_below(&w->rng, 1000) * MS;
     n->wall_offset = 0;
     n->clock_ppm = rng_below(&w->rng, rng_chance(&w->rng, 900) ? 900 : 200000);
+    w->clock_lied |= n->clock_ppm >= 900;
     n->boot = 1 + rng_next(&w->rng) % 1000000;
     n->fuse = 0;
     n->asks = 0;
@@ -198,7 +199,7 @@ static void reset(struct world *w, uint64_t seed)
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;
-    w->ending = w->power_lost = w->journal_lost = w->disk_lied = false;
+    w->ending = w->power_lost = w->journal_lost = w->disk_lied = w->clock_lied = false;
     w->conn_names = 0;
     w->nonce = 0;
     w->stamps = 0;

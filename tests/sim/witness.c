@@ -1,0 +1,98 @@
+/* Properties that no collector can see, checked while the nodes run, from both nodes' states. */
+#include "sim.h"
+
+static const struct span *span_of(const struct core *c, const struct core_range *r, unsigned sink)
+{
+    const struct segment *g = core_segment(c, r->origin, r->epoch);
+
+    for (uint8_t m = 0; g != NULL && m < g->at[sink].count; m++) {
+        const struct span *s = &g->at[sink].span[m];
+
+        if (s->from <= r->from && r->from <= s->to)
+            return s;
+    }
+    return NULL;
+}
+
+/* N4, L3, T6: while the clocks keep their bound, nobody hands over, as certain, what the other node
+ * owns by a later takeover. */
+void witness_hand(struct world *w, const struct node *n, unsigned sink,
+                  const struct core_give *give)
+{
+    const struct node *other = w->node[1 - n->id];
+    const struct span *mine = span_of(&n->core, &give->range, sink);
+    const struct span *theirs = span_of(&other->core, &give->range, sink);
+
+    if (give->in_doubt || w->clock_lied || !other->running || mine == NULL || theirs == NULL)
+        return;
+    if (mine->resumed) /* T4: it goes on without news of the peer; a sink that can be asked decides.
+                        */
+        return;
+    if (theirs->owner == other->id && theirs->term > mine->term)
+        world_fail(w, "two owners: node %u hands %u/%u %u-%u to sink %u, which node %u took over",
+                   n->id, give->range.origin, give->range.epoch, give->range.from, give->range.to,
+                   sink, other->id);
+}
+
+/* L1: a session lost closes the epoch, as soon as N6 lets it. */
+static void check_epoch(struct world *w, const struct node *n)
+{
+    const struct core *c = &n->core;
+
+    if (c->session == SESSION_DOWN && c->live_epoch != 0 && c->lost_ns > c->epoch_opened_ns &&
+        !c->epoch_wanted)
+        world_fail(w, "node %u: the session is lost and epoch %u goes on", n->id, c->live_epoch);
+}
+
+/* L4: what the taker knows to be produced, and does not have, it states. */
+static void check_gaps(struct world *w, const struct node *n)
+{
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        const struct segment *g = &n->core.segment[n->core.order[i]];
+        bool all = true;
+
+        if (g->origin == n->id || g->state != SEGMENT_TAKEN || n->core.session != SESSION_DOWN ||
+            g->lost || g->gap != GAP_NONE || g->produced <= g->journaled)
+            continue;
+        for (size_t k = 0; k < w->sink_count; k++) {
+            for (uint8_t m = 0; m < g->at[k].count; m++)
+                all &= g->at[k].span[m].emitted >= g->produced;
+        }
+        if (!all)
+            world_fail(w, "node %u: took %u/%u over and says nothing of %u-%u", n->id, g->origin,
+                       g->epoch, g->journaled + 1, g->produced);
+    }
+}
+
+/* T1: only the primary takes over, and only from the dead, or at the operator's word. */
+static void check_takeover(struct world *w, struct node *n)
+{
+    if (n->core.takeovers == n->takeovers)
+        return;
+    n->takeovers = n->core.takeovers;
+    if (!n->fenced_said && !(cluster_peer_dead(&n->cluster) && cluster_is_primary(&n->cluster)))
+        world_fail(w, "node %u took over without the cluster's leave", n->id);
+}
+
+void witness_flushed(struct world *w, struct node *n)
+{
+    check_takeover(w, n);
+    if (n->core.session == SESSION_UP)
+        n->fenced_said = false;
+}
+
+void witness_tick(struct world *w, const struct node *n)
+{
+    check_epoch(w, n);
+    check_gaps(w, n);
+}
+
+/* N6 */
+void witness_epoch(struct world *w, struct node *n)
+{
+    uint64_t now = node_clock(w, n);
+
+    if (n->epoch_opened_ns != 0 && now - n->epoch_opened_ns < SECOND_NS)
+        world_fail(w, "node %u opens two epochs within a second", n->id);
+    n->epoch_opened_ns = now;
+}
