@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIAL_MS = 100, LISTEN_MS = 1000, NEWER_MS = 60 * 1000, BUSY_MS = 200, UNHEARD_MAX = 3 };
+enum { DIAL_MS = 100, LISTEN_MS = 1000, NEWER_MS = 60 * 1000, BUSY_MS = 5, UNHEARD_MAX = 3 };
 
 struct link {
     struct link_set *set;
@@ -16,7 +16,8 @@ struct link {
     uv_tcp_t listener;
     uv_timer_t retry, renew;
     bool listening, listener_closing;
-    struct conn *up; /* UP or WAITING. */
+    bool quiet_wanted; /* Says that it is full, until what waits is little enough to be renewed. */
+    struct conn *up;   /* UP or WAITING. */
     struct conn *young[LINK_HANDSHAKES_MAX];
     uint16_t offer;   /* The wire version of the next dial. */
     unsigned unheard; /* Dials in a row that were closed at our preamble. */
@@ -152,6 +153,7 @@ static void up_ended(struct link *l, struct conn *c, const char *why)
     struct conn *before = c->before;
 
     l->up = NULL;
+    l->quiet_wanted = false;
     l->state.version = 0;
     uv_timer_stop(&l->renew);
     if (before != NULL)
@@ -288,7 +290,8 @@ static void on_renew(uv_timer_t *t)
 
     if (l->up == NULL || l->up->state != CONN_UP || l->up->before != NULL)
         return;
-    if (!newer && frames_out_waiting(&l->up->out) >= CONN_DRAINED) {
+    l->quiet_wanted = !newer && frames_out_waiting(&l->up->out) >= CONN_DRAINED;
+    if (l->quiet_wanted) {
         uv_timer_start(&l->renew, on_renew, BUSY_MS, 0);
         return;
     }
@@ -414,6 +417,8 @@ size_t link_set_backlog(const struct link_set *set, int link)
 {
     const struct conn *c = set->link[link].up;
 
+    if (c != NULL && set->link[link].quiet_wanted)
+        return LINK_QUEUE_MAX;
     return c != NULL ? frames_out_waiting(&c->out) : 0;
 }
 
