@@ -288,10 +288,10 @@ static void on_renew(uv_timer_t *t)
     struct link *l = t->data;
     bool newer = l->up != NULL && l->up->shake.version < l->set->o.shake.version;
 
-    if (l->up == NULL || l->up->state != CONN_UP || l->up->before != NULL)
+    if (l->up == NULL)
         return;
     l->quiet_wanted = !newer && frames_out_waiting(&l->up->out) >= CONN_DRAINED;
-    if (l->quiet_wanted) {
+    if (l->quiet_wanted || l->up->state != CONN_UP || l->up->before != NULL) {
         uv_timer_start(&l->renew, on_renew, BUSY_MS, 0);
         return;
     }

@@ -273,6 +273,7 @@ static void renewed_under_load_nothing_is_lost_or_out_of_order(void **state)
             feed(t, from, 200);
             uv_run(&t->loop, UV_RUN_ONCE);
         }
+        assert_false(t->expired);
         WAIT(t, t->end[1 - from].next == t->next);
         assert_false(t->end[1 - from].out_of_order);
     }
