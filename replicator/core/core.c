@@ -26,6 +26,8 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
     c->o = *o;
     c->now_ns = c->started_ns = now_ns;
     c->link = -1;
+    for (size_t k = 0; k < o->sink_count; k++)
+        c->sink[k].since_ns = now_ns;
     /* The process before this one may have granted a lease just now. */
     c->grant_end_ns = now_ns + grant_length_ns(c);
 }
@@ -134,6 +136,16 @@ static void produced(struct core *c, const struct core_range *r)
         c->epoch_wanted = true;
 }
 
+static void sink_is(struct core *c, uint8_t sink, bool up)
+{
+    assert(sink < c->o.sink_count);
+    if (c->sink[sink].up == up)
+        return;
+    c->sink[sink].up = up;
+    c->sink[sink].since_ns = c->now_ns;
+    c->sinks_due = true;
+}
+
 void core_step(struct core *c, const struct core_input *in)
 {
     assert(in->now_ns >= c->now_ns);
@@ -165,14 +177,17 @@ void core_step(struct core *c, const struct core_input *in)
         delivery_confirmed(c, in->sink, &in->records);
         break;
     case CORE_SINK_UP:
-        c->sink[in->sink].up = true;
+        sink_is(c, in->sink, true);
         break;
     case CORE_SINK_LOST:
-        c->sink[in->sink].up = false;
+        sink_is(c, in->sink, false);
         delivery_lost(c, in->sink);
         break;
     case CORE_ANSWER:
         delivery_answer(c, in->sink, &in->records, (enum core_answer)in->answer, in->last);
+        break;
+    case CORE_HANDOVER:
+        handover_start(c, in->sink);
         break;
     case CORE_CLUSTER:
         c->peer_dead = in->cluster.peer_dead;
@@ -251,6 +266,7 @@ void core_flush(struct core *c, uint32_t credit, struct core_output *out)
 {
     session_tick(c);
     takeover_tick(c);
+    handover_tick(c);
     open_epoch(c, out);
     delivery_raise(c);
     finish(c);

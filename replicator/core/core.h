@@ -26,6 +26,7 @@ enum {
     SEND_BATCH_MAX = 256,         /* Records in one send. */
     SEND_WINDOW = 8192,           /* Records on the link without an acknowledgement. */
     INTENT_WINDOW_DEFAULT = 1024, /* W */
+    SINK_ALL = 0xff,              /* For CORE_HANDOVER. */
 };
 
 #define SECOND_NS 1000000000ull
@@ -50,7 +51,12 @@ struct core_options {
     bool power;           /* durability = power: what is committed survives the power. */
     uint64_t journal;     /* Random; names this journal from its first mark on. */
     uint64_t boot;        /* Names this boot of the host; 0: unknown. */
-    bool fencing;         /* T4a: both nodes fence before a takeover. */
+    bool fencing;         /* T4a: this node fences before a takeover; what follows from it for what
+                             is held only where the peer says the same (its hello). */
+    uint64_t drain_ns;    /* T1: how long a hand-over waits for confirmations; 0: a second. */
+    uint64_t give_ns;     /* T2: a sink that is down here for so long and up at the peer has its
+                             records handed to the peer; 0: only by CORE_HANDOVER. */
+    uint8_t wire_version; /* The highest to speak; 0: WIRE_VERSION. */
     uint64_t lease_ns;    /* L */
     uint32_t drift_ppm;   /* Bound on the relative drift of the two clocks. */
     uint64_t hello_ns;    /* How long a hello may take before the link is dropped. */
@@ -73,6 +79,9 @@ struct span {
     bool resumed;  /* T4: the operator or the hold time let its owner go on without the peer. */
     bool foreign;  /* D: the other node may have emitted it, so that only a common sink can tell. */
     bool report;   /* E grew since the peer was told. */
+    uint8_t handing; /* T1: enum hand_state, at its owner. */
+    bool offer_told; /* On this link. */
+    uint64_t drain_end_ns;
     uint32_t emitted;   /* E: the sink has confirmed it. */
     uint32_t told;      /* E in the facts that the peer settles by. */
     uint32_t handed;    /* H: given to the sink by this process. */
@@ -130,6 +139,15 @@ struct segment {
     struct delivery at[SINK_COUNT_MAX];
 };
 
+/* T1, T2: what became of the last CORE_HANDOVER. */
+enum handover_state {
+    HANDOVER_NONE,
+    HANDOVER_RUNNING,
+    HANDOVER_DONE,    /* All of it is the peer's, durable on both sides, nothing of it in doubt, but
+                         `stayed` records that were not confirmed in time: those are still ours. */
+    HANDOVER_REFUSED, /* `why`.  What the peer already has stays with it; the rest is still ours. */
+};
+
 enum session_state { SESSION_DOWN, SESSION_HELLO, SESSION_UP };
 
 struct core {
@@ -141,7 +159,8 @@ struct core {
     uint32_t highest_epoch, highest_saved;
     uint32_t first_epoch, own_epoch; /* That this node minted in the life of its journal. */
     uint32_t peer_first_epoch;       /* As the peer's hello says; 0: none. */
-    struct { /* Settled segments whose files a power loss may bring back; the oldest is replaced. */
+    struct { /* The last settled segments: a power loss may bring their files back, or a peer that
+                has lost its marks may ask about them.  The oldest is replaced. */
         uint8_t origin;
         bool left;
         uint32_t epoch;
@@ -181,9 +200,24 @@ struct core {
     uint64_t taken_ns;
     uint32_t peer_sinks[SINK_COUNT_MAX];
     bool peer_has[SINK_COUNT_MAX]; /* By our sink. */
+    uint8_t version;               /* Of the session: the lower of the two. */
+    bool peer_fences;              /* T4a */
+    bool peer_up[SINK_COUNT_MAX];  /* T2: as the peer says, by our sink. */
+    bool sinks_due;                /* Ours are to be told. */
     struct {
         bool up;
+        bool give;         /* T1, T2: to be handed to the peer. */
+        uint64_t since_ns; /* Up or down since then. */
     } sink[SINK_COUNT_MAX];
+    struct {
+        uint8_t state; /* enum handover_state */
+        const char *why;
+        uint64_t started_ns;
+        uint64_t moved;  /* Runs of records that the peer took, T2 included; since start. */
+        uint64_t stayed; /* Records of the last one. */
+    } handover;
+    uint8_t hand_acks[FRAME_SIZE_MAX]; /* Entries that are to be acknowledged. */
+    uint16_t hand_acks_len;
     uint32_t ring_epoch; /* Records of older epochs than this will not come any more. */
     bool marks_due;
     uint64_t in_doubt[SINK_COUNT_MAX]; /* Records handed over under D2, since start. */
@@ -217,9 +251,16 @@ enum core_input_kind {
                     not handed over again, CORE_CONFIRMED may come for it although it was never
                     pulled (records.from: at or below the asked one), and CORE_SINK_LOST puts it
                     in doubt again, to be asked about anew. */
-    CORE_CLUSTER, /* cluster: what the cluster's rules say (T1). */
-    CORE_FENCED,  /* The operator or a fencing agent: the peer is dead and stays so. */
-    CORE_NOTED,   /* The journal holds the note of that kind about that range: records, note. */
+    CORE_HANDOVER, /* T1, T2: sink (SINK_ALL: of all) whose undelivered records, of every segment
+                      that this node owns, are to be the peer's: what is still being produced too.
+                      They are drained, cut at an exact E and moved, each sink by itself;
+                      core.handover tells how it goes, after each flush.  It is refused at once,
+                      with the reason, when there is no session, the peer speaks wire version 1, or
+                      it cannot reach the sink.  The way back is a CORE_HANDOVER at the peer. */
+    CORE_CLUSTER,  /* cluster: what the cluster's rules say (T1). */
+    CORE_FENCED,   /* The operator, or the fencing command's success: the peer is dead and stays so
+                      until it is started anew.  Ignored while there is a session. */
+    CORE_NOTED,    /* The journal holds the note of that kind about that range: records, note. */
 };
 
 struct core_range {

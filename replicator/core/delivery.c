@@ -34,9 +34,21 @@ static bool span_is_shared(const struct core *c, const struct segment *g, const 
     return g->origin != c->o.node || s->from <= g->sent;
 }
 
+/* T4a: this process has lived since the last settlement, so that it was not fenced since, and
+ * nobody can have taken what is its own; but what it offered may have been accepted (T1). */
+static bool span_is_safe(const struct core *c, const struct span *s)
+{
+    return c->o.fencing && c->peer_fences && c->had_session && s->handing != HAND_OFFERED;
+}
+
+static bool span_is_free(const struct core *c, const struct segment *g, const struct span *s)
+{
+    return s->resumed || !span_is_shared(c, g, s) || span_is_safe(c, s);
+}
+
 bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s)
 {
-    return c->session == SESSION_DOWN && (s->resumed || !span_is_shared(c, g, s));
+    return c->session == SESSION_DOWN && span_is_free(c, g, s);
 }
 
 static uint32_t window(const struct core *c, size_t sink)
@@ -64,11 +76,11 @@ static uint32_t intent_limit(const struct core *c, const struct segment *g, size
                               : s->emitted + window(c, sink));
 }
 
-static void raise_span(struct core *c, struct segment *g, size_t sink, struct span *s)
+void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct span *s)
 {
     uint32_t limit;
 
-    if (s->owner != c->o.node || s->emitted == s->to)
+    if (s->owner != c->o.node || s->emitted == s->to || s->handing != HAND_NONE)
         return;
     limit = intent_limit(c, g, sink, s);
     if (limit > s->intent) {
@@ -87,7 +99,7 @@ void delivery_raise(struct core *c)
 
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++)
-                raise_span(c, g, k, &g->at[k].span[n]);
+                delivery_raise_span(c, g, k, &g->at[k].span[n]);
         }
     }
 }
@@ -98,13 +110,13 @@ static uint32_t hand_limit(const struct core *c, const struct segment *g, size_t
 {
     uint32_t limit = min_u32(s->granted, g->journaled);
 
-    if (s->owner != c->o.node)
+    if (s->owner != c->o.node || s->handing != HAND_NONE)
         return s->handed;
     if (!c->o.has_peer || span_may_go_solo(c, g, s))
         return limit;
     if (c->session == SESSION_UP && !c->peer_has[sink])
         return limit;
-    if (c->session == SESSION_HELLO && (s->resumed || !span_is_shared(c, g, s)))
+    if (c->session == SESSION_HELLO && span_is_free(c, g, s))
         return limit; /* N6: up to what the hello reports as intended. */
     return core_lease_valid(c) ? limit : s->handed; /* N4, L2, T6 */
 }
@@ -227,7 +239,7 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     struct segment *g = segment_find(c, r->origin, r->epoch);
     struct span *s = g != NULL ? delivery_find(&g->at[sink], r->from) : NULL;
 
-    if (s == NULL || s->asked != ASK_SENT)
+    if (s == NULL || s->asked != ASK_SENT || s->owner != c->o.node)
         return;
     s->asked = ASK_DONE;
     if (kind == ANSWER_UNKNOWN)

@@ -181,7 +181,7 @@ void core_recovered(struct core *c)
                 recover_span(c, g, &g->at[k].span[n]);
         }
     }
-    takeover_lost(c); /* T4 */
+    takeover_lost(c, true); /* T4 */
 }
 
 static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch)

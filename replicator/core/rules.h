@@ -15,7 +15,7 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 void session_break(struct core *c, const char *why);
 
 /* takeover.c: L1-L4, T3-T5. */
-void takeover_lost(struct core *c);
+void takeover_lost(struct core *c, bool recovered);
 void takeover_tick(struct core *c);
 void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
                    uint8_t n);
@@ -23,6 +23,8 @@ void takeover_told(struct core *c, struct segment *g);
 void takeover_hello_done(struct core *c);
 /* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
 void takeover_tail_lost(struct core *c, struct segment *g);
+/* Moves it to the state that its owners make it. */
+void segment_show(struct core *c, struct segment *g);
 void takeover_fenced(struct core *c);
 void takeover_notes(struct core *c, struct core_output *out);
 void takeover_noted(struct core *c, const struct core_input *in);
@@ -30,6 +32,7 @@ void takeover_noted(struct core *c, const struct core_input *in);
 /* delivery.c: N3, L2, D1, D2. */
 bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s);
 void delivery_raise(struct core *c);
+void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct span *s);
 void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r);
 void delivery_lost(struct core *c, uint8_t sink);
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
@@ -37,6 +40,15 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
 void delivery_asks(struct core *c, struct core_output *out);
 void delivery_skips(struct core *c, struct core_output *out);
 void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);
+
+/* handover.c: T1, T2. */
+void handover_start(struct core *c, uint8_t sink);
+void handover_lost(struct core *c);
+void handover_rewind(struct core *c);
+void handover_tick(struct core *c);
+size_t handover_collect(struct core *c, uint8_t *out, size_t max);
+void handover_offered(struct core *c, const uint8_t *at, size_t len);
+void handover_acked(struct core *c, const struct wire_handover *e);
 
 /* recover.c: metas of what changed. */
 void recover_flush(struct core *c, struct core_output *out);

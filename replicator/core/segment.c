@@ -227,6 +227,16 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
     return true;
 }
 
+void delivery_remove(struct delivery *d, const struct span *s)
+{
+    size_t index = (size_t)(s - d->span);
+
+    assert(index < d->count);
+    memmove(&d->span[index], &d->span[index + 1], (d->count - index - 1) * sizeof(*s));
+    d->count--;
+    d->dirty = true;
+}
+
 int delivery_keeper(const struct core *c)
 {
     return c->o.has_peer ? c->o.node : -1;

@@ -6,6 +6,10 @@
 
 enum ask_state { ASK_NONE, ASK_WANTED, ASK_SENT, ASK_DONE, ASK_SKIPPING };
 
+/* T1: DRAIN: nothing more is handed out until what is in flight is confirmed.  OFFERED: the peer
+ * may have accepted it (durable before it is told). */
+enum hand_state { HAND_NONE, HAND_DRAIN, HAND_OFFERED };
+
 struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch);
 /* NULL when the table is full. */
 struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch);
@@ -31,6 +35,7 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at);
 /* Removes what is done, but not the spans of `keeper` (-1: nobody), which the peer may still have
  * to be told of again; clips to `last` when closed. */
 void delivery_tidy(struct delivery *d, bool closed, uint32_t last, int keeper);
+void delivery_remove(struct delivery *d, const struct span *s);
 /* Who has to keep what is done. */
 int delivery_keeper(const struct core *c);
 void span_check(const struct span *s);

@@ -23,11 +23,12 @@ static void lost(struct core *c)
     c->hello_told = c->hello_sent = c->hello_done = false;
     c->grant_owed = false;
     c->grants_len = 0;
+    c->hand_acks_len = 0;
     c->gone_count = 0;
     if (!was_up)
         return;
     c->lost_ns = c->now_ns;
-    takeover_lost(c);
+    takeover_lost(c, false);
 }
 
 /* What was on the other link may be gone: ask and tell again. */
@@ -46,7 +47,8 @@ static void rewind_link(struct core *c)
             }
         }
     }
-    c->renew = c->marks_due = true;
+    c->renew = c->marks_due = c->sinks_due = true;
+    handover_rewind(c);
 }
 
 static int first_link(uint8_t up)
@@ -122,15 +124,21 @@ void session_tick(struct core *c)
         return;
     c->renew = c->marks_due = true;
     ask_done_again(c);
+    handover_rewind(c);
 }
 
 /* ---- frames in ---- */
 
-static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
+static uint8_t own_version(const struct core *c)
+{
+    return c->o.wire_version != 0 ? c->o.wire_version : WIRE_VERSION;
+}
+
+static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at, size_t len)
 {
     struct wire_hello h;
 
-    if (wire_get_hello(at, len, &h) != 0 || h.node == c->o.node) {
+    if (wire_get_hello(word, at, len, &h) != 0 || h.node == c->o.node) {
         session_break(c, "a malformed hello");
         return;
     }
@@ -143,6 +151,8 @@ static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
         c->hello_sent = false; /* Ours may have gone to the end before. */
     }
     c->peer_nonce = h.nonce;
+    c->version = h.version < own_version(c) ? h.version : own_version(c);
+    c->peer_fences = h.fences;
     c->hello_journal = h.journal;
     c->forgot = h.peer_journal != 0 && h.peer_journal != c->journal;
     c->peer_first_epoch = h.first_epoch;
@@ -150,7 +160,7 @@ static void get_hello(struct core *c, int link, const uint8_t *at, size_t len)
     c->hello_done = false;
     c->highest_epoch = max_u32(c->highest_epoch, h.highest_epoch);
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        c->peer_has[k] = false;
+        c->peer_has[k] = c->peer_up[k] = false;
         for (uint8_t i = 0; i < h.sink_count; i++)
             c->peer_has[k] |= h.sink_key[i] == c->o.sink[k].key;
     }
@@ -347,6 +357,52 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
     }
 }
 
+static void get_handover(struct core *c, const uint8_t *at, size_t len, bool answer)
+{
+    if (len % HANDOVER_ENTRY_SIZE != 0) {
+        session_break(c, "a malformed hand-over");
+        return;
+    }
+    if (!answer) {
+        handover_offered(c, at, len);
+        return;
+    }
+    for (size_t i = 0; i < len; i += HANDOVER_ENTRY_SIZE) {
+        struct wire_handover e;
+
+        if (wire_get_handover(at + i, HANDOVER_ENTRY_SIZE, &e) != 0) {
+            session_break(c, "a malformed answer to a hand-over");
+            return;
+        }
+        handover_acked(c, &e);
+    }
+}
+
+/* T2 */
+static void get_sinks(struct core *c, const uint8_t *at, size_t len)
+{
+    if (len < 1 || at[0] > SINK_COUNT_MAX || len != 1 + 5 * (size_t)at[0]) {
+        session_break(c, "a malformed state of the sinks");
+        return;
+    }
+    for (const uint8_t *p = at + 1; p < at + len; p += 5) {
+        int k = sink_index(c, get_le32(p));
+
+        if (k >= 0)
+            c->peer_up[k] = p[4] != 0;
+    }
+}
+
+static void get_version_2(struct core *c, uint8_t type, const uint8_t *at, size_t len)
+{
+    if (c->version < 2 || type > FRAME_SINKS)
+        session_break(c, "a frame of unknown type");
+    else if (type == FRAME_SINKS)
+        get_sinks(c, at, len);
+    else
+        get_handover(c, at, len, type == FRAME_HANDOVER_ACK);
+}
+
 void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
 {
     uint32_t nonce;
@@ -361,7 +417,7 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
     at += FRAME_HEADER_SIZE;
     len -= FRAME_HEADER_SIZE;
     if (type == FRAME_HELLO) {
-        get_hello(c, link, at, len);
+        get_hello(c, link, nonce, at, len);
         return;
     }
     if (nonce != c->nonce)
@@ -392,7 +448,7 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
         get_done(c, at, len);
         break;
     default:
-        session_break(c, "a frame of unknown type");
+        get_version_2(c, type, at, len);
     }
 }
 
@@ -404,7 +460,9 @@ static uint8_t *frame(struct core *c, struct core_output *out, uint8_t type, siz
 
     if (p == NULL)
         return NULL;
-    wire_put_header(p, type, type == FRAME_HELLO ? 0 : c->peer_nonce);
+    wire_put_header(p, type,
+                    type == FRAME_HELLO ? wire_hello_word(own_version(c), c->o.fencing)
+                                        : c->peer_nonce);
     return p + FRAME_HEADER_SIZE;
 }
 
@@ -434,7 +492,7 @@ static void put_fact(struct core *c, const struct segment *g, struct core_output
 
     image[len++] = (uint8_t)c->o.sink_count;
     for (size_t k = 0; k < c->o.sink_count; k++)
-        len += wire_put_delivery(image + len, g, c->o.sink[k].key, &g->at[k]);
+        len += wire_fact_delivery(image + len, g, c->o.sink[k].key, &g->at[k]);
     p = frame(c, out, FRAME_FACT, len);
     if (p != NULL)
         memcpy(p, image, len);
@@ -665,6 +723,52 @@ static void put_done(struct core *c, struct core_output *out)
     }
 }
 
+static void put_hand_acks(struct core *c, struct core_output *out)
+{
+    uint8_t *p;
+
+    if (c->hand_acks_len == 0)
+        return;
+    p = frame(c, out, FRAME_HANDOVER_ACK, c->hand_acks_len);
+    if (p == NULL)
+        return;
+    memcpy(p, c->hand_acks, c->hand_acks_len);
+    c->hand_acks_len = 0;
+}
+
+static void put_offers(struct core *c, struct core_output *out)
+{
+    uint8_t entries[96 * HANDOVER_ENTRY_SIZE];
+    size_t len;
+
+    while ((len = handover_collect(c, entries, sizeof(entries))) > 0) {
+        uint8_t *p = frame(c, out, FRAME_HANDOVER, len);
+
+        if (p == NULL) {
+            handover_rewind(c);
+            return;
+        }
+        memcpy(p, entries, len);
+    }
+}
+
+static void put_sinks(struct core *c, struct core_output *out)
+{
+    uint8_t *p;
+
+    if (!c->sinks_due)
+        return;
+    p = frame(c, out, FRAME_SINKS, 1 + 5 * c->o.sink_count);
+    if (p == NULL)
+        return;
+    *p++ = (uint8_t)c->o.sink_count;
+    for (size_t k = 0; k < c->o.sink_count; k++, p += 5) {
+        put_le32(p, c->o.sink[k].key);
+        p[4] = c->sink[k].up;
+    }
+    c->sinks_due = false;
+}
+
 void session_flush(struct core *c, uint32_t credit, struct core_output *out)
 {
     out->link = c->link;
@@ -678,9 +782,15 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out)
         return;
     }
     put_acks(c, out);
+    if (c->version >= 2) { /* Before the intents and marks of what is ours by them. */
+        put_hand_acks(c, out);
+        put_sinks(c, out);
+    }
     put_grants(c, out);
     put_intents(c, out);
     put_marks(c, out);
+    if (c->version >= 2) /* After what is confirmed below the cut. */
+        put_offers(c, out);
     put_done(c, out);
     send_records(c, credit, out);
 }

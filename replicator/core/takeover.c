@@ -10,18 +10,40 @@ static bool peer_may_have(const struct core *c, const struct segment *g)
     return c->o.has_peer && (g->origin != c->o.node || g->sent > 0);
 }
 
-/* L2: what lies above S is cut off, so that it can go on while (E, S] waits. */
-static void split_at_sent(struct core *c, struct segment *g)
+/* L2, T1: handed over or offered, but never sent: the peer cannot have it. */
+static void keep_unsent(const struct core *c, struct delivery *d, uint32_t sent)
 {
-    if (g->origin != c->o.node || g->sent == 0)
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+
+        if (s->from <= sent || (s->handing == HAND_NONE && s->owner == c->o.node))
+            continue;
+        if (s->owner != c->o.node) {
+            s->owner = c->o.node;
+            s->term++;
+        }
+        s->handing = HAND_NONE;
+        s->granted = s->requested = s->from - 1;
+        d->dirty = true;
+    }
+}
+
+/* L2: what lies above S is cut off, so that it can go on while (E, S] waits.  Of what the peer owns
+ * a node without memory knows only a bound. */
+static void split_at_sent(struct core *c, struct segment *g, bool recovered)
+{
+    if (g->origin != c->o.node)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
-        struct span *s = delivery_find(d, g->sent);
+        struct span *s = delivery_find(d, max_u32(g->sent, 1));
+        uint32_t sent = s != NULL && s->owner != c->o.node && recovered ? g->sent_bound : g->sent;
 
+        s = delivery_find(d, sent);
         /* One place is kept for a cut at the settlement; without room all of the span waits. */
-        if (s != NULL && s->owner == c->o.node && d->count < SPAN_MAX - 2)
-            delivery_split(d, s, g->sent);
+        if (s != NULL && d->count < SPAN_MAX - 2)
+            delivery_split(d, s, sent);
+        keep_unsent(c, d, recovered ? g->sent_bound : g->sent);
         delivery_tidy(d, g->closed, g->last, delivery_keeper(c));
     }
 }
@@ -33,13 +55,14 @@ static void hold(struct core *c, struct segment *g)
 }
 
 /* L1, L2 */
-void takeover_lost(struct core *c)
+void takeover_lost(struct core *c, bool recovered)
 {
     c->epoch_wanted = true;
+    handover_lost(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        split_at_sent(c, g);
+        split_at_sent(c, g, recovered);
         hold(c, g);
     }
 }
@@ -55,6 +78,8 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->owner = c->o.node;
     s->term++;
     s->doubt = span_perhaps(g, s);
+    if (c->o.fencing) /* T4a: it held nothing, and may have gone on until it was fenced. */
+        s->doubt = s->to;
     s->intent = max_u32(s->intent, s->doubt);
     s->handed = s->emitted;
     s->granted = s->intent;
@@ -146,12 +171,18 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
         note_range(g, gap, from, g->produced);
 }
 
-/* L3, T1: our own count of the lease has run out, and the cluster names us. */
+/* T1, T4a: the cluster names us and nothing is to be fenced, or the peer was fenced. */
+static bool may_take_over(const struct core *c)
+{
+    return c->fenced || (!c->o.fencing && c->peer_dead && c->may_take);
+}
+
+/* L3: our own count of the lease has run out. */
 static void take_over(struct core *c)
 {
     if (!c->o.has_peer || c->session != SESSION_DOWN || c->now_ns < c->grant_end_ns)
         return;
-    if (!c->fenced && !(c->peer_dead && c->may_take))
+    if (!may_take_over(c))
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
@@ -173,6 +204,7 @@ static void resume(struct core *c, struct segment *g, size_t k)
         if (s->owner != c->o.node || s->resumed || span_may_go_solo(c, g, s))
             continue;
         s->resumed = true;
+        s->handing = HAND_NONE;
         s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
         s->doubt = max_u32(s->doubt, span_perhaps(g, s));
         s->foreign = s->doubt > s->emitted;
@@ -504,28 +536,38 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
     }
 }
 
-static void settled_state(struct core *c, struct segment *g)
+void segment_show(struct core *c, struct segment *g)
 {
     bool ours = false, theirs = false;
+    enum segment_state kept = g->closed ? SEGMENT_DRAINING : SEGMENT_LIVE;
 
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->emitted < s->to)
+                *(s->owner == c->o.node ? &ours : &theirs) = true;
+        }
+    }
+    if (g->origin == c->o.node)
+        segment_move(g, theirs && !ours ? SEGMENT_HANDED_OVER : kept);
+    else
+        segment_move(g, ours && !theirs ? SEGMENT_TAKEN : kept);
+}
+
+static void settled_state(struct core *c, struct segment *g)
+{
     for (size_t k = 0; k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 
-            *(s->owner == c->o.node ? &ours : &theirs) = true;
             s->resumed = false;
+            s->handing = HAND_NONE;
             s->granted = s->requested = s->from - 1;
             s->report |= s->owner == c->o.node;
         }
     }
-    if (g->origin == c->o.node)
-        segment_move(g, theirs && !ours ? SEGMENT_HANDED_OVER
-                        : g->closed     ? SEGMENT_DRAINING
-                                        : SEGMENT_LIVE);
-    else
-        segment_move(g, ours && !theirs ? SEGMENT_TAKEN
-                        : g->closed     ? SEGMENT_DRAINING
-                                        : SEGMENT_LIVE);
+    segment_show(c, g);
 }
 
 /* What a span's owner may have handed over beyond its marks, as both nodes can tell from the same

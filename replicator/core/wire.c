@@ -6,23 +6,30 @@
 #include <string.h>
 
 enum { FLAG_CLOSED = 1, FLAG_DONE = 2, FLAG_LOST = 4, FLAG_GAP_TOLD = 8, FLAG_UNSURE = 16 };
+enum { SPAN_RESUMED = 1, SPAN_FOREIGN = 2, SPAN_OFFERED = 4 };
 
 static bool epoch_fits(uint8_t origin, uint32_t epoch)
 {
     return origin < NODE_COUNT && epoch != 0 && (epoch & 1) == origin;
 }
 
+/* The oldest version that has this frame. */
+static uint8_t frame_version(uint8_t type)
+{
+    return type >= FRAME_HANDOVER && type <= FRAME_CORE_MAX ? 2 : 1;
+}
+
 void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce)
 {
     out[0] = type;
-    out[1] = WIRE_VERSION;
+    out[1] = frame_version(type);
     put_le16(out + 2, 0);
     put_le32(out + 4, nonce);
 }
 
 int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce)
 {
-    if (len < FRAME_HEADER_SIZE || at[1] != WIRE_VERSION || get_le16(at + 2) != 0)
+    if (len < FRAME_HEADER_SIZE || at[1] != frame_version(at[0]) || get_le16(at + 2) != 0)
         return -1;
     *type = at[0];
     *nonce = get_le32(at + 4);
@@ -63,9 +70,17 @@ int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out)
     return 0;
 }
 
-int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out)
+uint32_t wire_hello_word(uint8_t version, bool fences)
 {
-    struct wire_hello h = {0};
+    return version < 2 ? 0 : (uint32_t)version | (uint32_t)fences << 8;
+}
+
+int wire_get_hello(uint32_t word, const uint8_t *body, size_t len, struct wire_hello *out)
+{
+    struct wire_hello h = {
+        .version = (uint8_t)(word == 0 ? WIRE_VERSION_OLDEST : word & 0xff),
+        .fences = (word >> 8 & 1) != 0,
+    };
 
     if (len < HELLO_SIZE)
         return -1;
@@ -76,7 +91,8 @@ int wire_get_hello(const uint8_t *body, size_t len, struct wire_hello *out)
     h.first_epoch = get_le32(body + 24);
     h.node = body[28];
     h.sink_count = body[29];
-    if (h.node >= NODE_COUNT || h.nonce == 0 || h.sink_count > SINK_COUNT_MAX)
+    if (h.version < WIRE_VERSION_OLDEST || h.node >= NODE_COUNT || h.nonce == 0 ||
+        h.sink_count > SINK_COUNT_MAX)
         return -1;
     if (len != HELLO_SIZE + 4 * (size_t)h.sink_count)
         return -1;
@@ -104,6 +120,41 @@ int wire_get_entry(const uint8_t *at, size_t len, struct wire_entry *out)
         .key = get_le32(at + 5),
         .sequence = get_le32(at + 9),
     };
+    return 0;
+}
+
+void wire_put_handover(uint8_t out[HANDOVER_ENTRY_SIZE], const struct wire_handover *e)
+{
+    const uint32_t words[] = {e->epoch, e->key,     e->at,     e->to,
+                              e->term,  e->emitted, e->intent, e->doubt};
+
+    out[0] = e->origin;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        put_le32(out + 1 + 4 * i, words[i]);
+}
+
+int wire_get_handover(const uint8_t *at, size_t len, struct wire_handover *out)
+{
+    struct wire_handover e;
+
+    if (len < HANDOVER_ENTRY_SIZE || !epoch_fits(at[0], get_le32(at + 1)))
+        return -1;
+    e = (struct wire_handover){
+        .origin = at[0],
+        .epoch = get_le32(at + 1),
+        .key = get_le32(at + 5),
+        .at = get_le32(at + 9),
+        .to = get_le32(at + 13),
+        .term = get_le32(at + 17),
+        .emitted = get_le32(at + 21),
+        .intent = get_le32(at + 25),
+        .doubt = get_le32(at + 29),
+    };
+    if (e.at == SEQUENCE_MAX || e.to < e.at || e.term == 0 || e.emitted > e.at)
+        return -1;
+    if (e.intent < e.at || e.doubt < e.at)
+        return -1;
+    *out = e;
     return 0;
 }
 
@@ -153,8 +204,8 @@ int wire_get_segment(const uint8_t *at, size_t len, struct segment *out)
     return SEGMENT_IMAGE_SIZE;
 }
 
-size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
-                         const struct delivery *d)
+static size_t put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
+                           const struct delivery *d, bool journal)
 {
     uint8_t *p = out + 12;
 
@@ -174,9 +225,22 @@ size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
         put_le32(p + 16, s->intent);
         put_le32(p + 20, s->doubt);
         p[24] = s->owner;
-        p[25] = (uint8_t)(s->resumed | s->foreign << 1);
+        p[25] = (uint8_t)((s->resumed ? SPAN_RESUMED : 0) | (s->foreign ? SPAN_FOREIGN : 0) |
+                          (journal && s->handing == HAND_OFFERED ? SPAN_OFFERED : 0));
     }
     return (size_t)(p - out);
+}
+
+size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
+                         const struct delivery *d)
+{
+    return put_delivery(out, g, key, d, true);
+}
+
+size_t wire_fact_delivery(uint8_t *out, const struct segment *g, uint32_t key,
+                          const struct delivery *d)
+{
+    return put_delivery(out, g, key, d, false);
 }
 
 static int get_span(const uint8_t *p, uint32_t above, struct span *s)
@@ -189,12 +253,14 @@ static int get_span(const uint8_t *p, uint32_t above, struct span *s)
         .intent = get_le32(p + 16),
         .doubt = get_le32(p + 20),
         .owner = p[24],
-        .resumed = (p[25] & 1) != 0,
-        .foreign = (p[25] & 2) != 0,
+        .resumed = (p[25] & SPAN_RESUMED) != 0,
+        .foreign = (p[25] & SPAN_FOREIGN) != 0,
+        .handing = (p[25] & SPAN_OFFERED) != 0 ? HAND_OFFERED : HAND_NONE,
     };
     s->handed = s->emitted;
     s->granted = s->requested = s->from - 1;
-    if (s->from <= above || s->to < s->from || s->owner >= NODE_COUNT || p[25] > 3)
+    if (s->from <= above || s->to < s->from || s->owner >= NODE_COUNT ||
+        p[25] > (SPAN_RESUMED | SPAN_FOREIGN | SPAN_OFFERED))
         return -1;
     if (s->emitted < s->from - 1 || s->intent < s->emitted || s->intent > s->to)
         return -1;

@@ -42,6 +42,7 @@ static void recover(struct pair *p, int n)
     struct core_options o = p->options;
 
     o.node = (uint8_t)n;
+    o.wire_version = p->version[n];
     core_init(&node->core, &o, p->now_ns);
     for (size_t at = 0; at < node->disk.meta_len;) {
         uint32_t len;
@@ -66,6 +67,7 @@ void pair_start(struct pair *p, int n)
     node->in.head = node->in.tail = 0;
     node->unconfirmed_count = node->note_count = node->asked_count = 0;
     recover(p, n);
+    pair_sink_up(p, n);
     work(p, n);
 }
 
@@ -237,7 +239,7 @@ static bool drain_sink(struct pair *p, int n)
     struct core_give g;
     bool any = false;
 
-    while (!node->sink_off && core_pull(&node->core, 0, 100, &g)) {
+    while (!node->sink_off && node->core.sink[0].up && core_pull(&node->core, 0, 100, &g)) {
         any = true;
         collect(p, n, &g);
         if (node->sink_stalls)
@@ -275,6 +277,21 @@ void pair_sink_lost(struct pair *p, int n)
 
     p->node[n].unconfirmed_count = 0;
     step(p, n, &in);
+}
+
+void pair_sink_up(struct pair *p, int n)
+{
+    step(p, n, &(struct core_input){.kind = CORE_SINK_UP});
+}
+
+void pair_handover(struct pair *p, int n)
+{
+    step(p, n, &(struct core_input){.kind = CORE_HANDOVER, .sink = SINK_ALL});
+}
+
+void pair_fenced(struct pair *p, int n)
+{
+    step(p, n, &(struct core_input){.kind = CORE_FENCED});
 }
 
 static void deliver(struct pair *p, int n, const uint8_t *at, size_t len)
@@ -330,7 +347,7 @@ static void state_notes(struct pair *p, int n)
     node->note_count = 0;
 }
 
-static bool work_once(struct pair *p, int n)
+bool pair_work_once(struct pair *p, int n)
 {
     struct pair_node *node = &p->node[n];
     bool any = read_link(p, n);
@@ -346,7 +363,7 @@ static bool work_once(struct pair *p, int n)
 
 static void work(struct pair *p, int n)
 {
-    while (work_once(p, n))
+    while (pair_work_once(p, n))
         ;
 }
 
@@ -358,7 +375,7 @@ void pair_settle(struct pair *p)
         any = false;
         assert_true(round < 10000);
         for (int n = 0; n < NODE_COUNT; n++)
-            any |= p->node[n].alive && work_once(p, n);
+            any |= p->node[n].alive && pair_work_once(p, n);
     }
 }
 

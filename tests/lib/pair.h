@@ -47,6 +47,7 @@ struct pair_seen { /* One record at the collector. */
 
 struct pair {
     uint64_t now_ns;
+    uint8_t version[NODE_COUNT]; /* Wire version of each; 0: the newest. */
     struct pair_node node[NODE_COUNT];
     struct core_options options;
     bool link;
@@ -66,6 +67,11 @@ void pair_confirm(struct pair *p, int node); /* All that its sink holds. */
 /* D1: the oldest question. */
 void pair_answer(struct pair *p, int node, enum core_answer kind, uint32_t last);
 void pair_sink_lost(struct pair *p, int node);
+void pair_sink_up(struct pair *p, int node);
+void pair_handover(struct pair *p, int node);
+void pair_fenced(struct pair *p, int node);
+/* One read of what came, one flush, one pull.  true: there was something. */
+bool pair_work_once(struct pair *p, int node);
 /* Lets both nodes work until neither has anything to do, without time going on. */
 void pair_settle(struct pair *p);
 void pair_elapse_ms(struct pair *p, uint32_t ms); /* In steps of 10 ms, working. */

@@ -264,7 +264,6 @@ static void alone_it_holds_until_fenced(void **state)
 {
     struct pair *p = *state;
     uint32_t e = live(p, 0);
-    struct core_input in = {.kind = CORE_FENCED};
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -276,8 +275,7 @@ static void alone_it_holds_until_fenced(void **state)
     pair_start(p, 0);
     pair_elapse_ms(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 50, &marked), 0);
-    in.now_ns = p->now_ns;
-    core_step(&p->node[0].core, &in);
+    pair_fenced(p, 0);
     pair_elapse_ms(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 50, &marked), 1);
     assert_int_equal(marked, 1);

@@ -156,6 +156,8 @@ static void written_and_lost_is_in_doubt_again(void **state)
     assert_int_equal(s->handed, 3);
     assert_int_equal(s->doubt, 6);
     pair_settle(p);
+    pair_sink_up(p, 0);
+    pair_settle(p);
     pair_answer(p, 0, ANSWER_UNKNOWN, 0);
     pair_settle(p);
     expect_times(p, e, 3, 1, 0);
