@@ -1,0 +1,278 @@
+"""Two evrepd, two event generators and a real collector; what dies, dies at random moments.  The verdict is
+`evrepctl audit` on what the collector has: every record once, none missing, none marked in doubt."""
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from net import Net, remove_leftovers
+from processes import Processes
+
+EVREPD = """node = {n}
+cluster-id = 7
+hostname = "fw1"
+state-dir = "{dir}"
+control-socket = "{dir}/evrep.sock"
+peer {{
+  key-file = "{key}"
+  heartbeat-ms = 100  dead-after-ms = {dead}  lease-ms = 300
+  link "control" {{ local = "10.99.0.{me}:5900" remote = "10.99.0.{other}:5900" }}
+  link "fabric" {{ local = "10.98.0.{me}:5900" remote = "10.98.0.{other}:5900" }}
+}}
+redundancy-group "1" {{ priority = {priority} }}
+source "dp" {{ type = ring ring = "{ring}" }}
+{sink}
+"""
+
+NATS = """listen: "10.97.0.10:{port}"
+server_name: "s{i}"
+jetstream {{ store_dir: "{dir}/s{i}" }}
+{cluster}
+"""
+CLUSTER = """cluster {{ name: "c" listen: "127.0.0.1:{port}"
+  routes: ["nats://127.0.0.1:6222", "nats://127.0.0.1:6223", "nats://127.0.0.1:6224"] }}"""
+
+
+class JetStream:
+    """One nats-server, or three in a cluster; in the cluster they die too."""
+    process_dies = False
+
+    def __init__(self, run, servers=1):
+        self.run, self.servers = run, servers
+        self.url = ",".join("nats://10.97.0.10:%d" % (4222 + i) for i in range(servers))
+
+    def start(self):
+        for i in range(self.servers):
+            cluster = CLUSTER.format(port=6222 + i) if self.servers > 1 else ""
+            with open(self.run.path("nats%d.conf" % i), "w") as f:
+                f.write(NATS.format(port=4222 + i, i=i, dir=self.run.dir, cluster=cluster))
+            self.start_server(i)
+        self.run.tool("jsstream", self.url, "make", "RTFLOW", "rtflow.*", str(self.servers))
+
+    def start_server(self, i):
+        self.run.processes.spawn("nats%d" % i, "collector", "nats-server", "-c", self.run.path("nats%d.conf" % i))
+
+    def sink(self):
+        return 'sink "bus" { type = jetstream url = "%s" stream = "RTFLOW" subject = "rtflow" }' % self.url
+
+    def disturb(self):
+        if self.servers == 1:
+            return
+        i = self.run.random.randrange(self.servers)
+        self.run.processes.end("nats%d" % i, signal.SIGKILL)
+        self.run.pause(0, 0.3)
+        self.start_server(i)
+        self.run.say("server %d was killed and is back" % i)
+
+    def received(self):
+        file = self.run.path("collector-bus.log")
+        with open(file, "wb") as f:
+            f.write(self.run.tool("jsstream", self.url, "dump", "RTFLOW", "rtflow.*"))
+        return file
+
+
+KINDS = {"jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+
+
+class Run:
+    def __init__(self, options, seed):
+        self.o, self.seed = options, seed
+        self.random = random.Random(seed)
+        self.net = Net(os.getpid())
+        self.dir = tempfile.mkdtemp(prefix="evrep-exact-")
+        self.processes = Processes(self.net, self.dir)
+        self.collector = KINDS[options.sink](self)
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        if self.o.verbose:
+            print("%7.2f s  %s" % (time.monotonic() - self.begin, text), flush=True)
+
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def pause(self, least, most):
+        """The moment of a fault is what the seed chooses."""
+        time.sleep(self.random.uniform(least, most))
+
+    def wait(self, what, test, seconds=20):
+        until = time.monotonic() + seconds
+        while not test():
+            for name in list(self.processes.running):
+                status = self.processes.ended(name)
+                if status is not None:
+                    raise RuntimeError("%s had ended by itself (%d)" % (name, status))
+            if time.monotonic() > until:
+                raise RuntimeError("waited %d s in vain for: %s" % (seconds, what))
+            time.sleep(0.02)
+
+    def tool(self, name, *args):
+        command = ["ip", "netns", "exec", self.net.ns("collector"), os.path.join(self.o.build, "tests", name)]
+        return subprocess.run(command + list(args), check=True, capture_output=True).stdout
+
+    # ---- nodes ----
+
+    def configure(self, n):
+        os.makedirs(self.path("node%d" % n))
+        with open(self.path("node%d.conf" % n), "w") as f:
+            f.write(EVREPD.format(n=n, me=n + 1, other=2 - n, dir=self.path("node%d" % n), key=self.path("key"),
+                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=self.o.dead))
+
+    def ring(self, n):
+        return "%sn%d" % (self.net.id, n)
+
+    def start_evrepd(self, n):
+        self.processes.spawn("evrepd%d" % n, "node%d" % n, os.path.join(self.o.build, "bin", "evrepd"), "-c",
+                             self.path("node%d.conf" % n))
+
+    def start_node(self, n):
+        self.start_evrepd(n)
+        self.processes.spawn("evgen%d" % n, "node%d" % n, os.path.join(self.o.build, "tests", "evgen"), self.ring(n),
+                             str(n), str(self.random.randrange(1 << 30)), "0", str(self.o.rate))
+
+    def marks(self, n):
+        r = subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "-s", self.path("node%d" % n, "evrep.sock"),
+                            "--json", "watermark"], capture_output=True, text=True)
+        return json.loads(r.stdout) if r.returncode == 0 else None
+
+    def session(self):
+        marks = [self.marks(n) for n in (0, 1)]
+        return all(w is not None and w["session"]["state"] == "up" for w in marks)
+
+    def primary(self, n):
+        w = self.marks(n)
+        return w["redundancyGroups"][0]["primary"] if w else None
+
+    def quiet(self):
+        for n in (0, 1):
+            w = self.marks(n)
+            if not w or w["held"] or w["waiting"]:
+                return False
+            if any(g["state"] not in ("live", "settled") for s in w["streams"] for g in s["segments"]):
+                return False
+        return True
+
+    # ---- the story ----
+
+    def kill_node(self, n):
+        """The whole host: its links first, as a dead kernel sends nothing more."""
+        self.net.set_links("node%d" % n, "down")
+        for name in ("evrepd", "evgen"):
+            self.processes.end("%s%d" % (name, n), signal.SIGKILL)
+        self.say("node %d is dead" % n)
+
+    def node_dies(self, n):
+        self.kill_node(n)
+        self.wait("node %d to be primary" % (1 - n), lambda: self.primary(1 - n) == 1 - n)
+        self.pause(0.1, 1.0)
+        self.net.set_links("node%d" % n, "up")
+        self.start_node(n)
+        self.wait("a session", self.session)
+        self.say("node %d is back" % n)
+
+    def process_dies(self, n):
+        self.processes.end("evrepd%d" % n, signal.SIGKILL)
+        self.start_evrepd(n)
+        self.wait("a session", self.session)
+        self.say("evrepd of node %d is back" % n)
+
+    def story(self):
+        for _ in range(self.o.kills):
+            self.pause(0.2, 0.8)
+            n = self.primary(0) if self.primary(0) is not None else 0
+            if self.random.random() < 0.2:
+                n = 1 - n
+            (self.process_dies if self.collector.process_dies else self.node_dies)(n)
+            self.collector.disturb()
+        self.pause(0.2, 0.5)
+
+    def set_up(self):
+        self.net.up()
+        subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "keygen", self.path("key")], check=True)
+        self.collector.start()
+        for n in (0, 1):
+            self.configure(n)
+            self.start_node(n)
+        self.wait("a session", self.session)
+        self.say("two nodes, one session")
+
+    def rest(self):
+        for n in (0, 1):
+            self.processes.end("evgen%d" % n)
+        self.wait("everything to be delivered and settled", self.quiet, 40)
+
+    def verdict(self):
+        file = self.collector.received()
+        r = subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "--json", "audit", file],
+                           capture_output=True, text=True)
+        a = json.loads(r.stdout) if r.stdout else {}
+        good = r.returncode == 0 and a["once"] > 0 and not (a["marked"] or a["twice"] or a["missing"] or a["covered"])
+        print("seed %d: %s: %d once, %d marked, %d twice, %d missing, %d covered by gap records, %d kills, %.1f s" % (
+            self.seed, "OK" if good else "VIOLATION", a.get("once", 0), a.get("marked", 0), a.get("twice", -1),
+            a.get("missing", -1), a.get("covered", 0), self.o.kills, time.monotonic() - self.begin), flush=True)
+        if self.o.out:
+            os.makedirs(self.o.out, exist_ok=True)
+            shutil.copy(file, self.o.out)
+        return good
+
+    def last_words(self):
+        for n in (0, 1):
+            file = self.processes.log("evrepd%d" % n)
+            if not os.path.exists(file):
+                continue
+            with open(file, errors="replace") as f:
+                print("evrepd of node %d:\n%s" % (n, "".join(f.readlines()[-12:])), flush=True)
+
+    def run(self):
+        good = False
+        try:
+            self.set_up()
+            self.story()
+            self.rest()
+            good = self.verdict()
+        except (RuntimeError, subprocess.CalledProcessError) as e:
+            print("seed %d: the drill broke down: %s" % (self.seed, e), flush=True)
+            self.last_words()
+        finally:
+            self.processes.clean_up()
+            self.net.down()
+            for name in os.listdir("/dev/shm"):
+                if name.startswith(self.net.id + "n"):
+                    os.unlink("/dev/shm/" + name)
+            if self.o.keep or (not good and self.o.keep_bad):
+                print("kept: " + self.dir)
+            else:
+                shutil.rmtree(self.dir, ignore_errors=True)
+        return good
+
+
+def main():
+    p = argparse.ArgumentParser(prog="integration/exact", description=__doc__)
+    p.add_argument("--sink", choices=list(KINDS), default="jetstream")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--repeat", type=int, default=1, help="so many runs, with seeds from --seed on")
+    p.add_argument("--kills", type=int, default=2, help="kills in one run")
+    p.add_argument("--rate", type=int, default=3000, help="events a second")
+    p.add_argument("--dead", type=int, default=1000, help="dead-after-ms")
+    p.add_argument("--out", help="leave what the collector has there")
+    p.add_argument("--keep", action="store_true", help="keep the working folder")
+    p.add_argument("--keep-bad", action="store_true", help="keep it when the verdict is bad")
+    p.add_argument("--verbose", action="store_true")
+    p.add_argument("--build", help=argparse.SUPPRESS)
+    o = p.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    remove_leftovers()
+    good = sum(Run(o, o.seed + i).run() for i in range(o.repeat))
+    print("%s: %d of %d runs OK" % (o.sink, good, o.repeat))
+    return 0 if good == o.repeat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
