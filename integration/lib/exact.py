@@ -35,8 +35,11 @@ server_name: "s{i}"
 jetstream {{ store_dir: "{dir}/s{i}" }}
 {cluster}
 """
-CLUSTER = """cluster {{ name: "c" listen: "127.0.0.1:{port}"
-  routes: ["nats://127.0.0.1:6222", "nats://127.0.0.1:6223", "nats://127.0.0.1:6224"] }}"""
+CLUSTER = """cluster {{
+  name: "c"
+  listen: "127.0.0.1:{port}"
+  routes: ["nats://127.0.0.1:6222", "nats://127.0.0.1:6223", "nats://127.0.0.1:6224"]
+}}"""
 
 
 class JetStream:
@@ -72,9 +75,17 @@ class JetStream:
 
     def received(self):
         file = self.run.path("collector-bus.log")
-        with open(file, "wb") as f:
-            f.write(self.run.tool("jsstream", self.url, "dump", "RTFLOW", "rtflow.*"))
+        self.run.wait("the stream to be read", lambda: self.dump(file), 60)
         return file
+
+    def dump(self, file):
+        """A cluster that has just lost a server may need a moment."""
+        try:
+            with open(file, "wb") as f:
+                f.write(self.run.tool("jsstream", self.url, "dump", "RTFLOW", "rtflow.*"))
+            return True
+        except subprocess.CalledProcessError:
+            return False
 
 
 KINDS = {"jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
@@ -134,7 +145,7 @@ class Run:
     def start_node(self, n):
         self.start_evrepd(n)
         self.processes.spawn("evgen%d" % n, "node%d" % n, os.path.join(self.o.build, "tests", "evgen"), self.ring(n),
-                             str(n), str(self.random.randrange(1 << 30)), "0", str(self.o.rate))
+                             str(n), "1", str(self.o.rate))
 
     def marks(self, n):
         r = subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "-s", self.path("node%d" % n, "evrep.sock"),

@@ -43,7 +43,6 @@ struct jetstream_sink {
     enum job job;
     int job_result;
     char job_error[JETSTREAM_ERROR_MAX];
-    char url[512];
 
     struct jetstream_question question[QUESTIONS_MAX], asking;
     size_t question_count;

@@ -9,6 +9,7 @@ enum {
     CALL_MS = 2000,
     PING_MS = 2000, /* A server that is silent for three of these is gone. */
     SCAN_FIRST = 1 << 14,
+    SERVERS_MAX = 16,
 };
 
 static int fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s)
@@ -20,9 +21,23 @@ static int fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s)
     return -1;
 }
 
+/* Several have commas between them. */
+static natsStatus set_servers(const struct jetstream_link *k, natsOptions *o)
+{
+    char urls[512], *rest = NULL;
+    const char *list[SERVERS_MAX];
+    int n = 0;
+
+    snprintf(urls, sizeof(urls), "%s", k->url);
+    for (char *u = strtok_r(urls, ", ", &rest); u != NULL && n < SERVERS_MAX;
+         u = strtok_r(NULL, ", ", &rest))
+        list[n++] = u;
+    return natsOptions_SetServers(o, list, n);
+}
+
 static natsStatus connect_options(const struct jetstream_link *k, natsOptions *o)
 {
-    natsStatus s = natsOptions_SetURL(o, k->url);
+    natsStatus s = set_servers(k, o);
 
     if (s == NATS_OK)
         s = natsOptions_SetName(o, k->name);
@@ -58,6 +73,7 @@ static int open_inbox(struct jetstream_link *k, char *err)
 {
     natsInbox *inbox = NULL;
     char pattern[80];
+    jsOptions o;
     natsStatus s = natsInbox_Create(&inbox);
 
     if (s == NATS_OK) {
@@ -66,8 +82,10 @@ static int open_inbox(struct jetstream_link *k, char *err)
         s = natsConnection_SubscribeSync(&k->acks, k->nc, pattern);
     }
     natsInbox_Destroy(inbox);
+    jsOptions_Init(&o);
+    o.Wait = CALL_MS;
     if (s == NATS_OK)
-        s = natsConnection_JetStream(&k->js, k->nc, NULL);
+        s = natsConnection_JetStream(&k->js, k->nc, &o);
     return s == NATS_OK ? 0 : fail(err, "cannot subscribe to the answers", s);
 }
 
