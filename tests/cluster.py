@@ -3,6 +3,7 @@
 cold starts (T5), the operator's socket.  No root, no packets.  usage: tests/cluster.py BUILD-FOLDER [NAME...]"""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 
 BIN = os.path.abspath(sys.argv[1]) + "/bin/"
 EVGEN = os.path.abspath(sys.argv[1]) + "/tests/evgen"
@@ -183,6 +186,13 @@ def up(p):
     wait("epochs to be open", lambda: all(p.ctl(n, "watermark")["epoch"] > 0 for n in (0, 1)), 10)
 
 
+def balance(p, n):
+    """A3, at a quiet moment."""
+    wait("the counters of node %d to balance" % n, lambda: p.ctl(n, "counters", code=None)["balanced"], 5)
+    kinds = p.ctl(n, "counters")["counters"]
+    check("nothing waits", all(k["held"] == k["pending"] == 0 for k in kinds.values()), kinds)
+
+
 # ---- the stories ----
 
 def both_at_once(p):
@@ -193,6 +203,22 @@ def both_at_once(p):
     sent = p.quiet(0)
     a = p.audit()
     check("all are there once", a["once"] - a["statements"] == sent["tagged"], (a, sent))
+    balance(p, 0)
+    kinds = p.ctl(0, "counters")["counters"]
+    check("tagged is what was sent", sum(k["tagged"] for k in kinds.values()) == sent["tagged"], kinds)
+    check("emitted here", all(k["emitted"] == k["tagged"] and k["elsewhere"] == 0 for k in kinds.values()), kinds)
+    p.end(0, signal.SIGTERM)  # Another process of the same ring and journal: they still balance.
+    p.start(0)
+    wait("a session", p.session, 10)
+    p.ctl(0, "failover", "1", "--to", str(1 - p.primary(0)))
+    p.ctl(0, "failover", "1", "--to", str(1 - p.primary(0)))
+    p.events(p.primary(0))
+    before = p.collector.count
+    wait("more records", lambda: p.collector.count > before + 500, 10)
+    p.quiet(p.primary(0))
+    p.audit()
+    balance(p, 0)
+    balance(p, 1)
 
 
 def one_alone_the_other_much_later(p):
@@ -223,6 +249,8 @@ def death_and_return_with_the_old_journal(p):
     wait("a session", p.session, 10)
     p.quiet(1)
     p.audit()
+    balance(p, 0)
+    balance(p, 1)
     f = p.ctl(1, "cluster")["lastFailover"]
     print("        silence to dead %.1f ms, possible to takeover %.1f ms, to first record %s ms" % (
         f["silenceToDeadMs"], f["possibleToTakeoverMs"], f["possibleToFirstRecordMs"]))
@@ -374,6 +402,102 @@ def is_closed(s):
         return True
 
 
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\\]|\\\\.)*",?)*)\})? (-?[0-9.]+(?:e-?[0-9]+)?)$')
+NAMES = """evrep_events_total evrep_watermark evrep_in_doubt_records_total evrep_held_records evrep_gap_records_total
+    evrep_session_up evrep_link_up evrep_takeovers_total evrep_failover_seconds evrep_sink_up evrep_sink_confirm_seconds
+    evrep_journal_bytes evrep_build_info""".split()
+
+
+def check_exposition(text):
+    """What promtool checks: a TYPE before its samples, once; histograms that add up; names and labels."""
+    types, buckets, seen = {}, {}, set()
+    check("it ends with a newline", text.endswith("\n"))
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:]
+            check("a TYPE once", name not in types, line)
+            types[name] = kind
+            continue
+        if line.startswith("# HELP "):
+            continue
+        m = SAMPLE.match(line)
+        check("a sample", m, line)
+        name, labels, value = m.group(1), m.group(2) or "", float(m.group(3))
+        check("a sample once", (name, labels) not in seen, line)
+        seen.add((name, labels))
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        kind = types.get(base if types.get(base) == "histogram" else name)
+        check("a TYPE before its samples", kind, line)
+        if kind == "counter":
+            check("a counter's name", name.endswith("_total"), name)
+        if kind == "histogram" and name.endswith("_bucket"):
+            rest = re.sub(r',?le="[^"]*"', "", labels)
+            check("buckets grow", value >= buckets.get((base, rest), 0), line)
+            buckets[(base, rest)] = value
+        if kind == "histogram" and name.endswith("_count"):
+            check("the last bucket is the count", buckets[(base, labels)] == value, line)
+    for name in NAMES:
+        check("every name of the interface", name in types, name)
+
+
+def metrics(p):
+    p.configure(0, top='metrics = "%s.10:9180"' % NET)
+    up(p)
+    p.events(0)
+    wait("records at the collector", lambda: p.collector.count > 500, 10)
+    p.quiet(0)
+    p.audit()
+    with urllib.request.urlopen("http://%s.10:9180/metrics" % NET, timeout=5) as r:
+        text = r.read().decode()
+    check_exposition(text)
+    check("a value", re.search(r'^evrep_session_up 1$', text, re.M), text)
+    check("confirmations were measured", not re.search(r'^evrep_sink_confirm_seconds_count\{sink="siem"\} 0$', text, re.M))
+    try:
+        urllib.request.urlopen("http://%s.10:9180/other" % NET, timeout=5)
+        check("another path is refused", False)
+    except urllib.error.HTTPError as e:
+        check("another path is refused", e.code == 404, e)
+    silent = [socket.create_connection((NET + ".10", 9180)) for _ in range(20)]  # Four more than it keeps.
+    for s in silent:
+        s.settimeout(15)
+    check("silent clients are ended", all(s.recv(1) == b"" for s in silent))
+    with urllib.request.urlopen("http://%s.10:9180/metrics" % NET, timeout=5) as r:
+        check_exposition(r.read().decode())
+
+
+def tail(p):
+    up(p)
+    t = subprocess.Popen([BIN + "evrepctl", "-s", p.dir + "/n0.sock", "--json", "tail", "--origin", "0"],
+                         stdout=subprocess.PIPE, text=True)
+    slow = socket.socket(socket.AF_UNIX)  # Reads nothing for a while.
+    slow.connect(p.dir + "/n0.sock")
+    slow.sendall(b'{"command":"tail"}\n')
+    try:
+        p.events(0)
+        seen = [json.loads(t.stdout.readline()) for _ in range(300)]
+        check("in order, of that origin", all(
+            b["origin"] == 0 and (b["epoch"], b["sequence"]) == (a["epoch"], a["sequence"] + 1)
+            for a, b in zip(seen, seen[1:])), seen[:3])
+        check("as it is at the collector", 'evrep-seq="%d"' % seen[9]["sequence"] in seen[9]["text"], seen[9])
+        p.quiet(0)
+        p.events(0, 25000)
+        before = p.collector.count
+        wait("the collector to have them although a reader is stuck", lambda: p.collector.count > before + 25000, 30)
+        p.quiet(0)
+    finally:
+        t.kill()
+        t.wait()
+    slow.settimeout(0.5)
+    data = b""
+    try:
+        while b'"lost"' not in data:
+            data = data[-100:] + slow.recv(1 << 16)
+    except socket.timeout:
+        check("the slow reader is told what it lost", False)
+    slow.close()
+    p.audit()
+
+
 STORIES = {
     "both at once": (both_at_once, {}),
     "one alone, the other much later": (one_alone_the_other_much_later, {}),
@@ -383,6 +507,8 @@ STORIES = {
     "no daemon": (no_daemon, {}),
     "outer manager": (outer_manager, {"group": "manager = external"}),
     "fencing": (fencing, {}),
+    "metrics": (metrics, {}),
+    "tail": (tail, {}),
     "hostile clients": (hostile_clients, {}),
 }
 

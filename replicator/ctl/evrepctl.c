@@ -18,6 +18,7 @@ static const struct {
     {"notify", ctl_notify, "notify RG primary|backup|fault",
      "what an outer manager (keepalived) decided"},
     {"peer", ctl_peer, "peer fenced", "the peer is dead and stays so"},
+    {"tail", ctl_tail, "tail [--origin N]", "records as they are confirmed"},
     {"audit", ctl_audit, "audit FILE...", "what collectors' files prove (needs no daemon)"},
     {"render", ctl_render, "render", "JSON lines: events to every format (needs no daemon)"},
     {"frame", ctl_frame, "frame", "JSON lines: frames to fields (needs no daemon)"},

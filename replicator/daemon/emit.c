@@ -27,6 +27,7 @@ static void given_add(struct sink_port *p, enum given_what what, const struct re
         .origin = r->origin,
         .kind = r->kind,
         .what = (uint8_t)what,
+        .ns = p->shell->core->now_ns, /* Of the pull. */
     };
 }
 
@@ -147,6 +148,7 @@ static void emit_confirmed(struct sink_port *p, const struct core_range *run)
 {
     if (run->origin != p->shell->config->node)
         failover_confirmed(p->shell);
+    tail_confirmed(p, run);
 }
 
 static void tell_confirmed(struct sink_port *p, struct core_range *run)
@@ -164,6 +166,7 @@ static void tell_confirmed(struct sink_port *p, struct core_range *run)
 static void confirm(struct sink_port *p, size_t n)
 {
     struct core_range run = {0};
+    uint64_t now_ns = shell_now_ns();
 
     for (; p->count > 0; p->count--, p->head = (p->head + 1) % GIVEN_MAX) {
         const struct given *g = given_at(p, 0);
@@ -172,8 +175,10 @@ static void confirm(struct sink_port *p, size_t n)
             break;
         if (g->what == GIVEN_STATEMENT)
             continue;
-        if (g->what == GIVEN_RECORD)
+        if (g->what == GIVEN_RECORD) {
             count_emitted(p, g->origin, g->kind);
+            histogram_add(&p->confirm_seconds, now_ns - g->ns, 1);
+        }
         if (run.to != 0 && run.origin == g->origin && run.epoch == g->epoch &&
             run.to + 1 == g->from) {
             run.to = g->to;

@@ -210,6 +210,7 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
         s->journal_stuck = false;
         s->feed_pending = 0;
         journaled(s, epoch, from, (uint32_t)(from + n - 1));
+        tally_journaled(s, s->records, n);
         tell_notes(s, n);
         return;
     }

@@ -225,7 +225,8 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
     if (peer_open(s, err, err_size) != 0)
         return -1;
     feed_epoch_resume(s);
-    if (members_open(s, err, err_size) != 0)
+    tally_open(s);
+    if (members_open(s, err, err_size) != 0 || metrics_open(s, err, err_size) != 0)
         return -1;
     return emit_open(s, err, err_size);
 }
@@ -290,6 +291,7 @@ int main(int argc, char **argv)
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
     control_close(&shell);
+    metrics_close(&shell);
     members_close(&shell);
     peer_close(&shell);
     journal_close(shell.journal);

@@ -72,6 +72,8 @@ static void drop_segments(struct shell *s)
         const struct core_range *r = &s->out->drop[i];
 
         journal_drop(s->journal, r->origin, r->epoch, SEQUENCE_MAX);
+        if (r->origin == s->config->node)
+            tally_drop(s, r->epoch);
         shell_log("segment %u/%u is settled", r->origin, r->epoch);
     }
 }
@@ -103,12 +105,22 @@ static void restate(struct shell *s, const struct core_range *r)
     }
 }
 
+static void count_gap(struct shell *s, const struct core_note *n)
+{
+    enum gap_state state = n->kind == RECORD_GAP_PENDING ? GAP_PENDING
+                           : n->kind == RECORD_GAP_LOST  ? GAP_LOST
+                                                         : GAP_NONE;
+
+    s->gap_records[n->range.origin][state] += n->range.to - n->range.from + 1;
+}
+
 static void queue_notes(struct shell *s)
 {
     for (size_t i = 0; i < s->out->note_count; i++) {
         if (s->out->note[i].kind == RECORD_GAP_IN_DOUBT)
             restate(s, &s->out->note[i].range);
         add_note(s, &s->out->note[i]);
+        count_gap(s, &s->out->note[i]);
     }
     feed_notes(s);
 }

@@ -13,10 +13,13 @@
 #include "failover.h"
 #include "journal.h"
 #include "link_uv.h"
+#include "metrics.h"
 #include "names.h"
 #include "record.h"
 #include "render.h"
 #include "ring.h"
+#include "tail.h"
+#include "tally.h"
 
 #include <uv.h>
 
@@ -37,6 +40,7 @@ enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN };
 struct given {
     uint32_t epoch, from, to;
     uint8_t origin, kind, what;
+    uint64_t ns; /* CLOCK_BOOTTIME of the hand-over. */
 };
 
 struct sink_port {
@@ -53,7 +57,8 @@ struct sink_port {
     struct given given[GIVEN_MAX];
     uint32_t head, count;
     uint64_t emitted[256]; /* By kind. */
-    uint8_t *bytes;        /* SINK_RENDER_BYTES, valid until the next pull. */
+    struct histogram confirm_seconds;
+    uint8_t *bytes; /* SINK_RENDER_BYTES, valid until the next pull. */
     /* Of the pull that runs. */
     struct sink_item *items;
     size_t item_count, used;
@@ -87,6 +92,10 @@ struct shell {
     char fence_text[128]; /* How the last one ended. */
     int fencing_said;     /* 0: nothing, 1: both nodes agree, 2: they do not. */
     struct failover_log failover;
+    struct tally tally;
+    struct metrics *metrics;
+    struct tail *tail[TAILS_MAX];
+    uint64_t gap_records[NODE_COUNT][GAP_LOST + 1]; /* Stated since start. */
     struct disk disk;
     struct journal *journal;
     struct link_set *links;
@@ -161,7 +170,7 @@ void emit_measure(struct shell *s);
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);
 void control_close(struct shell *s);
-control_handler status_watermark, status_cluster, status_counters, status_sinks;
+control_handler status_watermark, status_cluster, status_counters, status_sinks, tail_open;
 const char *status_session_word(const struct shell *s);
 json_t *status_links(const struct shell *s);
 json_t *status_groups(const struct shell *s);
@@ -169,5 +178,11 @@ json_t *status_counters_json(const struct shell *s);
 json_t *status_news(const struct shell *s);
 /* Of our own stream, at the slowest sink: what is held (L2, T4), or what else waits. */
 uint64_t status_waiting(const struct shell *s, bool held);
+uint64_t status_held(const struct shell *s, int origin);
+/* Up to where intent or emitted go without a hole. */
+uint32_t status_mark(const struct segment *g, size_t sink, bool emitted);
+const char *status_kind_name(size_t kind); /* NULL: none of the contract's. */
+void status_counters_read(const struct shell *s, struct evhooks_counters *c,
+                          struct tally_kind t[EVHOOKS_KIND_MAX]);
 
 #endif

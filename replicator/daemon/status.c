@@ -21,7 +21,7 @@ static const char *const policy_words[] = {
 static const char *const gap_words[] = {"none", "pending", "lost", "filled"};
 
 /* Up to where a mark goes without a hole: below the first span everything is done. */
-static uint32_t mark_of(const struct segment *g, size_t k, bool emitted)
+uint32_t status_mark(const struct segment *g, size_t k, bool emitted)
 {
     const struct delivery *d = &g->at[k];
 
@@ -66,8 +66,8 @@ static json_t *segment_sinks(const struct shell *s, const struct segment *g)
     for (size_t k = 0; k < s->port_count; k++)
         json_array_append_new(list,
                               json_pack("{s:s,s:I,s:I,s:o,s:o}", "name", s->port[k].config->name,
-                                        "intent", (json_int_t)mark_of(g, k, false), "emitted",
-                                        (json_int_t)mark_of(g, k, true), "inDoubt",
+                                        "intent", (json_int_t)status_mark(g, k, false), "emitted",
+                                        (json_int_t)status_mark(g, k, true), "inDoubt",
                                         in_doubt(s, g, k), "runs", spans(g, k)));
     return list;
 }
@@ -147,6 +147,25 @@ uint64_t status_waiting(const struct shell *s, bool held)
         most = n > most ? n : most;
     }
     return most;
+}
+
+uint64_t status_held(const struct shell *s, int origin)
+{
+    uint64_t n = 0;
+
+    for (uint16_t i = 0; i < s->core->count; i++) {
+        const struct segment *g = &s->core->segment[s->core->order[i]];
+        uint64_t most = 0;
+
+        for (size_t k = 0; k < s->port_count; k++) {
+            uint32_t emitted = status_mark(g, k, true);
+
+            if (g->journaled > emitted && g->journaled - emitted > most)
+                most = g->journaled - emitted;
+        }
+        n += g->origin == origin && g->state == SEGMENT_HELD ? most : 0;
+    }
+    return n;
 }
 
 json_t *status_watermark(struct shell *s, struct control_client *c, const struct control_request *r)
