@@ -1,215 +1,390 @@
 /* evdp: a virtual-wire firewall on AF_XDP whose decisions become events. */
-#include "config.h"
-#include "decide.h"
-#include "evhooks.h"
-#include "xsk.h"
+#include "names_file.h"
+#include "worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+enum { PUBLISH_MS = 500 };
+
 struct evdp {
-    struct evdp_config config;
-    struct sessions sessions;
-    struct wire wire;
-    struct evhooks_ring *ring;
-    struct evhooks_worker *worker;
-    uint32_t names;
-    uint64_t received, forwarded, screened, refused, malformed;
+    const char *path;
+    struct dataplane d;
+    struct state state;
+    struct stats *stats;
+    uint64_t reloads;
 };
 
-static volatile sig_atomic_t stopping;
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-static void on_signal(int number)
+static void say(const char *format, ...)
 {
-    (void)number;
-    stopping = 1;
+    char line[1200];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(line, sizeof(line), format, ap);
+    va_end(ap);
+    fprintf(stderr, "evdp: %s\n", line);
 }
 
-static uint64_t clock_ns(clockid_t id)
-{
-    struct timespec t;
+/* ---- configurations ---- */
 
-    clock_gettime(id, &t);
-    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+static void unload(struct loaded *c)
+{
+    if (c == NULL)
+        return;
+    evdp_config_free(&c->config);
+    free(c);
 }
 
-/* ---- name tables beside the ring (contract section 9) ---- */
-
-static size_t names_text(const struct evdp *d, char *out, size_t size)
+static struct loaded *load(const char *path, char *err, size_t err_size)
 {
-    const struct rules *r = &d->config.rules;
-    FILE *f = fmemopen(out, size, "w");
-    long n;
+    struct loaded *c = calloc(1, sizeof(*c));
 
-    if (f == NULL)
-        return 0;
-    for (size_t i = 0; i < r->zone_count; i++)
-        fprintf(f, "z %zu %s\n", i + 1, r->zone[i].name);
-    fprintf(f, "p 0 default-deny\n");
-    for (size_t i = 0; i < r->policy_count; i++)
-        fprintf(f, "p %" PRIu32 " %s\n", r->policy[i].id, r->policy[i].name);
-    for (size_t i = 0; i < r->term_count; i++) { /* Terms of a filter follow each other. */
-        if (i == 0 || r->term[i].filter_id != r->term[i - 1].filter_id)
-            fprintf(f, "f %" PRIu32 " %s\n", r->term[i].filter_id, r->term[i].filter);
+    if (c == NULL) {
+        snprintf(err, err_size, "out of memory");
+        return NULL;
     }
-    for (size_t i = 0; i < 2; i++)
-        fprintf(f, "i %u %s\n", d->wire.port[i].ifindex, d->wire.port[i].name);
-    n = ftell(f);
-    fclose(f);
-    return n > 0 ? (size_t)n : 0;
+    if (evdp_config_load(&c->config, path, err, err_size) != 0) {
+        free(c);
+        return NULL;
+    }
+    return c;
 }
 
-/* The name of the object is made of its content, so that a record finds the tables of its decision.
- */
-static uint32_t publish_names(const struct evdp *d)
+static void name_things(struct evdp *e, struct loaded *c)
 {
-    static char text[65536];
-    size_t len = names_text(d, text, sizeof(text));
-    uint32_t h = 2166136261u;
-    char name[128];
-    int fd;
+    size_t left_out;
 
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)text[i]) * 16777619u;
-    h = h != 0 ? h : 1;
-    snprintf(name, sizeof(name), "/%s.names.%08" PRIx32, d->config.ring, h);
-    fd = shm_open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text, len) != (ssize_t)len)
-        h = 0;
-    if (fd >= 0)
-        close(fd);
-    return h;
+    c->config.rules.names = names_publish(&c->config, &e->d.ports, &left_out);
+    if (c->config.rules.names == 0)
+        say("the name tables cannot be written to /dev/shm: records show numbers");
+    else if (left_out > 0)
+        say("%zu names do not fit the name tables (8192 names, 64 KiB): records show their numbers",
+            left_out);
 }
 
-/* ---- the loop ---- */
-
-static void emit(struct evdp *d, const struct decision *v, uint64_t now_ns)
+/* What a running dataplane cannot change: it stands in rings, sockets and tables. */
+static const char *what_needs_a_restart(const struct evdp_config *a, const struct evdp_config *b)
 {
-    uint64_t time_ns = v->event_count > 0 ? clock_ns(CLOCK_REALTIME) : 0;
-
-    for (size_t i = 0; i < v->event_count; i++)
-        evhooks_emit(d->worker, d->config.group, now_ns, time_ns, d->names, v->event[i]);
-    d->screened += v->screened;
-    d->refused += v->refused;
-    d->malformed += v->malformed;
+    if (strcmp(a->ring, b->ring) != 0 || a->node != b->node)
+        return "'ring' or 'node'";
+    if (a->sessions != b->sessions || a->queues != b->queues || a->mode != b->mode)
+        return "'sessions', 'queues' or 'mode'";
+    if (a->rules.wire_count != b->rules.wire_count)
+        return "the number of wires";
+    for (size_t i = 0; i < a->rules.wire_count; i++) {
+        if (strcmp(a->wire[i].left, b->wire[i].left) != 0 ||
+            strcmp(a->wire[i].right, b->wire[i].right) != 0)
+            return "the interfaces of a wire";
+    }
+    return NULL;
 }
 
-/* A node that is not active forwards nothing and decides nothing: its peer does (A1). */
-static uint32_t work(struct evdp *d, int from)
+static void wait_until_unused(struct evdp *e, const struct loaded *old)
 {
-    const struct evdp_config *c = &d->config;
-    struct where at = {
-        .zone_in = c->rules.end[from].zone,
-        .zone_out = c->rules.end[1 - from].zone,
-        .ifindex = d->wire.port[from].ifindex,
-    };
-    struct xdp_desc frame[BATCH];
-    uint32_t n = wire_receive(&d->wire, from, frame);
-    bool active = evhooks_active(d->ring, c->group);
-    uint64_t now_ns = n > 0 ? clock_ns(CLOCK_MONOTONIC) : 0;
+    for (uint32_t i = 0; i < e->d.worker_count; i++) {
+        while (atomic_load(&e->d.worker[i]->using) == old)
+            usleep(1000);
+    }
+}
 
-    for (uint32_t i = 0; i < n; i++) {
-        struct decision v = {.verdict = VERDICT_DROP};
+/* Sessions stay: they know the tables of their decision, and ask the new rules on their next
+ * packet.  When anything is wrong the old configuration stays. */
+static void reload(struct evdp *e)
+{
+    struct loaded *old = atomic_load(&e->d.current), *new;
+    const char *fixed;
+    char err[1024];
 
-        if (active) {
-            decide(&c->rules, &d->sessions, &at, d->wire.area + frame[i].addr, frame[i].len, now_ns,
-                   &v);
-            emit(d, &v, now_ns);
+    new = load(e->path, err, sizeof(err));
+    if (new == NULL) {
+        say("%s; the old configuration stays in force", err);
+        return;
+    }
+    fixed = what_needs_a_restart(&old->config, &new->config);
+    if (fixed != NULL) {
+        say("%s: %s cannot change while evdp runs; the old configuration stays in force", e->path,
+            fixed);
+        unload(new);
+        return;
+    }
+    new->config.rules.serial = old->config.rules.serial + 1;
+    name_things(e, new);
+    atomic_store(&e->d.current, new);
+    wait_until_unused(e, old);
+    unload(old);
+    e->reloads++;
+    say("configuration read again: %zu policies, %zu terms", new->config.rules.policy_count,
+        new->config.rules.term_count);
+}
+
+/* ---- statistics ---- */
+
+static void publish_port(struct evdp *e, uint32_t i)
+{
+    struct stats_port *to = &e->stats->port[i], sum = {.native = e->d.ports.port[i].native};
+
+    memcpy(sum.name, e->d.ports.port[i].name, sizeof(sum.name));
+    for (uint32_t k = 0; k < e->d.worker_count; k++) {
+        const struct worker *w = e->d.worker[k];
+        const struct worker_port *p = &w->port[i];
+        struct lane_counts c = {0};
+
+        sum.received += count_get(&p->received);
+        for (int f = 0; f < FATES; f++)
+            sum.fate[f] += count_get(&p->fate[f]);
+        sum.sent += count_get(&p->sent);
+        sum.tx_full += count_get(&p->tx_full);
+        lane_counts(&w->lane, i, &c);
+        sum.kernel.rx_dropped += c.rx_dropped;
+        sum.kernel.rx_ring_full += c.rx_ring_full;
+        sum.kernel.fill_ring_empty += c.fill_ring_empty;
+        sum.kernel.tx_ring_empty += c.tx_ring_empty;
+        sum.kernel.invalid += c.invalid;
+    }
+    *to = sum;
+}
+
+static void publish_terms(struct evdp *e)
+{
+    struct loaded *c = atomic_load(&e->d.current);
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < c->config.rules.term_count; i++) {
+        const struct term *t = &c->config.rules.term[i];
+        struct stats_term sum = {0};
+
+        if (!t->count)
+            continue;
+        memcpy(sum.filter, t->filter, RULE_NAME_MAX);
+        memcpy(sum.name, t->name, RULE_NAME_MAX);
+        for (uint32_t k = 0; k < e->d.worker_count; k++) {
+            sum.packets += count_get(&c->term[k][i].packets);
+            sum.bytes += count_get(&c->term[k][i].bytes);
         }
-        if (v.verdict == VERDICT_FORWARD) {
-            wire_send(&d->wire, 1 - from, &frame[i]);
-            d->forwarded++;
-        } else {
-            wire_free(&d->wire, frame[i].addr);
-        }
+        e->stats->term[n++] = sum;
     }
-    d->received += n;
-    return n;
+    e->stats->term_count = n;
 }
 
-static void run(struct evdp *d)
+static void publish(struct evdp *e)
 {
-    struct pollfd fds[2];
+    const struct sessions *s = &e->state.sessions;
 
-    for (int i = 0; i < 2; i++)
-        fds[i] = (struct pollfd){.fd = xsk_socket__fd(d->wire.port[i].socket), .events = POLLIN};
-    while (!stopping) {
-        uint32_t n = work(d, 0) + work(d, 1);
+    e->stats->sessions = e->stats->session_capacity = 0;
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        e->stats->sessions += __atomic_load_n(&s->shard[i].used, __ATOMIC_RELAXED);
+        e->stats->session_capacity += s->shard[i].capacity;
+    }
+    for (uint32_t i = 0; i < e->d.ports.count; i++)
+        publish_port(e, i);
+    publish_terms(e);
+    e->stats->port_count = e->d.ports.count;
+    e->stats->queues = e->d.worker_count;
+    e->stats->reloads = e->reloads;
+}
 
-        wire_turn(&d->wire);
-        if (n == 0)
-            poll(fds, 2, 10);
+/* ---- start and end ---- */
+
+static int open_ring(const struct evdp_config *c, struct evhooks_ring **ring, char *err,
+                     size_t err_size)
+{
+    struct evhooks_options o;
+
+    evhooks_defaults(&o);
+    o.node = c->node;
+    o.rate_per_s = c->rate_per_s;
+    return evhooks_open(ring, c->ring, &o, err, err_size);
+}
+
+static int open_state(struct evdp *e, const struct evdp_config *c, char *err, size_t err_size)
+{
+    size_t size = state_size(c->sessions);
+    uint8_t secret[STATE_SECRET_BYTES];
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED || getrandom(secret, sizeof(secret), 0) != sizeof(secret)) {
+        snprintf(err, err_size, "no memory for %" PRIu32 " sessions", c->sessions);
+        return -1;
+    }
+    madvise(at, size, MADV_HUGEPAGE);
+    state_init(&e->state, at, c->sessions, secret, clock_ns(CLOCK_MONOTONIC));
+    e->d.state = &e->state;
+    return 0;
+}
+
+static int open_workers(struct evdp *e, char *err, size_t err_size)
+{
+    e->d.worker_count = e->d.ports.queues;
+    for (uint32_t i = 0; i < e->d.worker_count; i++) {
+        struct worker *w = calloc(1, sizeof(*w));
+
+        e->d.worker[i] = w;
+        if (w == NULL) {
+            snprintf(err, err_size, "out of memory");
+            return -1;
+        }
+        w->d = &e->d;
+        if (evhooks_worker_open(&w->hook, e->d.ring, err, err_size) != 0)
+            return -1;
+        if (lane_open(&w->lane, &e->d.ports, i, err, err_size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static const char *mode_of(const struct port *p, char *buffer, size_t size)
+{
+    if (p->native)
+        return "native";
+    if (p->native_error == 0)
+        return "generic";
+    snprintf(buffer, size, "generic, for native: %s", strerror(p->native_error));
+    return buffer;
+}
+
+static void say_wires(const struct evdp *e, const struct evdp_config *c)
+{
+    char left[96], right[96];
+
+    for (size_t i = 0; i < c->rules.wire_count; i++)
+        say("wire %s: %s (%s) - %s (%s), %" PRIu32 " queues, %zu policies, ring %s",
+            c->wire[i].name, c->wire[i].left, mode_of(&e->d.ports.port[2 * i], left, sizeof(left)),
+            c->wire[i].right, mode_of(&e->d.ports.port[2 * i + 1], right, sizeof(right)),
+            e->d.ports.queues, c->rules.policy_count, c->ring);
+}
+
+static void say_end(const struct evdp *e)
+{
+    uint64_t received = 0, fate[FATES] = {0};
+
+    for (uint32_t i = 0; i < e->stats->port_count; i++) {
+        received += e->stats->port[i].received;
+        for (int f = 0; f < FATES; f++)
+            fate[f] += e->stats->port[i].fate[f];
+    }
+    say("received %" PRIu64 ", forwarded %" PRIu64 ", screened %" PRIu64 ", refused %" PRIu64
+        ", malformed %" PRIu64,
+        received, fate[FATE_FORWARDED], fate[FATE_SCREENED],
+        fate[FATE_DENIED] + fate[FATE_REJECTED], fate[FATE_MALFORMED]);
+}
+
+/* Signals come to the main thread alone, which waits for them and publishes what was counted. */
+static void watch(struct evdp *e, const sigset_t *signals)
+{
+    const struct timespec wait = {.tv_nsec = PUBLISH_MS * 1000000l};
+
+    for (;;) {
+        int number = sigtimedwait(signals, NULL, &wait);
+
+        if (number == SIGTERM || number == SIGINT)
+            return;
+        if (number == SIGHUP)
+            reload(e);
+        publish(e);
     }
 }
 
-/* ---- start ---- */
+static void run(struct evdp *e, const sigset_t *signals)
+{
+    uint32_t started = 0;
+
+    while (started < e->d.worker_count && worker_start(e->d.worker[started]) == 0)
+        started++;
+    if (started == e->d.worker_count)
+        watch(e, signals);
+    else
+        say("a thread cannot be started: %s", strerror(errno));
+    atomic_store(&e->d.stopping, true);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(e->d.worker[i]->thread, NULL);
+    worker_expire_all(e->d.worker[0]); /* Each session that was opened is closed, once. */
+    publish(e);
+    say_end(e);
+}
+
+static void close_all(struct evdp *e)
+{
+    for (uint32_t i = 0; i < e->d.worker_count; i++) {
+        if (e->d.worker[i] != NULL)
+            lane_close(&e->d.worker[i]->lane);
+        free(e->d.worker[i]);
+    }
+    ports_close(&e->d.ports);
+}
+
+static int start(struct evdp *e, struct loaded *c, char *err, size_t err_size)
+{
+    sigset_t signals;
+    int rc = -1;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* Also in the workers to come. */
+    e->stats = stats_create(c->config.ring);
+    if (e->stats == NULL) {
+        snprintf(err, err_size, "statistics of ring %s: %s", c->config.ring, strerror(errno));
+        return -1;
+    }
+    e->stats->pid = (uint64_t)getpid();
+    if (ports_open(&e->d.ports, &c->config, err, err_size) == 0 &&
+        open_state(e, &c->config, err, err_size) == 0 && open_workers(e, err, err_size) == 0) {
+        c->config.rules.serial = 1;
+        name_things(e, c);
+        atomic_store(&e->d.current, c);
+        say_wires(e, &c->config);
+        run(e, &signals);
+        rc = 0;
+    }
+    close_all(e);
+    return rc;
+}
 
 static void usage(FILE *to)
 {
     fputs("usage: evdp -c FILE [--check | --stats]\n", to);
 }
 
-static int open_ring(struct evdp *d, char *err, size_t err_size)
+static int show_stats(const struct evdp_config *c, struct evhooks_ring *ring)
 {
-    struct evhooks_options o;
-
-    evhooks_defaults(&o);
-    o.node = d->config.node;
-    o.rate_per_s = d->config.rate_per_s;
-    return evhooks_open(&d->ring, d->config.ring, &o, err, err_size);
-}
-
-static void print_stats(struct evdp *d)
-{
-    static const char *const kinds[] = {NULL,          "session_open", "session_close",
-                                        "policy_deny", "screen_drop",  "alg_request",
-                                        "filter_log"};
-    struct evhooks_counters c;
+    struct evhooks_counters counters;
     uint32_t epoch, last;
 
-    evhooks_counters(d->ring, &c);
-    evhooks_produced(d->ring, &epoch, &last);
+    evhooks_counters(ring, &counters);
+    evhooks_produced(ring, &epoch, &last);
     printf("{\"ring\":{\"epoch\":%" PRIu32 ",\"last\":%" PRIu32 "},", epoch, last);
-    for (int k = 1; k <= 6; k++)
-        printf("%s\"%s\":{\"decided\":%" PRIu64 ",\"not_owner\":%" PRIu64
-               ",\"rate_limited\":%" PRIu64 ",\"capped\":%" PRIu64 ",\"ring_full\":%" PRIu64
-               ",\"tagged\":%" PRIu64 "}",
-               k > 1 ? "," : "", kinds[k], c.decided[k], c.not_owner[k], c.rate_limited[k],
-               c.capped[k], c.ring_full[k], c.tagged[k]);
-    printf("}\n");
+    stats_print(stdout, &counters, stats_look(c->ring));
+    return 0;
 }
 
-static int start(struct evdp *d, char *err, size_t err_size)
+/* what: 'k' check, 't' statistics, 'r' run. */
+static int act(struct evdp *e, char what, char *err, size_t err_size)
 {
-    struct sigaction sa = {.sa_handler = on_signal};
+    struct loaded *c = load(e->path, err, err_size);
 
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGINT, &sa, NULL);
-    if (evhooks_worker_open(&d->worker, d->ring, err, err_size) != 0 ||
-        wire_open(&d->wire, &d->config, err, err_size) != 0)
-        return -1;
-    d->names = publish_names(d);
-    fprintf(stderr, "evdp: wire %s (%s) - %s (%s), %zu policies, ring %s\n", d->config.wire[0].left,
-            d->wire.port[0].native ? "native" : "generic", d->config.wire[0].right,
-            d->wire.port[1].native ? "native" : "generic", d->config.rules.policy_count,
-            d->config.ring);
-    run(d);
-    wire_close(&d->wire);
-    fprintf(stderr,
-            "evdp: received %" PRIu64 ", forwarded %" PRIu64 ", screened %" PRIu64
-            ", refused %" PRIu64 ", malformed %" PRIu64 "\n",
-            d->received, d->forwarded, d->screened, d->refused, d->malformed);
-    return 0;
+    if (c == NULL)
+        return 1;
+    if (what == 'k') {
+        printf("%s: good\n", e->path);
+        return 0;
+    }
+    if (open_ring(&c->config, &e->d.ring, err, err_size) != 0)
+        return 1;
+    if (what == 't')
+        return show_stats(&c->config, e->d.ring);
+    return start(e, c, err, err_size) == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -219,44 +394,26 @@ int main(int argc, char **argv)
                                             {"stats", no_argument, NULL, 't'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
-    static struct evdp d;
-    const char *path = NULL;
-    char err[1024] = "out of memory", what = 'r';
-    int opt;
+    static struct evdp e;
+    char err[1024] = "", what = 'r';
+    int opt, rc;
 
     while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (opt == 'c')
-            path = optarg;
-        else if (opt == 'k' || opt == 't')
+        if (opt == 'c') {
+            e.path = optarg;
+        } else if (opt == 'k' || opt == 't') {
             what = (char)opt;
-        else {
+        } else {
             usage(opt == 'h' ? stdout : stderr);
             return opt == 'h' ? 0 : 2;
         }
     }
-    if (path == NULL || optind != argc) {
+    if (e.path == NULL || optind != argc) {
         usage(stderr);
         return 2;
     }
-    if (evdp_config_load(&d.config, path, err, sizeof(err)) != 0) {
-        fprintf(stderr, "evdp: %s\n", err);
-        return 1;
-    }
-    if (what == 'k') {
-        printf("%s: good\n", path);
-        return 0;
-    }
-    if (open_ring(&d, err, sizeof(err)) != 0) {
-        fprintf(stderr, "evdp: %s\n", err);
-        return 1;
-    }
-    if (what == 't') {
-        print_stats(&d);
-        return 0;
-    }
-    if (start(&d, err, sizeof(err)) != 0) {
-        fprintf(stderr, "evdp: %s\n", err);
-        return 1;
-    }
-    return 0;
+    rc = act(&e, what, err, sizeof(err));
+    if (err[0] != '\0')
+        say("%s", err);
+    return rc;
 }

@@ -3,20 +3,66 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* What the kernel leaves of a frame's room, less Ethernet and two tags. */
+enum { XDP_HEADROOM = 256, MTU_MAX = FRAME_SIZE - XDP_HEADROOM - 14 - 8, SENDS_A_TURN = 16 };
 
 static int fail(char *err, size_t size, const char *name, const char *what, int code)
 {
     snprintf(err, size, "interface %s: %s: %s", name, what, strerror(code < 0 ? -code : code));
     return -1;
+}
+
+/* ---- interfaces ---- */
+
+static uint32_t queues_of(int fd, struct ifreq *r)
+{
+    struct ethtool_channels c = {.cmd = ETHTOOL_GCHANNELS};
+
+    r->ifr_data = (void *)&c;
+    if (ioctl(fd, SIOCETHTOOL, r) != 0)
+        return 1; /* The driver has no channels to tell of. */
+    return c.combined_count + c.rx_count > 0 ? c.combined_count + c.rx_count : 1;
+}
+
+static int look_at(struct port *p, uint32_t *queues, char *err, size_t err_size)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+    struct ifreq r = {0};
+
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", p->name);
+    p->ifindex = if_nametoindex(p->name);
+    if (fd < 0 || p->ifindex == 0) {
+        rc = fail(err, err_size, p->name, "does not exist", errno);
+    } else if (ioctl(fd, SIOCGIFMTU, &r) != 0) {
+        rc = fail(err, err_size, p->name, "its MTU cannot be read", errno);
+    } else if (r.ifr_mtu > MTU_MAX) {
+        snprintf(err, err_size,
+                 "interface %s: its MTU is %d; jumbo frames (above %d) are not supported, set it "
+                 "to 1500",
+                 p->name, r.ifr_mtu, MTU_MAX);
+        rc = -1;
+    } else if (ioctl(fd, SIOCGIFHWADDR, &r) != 0) {
+        rc = fail(err, err_size, p->name, "its address cannot be read", errno);
+    } else {
+        memcpy(p->mac, r.ifr_hwaddr.sa_data, 6);
+        *queues = queues_of(fd, &r);
+    }
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 static int attach(struct port *p, int program, uint32_t flags)
@@ -31,14 +77,91 @@ static int attach_as_asked(struct port *p, enum evdp_mode mode, int program)
     p->native = mode != MODE_GENERIC;
     p->link = attach(p, program, p->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
     if (p->link < 0 && mode == MODE_AUTO) {
+        p->native_error = -p->link;
         p->native = false;
         p->link = attach(p, program, XDP_FLAGS_SKB_MODE);
     }
     return p->link;
 }
 
+static int open_port(struct port *p, enum evdp_mode mode, char *err, size_t err_size)
+{
+    p->program = redirect__open_and_load();
+    if (p->program == NULL)
+        return fail(err, err_size, p->name, "cannot load the XDP program", errno);
+    if (attach_as_asked(p, mode, bpf_program__fd(p->program->progs.redirect)) >= 0)
+        return 0;
+    if (p->link == -ERANGE)
+        return fail(err, err_size, p->name,
+                    "native mode: the MTU of the other end of this veth pair is too large, set it "
+                    "to 1500",
+                    p->link);
+    return fail(err, err_size, p->name, "cannot attach the XDP program (is another there?)",
+                p->link);
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
+{
+    (void)level;
+    (void)format;
+    (void)ap;
+    return 0;
+}
+
+static int count_queues(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t queues = 0;
+
+        if (look_at(&p->port[i], &queues, err, err_size) != 0)
+            return -1;
+        if (i == 0)
+            p->queues = c->queues != 0 ? c->queues : queues;
+        if (queues != p->queues || queues > QUEUES_MAX) {
+            /* What comes in by a queue without a socket would not be seen. */
+            snprintf(err, err_size,
+                     "interface %s: it has %u receive queues, %u are needed (as many as every "
+                     "other interface, at most %d): ethtool -L, or 'queues'",
+                     p->port[i].name, queues, p->queues, QUEUES_MAX);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
+{
+    memset(p, 0, sizeof(*p));
+    libbpf_set_print(quiet);
+    p->count = (uint32_t)(2 * c->rules.wire_count);
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct wire_config *w = &c->wire[i / 2];
+
+        p->port[i].link = -1;
+        snprintf(p->port[i].name, sizeof(p->port[i].name), "%s", i % 2 == 0 ? w->left : w->right);
+    }
+    if (count_queues(p, c, err, err_size) != 0)
+        return -1;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (open_port(&p->port[i], c->mode, err, err_size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void ports_close(struct ports *p)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->port[i].link >= 0)
+            close(p->port[i].link);
+        redirect__destroy(p->port[i].program);
+    }
+}
+
+/* ---- sockets ---- */
+
 /* After a close, and more so a kill, the kernel lets go of a queue a little later. */
-static int bind_patiently(struct wire *w, struct port *p)
+static int bind_patiently(struct lane *l, struct lane_port *s, const struct port *p)
 {
     struct xsk_socket_config o = {
         .rx_size = RING_SIZE,
@@ -50,44 +173,28 @@ static int bind_patiently(struct wire *w, struct port *p)
     int rc = -EBUSY;
 
     for (int i = 0; i < 200 && rc == -EBUSY; i++) {
-        rc = xsk_socket__create_shared(&p->socket, p->name, 0, w->umem, &p->rx, &p->tx, &p->fill,
-                                       &p->done, &o);
+        rc = xsk_socket__create_shared(&s->socket, p->name, l->queue, l->umem, &s->rx, &s->tx,
+                                       &s->fill, &s->done, &o);
         if (rc == -EBUSY)
             usleep(5000);
     }
     return rc;
 }
 
-static int open_port(struct wire *w, struct port *p, enum evdp_mode mode, char *err,
-                     size_t err_size)
+static int open_socket(struct lane *l, uint32_t port, const struct port *p, char *err,
+                       size_t err_size)
 {
-    struct redirect *skeleton = redirect__open_and_load();
-    uint32_t queue = 0;
-    int rc, fd;
+    struct lane_port *s = &l->port[port];
+    int rc = bind_patiently(l, s, p), fd;
 
-    if (skeleton == NULL)
-        return fail(err, err_size, p->name, "cannot load the XDP program", errno);
-    p->program = skeleton->obj;
-    if (attach_as_asked(p, mode, bpf_program__fd(skeleton->progs.redirect)) < 0)
-        return fail(err, err_size, p->name, "cannot attach the XDP program (is another there?)",
-                    p->link);
-    rc = bind_patiently(w, p);
     if (rc != 0)
         return fail(err, err_size, p->name, "cannot bind an AF_XDP socket", rc);
-    fd = xsk_socket__fd(p->socket);
-    rc = bpf_map_update_elem(bpf_map__fd(skeleton->maps.sockets), &queue, &fd, 0);
+    fd = xsk_socket__fd(s->socket);
+    rc = bpf_map_update_elem(bpf_map__fd(p->program->maps.sockets), &l->queue, &fd, 0);
     return rc == 0 ? 0 : fail(err, err_size, p->name, "cannot enter the socket in the map", rc);
 }
 
-static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
-{
-    (void)level;
-    (void)format;
-    (void)ap;
-    return 0;
-}
-
-int wire_open(struct wire *w, const struct evdp_config *c, char *err, size_t err_size)
+static int open_memory(struct lane *l, const struct ports *p, char *err, size_t err_size)
 {
     struct xsk_umem_config o = {
         .fill_size = RING_SIZE,
@@ -95,99 +202,119 @@ int wire_open(struct wire *w, const struct evdp_config *c, char *err, size_t err
         .frame_size = FRAME_SIZE,
         .frame_headroom = 0,
     };
+    uint32_t frames = p->count * FRAMES_OF_PORT;
     int rc;
 
-    memset(w, 0, sizeof(*w));
-    libbpf_set_print(quiet);
-    snprintf(w->port[0].name, sizeof(w->port[0].name), "%s", c->wire[0].left);
-    snprintf(w->port[1].name, sizeof(w->port[1].name), "%s", c->wire[0].right);
-    for (int i = 0; i < 2; i++) {
-        w->port[i].ifindex = if_nametoindex(w->port[i].name);
-        if (w->port[i].ifindex == 0)
-            return fail(err, err_size, w->port[i].name, "does not exist", errno);
+    l->area_size = (size_t)frames * FRAME_SIZE;
+    l->area = mmap(NULL, l->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (l->area == MAP_FAILED) {
+        l->area = NULL;
+        return fail(err, err_size, p->port[0].name, "no memory for frames", errno);
     }
-    w->area = mmap(NULL, (size_t)FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w->area == MAP_FAILED)
-        return fail(err, err_size, c->wire[0].left, "no memory for frames", errno);
-    rc = xsk_umem__create(&w->umem, w->area, (uint64_t)FRAMES * FRAME_SIZE, &w->port[0].fill,
-                          &w->port[0].done, &o);
+    rc = xsk_umem__create(&l->umem, l->area, l->area_size, &l->port[0].fill, &l->port[0].done, &o);
     if (rc != 0)
-        return fail(err, err_size, c->wire[0].left, "cannot register memory (AF_XDP needs root)",
+        return fail(err, err_size, p->port[0].name, "cannot register memory (AF_XDP needs root)",
                     rc);
-    for (uint32_t i = 0; i < FRAMES; i++)
-        w->free[w->free_count++] = (uint64_t)i * FRAME_SIZE;
-    for (int i = 0; i < 2; i++) {
-        if (open_port(w, &w->port[i], c->mode, err, err_size) != 0)
-            return -1;
-    }
-    wire_turn(w);
+    for (uint32_t i = 0; i < frames; i++)
+        l->free[l->free_count++] = (uint64_t)i * FRAME_SIZE;
     return 0;
 }
 
-void wire_close(struct wire *w)
+int lane_open(struct lane *l, struct ports *p, uint32_t queue, char *err, size_t err_size)
 {
-    for (int i = 0; i < 2; i++) {
-        if (w->port[i].socket != NULL)
-            xsk_socket__delete(w->port[i].socket);
-        if (w->port[i].link > 0)
-            close(w->port[i].link);
+    memset(l, 0, sizeof(*l));
+    l->queue = queue;
+    l->port_count = p->count;
+    if (open_memory(l, p, err, err_size) != 0)
+        return -1;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (open_socket(l, i, &p->port[i], err, err_size) != 0)
+            return -1;
     }
-    if (w->umem != NULL)
-        xsk_umem__delete(w->umem);
+    lane_turn(l);
+    return 0;
 }
 
-void wire_free(struct wire *w, uint64_t address)
+void lane_close(struct lane *l)
 {
-    w->free[w->free_count++] = address / FRAME_SIZE * FRAME_SIZE;
+    for (uint32_t i = 0; i < l->port_count; i++) {
+        if (l->port[i].socket != NULL)
+            xsk_socket__delete(l->port[i].socket);
+    }
+    if (l->umem != NULL)
+        xsk_umem__delete(l->umem);
+    if (l->area != NULL)
+        munmap(l->area, l->area_size);
 }
 
-static void collect(struct wire *w, struct port *p)
+/* ---- frames ---- */
+
+void lane_free(struct lane *l, uint64_t address)
+{
+    l->free[l->free_count++] = address / FRAME_SIZE * FRAME_SIZE;
+}
+
+bool lane_take(struct lane *l, uint64_t *address)
+{
+    if (l->free_count == 0)
+        return false;
+    *address = l->free[--l->free_count];
+    return true;
+}
+
+static void collect(struct lane *l, struct lane_port *p)
 {
     uint32_t at, n = xsk_ring_cons__peek(&p->done, RING_SIZE, &at);
 
     for (uint32_t i = 0; i < n; i++)
-        wire_free(w, *xsk_ring_cons__comp_addr(&p->done, at + i));
+        lane_free(l, *xsk_ring_cons__comp_addr(&p->done, at + i));
     xsk_ring_cons__release(&p->done, n);
 }
 
-static void refill(struct wire *w, struct port *p)
+static void refill(struct lane *l, struct lane_port *p)
 {
     uint32_t at, n = xsk_prod_nb_free(&p->fill, RING_SIZE / 2);
 
-    if (n > w->free_count)
-        n = w->free_count;
+    if (n > l->free_count)
+        n = l->free_count;
     if (n == 0 || xsk_ring_prod__reserve(&p->fill, n, &at) != n)
         return;
     for (uint32_t i = 0; i < n; i++)
-        *xsk_ring_prod__fill_addr(&p->fill, at + i) = w->free[--w->free_count];
+        *xsk_ring_prod__fill_addr(&p->fill, at + i) = l->free[--l->free_count];
     xsk_ring_prod__submit(&p->fill, n);
 }
 
-static void kick(struct port *p)
+/* In copy mode a call sends a part of what is there, and says EAGAIN while more is left. */
+static void send_all(struct lane *l, struct lane_port *p)
 {
-    if (p->unsent == 0)
-        return;
-    xsk_ring_prod__submit(&p->tx, p->unsent);
+    if (p->unsent > 0)
+        xsk_ring_prod__submit(&p->tx, p->unsent);
     p->unsent = 0;
-}
+    for (int i = 0; i < SENDS_A_TURN && xsk_ring_prod__needs_wakeup(&p->tx); i++) {
+        ssize_t rc = sendto(xsk_socket__fd(p->socket), NULL, 0, MSG_DONTWAIT, NULL, 0);
 
-void wire_turn(struct wire *w)
-{
-    for (int i = 0; i < 2; i++) {
-        struct port *p = &w->port[i];
-
-        kick(p);
-        if (xsk_ring_prod__needs_wakeup(&p->tx))
-            sendto(xsk_socket__fd(p->socket), NULL, 0, MSG_DONTWAIT, NULL, 0);
-        collect(w, p);
-        refill(w, p);
+        collect(l, p);
+        if (rc >= 0 || errno != EAGAIN)
+            break;
     }
 }
 
-uint32_t wire_receive(struct wire *w, int port, struct xdp_desc *out)
+void lane_turn(struct lane *l)
 {
-    struct port *p = &w->port[port];
+    for (uint32_t i = 0; i < l->port_count; i++) {
+        struct lane_port *p = &l->port[i];
+
+        if (p->unsent > 0 || xsk_cons_nb_avail(&p->done, 1) > 0 ||
+            xsk_prod_nb_free(&p->tx, RING_SIZE) < RING_SIZE)
+            send_all(l, p);
+        collect(l, p);
+        refill(l, p);
+    }
+}
+
+uint32_t lane_receive(struct lane *l, uint32_t port, struct xdp_desc *out)
+{
+    struct lane_port *p = &l->port[port];
     uint32_t at, n = xsk_ring_cons__peek(&p->rx, BATCH, &at);
 
     for (uint32_t i = 0; i < n; i++)
@@ -196,19 +323,37 @@ uint32_t wire_receive(struct wire *w, int port, struct xdp_desc *out)
     return n;
 }
 
-void wire_send(struct wire *w, int port, const struct xdp_desc *frame)
+bool lane_send(struct lane *l, uint32_t port, const struct xdp_desc *frame)
 {
-    struct port *p = &w->port[port];
+    struct lane_port *p = &l->port[port];
     struct xdp_desc *d;
     uint32_t at;
 
     if (xsk_ring_prod__reserve(&p->tx, 1, &at) != 1) {
-        wire_free(w, frame->addr); /* The way out is full: as a wire would, it drops. */
-        return;
+        lane_free(l, frame->addr); /* The way out is full: as a wire would, it drops. */
+        return false;
     }
     d = xsk_ring_prod__tx_desc(&p->tx, at);
     d->addr = frame->addr;
     d->len = frame->len;
     d->options = 0;
     p->unsent++;
+    return true;
+}
+
+bool lane_counts(const struct lane *l, uint32_t port, struct lane_counts *out)
+{
+    struct xdp_statistics s = {0};
+    socklen_t len = sizeof(s);
+
+    if (getsockopt(xsk_socket__fd(l->port[port].socket), SOL_XDP, XDP_STATISTICS, &s, &len) != 0)
+        return false;
+    *out = (struct lane_counts){
+        .rx_dropped = s.rx_dropped,
+        .rx_ring_full = s.rx_ring_full,
+        .fill_ring_empty = s.rx_fill_ring_empty_descs,
+        .tx_ring_empty = s.tx_ring_empty_descs,
+        .invalid = s.rx_invalid_descs + s.tx_invalid_descs,
+    };
+    return true;
 }

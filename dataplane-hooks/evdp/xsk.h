@@ -1,4 +1,5 @@
-/* Two interfaces as one virtual wire: an AF_XDP socket on queue 0 of each, sharing one UMEM. */
+/* The ends of the wires as AF_XDP sockets: one for each interface and queue.  A lane is queue q of
+ * every interface, with a UMEM of its own, for one worker: workers share no ring and no frame. */
 #ifndef EVDP_XSK_H
 #define EVDP_XSK_H
 
@@ -6,36 +7,60 @@
 
 #include <xdp/xsk.h>
 
-enum { FRAMES = 8192, FRAME_SIZE = 4096, RING_SIZE = 2048, BATCH = 64 };
+enum { FRAME_SIZE = 4096, RING_SIZE = 2048, FRAMES_OF_PORT = 2 * RING_SIZE, BATCH = 64 };
 
-struct port { /* Zeroed before use: libxdp leaves parts of the rings as they are. */
+struct port { /* An interface: the end of a wire. */
     char name[16];
     unsigned ifindex;
-    int link; /* Of the XDP program; goes with the process. */
+    uint8_t mac[6];
+    int link; /* Of the XDP program; goes with the process.  -1: none. */
     bool native;
-    struct bpf_object *program;
+    int native_error; /* Why not, when native was tried. */
+    struct redirect *program;
+};
+
+struct ports {
+    uint32_t count, queues;
+    struct port port[PORTS_MAX];
+};
+
+/* Programs attached; the queues of all interfaces counted and found equal.  0, or -1 with one line
+ * in err. */
+int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t err_size);
+void ports_close(struct ports *p);
+
+struct lane_port { /* Zeroed before use: libxdp leaves parts of the rings as they are. */
     struct xsk_socket *socket;
     struct xsk_ring_prod fill, tx;
     struct xsk_ring_cons done, rx;
     uint32_t unsent; /* Frames in tx that the kernel was not told of. */
 };
 
-struct wire {
-    struct port port[2]; /* left, right */
+struct lane {
+    uint32_t queue, port_count;
+    struct lane_port port[PORTS_MAX];
     struct xsk_umem *umem;
     uint8_t *area;
-    uint64_t free[FRAMES]; /* Addresses of frames that nobody holds. */
+    size_t area_size;
+    uint64_t free[PORTS_MAX * FRAMES_OF_PORT]; /* Addresses of frames that nobody holds. */
     uint32_t free_count;
 };
 
-/* 0, or -1 with one line in err. */
-int wire_open(struct wire *w, const struct evdp_config *c, char *err, size_t err_size);
-void wire_close(struct wire *w);
-/* Gives frames back to the kernel, collects those that were sent, and tells it of new ones. */
-void wire_turn(struct wire *w);
-/* Up to BATCH received frames of a port; they are the caller's until wire_send() or wire_free(). */
-uint32_t wire_receive(struct wire *w, int port, struct xdp_desc *out);
-void wire_send(struct wire *w, int port, const struct xdp_desc *frame);
-void wire_free(struct wire *w, uint64_t address);
+int lane_open(struct lane *l, struct ports *p, uint32_t queue, char *err, size_t err_size);
+void lane_close(struct lane *l);
+/* Tells the kernel of new frames to send, collects those that were sent, gives back empty ones. */
+void lane_turn(struct lane *l);
+/* Up to BATCH received frames of a port; they are the caller's until lane_send() or lane_free(). */
+uint32_t lane_receive(struct lane *l, uint32_t port, struct xdp_desc *out);
+/* false: no room on the way out; the frame is freed. */
+bool lane_send(struct lane *l, uint32_t port, const struct xdp_desc *frame);
+void lane_free(struct lane *l, uint64_t address);
+/* An empty frame for something to say; false: none. */
+bool lane_take(struct lane *l, uint64_t *address);
+
+struct lane_counts { /* XDP_STATISTICS of a socket. */
+    uint64_t rx_dropped, rx_ring_full, fill_ring_empty, tx_ring_empty, invalid;
+};
+bool lane_counts(const struct lane *l, uint32_t port, struct lane_counts *out);
 
 #endif

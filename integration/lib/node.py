@@ -150,6 +150,7 @@ class Node:
                            capture_output=True, text=True)
         total = json.loads(r.stdout)
         self.ring_end = total.pop("ring", None)
+        total.pop("dataplane", None)
         for lost in self.lost_counters:
             for kind, row in lost.items():
                 for outcome, count in row.items():

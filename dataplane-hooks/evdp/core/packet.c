@@ -259,6 +259,7 @@ enum packet_class packet_parse(struct packet *p, const uint8_t *at, size_t len)
     case 0x86dd:
         return ipv6(p, &c);
     case 0x0806:
+        p->end = (uint16_t)len;
         return PACKET_NEIGHBOUR;
     default:
         return PACKET_OTHER;

@@ -48,7 +48,7 @@ struct packet {
     uint16_t payload;            /* Offset of TCP's data. */
 };
 
-/* len: at most 65535.  On PACKET_NEIGHBOUR ip and vlan are set too. */
+/* len: at most 65535.  Of ARP (PACKET_NEIGHBOUR, family 0) vlan, ip and end are set. */
 enum packet_class packet_parse(struct packet *p, const uint8_t *at, size_t len);
 
 /* The packet that an ICMP error quotes, as far as it is there: addresses, protocol and ports.

@@ -2,79 +2,256 @@
 
 #include <string.h>
 
-static uint64_t timeout_ns(uint8_t protocol)
+enum { CAPACITY_OF_SHARD = 1024, VICTIMS_LOOKED_AT = 64 };
+
+/* ---- set-up ---- */
+
+static uint32_t shards_for(uint32_t capacity)
 {
-    return (protocol == 6 ? 300ull : protocol == 17 ? 60ull : 10ull) * 1000000000ull;
+    uint32_t n = 1;
+
+    while (n < SHARDS_MAX && n * 2 * CAPACITY_OF_SHARD <= capacity)
+        n *= 2;
+    return n;
 }
 
-static void fill(struct session *k, const struct packet *p, bool reversed)
+/* Flows do not fall evenly: an eighth more in each. */
+static uint32_t capacity_of(uint32_t capacity, uint32_t shards)
 {
-    memset(k, 0, sizeof(*k));
-    memcpy(k->source, reversed ? p->destination : p->source, 16);
-    memcpy(k->destination, reversed ? p->source : p->destination, 16);
-    k->source_port = reversed ? p->destination_port : p->source_port;
-    k->destination_port = reversed ? p->source_port : p->destination_port;
-    k->family = p->family;
-    k->protocol = p->protocol;
-    if (p->protocol == 1 || p->protocol == 58) { /* The id is the same both ways. */
-        k->source_port = p->source_port;
-        k->destination_port = 0;
+    uint32_t each = capacity / shards;
+
+    return shards == 1 ? each : each + each / 8;
+}
+
+static uint32_t buckets_for(uint32_t capacity)
+{
+    uint32_t n = 64;
+
+    while (n < capacity * 2)
+        n *= 2;
+    return n;
+}
+
+size_t sessions_size(uint32_t capacity)
+{
+    uint32_t shards = shards_for(capacity), each = capacity_of(capacity, shards);
+
+    return shards *
+           ((size_t)each * sizeof(struct session) + (size_t)buckets_for(each) * sizeof(uint32_t));
+}
+
+static void shard_init(struct shard *h, uint32_t capacity, uint64_t now_ns)
+{
+    h->capacity = capacity;
+    h->used = 0;
+    h->tick = now_ns >> WHEEL_SHIFT;
+    for (uint32_t i = 0; i < capacity; i++)
+        h->session[i].next[0] = i + 1 < capacity ? i + 1 : SESSION_NONE;
+    h->free = 0;
+    memset(h->bucket, 0xff, ((size_t)h->bucket_mask + 1) * sizeof(uint32_t));
+    memset(h->wheel, 0xff, sizeof(h->wheel));
+}
+
+void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
+                   const struct flow_seed *seed, uint64_t now_ns)
+{
+    uint32_t each;
+    uint8_t *at = zeroed;
+
+    s->seed = *seed;
+    s->shard_count = shards_for(capacity);
+    each = capacity_of(capacity, s->shard_count);
+    for (uint32_t i = 0; i < s->shard_count; i++) {
+        struct shard *h = &s->shard[i];
+
+        h->session = (struct session *)at;
+        at += (size_t)each * sizeof(struct session);
+        h->bucket_mask = buckets_for(each) - 1;
+        h->bucket = (uint32_t *)at;
+        at += ((size_t)h->bucket_mask + 1) * sizeof(uint32_t);
+        shard_init(h, each, now_ns);
     }
 }
 
-static uint32_t hash(const struct session *k)
+struct shard *sessions_shard(struct sessions *s, uint64_t hash)
 {
-    const uint8_t *at = (const uint8_t *)k;
-    uint32_t h = 2166136261u;
-
-    for (size_t i = 0; i < offsetof(struct session, seen_ns); i++)
-        h = (h ^ at[i]) * 16777619u;
-    return h;
+    return &s->shard[(hash >> 56) & (s->shard_count - 1)];
 }
 
-static struct session *find(struct sessions *s, const struct session *k, uint64_t now_ns)
+/* ---- chains: a reference is 2 * index + which of its two hashes ---- */
+
+static uint32_t index_of(const struct shard *h, const struct session *s)
 {
-    uint32_t h = hash(k);
+    return (uint32_t)(s - h->session);
+}
 
-    for (uint32_t i = 0; i < SESSION_PROBES; i++) {
-        struct session *e = &s->slot[(h + i) % SESSION_SLOTS];
+static bool answers(const struct session *s, const struct flow *f)
+{
+    const uint8_t *client = s->is_nat ? s->nat_source : s->key.source;
+    uint16_t port = s->nat_port != 0 ? s->nat_port : s->key.source_port;
+    uint16_t server_port = s->key.destination_port;
 
-        if (e->seen_ns != 0 && now_ns - e->seen_ns < timeout_ns(e->protocol) &&
-            memcmp(e, k, offsetof(struct session, seen_ns)) == 0)
-            return e;
+    if (s->nat_port != 0 && (f->protocol == PROTOCOL_ICMP || f->protocol == PROTOCOL_ICMP6))
+        server_port = s->nat_port; /* The id is that of both ends. */
+    return f->port == s->port_out && f->destination_port == port && f->source_port == server_port &&
+           f->protocol == s->key.protocol && f->family == s->key.family && f->vlan == s->key.vlan &&
+           memcmp(f->destination, client, 16) == 0 &&
+           memcmp(f->source, s->key.destination, 16) == 0;
+}
+
+struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction)
+{
+    uint32_t at = h->bucket[(uint32_t)hash & h->bucket_mask];
+
+    while (at != SESSION_NONE) {
+        struct session *s = &h->session[at / 2];
+
+        if (at % 2 == 0 && flow_equal(&s->key, f)) {
+            *direction = 0;
+            return s;
+        }
+        if (answers(s, f)) {
+            *direction = 1;
+            return s;
+        }
+        at = s->next[at % 2];
     }
     return NULL;
 }
 
-bool session_touch(struct sessions *s, const struct packet *p, uint64_t now_ns)
+static void chain_in(struct shard *h, struct session *s, uint32_t which, uint32_t bucket)
 {
-    struct session k, *e;
-
-    fill(&k, p, false);
-    e = find(s, &k, now_ns);
-    if (e == NULL) {
-        fill(&k, p, true);
-        e = find(s, &k, now_ns);
-    }
-    if (e == NULL)
-        return false;
-    e->seen_ns = now_ns;
-    return true;
+    s->next[which] = h->bucket[bucket];
+    h->bucket[bucket] = 2 * index_of(h, s) + which;
 }
 
-void session_add(struct sessions *s, const struct packet *p, uint64_t now_ns)
+static void chain_out(struct shard *h, struct session *s, uint32_t which, uint32_t bucket)
 {
-    struct session k, *best = NULL;
-    uint32_t h;
+    uint32_t *at = &h->bucket[bucket], me = 2 * index_of(h, s) + which;
 
-    fill(&k, p, false);
-    h = hash(&k);
-    for (uint32_t i = 0; i < SESSION_PROBES; i++) { /* A free one, else the one idle for longest. */
-        struct session *e = &s->slot[(h + i) % SESSION_SLOTS];
+    while (*at != me)
+        at = &h->session[*at / 2].next[*at % 2];
+    *at = s->next[which];
+}
 
-        if (best == NULL || e->seen_ns < best->seen_ns)
-            best = e;
+/* ---- the wheel: a session lies in the slot of the time when it may expire, or in an earlier one,
+ * where it is looked at again ---- */
+
+static void wheel_in(struct shard *h, struct session *s)
+{
+    uint64_t due = (s->seen_ns + s->timeout_ns) >> WHEEL_SHIFT, me = index_of(h, s);
+
+    if (due <= h->tick)
+        due = h->tick;
+    if (due - h->tick >= WHEEL_SLOTS)
+        due = h->tick + WHEEL_SLOTS - 1;
+    s->slot = (uint16_t)(due % WHEEL_SLOTS);
+    s->earlier = SESSION_NONE;
+    s->later = h->wheel[s->slot];
+    if (s->later != SESSION_NONE)
+        h->session[s->later].earlier = (uint32_t)me;
+    h->wheel[s->slot] = (uint32_t)me;
+}
+
+static void wheel_out(struct shard *h, struct session *s)
+{
+    if (s->earlier != SESSION_NONE)
+        h->session[s->earlier].later = s->later;
+    else
+        h->wheel[s->slot] = s->later;
+    if (s->later != SESSION_NONE)
+        h->session[s->later].earlier = s->earlier;
+}
+
+/* ---- life ---- */
+
+struct session *session_add(struct shard *h, const struct flow *f, uint64_t hash, uint8_t port_out,
+                            uint64_t now_ns, uint64_t timeout_ns)
+{
+    struct session *s;
+
+    if (h->free == SESSION_NONE)
+        return NULL;
+    s = &h->session[h->free];
+    h->free = s->next[0];
+    h->used++;
+    memset(s, 0, sizeof(*s));
+    s->key = *f;
+    s->port_out = port_out;
+    s->seen_ns = s->created_ns = now_ns;
+    s->timeout_ns = timeout_ns;
+    s->first_bucket = (uint32_t)hash & h->bucket_mask;
+    chain_in(h, s, 0, s->first_bucket);
+    wheel_in(h, s);
+    return s;
+}
+
+void session_add_answers(struct shard *h, struct session *s, uint64_t hash)
+{
+    s->has_second = true;
+    s->bucket = (uint32_t)hash & h->bucket_mask;
+    chain_in(h, s, 1, s->bucket);
+}
+
+void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns)
+{
+    bool sooner = now_ns + timeout_ns < s->seen_ns + s->timeout_ns;
+
+    s->seen_ns = now_ns;
+    s->timeout_ns = timeout_ns;
+    if (sooner) { /* Else its slot comes too early, and it is put further then. */
+        wheel_out(h, s);
+        wheel_in(h, s);
     }
-    k.seen_ns = now_ns;
-    *best = k;
+}
+
+void session_remove(struct shard *h, struct session *s)
+{
+    chain_out(h, s, 0, s->first_bucket);
+    if (s->has_second)
+        chain_out(h, s, 1, s->bucket);
+    wheel_out(h, s);
+    s->next[0] = h->free;
+    h->free = index_of(h, s);
+    h->used--;
+}
+
+struct session *session_expired(struct shard *h, uint64_t now_ns)
+{
+    uint64_t now_tick = now_ns >> WHEEL_SHIFT;
+
+    if (now_tick > h->tick + WHEEL_SLOTS) /* Every slot once is enough. */
+        h->tick = now_tick - WHEEL_SLOTS;
+    for (; h->tick < now_tick; h->tick++) {
+        uint32_t at = h->wheel[h->tick % WHEEL_SLOTS];
+
+        while (at != SESSION_NONE) {
+            struct session *s = &h->session[at];
+
+            if (now_ns - s->seen_ns >= s->timeout_ns)
+                return s;
+            at = s->later;
+            wheel_out(h, s);
+            h->tick++; /* Not into the slot that is being looked through. */
+            wheel_in(h, s);
+            h->tick--;
+        }
+    }
+    return NULL;
+}
+
+struct session *session_victim(struct shard *h)
+{
+    uint32_t looked = 0;
+
+    for (uint64_t t = h->tick; t < h->tick + WHEEL_SLOTS; t++) {
+        for (uint32_t at = h->wheel[t % WHEEL_SLOTS]; at != SESSION_NONE;
+             at = h->session[at].later) {
+            if (!h->session[at].is_answered)
+                return &h->session[at];
+            if (++looked == VICTIMS_LOOKED_AT)
+                return NULL;
+        }
+    }
+    return NULL;
 }

@@ -1,24 +1,103 @@
-/* Flows that were permitted: what belongs to one passes without a policy.  A fixed table; pure. */
+/* The flows that were permitted.  A fixed table in pieces (shards), each with its lock: a flow and
+ * its answers are in the same one.  Nothing is allocated after sessions_init(); all times are
+ * passed in (ns, monotonic).  The caller holds the shard's lock around every call.  Pure. */
 #ifndef EVDP_SESSION_H
 #define EVDP_SESSION_H
 
-#include "packet.h"
+#include "flow.h"
+#include "lock.h"
 
-enum { SESSION_SLOTS = 1 << 16, SESSION_PROBES = 8 };
+enum {
+    SHARDS_MAX = 64,
+    WHEEL_SLOTS = 1024,
+    WHEEL_SHIFT = 28, /* A slot of the wheel is 2^28 ns, about 268 ms: how late a close may be. */
+};
+
+#define SESSION_NONE UINT32_MAX
+
+enum close_reason { /* Contract 5.3. */
+                    CLOSE_UNKNOWN = 0,
+                    CLOSE_IDLE = 1,
+                    CLOSE_FIN = 2,
+                    CLOSE_RST = 3,
+                    CLOSE_AGED = 4, /* Never came about, or had to make room. */
+                    CLOSE_REJECTED = 5,
+};
+
+enum tcp_state {
+    TCP_STATE_NONE,   /* Another protocol. */
+    TCP_STATE_SYN,    /* The client's SYN was seen. */
+    TCP_STATE_PROXY,  /* Its SYN cookie was good; the server is being asked (cookie.h). */
+    TCP_STATE_SYNACK, /* The server's answer was seen. */
+    TCP_STATE_OPEN,   /* Also a flow that was taken up in its middle. */
+    TCP_STATE_CLOSED, /* Both FINs, or an RST. */
+};
 
 struct session {
-    uint8_t source[16], destination[16];
-    uint16_t source_port, destination_port;
-    uint8_t family, protocol;
-    uint64_t seen_ns; /* 0: free. */
+    struct flow key;         /* As the client sends. */
+    uint8_t nat_source[16];  /* What the server sees, when is_nat. */
+    uint16_t nat_port;       /* 0: the port is kept. */
+    uint8_t port_out;        /* End of a wire where the server is. */
+    uint8_t tcp_state, fins; /* fins: bit 0 the client's, bit 1 the server's. */
+    uint8_t reason;          /* Why it closes, once that is known. */
+    bool is_nat, is_answered, is_proxied;
+    bool log_init, log_close;
+    uint8_t counted; /* In the limits of hosts: bit 0 by source, bit 1 by destination. */
+    uint8_t group;   /* Redundancy group. */
+
+    uint64_t seen_ns, timeout_ns, created_ns;
+    uint64_t packets[2], bytes[2]; /* From the client, from the server. */
+
+    uint32_t policy_id, ifindex, names; /* names: generation of the tables of its decision. */
+    uint16_t zone_in, zone_out, application;
+    uint32_t serial;     /* Of the rules that the fields below are of. */
+    uint16_t term[2][3]; /* Per direction: 1 + index of the term hit at pbr, input, output. */
+    uint8_t looked_up;   /* Directions whose terms are known. */
+    uint32_t client_isn, cookie, seq_delta; /* is_proxied: see proxy.h. */
+    uint16_t client_window, mss;
+
+    uint32_t next[2];                /* In the chains of its two hashes. */
+    uint32_t later, earlier, bucket; /* In the wheel; bucket of the second hash. */
+    uint32_t first_bucket;
+    uint16_t slot;
+    bool has_second;
+};
+
+struct shard {
+    _Alignas(64) struct spin lock;
+    uint32_t capacity, used, free, bucket_mask;
+    struct session *session;
+    uint32_t *bucket;
+    uint64_t tick; /* The next slot of the wheel to look through. */
+    uint32_t wheel[WHEEL_SLOTS];
 };
 
 struct sessions {
-    struct session slot[SESSION_SLOTS];
+    struct flow_seed seed;
+    uint32_t shard_count; /* A power of two. */
+    struct shard shard[SHARDS_MAX];
 };
 
-/* true: the packet belongs to a session, in either direction; it is kept alive. */
-bool session_touch(struct sessions *s, const struct packet *p, uint64_t now_ns);
-void session_add(struct sessions *s, const struct packet *p, uint64_t now_ns);
+/* Bytes of zeroed memory that sessions_init() needs for so many sessions. */
+size_t sessions_size(uint32_t capacity);
+void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
+                   const struct flow_seed *seed, uint64_t now_ns);
+struct shard *sessions_shard(struct sessions *s, uint64_t hash);
+
+/* direction: 0 from the client, 1 from the server.  NULL: none. */
+struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction);
+/* A new one for that flow, alive from now on for timeout_ns.  NULL: no room. */
+struct session *session_add(struct shard *h, const struct flow *f, uint64_t hash, uint8_t port_out,
+                            uint64_t now_ns, uint64_t timeout_ns);
+/* Its answers come to another address: they hash to another chain, of the same shard. */
+void session_add_answers(struct shard *h, struct session *s, uint64_t hash);
+/* A packet of it was seen, and it may live so long without another. */
+void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns);
+void session_remove(struct shard *h, struct session *s);
+/* One that has outlived its timeout: the caller removes it and asks again.  NULL: no more. */
+struct session *session_expired(struct shard *h, uint64_t now_ns);
+/* When there is no room: one that never was answered, of those that expire soonest.  NULL: none of
+ * the first few. */
+struct session *session_victim(struct shard *h);
 
 #endif

@@ -1,0 +1,145 @@
+/* A packet and its session. */
+#include "decide_parts.h"
+#include "nat.h"
+#include "track.h"
+
+#include <string.h>
+
+static void uncount(struct state *s, const struct session *e)
+{
+    struct host_key k;
+
+    if (e->counted & 1) {
+        k = host_key(HOST_SOURCE, 0, e->key.family, e->key.source);
+        hosts_uncount(&s->hosts, &k);
+    }
+    if (e->counted & 2) {
+        k = host_key(HOST_DESTINATION, 0, e->key.family, e->key.destination);
+        hosts_uncount(&s->hosts, &k);
+    }
+}
+
+void end_session(struct state *s, struct shard *h, struct session *e, uint8_t reason,
+                 uint64_t now_ns, struct decision *d)
+{
+    if (e->log_close) { /* 12.3 #34: here, once, whatever ends it. */
+        d->event_group[d->event_count] = e->group;
+        d->event_names[d->event_count] = e->names;
+        event_close(d->event[d->event_count++], e, reason, now_ns);
+    }
+    uncount(s, e);
+    session_remove(h, e);
+}
+
+bool decide_expire(struct state *s, uint32_t shard, uint64_t now_ns, bool all, struct decision *out)
+{
+    struct shard *h = &s->sessions.shard[shard];
+    struct session *e = NULL;
+
+    out->event_count = 0;
+    spin_lock(&h->lock);
+    while (out->event_count < EVENTS_MAX &&
+           (e = session_expired(h, all ? UINT64_MAX / 2 : now_ns)) != NULL)
+        end_session(s, h, e, (uint8_t)(all ? CLOSE_AGED : track_reason(e)), now_ns, out);
+    spin_unlock(&h->lock);
+    return e != NULL;
+}
+
+/* The client's first packet, as far as a policy looks at it. */
+static struct packet as_first(const struct session *s)
+{
+    struct packet p = {.family = s->key.family, .protocol = s->key.protocol};
+
+    memcpy(p.source, s->key.source, 16);
+    memcpy(p.destination, s->key.destination, 16);
+    p.has_ports =
+        p.protocol == PROTOCOL_TCP || p.protocol == PROTOCOL_UDP || p.protocol == PROTOCOL_SCTP;
+    p.source_port = s->key.source_port;
+    p.destination_port = s->key.destination_port;
+    return p;
+}
+
+/* The rules are others than when the session was looked at last; false: they do not permit it. */
+static bool adopt(struct job *j, struct session *s)
+{
+    const struct rules *r = j->r;
+    struct packet first = as_first(s);
+    const struct policy *q;
+    uint16_t application;
+
+    s->serial = r->serial;
+    s->looked_up = 0;
+    if (!r->policy_rematch)
+        return true;
+    q = policy_find(r, r->end[s->key.port].zone, r->end[s->port_out].zone, &first, &application);
+    return q != NULL && q->action == ACTION_PERMIT;
+}
+
+static void forward_in_session(struct job *j, struct session *s, int direction)
+{
+    if (s->is_proxied && !proxy_packet(j, s, direction)) {
+        j->d->fate = FATE_NO_SESSION;
+        return;
+    }
+    if (s->is_nat)
+        nat_packet(j->frame, &j->p, s, direction);
+    job_forward(j, j->port_out);
+}
+
+static void established(struct job *j, struct session *s, int direction)
+{
+    job_set_out(j, direction == 0 ? s->port_out : s->key.port);
+    if (!filter_session(j, s, direction))
+        return;
+    track_packet(s, &j->p, direction);
+    session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
+    forward_in_session(j, s, direction);
+}
+
+/* An error about a packet of the session: it passes, and does not keep the session alive. */
+static void related(struct job *j, struct session *s, int direction)
+{
+    struct packet quoted;
+
+    job_set_out(j, direction == 0 ? s->port_out : s->key.port);
+    if (!filter_session(j, s, direction))
+        return;
+    if (s->is_nat && packet_quoted(&quoted, &j->p, j->frame))
+        nat_error(j->frame, &j->p, &quoted, s, direction);
+    job_forward(j, j->port_out);
+}
+
+/* The session of the packet; one that is over for this packet is ended first. */
+static struct session *find_session(struct job *j, int *direction)
+{
+    struct session *s = session_find(j->shard, &j->flow, j->hash, direction);
+
+    if (s == NULL)
+        return NULL;
+    if (track_is_reopened(s, &j->p, *direction)) {
+        end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
+        return NULL;
+    }
+    if (j->now_ns - s->seen_ns >= s->timeout_ns) { /* The wheel is not that fine. */
+        end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
+        return NULL;
+    }
+    if (s->serial != j->r->serial && !adopt(j, s)) {
+        end_session(j->s, j->shard, s, CLOSE_REJECTED, j->now_ns, j->d);
+        return NULL;
+    }
+    return s;
+}
+
+void decide_flow(struct job *j)
+{
+    int direction = 0;
+    struct session *s = find_session(j, &direction);
+
+    if (s == NULL)
+        decide_new(j);
+    else if (j->p.icmp_error)
+        related(j, s, direction);
+    else
+        established(j, s, direction);
+}

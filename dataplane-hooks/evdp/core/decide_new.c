@@ -1,0 +1,243 @@
+/* The first packet of a flow, and what never gets a session. */
+#include "decide_parts.h"
+#include "nat.h"
+#include "reply.h"
+#include "track.h"
+
+#include <string.h>
+
+static void refuse(struct job *j, const struct policy *q, uint16_t application)
+{
+    event_deny(job_event(j), &j->where, &j->p, q, application, j->now_ns);
+    j->d->fate = FATE_DENIED;
+    if (q != NULL && q->action == ACTION_REJECT) {
+        j->d->fate = FATE_REJECTED;
+        job_reject(j);
+    }
+}
+
+/* ---- screens that look at new flows ---- */
+
+static uint32_t scan(struct job *j, const struct zone *z)
+{
+    struct host_key k;
+
+    if (!(z->screens & SCREEN_PORT_SCAN) || !j->p.has_ports || j->p.fragment)
+        return 0;
+    k = host_key_of_two(&j->s->hosts, HOST_SCAN, j->where.zone_in, j->p.family, j->p.source,
+                        j->p.destination);
+    return hosts_tries(&j->s->hosts, &k, j->p.destination_port, z->limit.port_scan,
+                       z->limit.port_scan_ms * 1000000ull, j->now_ns)
+               ? SCREEN_PORT_SCAN
+               : 0;
+}
+
+static uint32_t sweep(struct job *j, const struct zone *z)
+{
+    uint64_t to[2];
+    struct host_key k;
+
+    if (!(z->screens & SCREEN_IP_SWEEP) || !j->p.echo || j->p.fragment)
+        return 0;
+    memcpy(to, j->p.destination, 16);
+    k = host_key(HOST_SWEEP, j->where.zone_in, j->p.family, j->p.source);
+    return hosts_tries(&j->s->hosts, &k,
+                       (uint32_t)flow_hash_words(&j->s->hosts.seed, to[0], to[1], 2),
+                       z->limit.ip_sweep, z->limit.ip_sweep_ms * 1000000ull, j->now_ns)
+               ? SCREEN_IP_SWEEP
+               : 0;
+}
+
+static bool pass_scans(struct job *j)
+{
+    const struct zone *z = job_zone(j);
+    uint32_t flag = scan(j, z) | sweep(j, z);
+
+    if (flag != 0)
+        job_screened(j, flag);
+    return flag == 0;
+}
+
+/* Counts the session to be in the limits of its hosts; false: one is reached. */
+static bool pass_limits(struct job *j, uint8_t *counted)
+{
+    const struct zone *z = job_zone(j);
+    struct host_key source = host_key(HOST_SOURCE, 0, j->p.family, j->p.source);
+    struct host_key destination = host_key(HOST_DESTINATION, 0, j->p.family, j->p.destination);
+    enum host_count one = HOST_NO_ROOM, two = HOST_NO_ROOM;
+
+    if (z->screens & SCREEN_LIMIT_SOURCE)
+        one = hosts_count(&j->s->hosts, &source, z->limit.session_source, j->now_ns);
+    if (one != HOST_AT_LIMIT && (z->screens & SCREEN_LIMIT_DESTINATION))
+        two = hosts_count(&j->s->hosts, &destination, z->limit.session_destination, j->now_ns);
+    if (one == HOST_COUNTED && two == HOST_AT_LIMIT)
+        hosts_uncount(&j->s->hosts, &source);
+    if (one == HOST_AT_LIMIT || two == HOST_AT_LIMIT) {
+        job_screened(j, one == HOST_AT_LIMIT ? SCREEN_LIMIT_SOURCE : SCREEN_LIMIT_DESTINATION);
+        return false;
+    }
+    *counted = (uint8_t)((one == HOST_COUNTED) | (two == HOST_COUNTED) << 1);
+    return true;
+}
+
+/* ---- the session ---- */
+
+static struct session *make_room(struct job *j, uint64_t timeout_ns)
+{
+    struct session *victim = session_victim(j->shard);
+
+    if (victim == NULL)
+        return NULL;
+    end_session(j->s, j->shard, victim, CLOSE_AGED, j->now_ns, j->d);
+    return session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);
+}
+
+static void fill(struct job *j, struct session *s, const struct policy *q, uint16_t application)
+{
+    s->tcp_state = track_first_state(&j->p);
+    s->log_init = q->log_init;
+    s->log_close = q->log_close;
+    s->group = j->where.group;
+    s->policy_id = q->id;
+    s->ifindex = j->where.ifindex;
+    s->names = j->r->names;
+    s->zone_in = j->where.zone_in;
+    s->zone_out = j->where.zone_out;
+    s->application = application;
+    s->serial = j->r->serial;
+}
+
+static void translate(struct job *j, struct session *s, const struct nat_choice *c)
+{
+    s->is_nat = true;
+    memcpy(s->nat_source, c->source, 16);
+    s->nat_port = c->port;
+    session_add_answers(j->shard, s, c->answers_hash);
+}
+
+static struct session *open_session(struct job *j, const struct policy *q, uint16_t application)
+{
+    const struct nat *n = nat_find(j->r, j->where.zone_in, j->where.zone_out, &j->p);
+    uint64_t timeout_ns = j->r->timeout.tcp_initial;
+    struct nat_choice choice;
+    struct session *s;
+
+    if (n != NULL &&
+        !nat_choose(n, &j->s->sessions, j->shard, &j->flow, j->hash, j->port_out, &choice)) {
+        j->d->fate = FATE_NO_PORT;
+        return NULL;
+    }
+    s = session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);
+    if (s == NULL)
+        s = make_room(j, timeout_ns);
+    if (s == NULL) {
+        j->d->fate = FATE_NO_ROOM;
+        return NULL;
+    }
+    fill(j, s, q, application);
+    if (n != NULL)
+        translate(j, s, &choice);
+    track_packet(s, &j->p, 0);
+    session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
+    if (s->log_init)
+        event_open(job_event(j), s, j->now_ns);
+    return s;
+}
+
+static void uncount(struct job *j, uint8_t counted)
+{
+    struct host_key source = host_key(HOST_SOURCE, 0, j->p.family, j->p.source);
+    struct host_key destination = host_key(HOST_DESTINATION, 0, j->p.family, j->p.destination);
+
+    if (counted & 1)
+        hosts_uncount(&j->s->hosts, &source);
+    if (counted & 2)
+        hosts_uncount(&j->s->hosts, &destination);
+}
+
+/* What says nothing that a later packet could belong to. */
+static bool has_no_session(const struct packet *p)
+{
+    return p->icmp_error || (p->protocol == PROTOCOL_TCP && (p->tcp_flags & TCP_RST) != 0);
+}
+
+static void permit(struct job *j, const struct policy *q, uint16_t application, uint16_t mss)
+{
+    struct session *s;
+    uint8_t counted;
+
+    if (j->p.fragment) { /* Its first one made none, for a reason that was stated then. */
+        j->d->fate = FATE_FRAGMENT;
+        return;
+    }
+    if (has_no_session(&j->p)) { /* Without a session there is no translation. */
+        if (nat_find(j->r, j->where.zone_in, j->where.zone_out, &j->p) == NULL)
+            job_forward(j, j->port_out);
+        else
+            j->d->fate = FATE_NO_SESSION;
+        return;
+    }
+    if (!pass_limits(j, &counted))
+        return;
+    s = open_session(j, q, application);
+    if (s == NULL) {
+        uncount(j, counted);
+        return;
+    }
+    s->counted = counted;
+    if (mss != 0)
+        proxy_begin(j, s, mss);
+    if (s->is_nat)
+        nat_packet(j->frame, &j->p, s, 0);
+    job_forward(j, j->port_out);
+}
+
+/* ---- all ---- */
+
+/* Policy-based routing on a box of wires: the packet leaves by the same end of another wire. */
+static bool pass_pbr(struct job *j)
+{
+    uint16_t term;
+
+    if (!filter_place(j, FILTER_PBR, &term))
+        return false;
+    if (term != 0 && j->r->term[term - 1].wire != WIRE_KEPT)
+        job_set_out(j, (uint8_t)(2 * j->r->term[term - 1].wire + (1 - j->at->port % 2)));
+    return true;
+}
+
+static bool is_middle(const struct packet *p)
+{
+    return p->protocol == PROTOCOL_TCP && !p->fragment &&
+           (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+}
+
+void decide_new(struct job *j)
+{
+    const struct policy *q;
+    uint16_t application, term, mss = 0;
+    enum proxy_answer answer;
+
+    if (!pass_pbr(j) || !filter_place(j, FILTER_INPUT, &term) || !pass_scans(j))
+        return;
+    answer = proxy_check(j, &mss);
+    if (answer == PROXY_BAD) {
+        job_screened(j, SCREEN_SYN_COOKIE);
+        return;
+    }
+    q = policy_find(j->r, j->where.zone_in, j->where.zone_out, &j->p, &application);
+    if (q == NULL || q->action != ACTION_PERMIT) {
+        refuse(j, q, application);
+        return;
+    }
+    if (j->r->syn_check && is_middle(&j->p) && answer == PROXY_NOT_ASKED) {
+        j->d->fate = FATE_NO_SESSION;
+        return;
+    }
+    if (!filter_place(j, FILTER_OUTPUT, &term))
+        return;
+    if (j->challenge)
+        proxy_challenge(j);
+    else
+        permit(j, q, application, mss);
+}

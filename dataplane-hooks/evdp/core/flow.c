@@ -1,0 +1,69 @@
+#include "flow.h"
+
+#include <string.h>
+
+void flow_of_packet(struct flow *f, const struct packet *p, uint8_t port)
+{
+    memcpy(f->source, p->source, 16);
+    memcpy(f->destination, p->destination, 16);
+    f->source_port = p->source_port;
+    f->destination_port = p->echo ? p->source_port : p->destination_port;
+    f->vlan = p->vlan;
+    f->family = p->family;
+    f->protocol = p->protocol;
+    f->port = port;
+    f->unused = 0;
+}
+
+void flow_reverse(struct flow *out, const struct flow *f, uint8_t port)
+{
+    *out = *f;
+    memcpy(out->source, f->destination, 16);
+    memcpy(out->destination, f->source, 16);
+    out->source_port = f->destination_port;
+    out->destination_port = f->source_port;
+    out->port = port;
+}
+
+bool flow_equal(const struct flow *a, const struct flow *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* 64 x 64 bits, folded: every bit of the result depends on every bit of both. */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t end_hash(const uint8_t address[16], uint16_t port, const struct flow_seed *seed)
+{
+    uint64_t word[2];
+
+    memcpy(word, address, 16);
+    return fold(word[0] ^ seed->word[0], word[1] ^ seed->word[1] ^ (uint64_t)port << 40);
+}
+
+uint64_t flow_hash_words(const struct flow_seed *seed, uint64_t a, uint64_t b, uint64_t c)
+{
+    return fold(fold(a ^ seed->word[0], b ^ seed->word[1]) ^ seed->word[2], c ^ seed->word[3]);
+}
+
+static bool has_ports(const struct flow *f)
+{
+    return f->source_port != 0 || f->destination_port != 0;
+}
+
+uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed)
+{
+    uint64_t ends = end_hash(f->source, f->source_port, seed) +
+                    end_hash(f->destination, f->destination_port, seed);
+    uint64_t h =
+        fold(ends ^ seed->word[2], seed->word[3] ^ ((uint64_t)f->protocol << 32 | f->vlan));
+
+    if (!has_ports(f))
+        h = h >> 8 | fold(f->protocol + 1u, seed->word[3]) << 56;
+    return h;
+}

@@ -1,0 +1,30 @@
+/* Whose packet it is: the two ends, as one direction of a conversation shows them.  Pure. */
+#ifndef EVDP_FLOW_H
+#define EVDP_FLOW_H
+
+#include "packet.h"
+
+struct flow {
+    uint8_t source[16], destination[16];
+    uint16_t source_port, destination_port; /* ICMP echo: the id, as both. */
+    uint32_t vlan;
+    uint8_t family, protocol;
+    uint8_t port;   /* End of a wire where it comes in: rules.end. */
+    uint8_t unused; /* Zero, so that flows compare as bytes. */
+};
+
+struct flow_seed { /* Random, so that nobody outside knows which flows share a chain. */
+    uint64_t word[4];
+};
+
+void flow_of_packet(struct flow *f, const struct packet *p, uint8_t port);
+/* The direction back, coming in at `port`. */
+void flow_reverse(struct flow *out, const struct flow *f, uint8_t port);
+bool flow_equal(const struct flow *a, const struct flow *b);
+/* The same for both directions.  Its highest bits are of the protocol alone where there are no
+ * ports: source NAT has to find a flow's answers in the same piece of the table. */
+uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed);
+/* Of any 16 bytes and a number. */
+uint64_t flow_hash_words(const struct flow_seed *seed, uint64_t a, uint64_t b, uint64_t c);
+
+#endif

@@ -1,0 +1,134 @@
+/* TCP whose client proved itself by a SYN cookie.  The client believes to be connected since our
+ * SYN-ACK, whose window was 0; now the server is asked on its behalf.  Its SYN-ACK becomes an ACK
+ * that opens the window, and from then on the numbers of the two are shifted by the difference
+ * between the server's first number and the cookie. */
+#include "checksum.h"
+#include "decide_parts.h"
+#include "reply.h"
+
+#include <string.h>
+
+static const uint16_t mss_of_answer = 1440; /* What fits 1500 bytes with IPv6. */
+
+void proxy_challenge(struct job *j)
+{
+    struct host_key k = host_key(HOST_COOKIE, j->where.zone_in, j->p.family, j->p.destination);
+    struct reply_segment s = {
+        .seq = cookie_make(j->s->cookie_key, &j->flow, j->p.seq, reply_mss_of(j->frame, &j->p),
+                           j->now_ns),
+        .ack = j->p.seq + 1,
+        .mss = mss_of_answer,
+        .flags = TCP_SYN | TCP_ACK,
+    };
+
+    hosts_mark(&j->s->hosts, &k, j->now_ns + COOKIE_LIFE_NS, j->now_ns);
+    job_screened(j, SCREEN_SYN_COOKIE);
+    j->d->len = (uint32_t)reply_segment(j->frame, j->room, &j->p, &s, true);
+    j->d->send = j->d->len != 0;
+    j->d->port = j->at->port;
+}
+
+enum proxy_answer proxy_check(struct job *j, uint16_t *mss)
+{
+    struct host_key k;
+
+    if (!(job_zone(j)->screens & SCREEN_SYN_COOKIE) || j->p.protocol != PROTOCOL_TCP ||
+        j->p.fragment || (j->p.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+        return PROXY_NOT_ASKED;
+    k = host_key(HOST_COOKIE, j->where.zone_in, j->p.family, j->p.destination);
+    if (!hosts_marked(&j->s->hosts, &k, j->now_ns))
+        return PROXY_NOT_ASKED;
+    return cookie_check(j->s->cookie_key, &j->flow, j->p.seq - 1, j->p.ack - 1, j->now_ns, mss)
+               ? PROXY_GOOD
+               : PROXY_BAD;
+}
+
+/* The frame becomes another segment on its way: what is known of it has to be read again. */
+static bool replace(struct job *j, const struct reply_segment *s)
+{
+    size_t len = reply_segment(j->frame, j->room, &j->p, s, false);
+
+    if (len == 0)
+        return false;
+    j->d->len = (uint32_t)len;
+    return packet_parse(&j->p, j->frame, len) == PACKET_IP;
+}
+
+static bool ask_server(struct job *j, const struct session *s)
+{
+    return replace(
+        j, &(struct reply_segment){
+               .seq = s->client_isn, .window = s->client_window, .mss = s->mss, .flags = TCP_SYN});
+}
+
+void proxy_begin(struct job *j, struct session *s, uint16_t mss)
+{
+    s->is_proxied = true;
+    s->tcp_state = TCP_STATE_PROXY;
+    s->client_isn = j->p.seq - 1;
+    s->cookie = j->p.ack - 1;
+    s->client_window = j->p.window;
+    s->mss = mss;
+    ask_server(j, s);
+}
+
+/* The server answered: it gets its ACK, and the client a window. */
+static bool connect_both(struct job *j, struct session *s)
+{
+    size_t len;
+
+    s->seq_delta = j->p.seq - s->cookie;
+    s->tcp_state = TCP_STATE_OPEN;
+    memcpy(j->d->extra, j->frame, j->p.ip);
+    len = reply_segment(j->d->extra, EXTRA_MAX, &j->p,
+                        &(struct reply_segment){.seq = s->client_isn + 1,
+                                                .ack = j->p.seq + 1,
+                                                .window = s->client_window,
+                                                .flags = TCP_ACK},
+                        true);
+    j->d->extra_len = (uint8_t)len;
+    j->d->extra_port = j->at->port;
+    return replace(j, &(struct reply_segment){.seq = s->cookie + 1,
+                                              .ack = s->client_isn + 1,
+                                              .window = j->p.window,
+                                              .flags = TCP_ACK});
+}
+
+static void shift(struct job *j, size_t field, uint32_t by)
+{
+    uint8_t *tcp = j->frame + j->p.transport, after[4];
+
+    put_be32(after, be32(tcp + field) + by);
+    checksum_change(tcp + 16, tcp + field, after, 4);
+    memcpy(tcp + field, after, 4);
+}
+
+static bool from_server(struct job *j, struct session *s)
+{
+    uint8_t flags = j->p.tcp_flags;
+
+    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) == (TCP_SYN | TCP_ACK)) {
+        if (j->p.ack == s->client_isn + 1)
+            return connect_both(j, s);
+        return false;
+    }
+    if (flags & TCP_RST && s->seq_delta == 0) /* Refused: the client waits for the cookie's. */
+        return replace(j, &(struct reply_segment){.seq = s->cookie + 1,
+                                                  .ack = s->client_isn + 1,
+                                                  .flags = TCP_RST | TCP_ACK});
+    shift(j, 4, 0u - s->seq_delta);
+    return true;
+}
+
+bool proxy_packet(struct job *j, struct session *s, int direction)
+{
+    if (j->p.fragment)
+        return true;
+    if (direction == 1)
+        return from_server(j, s);
+    if (s->tcp_state == TCP_STATE_PROXY)
+        return (j->p.tcp_flags & TCP_RST) == 0 && ask_server(j, s); /* The SYN may be lost. */
+    if (j->p.tcp_flags & TCP_ACK)
+        shift(j, 8, s->seq_delta);
+    return true;
+}

@@ -1,0 +1,86 @@
+#include "track.h"
+
+uint8_t track_first_state(const struct packet *p)
+{
+    if (p->protocol != PROTOCOL_TCP)
+        return TCP_STATE_NONE;
+    return (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? TCP_STATE_SYN : TCP_STATE_OPEN;
+}
+
+static void close_with(struct session *s, enum close_reason why)
+{
+    s->tcp_state = TCP_STATE_CLOSED;
+    if (s->reason == CLOSE_UNKNOWN) /* An RST after both FINs changes nothing. */
+        s->reason = (uint8_t)why;
+}
+
+static void track_tcp(struct session *s, const struct packet *p, int direction)
+{
+    if (s->tcp_state == TCP_STATE_CLOSED)
+        return;
+    if (p->tcp_flags & TCP_RST) {
+        close_with(s, CLOSE_RST);
+        return;
+    }
+    if (direction == 1 && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) &&
+        s->tcp_state == TCP_STATE_SYN)
+        s->tcp_state = TCP_STATE_SYNACK;
+    else if (direction == 0 && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
+             s->tcp_state == TCP_STATE_SYNACK)
+        s->tcp_state = TCP_STATE_OPEN;
+    if (p->tcp_flags & TCP_FIN)
+        s->fins |= (uint8_t)(1 << direction);
+    if (s->fins == 3)
+        close_with(s, CLOSE_FIN);
+}
+
+void track_packet(struct session *s, const struct packet *p, int direction)
+{
+    s->packets[direction]++;
+    s->bytes[direction] += (uint64_t)(p->end - p->ip);
+    s->is_answered |= direction == 1;
+    if (s->tcp_state != TCP_STATE_NONE && !p->fragment)
+        track_tcp(s, p, direction);
+}
+
+static uint64_t tcp_timeout_ns(const struct timeouts *t, const struct session *s)
+{
+    switch (s->tcp_state) {
+    case TCP_STATE_CLOSED:
+        return t->tcp_closing;
+    case TCP_STATE_OPEN:
+        return s->fins != 0 ? t->tcp_half_closed : t->tcp_established;
+    default:
+        return t->tcp_initial;
+    }
+}
+
+uint64_t track_timeout_ns(const struct timeouts *t, const struct session *s)
+{
+    switch (s->key.protocol) {
+    case PROTOCOL_TCP:
+        return tcp_timeout_ns(t, s);
+    case PROTOCOL_UDP:
+        return s->is_answered ? t->udp : t->udp_initial;
+    case PROTOCOL_ICMP:
+    case PROTOCOL_ICMP6:
+        return t->icmp;
+    default:
+        return t->other;
+    }
+}
+
+enum close_reason track_reason(const struct session *s)
+{
+    if (s->reason != CLOSE_UNKNOWN)
+        return (enum close_reason)s->reason;
+    if (s->tcp_state != TCP_STATE_NONE && s->tcp_state != TCP_STATE_OPEN)
+        return CLOSE_AGED; /* The handshake was never completed. */
+    return CLOSE_IDLE;
+}
+
+bool track_is_reopened(const struct session *s, const struct packet *p, int direction)
+{
+    return direction == 0 && s->tcp_state == TCP_STATE_CLOSED && !p->fragment &&
+           (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}

@@ -1,0 +1,18 @@
+/* What a packet does to its session: TCP's states, counters, and how long it may idle.  Pure. */
+#ifndef EVDP_TRACK_H
+#define EVDP_TRACK_H
+
+#include "rules.h"
+#include "session.h"
+
+/* TCP's state after the first packet of a session. */
+uint8_t track_first_state(const struct packet *p);
+/* Counts the packet and moves the state. */
+void track_packet(struct session *s, const struct packet *p, int direction);
+uint64_t track_timeout_ns(const struct timeouts *t, const struct session *s);
+/* Why it ends, now that its time is over. */
+enum close_reason track_reason(const struct session *s);
+/* A SYN from the client on a session that is over: the same ports, another conversation. */
+bool track_is_reopened(const struct session *s, const struct packet *p, int direction);
+
+#endif

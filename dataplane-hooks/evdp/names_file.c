@@ -1,0 +1,92 @@
+#include "names_file.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a reader takes: replicator/core/names.h. */
+enum { TEXT_MAX = 65536, NAMES_MAX = 8192 };
+
+struct text {
+    char at[TEXT_MAX];
+    size_t len, names, left_out;
+};
+
+static void add(struct text *t, char table, uint32_t id, const char *name)
+{
+    int n = snprintf(NULL, 0, "%c %" PRIu32 " %s\n", table, id, name);
+
+    if (t->names == NAMES_MAX || n < 0 || t->len + (size_t)n >= sizeof(t->at)) {
+        t->left_out++;
+        return;
+    }
+    snprintf(t->at + t->len, sizeof(t->at) - t->len, "%c %" PRIu32 " %s\n", table, id, name);
+    t->len += (size_t)n;
+    t->names++;
+}
+
+/* Policies last: they may be too many. */
+static void write_text(struct text *t, const struct evdp_config *c, const struct ports *p)
+{
+    const struct rules *r = &c->rules;
+
+    for (size_t i = 0; i < r->zone_count; i++)
+        add(t, 'z', (uint32_t)i + 1, r->zone[i].name);
+    for (uint32_t i = 0; i < p->count; i++)
+        add(t, 'i', p->port[i].ifindex, p->port[i].name);
+    for (size_t i = 0; i < r->term_count; i++) { /* Terms of a filter follow each other. */
+        if (i == 0 || r->term[i].filter_id != r->term[i - 1].filter_id)
+            add(t, 'f', r->term[i].filter_id, r->term[i].filter);
+    }
+    add(t, 'p', POLICY_ID_DEFAULT, "default-deny");
+    for (size_t i = 0; i < r->application_count; i++)
+        add(t, 'a', (uint32_t)i + 1, r->application[i]);
+    for (size_t i = 0; i < r->policy_count; i++)
+        add(t, 'p', r->policy[i].id, r->policy[i].name);
+}
+
+static uint32_t generation_of(const struct text *t)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < t->len; i++)
+        h = (h ^ (uint8_t)t->at[i]) * 16777619u;
+    return h != 0 ? h : 1;
+}
+
+/* Whole or not at all: a reader may look at any moment. */
+static bool put_file(const struct text *t, const char *name)
+{
+    char path[160], unfinished[176];
+    bool good;
+    int fd;
+
+    snprintf(path, sizeof(path), "/dev/shm/%s", name);
+    if (access(path, R_OK) == 0)
+        return true; /* Its name is made of its content. */
+    snprintf(unfinished, sizeof(unfinished), "%s.%ld", path, (long)getpid());
+    fd = open(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    good = write(fd, t->at, t->len) == (ssize_t)t->len;
+    good = close(fd) == 0 && good && rename(unfinished, path) == 0;
+    if (!good)
+        unlink(unfinished);
+    return good;
+}
+
+uint32_t names_publish(const struct evdp_config *c, const struct ports *p, size_t *left_out)
+{
+    static struct text t; /* Of the main thread. */
+    uint32_t generation;
+    char name[128];
+
+    t.len = t.names = t.left_out = 0;
+    write_text(&t, c, p);
+    *left_out = t.left_out;
+    generation = generation_of(&t);
+    snprintf(name, sizeof(name), "%s.names.%08" PRIx32, c->ring, generation);
+    return put_file(&t, name) ? generation : 0;
+}

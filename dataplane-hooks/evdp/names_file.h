@@ -1,0 +1,13 @@
+/* Name tables beside the ring (/dev/shm/RING.names.GENERATION; contract section 9). */
+#ifndef EVDP_NAMES_H
+#define EVDP_NAMES_H
+
+#include "config.h"
+#include "xsk.h"
+
+/* Publishes the tables of a configuration.  The generation, made of the text: whoever has a record
+ * finds the tables of its decision (12.4 #43).  0: not possible, records show numbers.
+ * left_out: policies and applications for which the text has no room. */
+uint32_t names_publish(const struct evdp_config *c, const struct ports *p, size_t *left_out);
+
+#endif

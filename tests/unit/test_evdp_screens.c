@@ -1,0 +1,287 @@
+/* links: test_box evdp_config */
+/* Each screen of the contract's list (5.6): what hits it, what just does not, one event each. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "box.h"
+
+#define ALL_PERMITTED                                                                              \
+    "policy \"out\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit }\n"             \
+    "policy \"in\" { from-zone = \"untrust\" to-zone = \"trust\" action = permit }\n"
+
+static struct box *screened_box(const char *screens)
+{
+    char text[1024];
+
+    snprintf(text, sizeof(text), "zone \"trust\" { %s }\nzone \"untrust\" { }\n" ALL_PERMITTED,
+             screens);
+    return box_open(text);
+}
+
+static void expect_screen(struct box *b, uint32_t flag)
+{
+    const uint8_t *e = box_get(b, EVENT_SCREEN, 0);
+
+    assert_int_equal(b->event_count, 1);
+    assert_int_equal(event_le(e, 44, 4), flag);
+    assert_int_equal(e[54], ACTION_DENY);
+    assert_int_equal(e[134], 0);
+    assert_int_equal(event_le(e, 48, 2), 1);
+    assert_int_equal(event_le(e, 50, 2), 0);
+    assert_int_equal(event_le(e, 128, 4), 10);
+}
+
+/* ---- of the packet alone ---- */
+
+#define V4  .from = "10.0.0.1", .to = "10.0.0.2"
+#define V6  .from = "2001:db8::1", .to = "2001:db8::2"
+#define WEB .protocol = 6, .source_port = 1024, .destination_port = 80
+
+static const struct {
+    const char *name;
+    uint32_t flag;
+    struct frame hit, miss;
+} packets[] = {
+    {"land", 0x20, {.from = "10.0.0.1", .to = "10.0.0.1", WEB, .flags = 2}, {V4, WEB, .flags = 2}},
+    {"land", 0x20, {.from = "::2", .to = "::2", WEB, .flags = 2}, {V6, WEB, .flags = 2}},
+    {"syn-fin", 0x100, {V4, WEB, .flags = 3}, {V4, WEB, .flags = 0x11}},
+    {"syn-fin", 0x100, {V6, WEB, .flags = 3, .extension = 60}, {V6, WEB, .flags = 2}},
+    {"tcp-no-flag", 0x200, {V4, WEB}, {V4, WEB, .flags = 16}},
+    {"fin-no-ack", 0x400, {V4, WEB, .flags = 1}, {V4, WEB, .flags = 17}},
+    {"winnuke",
+     0x800,
+     {V4, .protocol = 6, .destination_port = 139, .flags = 0x38},
+     {V4, .protocol = 6, .destination_port = 138, .flags = 0x38}},
+    {"source-route", 0x1000, {V4, WEB, .flags = 2, .source_route = true}, {V4, WEB, .flags = 2}},
+    {"source-route",
+     0x1000,
+     {V6, WEB, .flags = 2, .source_route = true},
+     {V6, WEB, .flags = 2, .extension = 60}},
+    {"syn-frag",
+     0x2000,
+     {V4, WEB, .flags = 2, .more = true, .data = 4},
+     {V4, WEB, .flags = 16, .more = true, .data = 4}},
+    {"syn-frag",
+     0x2000,
+     {V6, WEB, .flags = 2, .more = true, .data = 4, .vlan = {7}},
+     {V6, WEB, .flags = 2, .vlan = {7}}},
+    {"ping-of-death",
+     0x40,
+     {V4, .protocol = 1, .offset = 65512, .data = 40},
+     {V4, .protocol = 1, .type = 8}},
+    {"ping-of-death",
+     0x40,
+     {V6, .protocol = 58, .offset = 65528, .data = 8},
+     {V6, .protocol = 58, .type = 128}},
+};
+
+static void each_hits_what_it_says(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+        char screens[80];
+        struct box *b;
+
+        print_message("%s\n", packets[i].name);
+        snprintf(screens, sizeof(screens), "screens = { \"%s\" }", packets[i].name);
+        b = screened_box(screens);
+        assert_true(box_send(b, LEFT, &packets[i].miss));
+        assert_int_equal(b->event_count, 0);
+        assert_false(box_send(b, LEFT, &packets[i].hit));
+        assert_int_equal(b->d.fate, FATE_SCREENED);
+        expect_screen(b, packets[i].flag);
+        box_close(b);
+        b = screened_box(
+            ""); /* Off: no event.  What no host could put together is still dropped. */
+        assert_int_equal(box_send(b, LEFT, &packets[i].hit), packets[i].flag != 0x40);
+        assert_int_equal(b->event_count, 0);
+        box_close(b);
+    }
+}
+
+/* 12.1 #6: one packet, one flag that has a name, also when it hits several. */
+static void defect_6_one_named_flag_a_packet(void **unused)
+{
+    struct box *b = screened_box("screens = { \"land\", \"syn-fin\", \"winnuke\", \"syn-frag\" }");
+
+    (void)unused;
+    assert_false(box_send(b, LEFT,
+                          &(struct frame){.from = "1.1.1.1",
+                                          .to = "1.1.1.1",
+                                          .protocol = 6,
+                                          .destination_port = 139,
+                                          .flags = 0x3b,
+                                          .more = true,
+                                          .data = 4}));
+    expect_screen(b, SCREEN_LAND);
+    box_close(b);
+}
+
+/* 12.1 #7: the ingress zone is in it, whichever side it comes from. */
+static void defect_7_the_ingress_zone_is_told(void **unused)
+{
+    struct box *b = box_open("zone \"trust\" { }\nzone \"untrust\" { screens = { \"land\" } }\n");
+
+    (void)unused;
+    assert_false(
+        box_send(b, RIGHT, &(struct frame){.from = "1.1.1.1", .to = "1.1.1.1", .protocol = 17}));
+    assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 48, 2), 2);
+    assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 128, 4), 11);
+    box_close(b);
+}
+
+/* ---- teardrop ---- */
+
+#define UDP_FRAGMENT(at, n, m)                                                                     \
+    (&(struct frame){V4, .protocol = 17, .source_port = 5, .destination_port = 6, .id = 9,         \
+                     .offset = (at), .data = (n), .more = (m), .fragment = true})
+
+static void teardrop(void **unused)
+{
+    struct box *b = screened_box("screens = { \"teardrop\" }");
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true))); /* Bytes 0..24. */
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(40, 16, true)));
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(24, 16, true)));
+    assert_int_equal(b->event_count, 0);
+    assert_false(box_send(b, LEFT, UDP_FRAGMENT(48, 16, true)));
+    expect_screen(b, SCREEN_TEARDROP);
+    box_forget(b);
+    assert_false(box_send(b, LEFT, UDP_FRAGMENT(8, 8, false))); /* An end before what came. */
+    expect_screen(b, SCREEN_TEARDROP);
+    box_forget(b);
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(56, 8, false)));
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true))); /* Complete: the id comes again. */
+    assert_int_equal(b->event_count, 0);
+    box_close(b);
+}
+
+/* ---- rates ---- */
+
+static const struct {
+    const char *screens;
+    uint32_t flag;
+    struct frame frame;
+} floods[] = {
+    {"screens = { \"syn-flood\" } syn-flood-rate = 10", 0x1, {V4, WEB, .flags = 2}},
+    {"screens = { \"icmp-flood\" } icmp-flood-rate = 10", 0x2, {V4, .protocol = 1, .type = 8}},
+    {"screens = { \"icmp-flood\" } icmp-flood-rate = 10", 0x2, {V6, .protocol = 58, .type = 128}},
+    {"screens = { \"udp-flood\" } udp-flood-rate = 10", 0x4, {V6, .protocol = 17}},
+};
+
+static unsigned passed(struct box *b, struct frame f, unsigned n)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        f.source_port = (uint16_t)(f.source_port + 1);
+        count += box_send(b, LEFT, &f);
+    }
+    return count;
+}
+
+static void floods_are_of_a_destination(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof(floods) / sizeof(floods[0]); i++) {
+        struct box *b = screened_box(floods[i].screens);
+        struct frame other = floods[i].frame;
+
+        assert_int_equal(passed(b, floods[i].frame, 30), 10);
+        assert_int_equal(box_count(b, EVENT_SCREEN), 20);
+        assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 19), 44, 4), floods[i].flag);
+        other.to = strchr(other.to, ':') ? "2001:db8::3" : "10.0.0.3";
+        assert_int_equal(passed(b, other, 10), 10);
+        box_elapse_ms(b, 500); /* Half a second's worth is there again. */
+        assert_int_equal(passed(b, floods[i].frame, 30), 5);
+        box_close(b);
+    }
+}
+
+static void port_scan(void **unused)
+{
+    struct box *b = screened_box("screens = { \"port-scan\" } port-scan-ports = 4");
+    struct frame f = {V4, .protocol = 6, .flags = 2, .source_port = 40};
+
+    (void)unused;
+    for (int i = 0; i < 20; i++) /* One port as often as one likes. */
+        assert_true(box_send(b, LEFT, &(struct frame){V4, WEB, .flags = 2}));
+    for (f.destination_port = 1; f.destination_port <= 2; f.destination_port++)
+        assert_true(box_send(b, LEFT, &f));
+    assert_false(box_send(b, LEFT, &f)); /* With port 80 the fourth. */
+    expect_screen(b, SCREEN_PORT_SCAN);
+    f.to = "10.0.0.9";
+    assert_true(box_send(b, LEFT, &f));
+    f.to = "10.0.0.2";
+    box_elapse_ms(b, 6);
+    assert_true(box_send(b, LEFT, &f));
+    box_close(b);
+}
+
+static void ip_sweep(void **unused)
+{
+    static const char *const to[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4"};
+    struct box *b = screened_box("screens = { \"ip-sweep\" } ip-sweep-addresses = 3");
+    struct frame f = {.from = "10.0.0.1", .protocol = 1, .type = 8, .source_port = 1};
+
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        f.to = to[i];
+        assert_int_equal(box_send(b, LEFT, &f), i < 2);
+    }
+    expect_screen(b, SCREEN_IP_SWEEP);
+    box_elapse_ms(b, 6);
+    assert_true(box_send(b, LEFT, &f));
+    box_close(b);
+}
+
+/* ---- sessions at a time ---- */
+
+static void session_limits(void **unused)
+{
+    static const struct {
+        const char *screens;
+        uint32_t flag;
+    } limits[] = {
+        {"screens = { \"session-limit-source\" } session-limit-source = 5", SCREEN_LIMIT_SOURCE},
+        {"screens = { \"session-limit-destination\", \"session-limit-source\" }"
+         " session-limit-destination = 5 session-limit-source = 100",
+         SCREEN_LIMIT_DESTINATION},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < 2; i++) {
+        struct frame f = {V4, .protocol = 17, .source_port = 1, .destination_port = 9};
+        struct box *b = screened_box(limits[i].screens);
+
+        assert_int_equal(passed(b, f, 7), 5);
+        assert_int_equal(box_count(b, EVENT_SCREEN), 2);
+        assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 44, 4), limits[i].flag);
+        assert_int_equal(passed(b, f, 5), 5); /* The same flows again: no new sessions. */
+        box_elapse_ms(b, 21000);
+        assert_int_equal(box_sessions(b), 0);
+        assert_int_equal(passed(b, f, 7), 5);
+        box_close(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_hits_what_it_says),
+        cmocka_unit_test(defect_6_one_named_flag_a_packet),
+        cmocka_unit_test(defect_7_the_ingress_zone_is_told),
+        cmocka_unit_test(teardrop),
+        cmocka_unit_test(floods_are_of_a_destination),
+        cmocka_unit_test(port_scan),
+        cmocka_unit_test(ip_sweep),
+        cmocka_unit_test(session_limits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
