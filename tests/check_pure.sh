@@ -3,8 +3,9 @@
 # usage: tests/check_pure.sh BUILD-FOLDER
 set -euo pipefail
 build=${1:?usage: tests/check_pure.sh BUILD-FOLDER}
-archives=("$build/replicator/libreplicator_core.a" "$build/cluster/libcluster_core.a")
-allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|__stack_chk_fail|__assert_fail|__cpu_model|__cpu_indicator_init|_GLOBAL_OFFSET_TABLE_)$'
+archives=("$build/replicator/libreplicator_core.a" "$build/cluster/libcluster_core.a"
+    "$build/dataplane-hooks/evdp/libevdp_core.a")
+allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|crypto_shorthash|__stack_chk_fail|__assert_fail|__cpu_model|__cpu_indicator_init|_GLOBAL_OFFSET_TABLE_)$'
 defined=$(nm --defined-only -g "${archives[@]}" | awk 'NF == 3 {print $3}' | sort -u)
 outside=$(nm -u "${archives[@]}" | awk '$1 == "U" {print $2}' | sort -u |
     comm -23 - <(echo "$defined") | grep -vE "$allowed" || true)

@@ -316,9 +316,14 @@ static void run(struct evdp *e, const sigset_t *signals)
 static void close_all(struct evdp *e)
 {
     for (uint32_t i = 0; i < e->d.worker_count; i++) {
-        if (e->d.worker[i] != NULL)
-            lane_close(&e->d.worker[i]->lane);
-        free(e->d.worker[i]);
+        struct worker *w = e->d.worker[i];
+
+        if (w == NULL)
+            continue;
+        lane_close(&w->lane);
+        if (w->hook != NULL)
+            evhooks_worker_close(w->hook);
+        free(w);
     }
     ports_close(&e->d.ports);
 }

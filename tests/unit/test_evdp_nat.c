@@ -1,0 +1,345 @@
+/* links: test_box evdp_config */
+/* Source NAT: what the server sees, what the client gets back, and what the events say of it; and
+ * SYN cookies, which change packets too. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "box.h"
+
+#define NAT                                                                                        \
+    "policy \"all\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit "                \
+    "log = { \"session-init\", \"session-close\" } }\n"                                            \
+    "nat \"n\" { from-zone = \"trust\" to-zone = \"untrust\" pool = { \"192.0.2.4/31\", "          \
+    "\"2001:db8:9::/127\" } pool-ports = \"2000-2099\" }\n"
+
+/* A frame as the test knows it, from what decide() made of it: addresses, ports, sums. */
+static void answer_to(struct box *b, struct frame *f, char text[2][64])
+{
+    const struct packet *p = &b->out;
+    bool v6 = p->family == FAMILY_V6;
+
+    for (int i = 0; i < 2; i++) {
+        const uint8_t *a = i == 0 ? p->destination : p->source;
+
+        if (v6)
+            snprintf(text[i], 64, "%x:%x:%x:%x:%x:%x:%x:%x", a[0] << 8 | a[1], a[2] << 8 | a[3],
+                     a[4] << 8 | a[5], a[6] << 8 | a[7], a[8] << 8 | a[9], a[10] << 8 | a[11],
+                     a[12] << 8 | a[13], a[14] << 8 | a[15]);
+        else
+            snprintf(text[i], 64, "%d.%d.%d.%d", a[0], a[1], a[2], a[3]);
+    }
+    *f = (struct frame){.from = text[0],
+                        .to = text[1],
+                        .protocol = p->protocol,
+                        .source_port = p->echo ? p->source_port : p->destination_port,
+                        .destination_port = p->source_port};
+}
+
+static void round_trip(const struct frame *out, uint8_t reply_type)
+{
+    struct box *b = box_open(NAT);
+    struct packet sent, seen;
+    char text[2][64];
+    uint8_t frame[FRAME_MAX];
+    struct frame back;
+    const uint8_t *e;
+    bool v6 = strchr(out->from, ':') != NULL;
+
+    packet_parse(&sent, frame, frame_build(out, frame));
+    assert_true(box_send(b, LEFT, out));
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    seen = b->out;
+    assert_memory_not_equal(seen.source, sent.source, 16);
+    assert_memory_equal(seen.source, v6 ? "\x20\x01\x0d\xb8\0\x09" : "\xc0\x00\x02", v6 ? 6 : 3);
+    assert_memory_equal(seen.destination, sent.destination, 16);
+    assert_int_equal(seen.destination_port, sent.destination_port);
+    e = box_get(b, EVENT_OPEN, 0);
+    assert_memory_equal(e + 8, sent.source, 16);
+    assert_memory_equal(e + 72, seen.source, 16);
+    assert_int_equal(event_be(e, 104), seen.source_port);
+    answer_to(b, &back, text);
+    back.type = reply_type;
+    back.flags = TCP_SYN | TCP_ACK;
+    back.data = 3;
+    memcpy(back.vlan, out->vlan, sizeof(back.vlan));
+    assert_true(box_send(b, RIGHT, &back));
+    assert_int_equal(b->d.port, LEFT);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_memory_equal(b->out.destination, sent.source, 16);
+    assert_int_equal(b->out.echo ? b->out.source_port : b->out.destination_port, sent.source_port);
+    box_end(b);
+    e = box_get(b, EVENT_CLOSE, 0);
+    assert_memory_equal(e + 72, seen.source, 16);
+    assert_int_equal(event_le(e, 112, 8), 1);
+    box_close(b);
+}
+
+static void there_and_back(void **unused)
+{
+    (void)unused;
+    round_trip(&(struct frame){.from = "10.0.0.1",
+                               .to = "10.9.0.2",
+                               .protocol = 6,
+                               .source_port = 999,
+                               .destination_port = 80,
+                               .flags = 2},
+               0);
+    round_trip(&(struct frame){.from = "fd00::1",
+                               .to = "fd00::2",
+                               .protocol = 6,
+                               .source_port = 999,
+                               .destination_port = 80,
+                               .flags = 2,
+                               .vlan = {4, 5}},
+               0);
+    round_trip(&(struct frame){.from = "10.0.0.1",
+                               .to = "10.9.0.2",
+                               .protocol = 17,
+                               .source_port = 999,
+                               .destination_port = 53,
+                               .data = 7},
+               0);
+    round_trip(&(struct frame){.from = "10.0.0.1",
+                               .to = "10.9.0.2",
+                               .protocol = 17,
+                               .source_port = 9,
+                               .destination_port = 53,
+                               .no_udp_sum = true},
+               0);
+    round_trip(&(struct frame){.from = "fd00::1",
+                               .to = "fd00::2",
+                               .protocol = 17,
+                               .source_port = 999,
+                               .destination_port = 53,
+                               .extension = 60},
+               0);
+    round_trip(
+        &(struct frame){
+            .from = "10.0.0.1", .to = "10.9.0.2", .protocol = 1, .type = 8, .source_port = 321},
+        0);
+    round_trip(
+        &(struct frame){
+            .from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 128, .source_port = 321},
+        129);
+}
+
+/* No two sessions are one to the server, and when nothing is left it is said, not shared. */
+static void ports_are_never_shared(void **unused)
+{
+    struct box *b = box_open(NAT);
+    bool used[65536] = {false};
+    unsigned made = 0;
+
+    (void)unused;
+    for (uint16_t i = 0; i < 150; i++) {
+        if (!box_send(b, LEFT,
+                      &(struct frame){.from = "10.0.0.1",
+                                      .to = "10.9.0.2",
+                                      .protocol = 17,
+                                      .source_port = i,
+                                      .destination_port = 9})) {
+            assert_int_equal(b->d.fate, FATE_NO_PORT);
+            continue;
+        }
+        assert_false(used[b->out.source_port]);
+        assert_in_range(b->out.source_port, 2000, 2099);
+        used[b->out.source_port] = true;
+        made++;
+    }
+    assert_int_equal(made, 100);
+    assert_true(
+        box_send(b, LEFT,
+                 &(struct frame){
+                     .from = "10.0.0.1", .to = "10.9.0.3", .protocol = 17, .destination_port = 9}));
+    box_close(b);
+}
+
+static void an_error_is_translated_with_what_it_quotes(void **unused)
+{
+    struct frame out = {.from = "10.0.0.1",
+                        .to = "10.9.0.2",
+                        .protocol = 17,
+                        .source_port = 999,
+                        .destination_port = 53,
+                        .data = 20};
+    struct frame error = {.from = "10.9.0.2", .protocol = 1, .type = 3, .code = 3};
+    struct box *b = box_open(NAT);
+    struct packet quoted;
+    char text[2][64];
+    uint8_t sent[FRAME_MAX];
+    struct frame back;
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, &out));
+    memcpy(sent, b->frame, FRAME_MAX);
+    answer_to(b, &back, text);
+    error.to = text[1];
+    error.quoted = sent;
+    error.quoted_len = (uint16_t)b->d.len;
+    assert_true(box_send(b, RIGHT, &error));
+    assert_int_equal(b->d.port, LEFT);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_memory_equal(b->out.destination, "\x0a\0\0\1", 4);
+    assert_true(packet_quoted(&quoted, &b->out, b->frame));
+    assert_memory_equal(quoted.source, "\x0a\0\0\1", 4);
+    assert_int_equal(quoted.source_port, 999);
+    box_close(b);
+}
+
+static void fragments_are_translated_alike(void **unused)
+{
+    struct box *b = box_open(NAT);
+    struct packet first;
+
+    (void)unused;
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){.from = "10.0.0.1",
+                                         .to = "10.9.0.2",
+                                         .protocol = 17,
+                                         .source_port = 3,
+                                         .data = 16,
+                                         .id = 4,
+                                         .more = true}));
+    first = b->out;
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){.from = "10.0.0.1",
+                                         .to = "10.9.0.2",
+                                         .protocol = 17,
+                                         .data = 16,
+                                         .id = 4,
+                                         .offset = 24}));
+    assert_memory_equal(b->out.source, first.source, 16);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    box_close(b);
+}
+
+/* ---- SYN cookies ---- */
+
+#define COOKIES                                                                                    \
+    "zone \"trust\" { screens = { \"syn-cookie\" } syn-flood-rate = 1 }\nzone \"untrust\" { }\n"   \
+    "policy \"web\" { from-zone = \"trust\" to-zone = \"untrust\" protocol = tcp "                 \
+    "ports = { \"80\" } action = permit log = { \"session-init\", \"session-close\" } }\n"
+
+#define CLIENT(from_port)                                                                          \
+    .from = "10.0.0.1", .to = "10.9.0.2", .protocol = 6, .source_port = (from_port),               \
+    .destination_port = 80
+#define SERVER(to_port)                                                                            \
+    .from = "10.9.0.2", .to = "10.0.0.1", .protocol = 6, .source_port = 80,                        \
+    .destination_port = (to_port)
+
+/* The second SYN of the second: challenged.  The number of the answer. */
+static uint32_t challenged(struct box *b)
+{
+    assert_true(box_send(b, LEFT, &(struct frame){CLIENT(1), .flags = TCP_SYN}));
+    assert_int_equal(b->d.port, RIGHT);
+    assert_true(
+        box_send(b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_SYN, .seq = 1000, .mss = 1300}));
+    assert_int_equal(b->d.port, LEFT);
+    assert_int_equal(b->out.tcp_flags, TCP_SYN | TCP_ACK);
+    assert_int_equal(b->out.ack, 1001);
+    assert_int_equal(b->out.window, 0);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 44, 4), SCREEN_SYN_COOKIE);
+    assert_int_equal(box_sessions(b), 1); /* None for the challenged one. */
+    box_forget(b);
+    return b->out.seq;
+}
+
+static void a_good_cookie_becomes_a_connection(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = challenged(b);
+    struct packet ack;
+
+    (void)unused;
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001,
+                                         .ack = cookie + 1, .window = 500}));
+    assert_int_equal(b->d.port, RIGHT);
+    assert_int_equal(b->out.tcp_flags, TCP_SYN);
+    assert_int_equal(b->out.seq, 1000);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_int_equal(box_count(b, EVENT_OPEN), 1);
+    assert_true(box_send(b, RIGHT,
+                         &(struct frame){SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 7000,
+                                         .ack = 1001, .window = 800}));
+    assert_int_equal(b->d.port, LEFT);
+    assert_int_equal(b->out.tcp_flags, TCP_ACK);
+    assert_int_equal(b->out.seq, cookie + 1);
+    assert_int_equal(b->out.window, 800);
+    assert_int_equal(b->d.extra_port, RIGHT);
+    assert_int_equal(packet_parse(&ack, b->d.extra, b->d.extra_len), PACKET_IP);
+    assert_int_equal(ack.tcp_flags, TCP_ACK);
+    assert_int_equal(ack.seq, 1001);
+    assert_int_equal(ack.ack, 7001);
+    assert_true(frame_sums_are_right(b->d.extra, b->d.extra_len));
+    assert_true(box_send(
+        b, LEFT,
+        &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 1, .data = 10}));
+    assert_int_equal(b->out.ack, 7001);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_true(box_send(
+        b, RIGHT,
+        &(struct frame){SERVER(2), .flags = TCP_ACK, .seq = 7001, .ack = 1011, .data = 20}));
+    assert_int_equal(b->out.seq, cookie + 1);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    box_close(b);
+}
+
+static void a_bad_cookie_is_dropped_and_told(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = challenged(b);
+    const struct frame bad[] = {
+        {CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 2},
+        {CLIENT(2), .flags = TCP_ACK, .seq = 1002, .ack = cookie + 1},
+        {CLIENT(3), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 1},
+        {CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = (cookie ^ 0x01000000) + 1},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < 4; i++) {
+        assert_false(box_send(b, LEFT, &bad[i]));
+        assert_int_equal(event_le(box_get(b, EVENT_SCREEN, i), 44, 4), SCREEN_SYN_COOKIE);
+    }
+    b->now_ns += 127000000000ull;
+    assert_false(box_send(
+        b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 1}));
+    assert_int_equal(box_count(b, EVENT_SCREEN), 5); /* Too old. */
+    box_close(b);
+}
+
+/* What the policy refuses is refused, not challenged: no port looks open that is not. */
+static void cookies_open_no_closed_port(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    struct frame f = {CLIENT(1), .flags = TCP_SYN};
+
+    (void)unused;
+    f.destination_port = 81;
+    for (int i = 0; i < 3; i++)
+        assert_false(box_send(b, LEFT, &f));
+    assert_int_equal(box_count(b, EVENT_DENY), 3);
+    assert_int_equal(b->event_count, 3);
+    box_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(ports_are_never_shared),
+        cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
+        cmocka_unit_test(fragments_are_translated_alike),
+        cmocka_unit_test(a_good_cookie_becomes_a_connection),
+        cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
+        cmocka_unit_test(cookies_open_no_closed_port),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

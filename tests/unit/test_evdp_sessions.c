@@ -1,0 +1,374 @@
+/* links: test_box evdp_config */
+/* Sessions: one open and exactly one close each, with the right reason, counters and tables. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "box.h"
+
+#define LOGGED                                                                                     \
+    "application \"web\" { protocol = tcp ports = { \"80\" } }\n"                                  \
+    "policy \"web\" { from-zone = \"trust\" to-zone = \"untrust\" applications = { \"web\" } "     \
+    "action = permit log = { \"session-init\", \"session-close\" } }\n"                            \
+    "policy \"rest\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit "               \
+    "log = { \"session-close\" } }\n"
+
+#define OUT                                                                                        \
+    .from = "10.0.0.1", .to = "10.0.0.2", .protocol = 6, .source_port = 1024, .destination_port = 80
+#define BACK                                                                                       \
+    .from = "10.0.0.2", .to = "10.0.0.1", .protocol = 6, .source_port = 80, .destination_port = 1024
+
+static void say(struct box *b, uint8_t port, struct frame f)
+{
+    assert_true(box_send(b, port, &f));
+    assert_int_equal(b->d.port, port ^ 1);
+}
+
+static void shake_hands(struct box *b)
+{
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_SYN | TCP_ACK});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK});
+}
+
+static void expect_closed(struct box *b, uint8_t reason)
+{
+    assert_int_equal(box_sessions(b), 0);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], reason);
+}
+
+/* ---- fields ---- */
+
+static void open_and_close_tell_all(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    const uint8_t *e;
+
+    (void)unused;
+    shake_hands(b);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .data = 100});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .data = 1000});
+    assert_int_equal(b->event_count, 1);
+    e = box_get(b, EVENT_OPEN, 0);
+    assert_memory_equal(e + 8, "\x0a\x00\x00\x01", 4);
+    assert_int_equal(event_be(e, 40), 1024);
+    assert_int_equal(event_be(e, 42), 80);
+    assert_int_equal(event_le(e, 44, 4), 256);
+    assert_int_equal(event_le(e, 48, 2), 1);
+    assert_int_equal(event_le(e, 50, 2), 2);
+    assert_int_equal(event_le(e, 64, 2), 1); /* 12.1 #12: the owner group. */
+    assert_int_equal(event_le(e, 132, 2), 1);
+    assert_int_equal(e[54], ACTION_PERMIT);
+    box_elapse_ms(b, 1800500);
+    e = box_get(b, EVENT_CLOSE, 0);
+    assert_int_equal(event_le(e, 56, 8), 3);
+    assert_int_equal(event_le(e, 64, 8), 40 + 40 + 140);
+    assert_int_equal(event_le(e, 112, 8), 2);
+    assert_int_equal(event_le(e, 120, 8), 40 + 1040);
+    assert_int_equal(event_le(e, 108, 4), 5000);
+    assert_int_equal(event_le(e, 132, 2), 1);
+    assert_int_equal(event_le(e, 128, 4), 10);
+    assert_in_range(event_le(e, 0, 8) / 1000000000, 6800, 6801);
+    expect_closed(b, CLOSE_IDLE);
+    box_close(b);
+}
+
+/* ---- reasons: 12.3 #34 ---- */
+
+static void defect_34_idle_timeout(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    box_elapse_ms(b, 1799000);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK});
+    box_elapse_ms(b, 1799000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    box_elapse_ms(b, 1500);
+    expect_closed(b, CLOSE_IDLE);
+    box_close(b);
+}
+
+static void defect_34_fin(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK});
+    box_elapse_ms(b, 3000);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .data = 9});
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0); /* One half is open still. */
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK});
+    box_elapse_ms(b, 2500);
+    expect_closed(b, CLOSE_FIN);
+    assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), 112, 8), 3);
+    box_close(b);
+}
+
+/* Packets after the end are counted, and make no further close. */
+static void defect_34_rst_and_what_follows_it(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST});
+    for (int i = 0; i < 5; i++)
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .data = 1});
+    box_elapse_ms(b, 2500);
+    expect_closed(b, CLOSE_RST);
+    assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), 56, 8), 7);
+    assert_memory_equal(box_get(b, EVENT_CLOSE, 0) + 8, "\x0a\x00\x00\x01", 4); /* The client. */
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[54], ACTION_PERMIT);
+    box_close(b);
+}
+
+static void defect_34_an_rst_after_both_fins_stays_a_fin(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_RST});
+    box_elapse_ms(b, 2500);
+    expect_closed(b, CLOSE_FIN);
+    box_close(b);
+}
+
+static void defect_34_aged_out_when_it_never_came_about(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN});
+    box_elapse_ms(b, 20500);
+    expect_closed(b, CLOSE_AGED);
+    box_close(b);
+}
+
+static void defect_34_the_end_of_the_dataplane_closes_each_once(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    box_end(b);
+    expect_closed(b, CLOSE_AGED);
+    box_end(b);
+    expect_closed(b, CLOSE_AGED);
+    box_close(b);
+}
+
+static void the_same_ports_again_are_another_session(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST});
+    shake_hands(b);
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+    assert_int_equal(box_sessions(b), 1);
+    box_close(b);
+}
+
+/* ---- other protocols ---- */
+
+static void udp_and_icmp(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    const uint8_t *e;
+
+    (void)unused;
+    say(b, LEFT,
+        (struct frame){.from = "fd::1",
+                       .to = "fd::2",
+                       .protocol = 17,
+                       .source_port = 7,
+                       .destination_port = 53,
+                       .vlan = {3}});
+    assert_false(box_send(b, RIGHT, /* Another VLAN: not its answer. */
+                          &(struct frame){.from = "fd::2",
+                                          .to = "fd::1",
+                                          .protocol = 17,
+                                          .source_port = 53,
+                                          .destination_port = 7}));
+    box_forget(b);
+    say(b, LEFT,
+        (struct frame){
+            .from = "fd::1", .to = "fd::2", .protocol = 58, .type = 128, .source_port = 99});
+    say(b, RIGHT,
+        (struct frame){
+            .from = "fd::2", .to = "fd::1", .protocol = 58, .type = 129, .source_port = 99});
+    assert_int_equal(box_sessions(b), 2);
+    box_elapse_ms(b, 10500);
+    assert_int_equal(box_sessions(b), 1);
+    e = box_get(b, EVENT_CLOSE, 0);
+    assert_int_equal(event_be(e, 40), 99); /* 12.1 #8: the id is the source port alone. */
+    assert_int_equal(event_be(e, 42), 0);
+    assert_int_equal(e[55], FAMILY_V6);
+    assert_int_equal(event_le(e, 112, 8), 1);
+    box_elapse_ms(b, 10000);
+    assert_int_equal(box_sessions(b), 0);
+    box_close(b);
+}
+
+/* An error about a session's packet passes without a policy; about anything else it does not. */
+static void icmp_errors_belong_to_what_they_quote(void **unused)
+{
+    uint8_t first[FRAME_MAX], other[FRAME_MAX];
+    struct frame e = {.from = "10.0.0.77", .to = "10.0.0.1", .protocol = 1, .type = 3, .code = 4};
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN});
+    e.quoted = first;
+    e.quoted_len = (uint16_t)frame_build(&(struct frame){OUT, .flags = TCP_SYN}, first);
+    say(b, RIGHT, e);
+    e.quoted = other;
+    e.quoted_len = (uint16_t)frame_build(
+        &(struct frame){.from = "10.0.0.1", .to = "10.0.0.9", .protocol = 6, .flags = 2}, other);
+    assert_false(box_send(b, RIGHT, &e));
+    assert_int_equal(b->d.fate, FATE_DENIED);
+    box_close(b);
+}
+
+/* ---- many ---- */
+
+static void a_full_table_gives_up_what_was_never_answered(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    unsigned made = 0;
+
+    (void)unused;
+    shake_hands(b);
+    for (unsigned i = 0; i < 3000; i++) {
+        made += box_send(
+            b, LEFT,
+            &(struct frame){
+                .from = "10.0.0.3", .to = "10.0.0.2", .protocol = 17, .source_port = (uint16_t)i});
+        b->event_count = b->event_count > 200 ? 0 : b->event_count;
+    }
+    assert_int_equal(made, 3000);
+    assert_true(box_sessions(b) <= 1024);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK}); /* The one that was answered lives. */
+    box_close(b);
+}
+
+/* Random packets of few flows: opens and closes stay in balance, whatever comes. */
+static void opens_and_closes_balance(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    size_t opened = 0, closed = 0;
+    uint64_t seed = 12345;
+
+    (void)unused;
+    print_message("seed %d\n", (int)seed);
+    for (int i = 0; i < 20000; i++) {
+        static const uint8_t flags[] = {2, 18, 16, 16, 17, 4, 24};
+        struct frame f = {OUT};
+
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        f.flags = flags[(seed >> 33) % 7];
+        f.source_port = (uint16_t)(1024 + (seed >> 40) % 8);
+        if (seed >> 50 & 1)
+            f = (struct frame){BACK, .flags = f.flags};
+        box_send(b, seed >> 50 & 1, &f);
+        if ((seed >> 52) % 64 == 0)
+            box_elapse_ms(b, 700);
+        opened += box_count(b, EVENT_OPEN);
+        closed += box_count(b, EVENT_CLOSE);
+        box_forget(b);
+        assert_int_equal(opened - closed, box_sessions(b));
+    }
+    box_end(b);
+    assert_int_equal(opened, closed + box_count(b, EVENT_CLOSE));
+    assert_true(closed > 100);
+    box_close(b);
+}
+
+/* ---- new rules ---- */
+
+static void sessions_outlive_a_new_configuration(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    box_reload(b, "policy \"none\" { from-zone = \"trust\" to-zone = \"untrust\" action = deny }");
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST});
+    box_elapse_ms(b, 2500);
+    expect_closed(b, CLOSE_RST);
+    assert_int_equal(b->event[1].names, 1); /* 12.4 #43: told by the names of its decision. */
+    assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), 44, 4), 256);
+    box_close(b);
+}
+
+static void rematch_ends_what_is_permitted_no_more(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    box_reload(b, "policy-rematch = true\n" LOGGED);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK});
+    box_reload(b, "policy-rematch = true\n"
+                  "policy \"none\" { from-zone = \"trust\" to-zone = \"untrust\" action = deny }");
+    assert_false(box_send(b, LEFT, &(struct frame){OUT, .flags = TCP_ACK}));
+    expect_closed(b, CLOSE_REJECTED);
+    assert_int_equal(box_count(b, EVENT_DENY), 1);
+    box_close(b);
+}
+
+static void syn_check(void **unused)
+{
+    struct box *b = box_open("tcp-syn-check = true\n" LOGGED);
+
+    (void)unused;
+    assert_false(box_send(b, LEFT, &(struct frame){OUT, .flags = TCP_ACK}));
+    assert_int_equal(b->d.fate, FATE_NO_SESSION);
+    shake_hands(b);
+    box_close(b);
+    b = box_open(LOGGED); /* Off, as after a failover: taken up in its middle. */
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK});
+    assert_int_equal(box_count(b, EVENT_OPEN), 1);
+    box_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_and_close_tell_all),
+        cmocka_unit_test(defect_34_idle_timeout),
+        cmocka_unit_test(defect_34_fin),
+        cmocka_unit_test(defect_34_rst_and_what_follows_it),
+        cmocka_unit_test(defect_34_an_rst_after_both_fins_stays_a_fin),
+        cmocka_unit_test(defect_34_aged_out_when_it_never_came_about),
+        cmocka_unit_test(defect_34_the_end_of_the_dataplane_closes_each_once),
+        cmocka_unit_test(the_same_ports_again_are_another_session),
+        cmocka_unit_test(udp_and_icmp),
+        cmocka_unit_test(icmp_errors_belong_to_what_they_quote),
+        cmocka_unit_test(a_full_table_gives_up_what_was_never_answered),
+        cmocka_unit_test(opens_and_closes_balance),
+        cmocka_unit_test(sessions_outlive_a_new_configuration),
+        cmocka_unit_test(rematch_ends_what_is_permitted_no_more),
+        cmocka_unit_test(syn_check),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
