@@ -2,7 +2,10 @@
 
 The fabric link carries on.  No session is lost, nobody takes anything over, nothing is marked.
 """
+from node import PATIENT
+
 QUICK = True
+SETTINGS = {"timing": PATIENT}
 
 
 def story(s):

@@ -2,6 +2,8 @@
 trace.log, with the time and the sender in front."""
 import os
 import signal
+import subprocess
+import sys
 
 RSYSLOG = """global(maxMessageSize="64k" workDirectory="{dir}" parser.escapeControlCharactersOnReceive="off")
 module(load="{module}")
@@ -15,27 +17,26 @@ ruleset(name="siem") {{
 """
 
 
-class Rsyslog:
-    """A real rsyslogd with its own configuration, in a namespace of its own."""
-    process = "rsyslogd"
-    marks_doubt = True      # After an unclean death the records in flight are sent again, marked (D2).
-    back_pressure = True    # A sender learns that the collector does not keep up.
+NATS = """listen: "10.97.0.10:4222"
+server_name: "drill"
+jetstream {{ store_dir: "{dir}/jetstream" }}
+"""
+
+
+class Collector:
+    """One server process in the collector's namespace, and the file of what it received."""
+    marks_doubt = True    # After an unclean death the records in flight are sent again, marked (D2).
+    tells_sender = True   # The trace has the sender's address.
 
     def __init__(self, stage):
         self.stage = stage
         self.received = stage.path("collector-siem.log")
 
-    def prepare(self):
-        with open(self.stage.path("rsyslog.conf"), "w") as f:
-            f.write(RSYSLOG.format(dir=self.stage.dir, module=self.module, input=self.input))
-
-    def start(self):
-        self.prepare()
-        self.stage.processes.spawn(self.process, "collector", "rsyslogd", "-n", "-iNONE", "-f",
-                                   self.stage.path("rsyslog.conf"))
-
     def stop(self):
         self.stage.processes.end(self.process)
+
+    def finish(self):
+        self.stop()
 
     def stall(self):
         self.stage.processes.send(self.process, signal.SIGSTOP)
@@ -54,6 +55,20 @@ class Rsyslog:
         return os.path.getsize(self.received) if os.path.exists(self.received) else 0
 
 
+class Rsyslog(Collector):
+    """A real rsyslogd with its own configuration."""
+    process = "rsyslogd"
+
+    def prepare(self):
+        with open(self.stage.path("rsyslog.conf"), "w") as f:
+            f.write(RSYSLOG.format(dir=self.stage.dir, module=self.module, input=self.input))
+
+    def start(self):
+        self.prepare()
+        self.stage.processes.spawn(self.process, "collector", "rsyslogd", "-n", "-iNONE", "-f",
+                                   self.stage.path("rsyslog.conf"))
+
+
 class Tcp(Rsyslog):
     kind, title = "tcp", "plain TCP"
     module, input = "imtcp", 'input(type="imtcp" port="601" ruleset="siem")'
@@ -64,12 +79,38 @@ class Tcp(Rsyslog):
 
 class Udp(Rsyslog):
     kind, title = "udp", "UDP"
-    back_pressure = False
     module, input = "imudp", 'input(type="imudp" port="514" ruleset="siem" rcvbufSize="8m")'
 
     def sink(self, n):
         return 'sink "siem" { type = syslog transport = udp address = "10.97.0.10:514" format = rfc5424 }'
 
 
-KINDS = {c.kind: c for c in (Tcp, Udp)}
-PLANNED = {"tcp-floating": "TCP with a floating address", "jetstream": "JetStream"}
+class JetStream(Collector):
+    """A real nats-server with a stream, and a reader of what the stream holds."""
+    kind, title = "jetstream", "JetStream"
+    process = "nats-server"
+    marks_doubt = False
+    tells_sender = False
+    ADDRESS = "10.97.0.10:4222"
+
+    def start(self):
+        tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nats.py")
+        with open(self.stage.path("nats.conf"), "w") as f:
+            f.write(NATS.format(dir=self.stage.dir))
+        self.stage.processes.spawn(self.process, "collector", "nats-server", "-c", self.stage.path("nats.conf"))
+        subprocess.run(["ip", "netns", "exec", self.stage.net.ns("collector"), sys.executable, tool, "make",
+                        self.ADDRESS], check=True)
+        if not self.stage.processes.alive("reader"):
+            self.stage.processes.spawn("reader", "collector", sys.executable, tool, "read", self.ADDRESS,
+                                       self.received, self.stage.path("trace.log"))
+
+    def finish(self):
+        self.stage.processes.end("reader")
+        self.stop()
+
+    def sink(self, n):
+        return 'sink "siem" { type = jetstream url = "nats://%s" stream = "RTFLOW" subject = "rtflow" }' % JetStream.ADDRESS
+
+
+KINDS = {c.kind: c for c in (Tcp, Udp, JetStream)}
+PLANNED = {"tcp-floating": "TCP with a floating address"}

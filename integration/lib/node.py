@@ -11,8 +11,8 @@ hostname = "fw1"
 state-dir = "{state}"
 control-socket = "{dir}/evrep.sock"
 {daemon}peer {{
-  key-file = "{key}"
-  link "control" {{ local = "10.99.0.{me}:5900" remote = "10.99.0.{other}:5900" }}
+  {peer}
+{timing}  link "control" {{ local = "10.99.0.{me}:5900" remote = "10.99.0.{other}:5900" }}
   link "fabric" {{ local = "10.98.0.{me}:5900" remote = "10.98.0.{other}:5900" }}
 }}
 redundancy-group "1" {{ priority = {priority} {group}}}
@@ -35,6 +35,10 @@ filter "audit" {{ term "dns" {{ zone = "trust" protocol = udp ports = {{ "7001" 
 """
 
 
+# For stories in which nobody may be thought dead, however busy the machine is.
+PATIENT = "  dead-after-ms = 5000\n"
+
+
 class Node:
     def __init__(self, n, stage):
         self.n, self.other, self.stage = n, 1 - n, stage
@@ -43,6 +47,7 @@ class Node:
         self.state = self.dir  # Where the journal is; a story may put it on a disk of its own.
         self.ring = "%sn%d" % (stage.net.id, n)
         self.socket = os.path.join(self.dir, "evrep.sock")
+        self.peer = 'key-file = "%s"' % stage.path("cluster.key")
         self.env = None
         self.lost_counters = []  # Of rings that went with their memory,
         self.lost_tails = []     # and the epoch and the last sequence in each.
@@ -54,7 +59,7 @@ class Node:
     def configure(self):
         o = self.stage.settings
         values = dict(n=self.n, me=self.n + 1, other=2 - self.n, dir=self.dir, state=self.state, ring=self.ring,
-                      key=self.stage.path("cluster.key"), priority=200 - 100 * self.n, rate=o.get("event-rate", 0),
+                      peer=self.peer, timing=o.get("timing", ""), priority=200 - 100 * self.n, rate=o.get("event-rate", 0),
                       daemon=o.get("daemon", ""), group=o.get("group", ""), sink=self.stage.collector.sink(self.n))
         for name, text in (("evrepd.conf", EVREPD), ("evdp.conf", EVDP)):
             with open(os.path.join(self.dir, name), "w") as f:
@@ -85,6 +90,15 @@ class Node:
 
     def running(self):
         return self.stage.processes.alive("evrepd%d" % self.n)
+
+    def says(self, words, since=0):
+        """Is that in its log, behind the first `since` bytes?"""
+        with open(self.log(), "rb") as f:
+            f.seek(since)
+            return words.encode() in f.read()
+
+    def log_size(self):
+        return os.path.getsize(self.log())
 
     def log(self):
         return self.stage.processes.log("evrepd%d" % self.n)

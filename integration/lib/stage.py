@@ -148,10 +148,10 @@ class Stage:
         until = self.collector.lines() + count
         self.wait("%d more records at the collector" % count, lambda: self.collector.lines() >= until)
 
-    def await_silence(self):
+    def await_silence(self, seconds=1.0):
         """No more arrives at the collector."""
         size, since = -1, time.monotonic()
-        while time.monotonic() - since < 1.0:
+        while time.monotonic() - since < seconds:
             if self.collector.size() != size:
                 size, since = self.collector.size(), time.monotonic()
             time.sleep(0.1)
@@ -197,6 +197,14 @@ class Stage:
         self.wait("node%d to be primary" % to,
                   lambda: self.node[0].primary() == to and self.node[1].primary() == to)
 
+    def set_peer(self, n, text):
+        """Other lines in the `peer` section of its configuration; a running evrepd reads its keys on SIGHUP."""
+        self.node[n].peer = text
+        self.node[n].configure()
+
+    def hang_up(self, n):
+        self.processes.send("evrepd%d" % n, signal.SIGHUP)
+
     def thief(self):
         for n in (0, 1):  # In the other node's place on the links, with an address of its own on control.
             self.net.ip("node%d" % n, "addr", "add", "10.99.0.%d/24" % (66 + n), "dev", "control")
@@ -216,21 +224,27 @@ class Stage:
     def rest(self):
         self.processes.end("client")
         self.say("the traffic ends")
+        self.await_quiet()
+        self.await_silence(1.6)  # What a limiter refused is stated once a second.
+
+    def await_quiet(self):
         try:
             self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet(),
                       90)
         except RuntimeError as e:
             self.problems.append(str(e))
-        self.await_silence()
 
     def finish(self):
         """The last word of both nodes, then the programs end, then the collector."""
+        for n in (0, 1):  # First: a late packet shall not be decided once nobody takes the event.
+            self.processes.end("evdp%d" % n)
+        self.await_quiet()
         self.last = [node.ask() for node in self.node]
         for s in self.samplers:
             s.stop()
-        for name in ("evrepd0", "evrepd1", "evdp0", "evdp1"):
-            self.processes.end(name)
-        self.collector.stop()
+        for n in (0, 1):
+            self.processes.end("evrepd%d" % n)
+        self.collector.finish()
 
     def last_words(self):
         for name in ("evdp0", "evrepd0", "evdp1", "evrepd1"):

@@ -97,7 +97,7 @@ class Figure:
 
     def arrivals(self):
         rows, height = self.d["arrivals"], 110
-        self.head("Records at the collector per 0.1 s, by sender", (
+        self.head("Records at the collector per 0.1 s, by %s" % ("sender" if self.d["bySender"] else "origin"), (
             ("n0", "node 0"), ("n1", "node 1"), ("t0", "taken over by node 0"), ("t1", "by node 1"),
             ("bad", "marked in doubt")))
         ranked = sorted(sum(r[1:5]) for r in rows) or [1]

@@ -71,6 +71,8 @@ def arrivals(seen, begin):
         row = buckets.setdefault(int((at - begin) / BUCKET_S), [0] * 5)
         if node in (0, 1):
             row[node if position[0] == node else 2 + node] += 1
+        else:  # The collector does not tell who sent it.
+            row[position[0]] += 1
         row[4] += marked
     return [[round(k * BUCKET_S, 3)] + buckets[k] for k in sorted(buckets)]
 
@@ -87,4 +89,4 @@ def collect(stage, verdict):
     spans = states(samples, end)
     return {"begin": stage.begin_time, "end": end, "states": spans, "streams": streams(samples),
             "withoutPrimary": without_primary(spans, stage.faults, verdict.times, stage.begin_time),
-            "arrivals": arrivals(verdict.seen, stage.begin_time), "waiting": waiting(samples)}
+            "bySender": stage.collector.tells_sender, "arrivals": arrivals(verdict.seen, stage.begin_time), "waiting": waiting(samples)}

@@ -8,6 +8,7 @@ import subprocess
 TAG = re.compile(r' evrep-origin="(\d)" evrep-epoch="(\d+)" evrep-seq="(\d+)"( evrep-in-doubt="1")?\]\s*$'
                  r'| tag=(\d)/(\d+)/(\d+)(!)?\s*$')
 STATEMENT = re.compile(r' EVREP - (?:- )?(EVREP_\w+) ')
+SUPPRESSED = re.compile(r'EVREP_SUPPRESSED .* cause="(\w+)" count="(\d+)"')
 RANGE = re.compile(r'range-origin="(\d)" range-epoch="(\d+)" range-from="(\d+)" range-to="(\d+)"')
 
 
@@ -30,6 +31,7 @@ class File:
 
     def __init__(self, path):
         self.events, self.statements, self.ranges, self.words = {}, set(), [], {}
+        self.suppressed = {}
         self.differ = []  # Copies of one position that are not the same record.
         self.marked = [0, 0]
         self.lines = 0
@@ -48,6 +50,9 @@ class File:
             self.words[word.group(1)] = self.words.get(word.group(1), 0) + 1
             if word.group(1) != "EVREP_FILTERED":
                 self.statements.add(position)
+            m = SUPPRESSED.search(line)
+            if m and m.group(1) in ("rate_limited", "capped", "ring_full"):
+                self.suppressed[position] = int(m.group(2))
             self.ranges += [tuple(map(int, m)) for m in RANGE.findall(line)
                             if word.group(1).startswith("EVREP_GAP_")]
             return
@@ -84,9 +89,10 @@ class Verdict:
         self.audit = self.run_audit()
         self.file = File(stage.collector.received)
         self.accounts()
+        self.suppressed()
         self.doubt()
-        self.read_trace()
         self.read_logs()
+        self.read_trace()
         self.good = self.audit["verdict"] == "OK" and not self.problems
 
     def run_audit(self):
@@ -115,6 +121,16 @@ class Verdict:
             self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
                                  (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
 
+    def suppressed(self):
+        """What a limiter, a cap or a full ring refused is stated to the collector, every count of it once (A3)."""
+        for n in (0, 1):
+            refused = sum(kind[c] for kind in self.decided["node%d" % n].values()
+                          for c in ("rate_limited", "capped", "ring_full"))
+            stated = sum(count for p, count in self.file.suppressed.items() if p[0] == n)
+            if stated != refused and not self.s.node[n].lost_tails:
+                self.problems.append("node%d refused %d events for want of room or rate; %d are stated" %
+                                     (n, refused, stated))
+
     def lost_in_memory(self, n):
         """What was claimed in a ring that went with its memory, above the highest that is known of."""
         lost = 0
@@ -138,23 +154,27 @@ class Verdict:
 
     def read_trace(self):
         self.by, self.seen = {0: 0, 1: 0}, []
-        pattern = re.compile(r"^(\S+) 10\.97\.0\.(\d+) ")
+        pattern = re.compile(r"^(\S+) (?:10\.97\.0\.(\d+)|-) ")
         with open(self.s.path("trace.log"), errors="replace") as f:
             for line in f:
                 m, tag = pattern.match(line), parse_tag(line)
                 if not m or not tag:
                     continue
-                node = int(m.group(2)) - 1
+                node = int(m.group(2)) - 1 if m.group(2) else None
                 self.by[node] = self.by.get(node, 0) + 1
                 self.seen.append((moment(m.group(1)), node, tag[0], tag[1]))
         fallen = [f for f in self.s.faults if "taker" in f]
         ends = [f["time"] for f in fallen[1:]] + [float("inf")]
-        self.first_taken = [self.first_after(f, end) for f, end in zip(fallen, ends)]
+        self.first_taken = [self.first_after(f, end, t) for f, end, t in zip(fallen, ends, self.times)]
 
-    def first_after(self, fault, end):
+    def first_after(self, fault, end, times):
         """ms from the fault to the first record of the fallen node's that its peer sent."""
         for at, node, position, _ in self.seen:
-            if node == fault["taker"] and position[0] == fault["node"] and fault["time"] < at < end:
+            if position[0] != fault["node"] or not fault["time"] < at < end:
+                continue
+            # Where the collector does not tell the sender, the time of the takeover does.
+            taken = "takeover" in times and at >= fault["time"] + times["takeover"] / 1000.0 - 0.001
+            if node == fault["taker"] or (node is None and taken):
                 return round(1000 * (at - fault["time"]))
         return None
 
@@ -189,7 +209,10 @@ class Verdict:
         print("decided             %8d   (%d by node0, %d by node1; %d of them not tagged: %s)" % (
             total, sum(k["decided"] for k in d["node0"].values()), sum(k["decided"] for k in d["node1"].values()),
             total - tagged, "counted by cause"))
-        print("sent to collector   %8d   by node0, %d by node1" % (self.by[0], self.by[1]))
+        if self.s.collector.tells_sender:
+            print("sent to collector   %8d   by node0, %d by node1" % (self.by[0], self.by[1]))
+        else:
+            print("sent to collector   %8d" % self.by.get(None, 0))
         print("there once          %8d   records, statements of the protocol among them: %d" % (
             a.get("once", 0), a.get("statements", 0)))
         print("there again, marked %8d   in doubt after a death (resend)" % a.get("marked", 0))

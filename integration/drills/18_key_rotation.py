@@ -1,0 +1,47 @@
+"""The cluster key is changed twice under load, in the order of evrepd.conf(5), with SIGHUP and no restart.
+
+Accept the new key on both nodes, use it on both, then forget the old one.  The session never goes down, nobody takes
+over, nothing is in doubt.
+"""
+import subprocess
+
+from node import PATIENT
+
+SETTINGS = {"timing": PATIENT}
+
+
+def change(s, n, words, *keys):
+    lines = 'key-file = "%s"' % keys[0]
+    if len(keys) > 1:
+        lines += '\n  accept-key-file = "%s"' % keys[1]
+    before = s.node[n].log_size()
+    s.set_peer(n, lines)
+    s.hang_up(n)
+    if words:
+        s.wait("node%d to say: %s" % (n, words), lambda: s.node[n].says(words, before))
+    s.pause(0.5)
+
+
+def story(s):
+    s.pause(2)
+    old = s.path("cluster.key")
+    for i in (1, 2):
+        new = s.path("cluster-%d.key" % i)
+        subprocess.run([s.program("evrepctl"), "keygen", new], check=True)
+        s.fault("change %d of the key begins" % i, kind="note")
+        for n in (0, 1):
+            change(s, n, None, old, new)
+        s.say("both nodes accept the new key")
+        for n in (1, 0):
+            change(s, n, "renewed, under another key" if n == 0 else None, new, old)
+        s.say("both nodes use the new key")
+        for n in (0, 1):
+            change(s, n, None, new)
+        s.mend("the old key is forgotten")
+        s.say("the old key is forgotten")
+        old = new
+        s.await_records()
+        s.pause(1)
+    s.require("no session is lost", all(x["session"] == "up" for x in s.samples()))
+    s.require("nobody takes over", s.node[0].takeovers() + s.node[1].takeovers() == 0)
+    s.nothing_in_doubt = True

@@ -1,0 +1,31 @@
+"""Both nodes are upgraded, one after the other, from the previous wire version, and then set back to it.
+
+Each in turn is stopped and started with its journal, while the other speaks the version before: they agree on the
+older one.  A node that was told to end hands over or leaves what its peer takes; nothing is lost.
+"""
+
+
+def prepare(s):
+    for n in (0, 1):
+        s.node[n].peer += "\n  wire-version = 1"
+
+
+def change(s, n, version):
+    s.set_peer(n, 'key-file = "%s"\n  wire-version = %d' % (s.path("cluster.key"), version))
+    s.processes.end("evrepd%d" % n)
+    s.fault("evrepd of node%d is stopped" % n, n)
+    s.pause(1)
+    s.node[n].start_evrepd()
+    s.mend("node%d is back with wire version %d" % (n, version), n)
+    s.await_settled()
+    s.say("node%d is back with wire version %d, everything is settled" % (n, version))
+    s.await_records()
+    s.pause(1)
+
+
+def story(s):
+    s.pause(2)
+    for version in (2, 1):
+        standby = 1 - s.primary()
+        change(s, standby, version)
+        change(s, 1 - standby, version)
