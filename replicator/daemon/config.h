@@ -17,7 +17,9 @@ struct config_sink {
     enum render_tag tag;
     enum in_doubt_policy policy;
     uint8_t facility;
-    bool facility_set, newline, sync;
+    bool facility_set, newline, sync, no_verify;
+    char ca_file[256], cert_file[256], key_file[256], server_name[256];
+    uint32_t datagram_limit, datagram_rate;
     struct render_filter filter;
     uint32_t window, rotate_s, rotate_keep;
     uint64_t hold_ms, rotate_bytes;

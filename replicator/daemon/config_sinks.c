@@ -6,30 +6,58 @@
 #include <stdio.h>
 #include <string.h>
 
-cfg_opt_t config_sink_opts[] = {
-    CFG_STR("type", NULL, CFGF_NODEFAULT),        CFG_STR("transport", "tcp", CFGF_NONE),
-    CFG_STR("address", NULL, CFGF_NODEFAULT),     CFG_STR("path", NULL, CFGF_NODEFAULT),
-    CFG_STR("format", "rfc5424", CFGF_NONE),      CFG_STR("facility", NULL, CFGF_NODEFAULT),
-    CFG_STR("severity", "info", CFGF_NONE),       CFG_STR_LIST("categories", "{all}", CFGF_NONE),
-    CFG_STR("in-doubt", "resend", CFGF_NONE),     CFG_STR("framing", "octet-counting", CFGF_NONE),
-    CFG_STR("tag", "inline", CFGF_NONE),          CFG_INT("window", 1024, CFGF_NONE),
-    CFG_INT("hold-ms", 30000, CFGF_NONE),         CFG_BOOL("sync", cfg_false, CFGF_NONE),
-    CFG_INT("rotate-mib", 0, CFGF_NONE),          CFG_INT("rotate-hours", 0, CFGF_NONE),
-    CFG_INT("rotate-keep", 10, CFGF_NONE),        CFG_STR("url", NULL, CFGF_NODEFAULT),
-    CFG_STR("stream", NULL, CFGF_NODEFAULT),      CFG_STR("subject", NULL, CFGF_NODEFAULT),
-    CFG_STR("credentials", NULL, CFGF_NODEFAULT), CFG_END()};
+cfg_opt_t config_sink_opts[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
+                                CFG_STR("transport", "tcp", CFGF_NONE),
+                                CFG_STR("address", NULL, CFGF_NODEFAULT),
+                                CFG_STR("path", NULL, CFGF_NODEFAULT),
+                                CFG_STR("format", "rfc5424", CFGF_NONE),
+                                CFG_STR("facility", NULL, CFGF_NODEFAULT),
+                                CFG_STR("severity", "info", CFGF_NONE),
+                                CFG_STR_LIST("categories", "{all}", CFGF_NONE),
+                                CFG_STR("in-doubt", "resend", CFGF_NONE),
+                                CFG_STR("framing", "octet-counting", CFGF_NONE),
+                                CFG_STR("tag", "inline", CFGF_NONE),
+                                CFG_INT("window", 1024, CFGF_NONE),
+                                CFG_INT("hold-ms", 30000, CFGF_NONE),
+                                CFG_STR("ca-file", "", CFGF_NONE),
+                                CFG_STR("cert-file", "", CFGF_NONE),
+                                CFG_STR("key-file", "", CFGF_NONE),
+                                CFG_STR("server-name", "", CFGF_NONE),
+                                CFG_BOOL("verify", cfg_true, CFGF_NONE),
+                                CFG_INT("datagram-limit", 4096, CFGF_NONE),
+                                CFG_INT("datagram-rate", 50000, CFGF_NONE),
+                                CFG_BOOL("sync", cfg_false, CFGF_NONE),
+                                CFG_INT("rotate-mib", 0, CFGF_NONE),
+                                CFG_INT("rotate-hours", 0, CFGF_NONE),
+                                CFG_INT("rotate-keep", 10, CFGF_NONE),
+                                CFG_STR("url", NULL, CFGF_NODEFAULT),
+                                CFG_STR("stream", NULL, CFGF_NODEFAULT),
+                                CFG_STR("subject", NULL, CFGF_NODEFAULT),
+                                CFG_STR("credentials", NULL, CFGF_NODEFAULT),
+                                CFG_END()};
 
 /* What a sink is, as bits; most keys make sense for some only. */
-enum kind { KIND_TCP = 1, KIND_FILE = 2, KIND_JETSTREAM = 64 };
+enum kind {
+    KIND_TCP = 1,
+    KIND_UDP = 2,
+    KIND_TLS = 4,
+    KIND_RELP = 8,
+    KIND_FILE = 16,
+    KIND_JETSTREAM = 64
+};
+enum { KIND_SYSLOG = KIND_TCP | KIND_UDP | KIND_TLS | KIND_RELP };
 
 static const struct {
     const char *key;
     unsigned kinds;
 } only_for[] = {
-    {"transport", KIND_TCP},     {"address", KIND_TCP},       {"framing", KIND_TCP},
-    {"path", KIND_FILE},         {"sync", KIND_FILE},         {"rotate-mib", KIND_FILE},
-    {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},  {"url", KIND_JETSTREAM},
-    {"stream", KIND_JETSTREAM},  {"subject", KIND_JETSTREAM}, {"credentials", KIND_JETSTREAM},
+    {"transport", KIND_SYSLOG},      {"address", KIND_SYSLOG},    {"framing", KIND_TCP | KIND_TLS},
+    {"ca-file", KIND_TLS},           {"cert-file", KIND_TLS},     {"key-file", KIND_TLS},
+    {"server-name", KIND_TLS},       {"verify", KIND_TLS},        {"datagram-limit", KIND_UDP},
+    {"datagram-rate", KIND_UDP},     {"path", KIND_FILE},         {"sync", KIND_FILE},
+    {"rotate-mib", KIND_FILE},       {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
+    {"url", KIND_JETSTREAM},         {"stream", KIND_JETSTREAM},  {"subject", KIND_JETSTREAM},
+    {"credentials", KIND_JETSTREAM},
 };
 
 static int refuse_keys_of_others(cfg_t *s, enum kind kind, const char *what)
@@ -134,15 +162,53 @@ static int read_jetstream(cfg_t *s, struct config_sink *o)
                : config_copy(s, "credentials", credentials, o->credentials, sizeof(o->credentials));
 }
 
+static int read_optional(cfg_t *s, const char *key, char *out, size_t size)
+{
+    const char *value = cfg_getstr(s, key);
+
+    return value[0] == '\0' ? 0 : config_copy(s, key, value, out, size);
+}
+
+static int read_tls(cfg_t *s, struct config_sink *o)
+{
+    if (read_optional(s, "ca-file", o->ca_file, sizeof(o->ca_file)) != 0 ||
+        read_optional(s, "cert-file", o->cert_file, sizeof(o->cert_file)) != 0 ||
+        read_optional(s, "key-file", o->key_file, sizeof(o->key_file)) != 0 ||
+        read_optional(s, "server-name", o->server_name, sizeof(o->server_name)) != 0)
+        return -1;
+    o->no_verify = !cfg_getbool(s, "verify");
+    if ((o->cert_file[0] == '\0') != (o->key_file[0] == '\0'))
+        return config_fail(s, "'cert-file' and 'key-file' go together");
+    if (o->no_verify && (o->ca_file[0] != '\0' || o->server_name[0] != '\0'))
+        return config_fail(s, "'verify' is false: 'ca-file' and 'server-name' would check nothing");
+    return 0;
+}
+
+static int read_udp(cfg_t *s, struct config_sink *o)
+{
+    uint64_t limit = 0, rate = 0;
+
+    if (config_number(s, "datagram-limit", 480, RENDER_MAX, &limit) != 0 ||
+        config_number(s, "datagram-rate", 0, 10000000, &rate) != 0)
+        return -1;
+    o->datagram_limit = (uint32_t)limit;
+    o->datagram_rate = (uint32_t)rate;
+    return 0;
+}
+
 static int read_syslog(cfg_t *s, struct config_sink *o)
 {
-    static const char *const transports[] = {"tcp", NULL};
-    static const enum kind kinds[] = {KIND_TCP};
-    int transport = config_word(s, "transport", cfg_getstr(s, "transport"), transports);
+    static const char *const transports[] = {"tcp", "udp", "tls", "relp", NULL};
+    static const enum kind kinds[] = {KIND_TCP, KIND_UDP, KIND_TLS, KIND_RELP};
+    int i = config_word(s, "transport", cfg_getstr(s, "transport"), transports);
 
-    if (transport < 0 || refuse_keys_of_others(s, kinds[transport], transports[transport]) != 0)
+    if (i < 0 || refuse_keys_of_others(s, kinds[i], transports[i]) != 0)
         return -1;
-    snprintf(o->transport, sizeof(o->transport), "%s", transports[transport]);
+    snprintf(o->transport, sizeof(o->transport), "%s", transports[i]);
+    if (kinds[i] == KIND_TLS && read_tls(s, o) != 0)
+        return -1;
+    if (kinds[i] == KIND_UDP && read_udp(s, o) != 0)
+        return -1;
     return config_copy(s, "address", cfg_getstr(s, "address"), o->address, sizeof(o->address));
 }
 
@@ -199,6 +265,11 @@ void config_render_options(const struct config *c, const struct config_sink *s,
     memcpy(out->hostname, c->hostname, sizeof(out->hostname));
 }
 
+static const char *set(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
 void config_sink_options(const struct config_sink *s, struct sink_options *out)
 {
     *out = (struct sink_options){
@@ -216,6 +287,13 @@ void config_sink_options(const struct config_sink *s, struct sink_options *out)
         .rotate_s = s->rotate_s,
         .rotate_keep = s->rotate_keep,
         .window = s->window,
+        .ca_file = set(s->ca_file),
+        .cert_file = set(s->cert_file),
+        .key_file = set(s->key_file),
+        .server_name = set(s->server_name),
+        .no_verify = s->no_verify,
+        .datagram_limit = s->datagram_limit,
+        .datagram_rate = s->datagram_rate,
         .newline = s->newline && s->format != FORMAT_BINARY,
         .bare = s->format == FORMAT_BINARY,
     };

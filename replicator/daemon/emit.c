@@ -32,40 +32,51 @@ static void given_add(struct sink_port *p, enum given_what what, const struct re
 }
 
 static void add_item(struct sink_port *p, const struct record *r, bool in_doubt, size_t len,
-                     bool statement)
+                     unsigned statement)
 {
     p->items[p->item_count++] = (struct sink_item){
         .origin = r->origin,
         .position = position_make(r->epoch, r->sequence),
         .in_doubt = in_doubt,
-        .statement = statement,
+        .statement = (uint8_t)statement,
         .bytes = p->bytes + p->used,
         .len = len,
     };
     p->used += len;
-    given_add(p, statement ? GIVEN_STATEMENT : GIVEN_RECORD, r);
+    given_add(p, statement != 0 ? GIVEN_STATEMENT : GIVEN_RECORD, r);
+}
+
+static void state_hidden(struct sink_port *p, const struct record *next, bool in_doubt)
+{
+    unsigned statement = 0;
+
+    for (size_t i = 0; i < p->hidden.count && p->render.tag != TAG_NONE; i++) {
+        const struct hidden_run *h = &p->hidden.run[i];
+        bool last = i + 1 == p->hidden.count; /* Its end is where `next` is. */
+        struct render_hidden run = {h->origin, h->epoch, h->from, h->next - 1 - last};
+
+        if (run.to >= run.from)
+            add_item(
+                p, next, in_doubt,
+                render_filtered(&p->render, &run, next, in_doubt, p->bytes + p->used, RENDER_MAX),
+                ++statement);
+    }
+    filter_stated(p);
 }
 
 /* The record, if it passes, and before it what was hidden. */
 static void take(struct sink_port *p, const struct record *r, bool in_doubt)
 {
-    uint32_t hidden = filter_follow(p, r);
-
-    if (hidden == 0) {
+    if (!filter_follow(p, r)) {
         given_add(p, GIVEN_HIDDEN, r);
         return;
     }
-    if (hidden < r->sequence && p->render.tag != TAG_NONE) {
-        struct render_hidden run = {r->origin, r->epoch, hidden, r->sequence - 1};
-
-        add_item(p, r, in_doubt,
-                 render_filtered(&p->render, &run, r, in_doubt, p->bytes + p->used, RENDER_MAX),
-                 true);
-    }
+    if (p->filtered)
+        state_hidden(p, r, in_doubt);
     add_item(p, r, in_doubt,
              render_record(&p->render, feed_names(p->shell, r->origin, r->names_generation), r,
                            in_doubt, p->bytes + p->used, RENDER_MAX),
-             false);
+             0);
 }
 
 /* One run of the core as items of the sink. */
@@ -95,16 +106,18 @@ static void fill(struct sink_port *p, const struct core_give *give)
     }
 }
 
-/* How many records fit now, each with a statement before it. */
+/* How many records fit now, each with a statement before it, the first with those of other
+ * segments.
+ */
 static size_t room(const struct sink_port *p, size_t max, size_t max_bytes)
 {
-    size_t each = p->filtered ? 2 : 1;
-    size_t n = (max_bytes - p->used) / RENDER_MAX / each;
-    size_t items = (max - p->item_count) / each;
-    size_t given = (GIVEN_MAX - p->count) / (each + 1);
+    size_t each = p->filtered ? 2 : 1, first = p->filtered ? p->hidden.count + 1 : 0;
+    size_t bytes = (max_bytes - p->used) / RENDER_MAX, items = max - p->item_count;
+    size_t given = (GIVEN_MAX - p->count) / 2;
+    size_t n = bytes < items ? bytes : items;
 
-    n = n < items ? n : items;
     n = n < given ? n : given;
+    n = n > first ? (n - first) / each : 0;
     return n < FEED_BATCH ? n : FEED_BATCH;
 }
 
@@ -162,17 +175,39 @@ static void tell_confirmed(struct sink_port *p, struct core_range *run)
     run->to = 0;
 }
 
-/* One input for each run; what is hidden goes with what is before it. */
+/* How many of the oldest entries are done once n items are confirmed, up to a whole record: what is
+ * hidden, and the statements of it, are done with the record after them.  *n: items beyond. */
+static uint32_t done_entries(struct sink_port *p, size_t *n)
+{
+    uint32_t done = 0;
+    size_t items = 0, used = 0;
+
+    for (uint32_t i = 0; i < p->count && items < *n; i++) {
+        const struct given *g = given_at(p, i);
+
+        items += g->what != GIVEN_HIDDEN;
+        if (g->what != GIVEN_RECORD)
+            continue;
+        done = i + 1;
+        used = items;
+    }
+    *n -= used;
+    return done;
+}
+
+/* The oldest n items. */
 static void confirm(struct sink_port *p, size_t n)
 {
     struct core_range run = {0};
     uint64_t now_ns = shell_now_ns();
+    uint32_t done;
 
-    for (; p->count > 0; p->count--, p->head = (p->head + 1) % GIVEN_MAX) {
+    p->ahead += n;
+    for (done = done_entries(p, &p->ahead); done > 0; done--) {
         const struct given *g = given_at(p, 0);
 
-        if (g->what != GIVEN_HIDDEN && n-- == 0)
-            break;
+        p->count--;
+        p->head = (p->head + 1) % GIVEN_MAX;
         if (g->what == GIVEN_STATEMENT)
             continue;
         if (g->what == GIVEN_RECORD) {
@@ -227,6 +262,7 @@ static void host_lost(void *ctx, bool certain_none)
 
     (void)certain_none;
     p->head = p->count = 0;
+    p->ahead = 0;
     filter_forget(p);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
@@ -280,13 +316,37 @@ void emit_asks(struct shell *s)
     }
 }
 
-/* Hidden records at the head wait for nothing. */
+/* Hidden records at the head wait for nothing, but for the last of each run. */
 static bool confirm_hidden(struct sink_port *p)
 {
-    if (p->count == 0 || given_at(p, 0)->what != GIVEN_HIDDEN)
-        return false;
-    confirm(p, 0);
-    return true;
+    bool any = false;
+
+    for (uint32_t i = 0; i < p->count && given_at(p, i)->what == GIVEN_HIDDEN; i++) {
+        struct given *g = given_at(p, i);
+        struct core_range most = {g->origin, g->epoch, g->from, g->to - 1};
+
+        if (g->from == g->to)
+            continue;
+        g->from = g->to;
+        tell_confirmed(p, &most);
+        any = true;
+    }
+    return any;
+}
+
+/* Of the backlog, what only waits to be stated. */
+uint64_t emit_hidden(const struct sink_port *p)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct given *g = &p->given[(p->head + i) % GIVEN_MAX];
+
+        if (g->what != GIVEN_HIDDEN)
+            break;
+        n += g->to - g->from + 1;
+    }
+    return n;
 }
 
 void emit_wake(struct shell *s)

@@ -1,13 +1,34 @@
-/* Filters of a sink.  What it hides is stated before the next record that passes.  The statement is
- * a function of the journal and of the filter alone, so that it is the same after a restart and at
- * the other node. */
+/* Filters of a sink.  What it hides is stated before the next record that passes, of whatever
+ * segment.  The last hidden record of a run is not confirmed before that statement is, so that a
+ * restart, or the other node, finds the run again in the journal. */
 #include "shell.h"
 
 enum { LOOK_BACK_BATCHES = 64 };
 
-static bool knows(const struct hidden_run *h, uint8_t origin, uint32_t epoch, uint32_t next)
+static struct hidden_run *current(struct sink_port *p)
 {
-    return h->next == next && h->epoch == epoch && h->origin == origin;
+    return &p->hidden.run[p->hidden.count - 1];
+}
+
+static bool follows(struct sink_port *p, uint8_t origin, uint32_t epoch, uint32_t next)
+{
+    const struct hidden_run *h = p->hidden.count > 0 ? current(p) : NULL;
+
+    return h != NULL && h->next == next && h->epoch == epoch && h->origin == origin;
+}
+
+/* What is empty gives way; a full list would mean as many segments without one record that passes,
+ * though each begins with one. */
+static struct hidden_run *add_run(struct sink_port *p)
+{
+    if (p->hidden.count > 0 && current(p)->from == current(p)->next)
+        p->hidden.count--;
+    if (p->hidden.count == HIDDEN_RUNS_MAX) {
+        shell_log("sink %s: hidden records of too many segments: a run is not stated",
+                  p->config->name);
+        p->hidden.count--;
+    }
+    return &p->hidden.run[p->hidden.count++];
 }
 
 /* How many records at the end of the batch are hidden. */
@@ -41,37 +62,36 @@ static bool look_at_batch(struct sink_port *p, struct hidden_run *h, uint32_t ba
 bool filter_look_back(struct sink_port *p, const struct core_range *r)
 {
     const struct segment *g = core_segment(p->shell->core, r->origin, r->epoch);
-    struct hidden_run *h = &p->hidden;
 
-    if (!p->filtered)
-        return true;
-    if (!p->looking && knows(h, r->origin, r->epoch, r->from))
+    if (!p->filtered || (!p->looking && follows(p, r->origin, r->epoch, r->from)))
         return true;
     if (!p->looking)
-        *h = (struct hidden_run){r->origin, r->epoch, r->from, r->from};
+        *add_run(p) = (struct hidden_run){r->origin, r->epoch, r->from, r->from};
     p->looking = true;
     for (int i = 0; i < LOOK_BACK_BATCHES && p->looking; i++)
-        p->looking = !look_at_batch(p, h, g != NULL && g->base > 1 ? g->base : 1);
+        p->looking = !look_at_batch(p, current(p), g != NULL && g->base > 1 ? g->base : 1);
     return !p->looking;
 }
 
-uint32_t filter_follow(struct sink_port *p, const struct record *r)
+bool filter_follow(struct sink_port *p, const struct record *r)
 {
-    struct hidden_run *h = &p->hidden;
-    uint32_t from = h->from;
-
     if (!p->filtered)
-        return r->sequence;
-    h->next = r->sequence + 1;
-    if (!render_passes(&p->filter, r))
-        return 0;
-    h->from = h->next;
-    return from;
+        return true;
+    current(p)->next = r->sequence + 1;
+    return render_passes(&p->filter, r);
+}
+
+void filter_stated(struct sink_port *p)
+{
+    if (p->hidden.count == 0)
+        return;
+    p->hidden.run[0] = *current(p);
+    p->hidden.run[0].from = p->hidden.run[0].next;
+    p->hidden.count = 1;
 }
 
 void filter_forget(struct sink_port *p)
 {
-    p->hidden = (struct hidden_run){0};
-    p->looking = false;
-    p->has_give = false;
+    p->hidden.count = 0;
+    p->looking = p->has_give = false;
 }

@@ -53,9 +53,10 @@ struct sink_port {
     bool filtered;
     bool looking, has_give; /* The filter looks back before `give` can be taken. */
     struct core_give give;
-    struct hidden_run hidden;
+    struct hidden_runs hidden;
     struct given given[GIVEN_MAX];
     uint32_t head, count;
+    size_t ahead;          /* Items confirmed of the record at the head, but not itself. */
     uint64_t emitted[256]; /* By kind. */
     struct histogram confirm_seconds;
     uint8_t *bytes; /* SINK_RENDER_BYTES, valid until the next pull. */
@@ -166,6 +167,7 @@ int emit_open(struct shell *s, char *err, size_t err_size);
 void emit_wake(struct shell *s);
 void emit_asks(struct shell *s);
 void emit_measure(struct shell *s);
+uint64_t emit_hidden(const struct sink_port *p);
 
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);

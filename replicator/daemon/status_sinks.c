@@ -21,7 +21,7 @@ static uint64_t backlog(const struct shell *s, size_t k)
                 n += to - p->emitted;
         }
     }
-    return n;
+    return n - emit_hidden(&s->port[k]);
 }
 
 static json_t *time_json(uint64_t ns)

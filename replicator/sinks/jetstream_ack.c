@@ -136,11 +136,15 @@ int jetstream_ack_parse(struct jetstream_ack *out, const char *at, size_t len)
     return out->error != 0 || (out->sequence != 0 && out->stream[0] != '\0') ? 0 : -1;
 }
 
-size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position, bool statement)
+size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,
+                    unsigned statement)
 {
-    return (size_t)snprintf(out, JETSTREAM_ID_MAX, "%u/%" PRIu32 "/%" PRIu32 "%s", origin,
-                            position_epoch(position), position_sequence(position),
-                            statement ? "s" : "");
+    int n = snprintf(out, JETSTREAM_ID_MAX, "%u/%" PRIu32 "/%" PRIu32, origin,
+                     position_epoch(position), position_sequence(position));
+
+    if (statement != 0)
+        n += snprintf(out + n, JETSTREAM_ID_MAX - (size_t)n, "s%u", statement);
+    return (size_t)n;
 }
 
 bool jetstream_id_parse(const char *id, uint8_t *origin, position_t *position)

@@ -22,9 +22,9 @@ int jetstream_ack_parse(struct jetstream_ack *out, const char *at, size_t len);
 
 enum { JETSTREAM_ID_MAX = 48 };
 
-/* "0/12/345"; a statement of the sink's own before that record: "0/12/345s". */
+/* "0/12/345"; the n-th statement of the sink's own before that record: "0/12/345s1". */
 size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,
-                    bool statement);
+                    unsigned statement);
 /* false: not the id of a record (of a statement, or not ours). */
 bool jetstream_id_parse(const char *id, uint8_t *origin, position_t *position);
 

@@ -10,11 +10,21 @@ enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
 int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
               const struct sink_host *host, char *err, size_t err_size)
 {
-    if (strcmp(o->type, "file") == 0)
-        return file_sink_open(out, loop, o, host, err, err_size);
-    if (strcmp(o->type, "jetstream") == 0)
-        return jetstream_sink_open(out, loop, o, host, err, err_size);
-    return tcp_sink_open(out, loop, o, host, err, err_size);
+    static const struct {
+        const char *kind;
+        sink_open_fn *open;
+    } kinds[] = {
+        {"tcp", tcp_sink_open},   {"udp", udp_sink_open},   {"tls", tls_sink_open},
+        {"relp", relp_sink_open}, {"file", file_sink_open}, {"jetstream", jetstream_sink_open},
+    };
+    const char *kind = strcmp(o->type, "syslog") == 0 ? o->transport : o->type;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(kind, kinds[i].kind) == 0)
+            return kinds[i].open(out, loop, o, host, err, err_size);
+    }
+    snprintf(err, err_size, "sink %s: no sink of this version is a %s", o->name, kind);
+    return -1;
 }
 
 void sink_wake(struct sink *s)

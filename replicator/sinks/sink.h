@@ -14,7 +14,8 @@ struct sink_item {
     uint8_t origin;
     position_t position;
     bool in_doubt;
-    bool statement;       /* EVREP_FILTERED: it has the tag of the item that follows. */
+    uint8_t statement;    /* EVREP_FILTERED, the n-th with the tag of the record that follows; 0:
+                             a record. */
     const uint8_t *bytes; /* One record without framing and without a newline. */
     size_t len;
 };
@@ -48,7 +49,8 @@ struct sink_options {
     bool newline;            /* Framing: newline instead of octet counting (RFC 6587); */
     bool bare;               /* or none at all: records that hold their own length. */
     bool sync;               /* file: synced before it counts as confirmed. */
-    uint32_t datagram_limit; /* UDP: bytes. */
+    uint32_t datagram_limit; /* UDP: bytes; what is longer is cut. */
+    uint32_t datagram_rate;  /* UDP: a second; 0: as fast as they come. */
     uint32_t window;         /* Records in flight. */
     uint64_t rotate_bytes;   /* file: 0: never by size; */
     uint32_t rotate_s;       /* 0: never by age; */

@@ -243,7 +243,7 @@ static void expect_stream(const char *stream, const char *subject, uint8_t origi
 
         assert_int_equal(natsSubscription_NextMsg(&m, sub, 5000), NATS_OK);
         natsMsgHeader_Get(m, "Nats-Msg-Id", &id);
-        jetstream_id(want, origin, position_make(EPOCH, next++), false);
+        jetstream_id(want, origin, position_make(EPOCH, next++), 0);
         assert_string_equal(id, want);
         natsMsg_Destroy(m);
     }
@@ -422,8 +422,8 @@ static void test_ids_and_subjects(void **state)
     position_t p;
 
     (void)state;
-    jetstream_id(id, 1, position_make(UINT32_MAX, UINT32_MAX), true);
-    assert_string_equal(id, "1/4294967295/4294967295s");
+    jetstream_id(id, 1, position_make(UINT32_MAX, UINT32_MAX), 1);
+    assert_string_equal(id, "1/4294967295/4294967295s1");
     assert_false(jetstream_id_parse(id, &origin, &p));
     assert_true(jetstream_id_parse("1/12/345", &origin, &p));
     assert_int_equal(p, position_make(12, 345));

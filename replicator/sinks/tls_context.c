@@ -1,0 +1,104 @@
+#include "tls_context.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *last_error(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *text = code != 0 ? ERR_reason_error_string(code) : NULL;
+
+    return text != NULL ? text : "no reason given";
+}
+
+static int bad_file(const char *key, const char *path, char *err, size_t err_size)
+{
+    snprintf(err, err_size, "%s \"%s\" cannot be used: %s", key, path, last_error());
+    return -1;
+}
+
+static int use_files(SSL_CTX *ctx, const struct sink_options *o, char *err, size_t err_size)
+{
+    if (o->ca_file == NULL)
+        SSL_CTX_set_default_verify_paths(ctx);
+    else if (SSL_CTX_load_verify_locations(ctx, o->ca_file, NULL) != 1)
+        return bad_file("ca-file", o->ca_file, err, err_size);
+    if (o->cert_file == NULL)
+        return 0;
+    if (SSL_CTX_use_certificate_chain_file(ctx, o->cert_file) != 1)
+        return bad_file("cert-file", o->cert_file, err, err_size);
+    if (SSL_CTX_use_PrivateKey_file(ctx, o->key_file, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ctx) != 1)
+        return bad_file("key-file", o->key_file, err, err_size);
+    return 0;
+}
+
+static bool is_address(const char *host)
+{
+    struct in6_addr a;
+
+    return inet_pton(AF_INET, host, &a) == 1 || inet_pton(AF_INET6, host, &a) == 1;
+}
+
+static bool expect_name(SSL *ssl, const char *host)
+{
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (is_address(host))
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+static bool connect_in_memory(SSL *ssl)
+{
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+
+    if (in == NULL || out == NULL) {
+        BIO_free(in);
+        BIO_free(out);
+        return false;
+    }
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    return true;
+}
+
+SSL *tls_client(const struct sink_options *o, const char *host, char *err, size_t err_size)
+{
+    SSL_CTX *ctx;
+    SSL *ssl = NULL;
+
+    ERR_clear_error();
+    ctx = SSL_CTX_new(TLS_client_method());
+    snprintf(err, err_size, "out of memory");
+    if (ctx == NULL)
+        return NULL;
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(ctx, o->no_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    if (use_files(ctx, o, err, err_size) == 0)
+        ssl = SSL_new(ctx);
+    if (ssl != NULL && (!expect_name(ssl, o->server_name != NULL ? o->server_name : host) ||
+                        !connect_in_memory(ssl))) {
+        SSL_free(ssl);
+        ssl = NULL;
+    }
+    SSL_CTX_free(ctx); /* The connection holds it. */
+    return ssl;
+}
+
+void tls_reason(const SSL *ssl, const char *host, char *out, size_t size)
+{
+    long verdict = SSL_get_verify_result(ssl);
+
+    if (verdict == X509_V_OK || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+        snprintf(out, size, "TLS: %s", last_error());
+    else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        snprintf(out, size, "its certificate is refused: it is not for \"%s\"", host);
+    else
+        snprintf(out, size, "its certificate is refused: %s",
+                 X509_verify_cert_error_string(verdict));
+}
