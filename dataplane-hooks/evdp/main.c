@@ -132,7 +132,7 @@ static void reload(struct evdp *e)
 
 static void publish_port(struct evdp *e, uint32_t i)
 {
-    struct stats_port *to = &e->stats->port[i], sum = {.native = e->d.ports.port[i].native};
+    struct stats_port sum = {.native = e->d.ports.port[i].native};
 
     memcpy(sum.name, e->d.ports.port[i].name, sizeof(sum.name));
     for (uint32_t k = 0; k < e->d.worker_count; k++) {
@@ -152,7 +152,7 @@ static void publish_port(struct evdp *e, uint32_t i)
         sum.kernel.tx_ring_empty += c.tx_ring_empty;
         sum.kernel.invalid += c.invalid;
     }
-    *to = sum;
+    e->stats->port[i] = sum;
 }
 
 static void publish_terms(struct evdp *e)
@@ -177,6 +177,15 @@ static void publish_terms(struct evdp *e)
     e->stats->term_count = n;
 }
 
+static void publish_queue(struct evdp *e, uint32_t queue)
+{
+    uint64_t received = 0;
+
+    for (uint32_t i = 0; i < e->d.ports.count; i++)
+        received += count_get(&e->d.worker[queue]->port[i].received);
+    e->stats->received_by_queue[queue] = received;
+}
+
 static void publish(struct evdp *e)
 {
     const struct sessions *s = &e->state.sessions;
@@ -188,6 +197,8 @@ static void publish(struct evdp *e)
     }
     for (uint32_t i = 0; i < e->d.ports.count; i++)
         publish_port(e, i);
+    for (uint32_t i = 0; i < e->d.worker_count; i++)
+        publish_queue(e, i);
     publish_terms(e);
     e->stats->port_count = e->d.ports.count;
     e->stats->queues = e->d.worker_count;

@@ -56,8 +56,9 @@ const struct stats *stats_look(const char *ring)
         return NULL;
     }
     s = map(fd, PROT_READ);
-    if (s == NULL || (s->magic == STATS_MAGIC && s->version == STATS_VERSION &&
-                      s->port_count <= PORTS_MAX && s->term_count <= TERMS_MAX))
+    if (s == NULL ||
+        (s->magic == STATS_MAGIC && s->version == STATS_VERSION && s->port_count <= PORTS_MAX &&
+         s->term_count <= TERMS_MAX && s->queues <= QUEUES_MAX))
         return s;
     munmap((void *)s, sizeof(*s));
     return NULL;
@@ -124,29 +125,35 @@ static void put_kinds(FILE *to, const struct evhooks_counters *c)
     }
 }
 
+static void put_dataplane(FILE *to, const struct stats *s)
+{
+    fputs(",\"dataplane\":{", to);
+    put(to, "pid", s->pid, ",");
+    put(to, "reloads", s->reloads, ",");
+    put(to, "sessions", s->sessions, ",");
+    put(to, "session_capacity", s->session_capacity, ",\"received_by_queue\":[");
+    for (uint32_t i = 0; i < s->queues; i++)
+        fprintf(to, "%s%" PRIu64, i > 0 ? "," : "", s->received_by_queue[i]);
+    fputs("],\"interfaces\":[", to);
+    for (uint32_t i = 0; i < s->port_count; i++) {
+        fputs(i > 0 ? "," : "", to);
+        put_port(to, &s->port[i]);
+    }
+    fputs("],\"terms\":[", to);
+    for (uint32_t i = 0; i < s->term_count; i++) {
+        fputs(i > 0 ? ",{" : "{", to);
+        put_name(to, "filter", s->term[i].filter, RULE_NAME_MAX);
+        put_name(to, "term", s->term[i].name, RULE_NAME_MAX);
+        put(to, "packets", s->term[i].packets, ",");
+        put(to, "bytes", s->term[i].bytes, "}");
+    }
+    fputs("]}", to);
+}
+
 void stats_print(FILE *to, const struct evhooks_counters *c, const struct stats *s)
 {
     put_kinds(to, c);
-    if (s != NULL) {
-        fputs(",\"dataplane\":{", to);
-        put(to, "pid", s->pid, ",");
-        put(to, "queues", s->queues, ",");
-        put(to, "reloads", s->reloads, ",");
-        put(to, "sessions", s->sessions, ",");
-        put(to, "session_capacity", s->session_capacity, ",\"interfaces\":[");
-        for (uint32_t i = 0; i < s->port_count; i++) {
-            put_port(to, &s->port[i]);
-            fputs(i + 1 < s->port_count ? "," : "", to);
-        }
-        fputs("],\"terms\":[", to);
-        for (uint32_t i = 0; i < s->term_count; i++) {
-            fputs(i > 0 ? ",{" : "{", to);
-            put_name(to, "filter", s->term[i].filter, RULE_NAME_MAX);
-            put_name(to, "term", s->term[i].name, RULE_NAME_MAX);
-            put(to, "packets", s->term[i].packets, ",");
-            put(to, "bytes", s->term[i].bytes, "}");
-        }
-        fputs("]}", to);
-    }
+    if (s != NULL)
+        put_dataplane(to, s);
     fputs("}\n", to);
 }

@@ -1,0 +1,482 @@
+#!/usr/bin/env python3
+"""evdp on real AF_XDP sockets: tests/evdp.py BUILD-FOLDER (root).  A client, evdp and evrepd, a server, each in a
+network namespace; every kind of event decided, counted and rendered; two queues, VLAN tags, IPv6, NAT, rejects, SIGHUP."""
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration", "lib"))
+from net import remove_leftovers, sh  # noqa: E402
+
+PATIENCE_S = 30  # A wait is for a condition, never for a time.
+CLIENT_MAC, SERVER_MAC = "02:00:00:00:00:51", "02:00:00:00:00:52"
+PACKET_AUXDATA, SOL_PACKET = 8, 263
+
+EVREPD = """node = 0
+cluster-id = 7
+hostname = "fw1"
+state-dir = "{dir}/state"
+control-socket = "{dir}/evrep.sock"
+peer {{
+  key-file = "{dir}/cluster.key"
+  link "control" {{ local = "127.0.0.1:5900" remote = "127.0.0.2:5900" }}
+}}
+redundancy-group "1" {{ priority = 200 }}
+source "dp" {{ type = ring ring = "{ring}" }}
+sink "local" {{ type = file path = "{dir}/rt_flow.log" format = structured }}
+"""
+
+EVDP = """ring = "{ring}"
+node = 0
+event-rate = 0
+{mode}
+zone "trust" {{ screens = {{ "land", "syn-fin", "tcp-no-flag", "fin-no-ack", "winnuke", "syn-frag", "source-route",
+                            "ping-of-death", "teardrop", "udp-flood" }} udp-flood-rate = 500 }}
+zone "untrust" {{ }}
+wire "w0" {{ left = "left" right = "right" left-zone = "trust" right-zone = "untrust"
+            left-address = {{ "10.50.0.254", "fd50::fe" }} }}
+application "echo" {{ protocol = udp ports = {{ "7000-7009" }} }}
+policy "refuse" {{ from-zone = "trust" to-zone = "untrust" ports = {{ "9000-9049" }} action = reject }}
+policy "web" {{ from-zone = "trust" to-zone = "untrust" protocol = tcp ports = {{ "{web}" }} action = permit
+               log = {{ "session-init", "session-close" }} }}
+policy "echo" {{ from-zone = "trust" to-zone = "untrust" applications = {{ "echo" }} action = permit
+                log = {{ "session-init", "session-close" }} }}
+policy "ping" {{ from-zone = "trust" to-zone = "untrust" protocol = icmp action = permit }}
+filter "audit" {{ term "count" {{ protocol = udp ports = {{ "7005" }} count = true }}
+                 term "log" {{ protocol = udp ports = {{ "7001" }} syslog = true }} }}
+filter "leaving" {{ on = output term "log" {{ zone = "untrust" protocol = udp ports = {{ "7002" }} log = true }} }}
+filter "route" {{ on = pbr term "log" {{ protocol = udp ports = {{ "7003" }} log = true }} }}
+filter "self" {{ on = lo0 term "log" {{ protocol = icmp log = true }} }}
+nat "hide" {{ from-zone = "trust" to-zone = "untrust" protocol = udp ports = {{ "7004" }} pool = {{ "192.0.2.8/30", "fd92::8/126" }} }}
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def wait(what, test):
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        value = test()
+        if value:
+            return value
+        expect(time.monotonic() < until, "waited %d s in vain for: %s" % (PATIENCE_S, what))
+        time.sleep(0.02)
+
+
+class Namespace:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, name):
+        self.name = name
+        sh("ip", "netns", "add", name)
+        self.ip("link", "set", "lo", "up")
+
+    def ip(self, *args):
+        return sh("ip", "-n", self.name, *args)
+
+    def run(self, *args):
+        return sh("ip", "netns", "exec", self.name, *args)
+
+    def socket(self, *args):
+        """A socket made there: it stays there."""
+        with open("/proc/self/ns/net") as own, open("/run/netns/" + self.name) as there:
+            self.libc.setns(there.fileno(), 0)
+            try:
+                return socket.socket(*args)
+            finally:
+                self.libc.setns(own.fileno(), 0)
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ipv4(source, destination, protocol, payload, fragment=0, options=b""):
+    src, dst = socket.inet_aton(source), socket.inet_aton(destination)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 77, fragment, 64,
+                       protocol, 0, src, dst) + options
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def tcp(port, flags, source_port=40000):
+    return struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 0x50, flags, 1024, 0, 0)
+
+
+def udp(port, data=b"x" * 24):
+    return struct.pack("!HHHH", 40001, port, 8 + len(data), 0) + data
+
+
+class Run:
+    def __init__(self, build):
+        self.build = build
+        self.id = "evrep%d" % os.getpid()
+        self.dir = tempfile.mkdtemp(prefix="evrep-evdp-")
+        self.ring = self.id + "n0"
+        self.children, self.ns, self.passed = {}, {}, 0
+
+    # ---- set-up ----
+
+    def veth(self, host, inner, mac, address4, address6):
+        sh("ip", "link", "add", "wire", "numrxqueues", "2", "numtxqueues", "2", "netns", self.ns[host].name, "type",
+           "veth", "peer", "name", inner, "numrxqueues", "2", "numtxqueues", "2", "netns", self.ns["box"].name)
+        n = self.ns[host]
+        n.run("sysctl", "-qw", "net.ipv6.conf.wire.accept_dad=0", "net.ipv6.conf.wire.router_solicitations=0")
+        self.ns["box"].run("sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % inner)
+        n.ip("link", "set", "wire", "address", mac, "up")
+        self.ns["box"].ip("link", "set", inner, "up")
+        n.ip("addr", "add", address4 + "/24", "dev", "wire")
+        n.ip("addr", "add", address6 + "/64", "dev", "wire", "nodad")
+        n.run("ethtool", "-K", "wire", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+
+    def network(self):
+        for name in ("client", "box", "server"):
+            self.ns[name] = Namespace("%s-%s" % (self.id, name))
+        self.veth("client", "left", CLIENT_MAC, "10.50.0.1", "fd50::1")
+        self.veth("server", "right", SERVER_MAC, "10.50.0.2", "fd50::2")
+        server = self.ns["server"]
+        server.ip("route", "add", "192.0.2.0/24", "dev", "wire")
+        server.ip("route", "add", "fd92::/64", "dev", "wire")
+        for last in range(8, 12):
+            server.ip("neigh", "replace", "192.0.2.%d" % last, "lladdr", CLIENT_MAC, "dev", "wire")
+            server.ip("neigh", "replace", "fd92::%x" % last, "lladdr", CLIENT_MAC, "dev", "wire")
+
+    def configure(self, **values):
+        values = {"web": "80-89", "mode": "", **values, "ring": self.ring, "dir": self.dir}
+        for name, text in (("evdp.conf", EVDP), ("evrepd.conf", EVREPD)):
+            with open(os.path.join(self.dir, name), "w") as f:
+                f.write(text.format(**values))
+
+    def spawn(self, program):
+        log = open(os.path.join(self.dir, program + ".log"), "wb")
+        command = [os.path.join(self.build, "bin", program), "-c", os.path.join(self.dir, program + ".conf")]
+        self.children[program] = subprocess.Popen(["ip", "netns", "exec", self.ns["box"].name] + command,
+                                                  stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def log(self, program):
+        with open(os.path.join(self.dir, program + ".log"), errors="replace") as f:
+            return f.read()
+
+    def records(self):
+        try:
+            with open(os.path.join(self.dir, "rt_flow.log"), errors="replace") as f:
+                return f.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def record(self, *parts):
+        """Waits for a record that has all these parts."""
+        return wait("a record with " + " ".join(parts),
+                    lambda: next((r for r in self.records() if all(p in r for p in parts)), None))
+
+    def stats(self):
+        r = subprocess.run([os.path.join(self.build, "bin", "evdp"), "-c", os.path.join(self.dir, "evdp.conf"), "--stats"],
+                           capture_output=True, text=True)
+        return json.loads(r.stdout)
+
+    def ok(self, what):
+        self.passed += 1
+        print("ok      " + what, flush=True)
+
+    # ---- hosts ----
+
+    def host(self, name, kind, address=None, port=0):
+        family = socket.AF_INET6 if address and ":" in address else socket.AF_INET
+        s = self.ns[name].socket(family, kind)
+        s.settimeout(PATIENCE_S)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address:
+            s.bind((address, port))
+        if name == "server" and kind == socket.SOCK_STREAM:
+            s.listen(8)
+        return s
+
+    def raw(self, name):
+        s = self.ns[name].socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        s.bind(("wire", 3))
+        s.settimeout(PATIENCE_S)
+        s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        return s
+
+    def connect(self, address, port, server_port=None):
+        listener = self.host("server", socket.SOCK_STREAM, address, server_port or port)
+        c = self.host("client", socket.SOCK_STREAM, "fd50::1" if ":" in address else "10.50.0.1")
+        c.connect((address, port))
+        s, _ = listener.accept()
+        s.settimeout(PATIENCE_S)
+        listener.close()
+        return c, s
+
+    def frame(self, payload, tags=b""):
+        macs = bytes.fromhex((SERVER_MAC + CLIENT_MAC).replace(":", ""))
+        return macs + tags + b"\x08\x00" + payload
+
+    # ---- the story ----
+
+    def refuses_jumbo(self):
+        self.ns["box"].ip("link", "set", "left", "mtu", "9000")
+        self.spawn("evdp")
+        expect(self.children.pop("evdp").wait(PATIENCE_S) == 1, "evdp starts with an MTU of 9000")
+        text = self.log("evdp")
+        expect("jumbo frames" in text and text.count("\n") == 1, "no clear line about the MTU: " + text)
+        self.ns["box"].ip("link", "set", "left", "mtu", "1500")
+        self.configure(mode="queues = 1")
+        self.spawn("evdp")
+        expect(self.children.pop("evdp").wait(PATIENCE_S) == 1, "evdp starts with one of two queues")
+        expect("has 2 receive queues" in self.log("evdp"), "no clear line about queues: " + self.log("evdp"))
+        self.configure()
+        self.ok("jumbo frames and queues that nobody would read are refused clearly")
+
+    def starts(self):
+        subprocess.run([os.path.join(self.build, "bin", "evrepctl"), "keygen", self.dir + "/cluster.key"], check=True)
+        os.mkdir(self.dir + "/state")
+        self.spawn("evdp")
+        wait("evdp to be up", lambda: "evdp: wire w0" in self.log("evdp"))
+        expect("left (native) - right (native), 2 queues" in self.log("evdp"), "mode and queues: " + self.log("evdp"))
+        self.spawn("evrepd")
+        c, s = self.host("client", socket.SOCK_DGRAM, "10.50.0.1"), self.host("server", socket.SOCK_DGRAM, "10.50.0.2", 7000)
+        s.settimeout(0.1)
+
+        def passes():
+            c.sendto(b"?", ("10.50.0.2", 7000))
+            try:
+                return s.recv(100)
+            except TimeoutError:
+                return None
+        wait("the group to be active, and a datagram to pass", passes)
+        self.ok("native mode, two queues; passes once its group is active")
+
+    def tcp_sessions(self):
+        for address in ("10.50.0.2", "fd50::2"):
+            c, s = self.connect(address, 80)
+            c.sendall(b"a" * 5000)
+            got = b""
+            while len(got) < 5000:
+                got += s.recv(5000)
+            s.sendall(b"b" * 300)
+            expect(c.recv(300)[:1] == b"b", "no answer")
+            c.close()
+            s.close()
+            where = 'source-address="%s"' % ("fd50::1" if ":" in address else "10.50.0.1")
+            self.record("RT_FLOW_SESSION_CREATE", where, 'destination-port="80"', 'policy-name="web"')
+            r = self.record("RT_FLOW_SESSION_CLOSE", where, 'reason="TCP FIN"', 'destination-port="80"')
+            expect(int(re.search(r'bytes-from-client="(\d+)"', r)[1]) > 5000, "bytes of the client: " + r)
+            expect(int(re.search(r'packets-from-server="(\d+)"', r)[1]) >= 3, "packets of the server: " + r)
+        self.ok("TCP sessions over IPv4 and IPv6 open and close, with what they carried")
+
+    def rejects(self):
+        for address in ("10.50.0.2", "fd50::2"):
+            c = self.host("client", socket.SOCK_STREAM, "fd50::1" if ":" in address else "10.50.0.1")
+            try:
+                c.connect((address, 9001))
+                raise Failed("a refused connection came about")
+            except ConnectionRefusedError:
+                pass
+        listener = self.raw("client")
+        u = self.host("client", socket.SOCK_DGRAM, "10.50.0.1")
+        u.sendto(b"?", ("10.50.0.2", 9002))
+        while True:
+            f = listener.recv(2000)
+            if f[12:14] == b"\x08\x00" and f[23] == 1 and f[34] == 3:
+                break
+        expect(f[35] == 13, "unreachable, but not by policy")
+        self.record("RT_FLOW_SESSION_DENY", 'policy-name="refuse"', 'destination-port="9002"')
+        u.sendto(b"?", ("10.50.0.2", 9500))
+        self.record("RT_FLOW_SESSION_DENY", 'policy-name="default-deny"', 'destination-port="9500"')
+        self.ok("a reject is told to the sender: RST over IPv4 and IPv6, ICMP; the default deny is logged")
+
+    def screens(self):
+        raw = self.raw("client")
+        own, server = "10.50.0.1", "10.50.0.2"
+        frames = {
+            "LAND attack": ipv4(server, server, 6, tcp(80, 2)),
+            "TCP SYN+FIN": ipv4(own, server, 6, tcp(80, 3)),
+            "TCP no-flag": ipv4(own, server, 6, tcp(80, 0)),
+            "TCP FIN-no-ACK": ipv4(own, server, 6, tcp(80, 1)),
+            "WinNuke": ipv4(own, server, 6, tcp(139, 0x38)),
+            "SYN fragment": ipv4(own, server, 6, tcp(80, 2) + b"abcd", fragment=0x2000),
+            "IP source-route": ipv4(own, server, 6, tcp(80, 2), options=b"\x83\x07\x04\x0a\x00\x00\x01\x00"),
+            "ping of death": ipv4(own, server, 1, b"x" * 40, fragment=65512 // 8),
+        }
+        for frame in frames.values():
+            raw.send(self.frame(frame))
+        raw.send(self.frame(ipv4(own, server, 17, udp(7000), fragment=0x2000)))
+        raw.send(self.frame(ipv4(own, server, 17, b"y" * 16, fragment=2)))
+        for name in list(frames) + ["tear drop"]:
+            self.record("RT_FLOW SCREEN_DROP screen=%s " % name, "zone=trust")
+        for _ in range(700):
+            raw.send(self.frame(ipv4(own, "10.50.0.77", 17, udp(7000))))  # Nobody else's rate.
+        self.record("RT_FLOW SCREEN_DROP screen=UDP flood ")
+        self.ok("screens of packets, fragments and rates drop and are named")
+
+    def filters(self):
+        c = self.host("client", socket.SOCK_DGRAM, "10.50.0.1")
+        servers = [self.host("server", socket.SOCK_DGRAM, "10.50.0.2", 7001 + i) for i in range(5)]
+        for i in (1, 2, 2, 3, 5):
+            c.sendto(b"?", ("10.50.0.2", 7000 + i))
+            servers[i - 1].recv(10)
+        self.record("RT_FLOW FILTER_LOG", "source=input", "filter=1 term=2")
+        self.record("RT_FLOW FILTER_LOG", "source=output", "zone=trust->untrust")
+        self.record("RT_FLOW FILTER_LOG", "source=cached-output")
+        self.record("RT_FLOW FILTER_LOG", "source=pbr")
+        for address in ("10.50.0.254", "fd50::fe"):
+            self.ns["client"].run("ping", "-c", "1", "-W", str(PATIENCE_S), address)
+        self.record("RT_FLOW FILTER_LOG", "source=lo0", "dst=10.50.0.254:0")
+        self.record("RT_FLOW FILTER_LOG", "source=lo0", "dst=[fd50::fe]:0")
+        wait("the counter", lambda: self.stats()["dataplane"]["terms"] and self.stats()["dataplane"]["terms"][0]["packets"] == 1)
+        expect(not any(":7005 " in r for r in self.records() if "FILTER_LOG" in r), "a counter logged")
+        self.ok("filters log at their five places, count without logging; its own addresses answer a ping")
+
+    def nat(self):
+        for own, there, pool in (("10.50.0.1", "10.50.0.2", "192.0.2."), ("fd50::1", "fd50::2", "fd92::")):
+            c, s = self.host("client", socket.SOCK_DGRAM, own), self.host("server", socket.SOCK_DGRAM, there, 7004)
+            c.sendto(b"hello", (there, 7004))
+            data, seen = s.recvfrom(100)
+            expect(seen[0].startswith(pool), "the server saw %s" % seen[0])
+            s.sendto(b"back", seen)
+            expect(c.recv(100) == b"back", "no way back")
+            self.record("RT_FLOW_SESSION_CREATE", 'source-address="%s"' % own, 'nat-source-address="%s"' % seen[0],
+                        'nat-source-port="%d"' % seen[1])
+        self.ok("source NAT there and back, IPv4 and IPv6, and its fields are told")
+
+    def vlan(self):
+        raw, there = self.raw("client"), self.raw("server")
+        for tags in (b"\x81\x00\x00\x05", b"\x88\xa8\x00\x06\x81\x00\x00\x07"):
+            raw.send(self.frame(ipv4("10.50.0.1", "10.50.0.2", 17, udp(7000, b"tagged")), tags))
+            while True:
+                data, extra, _, _ = there.recvmsg(2000, 64)
+                tci = next((struct.unpack("=IIIHHHH", e[2][:20])[5] for e in extra if e[1] == PACKET_AUXDATA), 0)
+                if data.endswith(b"tagged") and tci == tags[3]:
+                    break
+            expect(len(tags) == 4 or data[12:16] == tags[4:], "the inner tag was lost")
+        self.ok("802.1Q and QinQ tags stay on")
+
+    def queues(self):
+        sockets = [self.host("client", socket.SOCK_DGRAM, "10.50.0.1") for _ in range(40)]
+
+        def both():
+            for s in sockets:
+                s.sendto(b"?", ("10.50.0.2", 7006))
+            return all(n > 40 for n in self.stats()["dataplane"]["received_by_queue"])
+        wait("packets on both queues", both)
+        c, s = self.host("client", socket.SOCK_DGRAM, "10.50.0.1"), self.host("server", socket.SOCK_DGRAM, "10.50.0.2", 7007)
+        for s2 in sockets[:16]:
+            s2.sendto(b"q", ("10.50.0.2", 7007))
+            data, seen = s.recvfrom(10)
+            s.sendto(b"a", seen)
+            expect(s2.recv(10) == b"a", "an answer by another queue was lost")
+        c.close()
+        self.ok("both queues work, and a flow's answers may come by the other one")
+
+    def reload(self):
+        c, s = self.connect("10.50.0.2", 81)
+        self.configure(web="82")
+        self.children["evdp"].send_signal(signal.SIGHUP)
+        wait("the configuration to be read", lambda: "configuration read again" in self.log("evdp"))
+        c.sendall(b"still")
+        expect(s.recv(10) == b"still", "a session was lost")
+        other = self.host("client", socket.SOCK_STREAM, "10.50.0.1")
+        other.setblocking(False)
+        other.connect_ex(("10.50.0.2", 81))
+        self.record("RT_FLOW_SESSION_DENY", 'policy-name="default-deny"', 'destination-port="81"')
+        other.close()
+        with open(os.path.join(self.dir, "evdp.conf"), "a") as f:
+            f.write('policy "broken" { }\n')
+        self.children["evdp"].send_signal(signal.SIGHUP)
+        wait("the bad one to be refused", lambda: "the old configuration stays in force" in self.log("evdp"))
+        s.sendall(b"again")
+        expect(c.recv(10) == b"again", "a session was lost")
+        self.configure(web="82")
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+        self.record("RT_FLOW_SESSION_CLOSE", 'reason="TCP RST"', 'destination-port="81"', 'policy-name="web"')
+        self.ok("SIGHUP: sessions live on, new flows meet the new rules, a bad file changes nothing")
+
+    KINDS = {"session_open": "RT_FLOW_SESSION_CREATE", "session_close": "RT_FLOW_SESSION_CLOSE",
+             "policy_deny": "RT_FLOW_SESSION_DENY", "screen_drop": "RT_FLOW SCREEN_DROP", "filter_log": "RT_FLOW FILTER_LOG"}
+
+    def rendered(self):
+        records = self.records()
+        return {kind: sum(mark in r for r in records) for kind, mark in self.KINDS.items()}
+
+    def accounts(self):
+        evdp = self.children.pop("evdp")
+        evdp.send_signal(signal.SIGTERM)
+        expect(evdp.wait(PATIENCE_S) == 0, "evdp ended badly: " + self.log("evdp"))
+        stats = self.stats()
+        for kind in self.KINDS:
+            row = stats[kind]
+            expect(row["decided"] == sum(row[k] for k in row if k != "decided"), "%s does not balance: %s" % (kind, row))
+            expect(row["tagged"] == row["decided"] > 0, "%s: %s" % (kind, row))
+        expect(stats["session_open"]["decided"] == stats["session_close"]["decided"], "opens and closes: %s" % stats)
+        wait("all that was tagged to be rendered", lambda: self.rendered() == {k: stats[k]["tagged"] for k in self.KINDS})
+        for port in stats["dataplane"]["interfaces"]:
+            fates = sum(port[k] for k in ("forwarded", "local", "dropped"))
+            expect(fates == port["received"], "frames of %s: %s" % (port["name"], port))
+            expect(port["rx_ring_full"] == 0 and port["tx_full"] == 0, "frames lost at %s: %s" % (port["name"], port))
+        self.ok("each kind is rendered as often as it was decided; every session that opened closed once: %s" %
+                ", ".join("%s %d" % (k, stats[k]["decided"]) for k in self.KINDS))
+
+    def run(self):
+        self.network()
+        self.configure()
+        for step in (self.refuses_jumbo, self.starts, self.tcp_sessions, self.rejects, self.screens, self.filters,
+                     self.nat, self.vlan, self.queues, self.reload, self.accounts):
+            step()
+
+    def clean_up(self):
+        for child in self.children.values():
+            child.kill()
+            child.wait()
+        for n in self.ns.values():
+            sh("ip", "netns", "del", n.name, check=False)
+        for name in os.listdir("/dev/shm"):
+            if name.startswith(self.ring):
+                os.unlink("/dev/shm/" + name)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def main():
+    if len(sys.argv) != 2 or os.getuid() != 0:
+        print("usage (root): tests/evdp.py BUILD-FOLDER", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    remove_leftovers()
+    run = Run(os.path.abspath(sys.argv[1]))
+    try:
+        run.run()
+        print("%d passed, 0 failed" % run.passed)
+        return 0
+    except (Failed, RuntimeError, OSError) as e:
+        print("FAILED  %s: %s" % (type(e).__name__, e))
+        for program in ("evdp", "evrepd"):
+            if os.path.exists(os.path.join(run.dir, program + ".log")):
+                print("---- %s\n%s" % (program, run.log(program)[-3000:]))
+        print("---- records\n" + "\n".join(run.records()[-10:]))
+        print("%d passed, 1 failed" % run.passed)
+        return 1
+    finally:
+        run.clean_up()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
