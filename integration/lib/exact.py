@@ -42,6 +42,14 @@ CLUSTER = """cluster {{
 }}"""
 
 
+RSYSLOG = """global(maxMessageSize="64k" workDirectory="{dir}" parser.escapeControlCharactersOnReceive="off")
+module(load="imtcp")
+template(name="raw" type="string" string="%rawmsg%\\n")
+ruleset(name="bus") {{ action(type="omfile" file="{dir}/collector-bus.log" template="raw" flushOnTXEnd="on") }}
+input(type="imtcp" port="601" ruleset="bus")
+"""
+
+
 class JetStream:
     """One nats-server, or three in a cluster; in the cluster they die too."""
     process_dies = False
@@ -88,7 +96,31 @@ class JetStream:
             return False
 
 
-KINDS = {"jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+class Rsyslog:
+    """A real rsyslogd over plain TCP; only evrepd dies, and evrep-keeper starts it again (D1a)."""
+    process_dies = True
+
+    def __init__(self, run):
+        self.run = run
+
+    def start(self):
+        with open(self.run.path("rsyslog.conf"), "w") as f:
+            f.write(RSYSLOG.format(dir=self.run.dir))
+        self.run.processes.spawn("rsyslogd", "collector", "rsyslogd", "-n", "-iNONE", "-f", self.run.path("rsyslog.conf"))
+
+    def sink(self):
+        return 'sink "bus" { type = syslog transport = tcp address = "10.97.0.10:601" }'
+
+    def disturb(self):
+        pass
+
+    def received(self):
+        """All of it: it says nothing when it has written what it has."""
+        self.run.processes.end("rsyslogd")
+        return self.run.path("collector-bus.log")
+
+
+KINDS = {"keeper": Rsyslog, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
 
 
 class Run:
@@ -127,19 +159,23 @@ class Run:
         command = ["ip", "netns", "exec", self.net.ns("collector"), os.path.join(self.o.build, "tests", name)]
         return subprocess.run(command + list(args), check=True, capture_output=True).stdout
 
+    def bin(self, name):
+        return os.path.join(self.o.build, "bin", name)
+
     # ---- nodes ----
 
     def configure(self, n):
         os.makedirs(self.path("node%d" % n))
         with open(self.path("node%d.conf" % n), "w") as f:
             f.write(EVREPD.format(n=n, me=n + 1, other=2 - n, dir=self.path("node%d" % n), key=self.path("key"),
-                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=self.o.dead))
+                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=3 * self.o.dead if self.collector.process_dies else self.o.dead))
 
     def ring(self, n):
         return "%sn%d" % (self.net.id, n)
 
     def start_evrepd(self, n):
-        self.processes.spawn("evrepd%d" % n, "node%d" % n, os.path.join(self.o.build, "bin", "evrepd"), "-c",
+        keeper = [self.bin("evrep-keeper")] if self.collector.process_dies else []
+        self.processes.spawn("evrepd%d" % n, "node%d" % n, *keeper, self.bin("evrepd"), "-c",
                              self.path("node%d.conf" % n))
 
     def start_node(self, n):
@@ -148,7 +184,7 @@ class Run:
                              str(n), "1", str(self.o.rate))
 
     def marks(self, n):
-        r = subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "-s", self.path("node%d" % n, "evrep.sock"),
+        r = subprocess.run([self.bin("evrepctl"), "-s", self.path("node%d" % n, "evrep.sock"),
                             "--json", "watermark"], capture_output=True, text=True)
         return json.loads(r.stdout) if r.returncode == 0 else None
 
@@ -159,6 +195,10 @@ class Run:
     def primary(self, n):
         w = self.marks(n)
         return w["redundancyGroups"][0]["primary"] if w else None
+
+    def flows(self, n):
+        w = self.marks(n)
+        return w is not None and any(g["produced"] > 100 for s in w["streams"] for g in s["segments"])
 
     def quiet(self):
         for n in (0, 1):
@@ -187,15 +227,23 @@ class Run:
         self.wait("a session", self.session)
         self.say("node %d is back" % n)
 
+    def child(self, n):
+        """The process that the keeper of that node runs."""
+        keeper = self.processes.running["evrepd%d" % n].pid
+        with open("/proc/%d/task/%d/children" % (keeper, keeper)) as f:
+            pids = f.read().split()
+        return int(pids[0]) if pids else None
+
     def process_dies(self, n):
-        self.processes.end("evrepd%d" % n, signal.SIGKILL)
-        self.start_evrepd(n)
+        pid = self.child(n)
+        os.kill(pid, signal.SIGKILL)
+        self.wait("another evrepd", lambda: self.child(n) not in (None, pid))
+        self.say("evrepd of node %d was killed" % n)
         self.wait("a session", self.session)
-        self.say("evrepd of node %d is back" % n)
 
     def story(self):
         for _ in range(self.o.kills):
-            self.pause(0.2, 0.8)
+            self.pause(0.2, 1.4)
             n = self.primary(0) if self.primary(0) is not None else 0
             if self.random.random() < 0.2:
                 n = 1 - n
@@ -205,13 +253,14 @@ class Run:
 
     def set_up(self):
         self.net.up()
-        subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "keygen", self.path("key")], check=True)
+        subprocess.run([self.bin("evrepctl"), "keygen", self.path("key")], check=True)
         self.collector.start()
         for n in (0, 1):
             self.configure(n)
             self.start_node(n)
         self.wait("a session", self.session)
-        self.say("two nodes, one session")
+        self.wait("records to flow", lambda: self.flows(0) or self.flows(1))
+        self.say("two nodes, one session, records flow")
 
     def rest(self):
         for n in (0, 1):
@@ -220,7 +269,7 @@ class Run:
 
     def verdict(self):
         file = self.collector.received()
-        r = subprocess.run([os.path.join(self.o.build, "bin", "evrepctl"), "--json", "audit", file],
+        r = subprocess.run([self.bin("evrepctl"), "--json", "audit", file],
                            capture_output=True, text=True)
         a = json.loads(r.stdout) if r.stdout else {}
         good = r.returncode == 0 and a["once"] > 0 and not (a["marked"] or a["twice"] or a["missing"] or a["covered"])

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "config_parts.h"
 #include "contract.h"
+#include "kept.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -304,14 +305,22 @@ enum in_doubt_policy config_sink_policy(const struct config_sink *s)
     return s->policy;
 }
 
+/* D1a: a connection that is kept for the next process, unless the collector resets it. */
+bool config_sink_may_fail(const struct config_sink *s)
+{
+    return strcmp(s->transport, "tcp") == 0 && kept_possible();
+}
+
 bool config_sink_answers(const struct config_sink *s)
 {
     if (strcmp(s->type, "jetstream") == 0)
         return true; /* By message ids, whatever is in the records. */
+    if (config_sink_may_fail(s))
+        return true;
     return strcmp(s->type, "file") == 0 && s->tag != TAG_NONE;
 }
 
 bool config_sink_local(const struct config_sink *s)
 {
-    return strcmp(s->type, "file") == 0;
+    return strcmp(s->type, "file") == 0 || config_sink_may_fail(s);
 }

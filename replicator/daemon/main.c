@@ -96,6 +96,7 @@ static void core_options(const struct shell *s, struct core_options *o)
             .policy = config_sink_policy(&c->sink[k]),
             .answers = config_sink_answers(&c->sink[k]),
             .local = config_sink_local(&c->sink[k]),
+            .may_fail = config_sink_may_fail(&c->sink[k]),
         };
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { POLL_MS = 2, READS_MAX = 16 };
 
@@ -24,6 +25,7 @@ static void show(struct conn *c, const struct sockaddr *a)
 /* ---- to connect ---- */
 
 static void on_retry(uv_timer_t *timer);
+static void adopt(struct conn *c);
 
 static void retry_later(struct conn *c)
 {
@@ -54,6 +56,10 @@ static void on_retry(uv_timer_t *timer)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     int rc;
 
+    if (c->adopt >= 0) {
+        adopt(c);
+        return;
+    }
     c->busy = c->sink->connecting = true;
     rc = uv_getaddrinfo(c->sink->loop, &c->resolve, on_resolved, c->host, c->port, &hints);
     if (rc != 0)
@@ -141,6 +147,15 @@ bool conn_read_now(struct conn *c)
     return c->open;
 }
 
+static void begin(struct conn *c)
+{
+    uv_tcp_nodelay(&c->tcp, 1);
+    uv_tcp_keepalive(&c->tcp, 1, 30);
+    c->open = true;
+    c->writing = false;
+    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
 static void on_connected(uv_connect_t *r, int status)
 {
     struct conn *c = r->data;
@@ -151,12 +166,26 @@ static void on_connected(uv_connect_t *r, int status)
         return;
     }
     forget_addresses(c);
-    uv_tcp_nodelay(&c->tcp, 1);
-    uv_tcp_keepalive(&c->tcp, 1, 30);
-    c->open = true;
-    c->writing = false;
-    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    begin(c);
     c->ops->connected(c);
+}
+
+static void adopt(struct conn *c)
+{
+    int fd = c->adopt;
+
+    c->adopt = -1;
+    uv_tcp_init(c->sink->loop, &c->tcp);
+    c->has_tcp = true;
+    c->tcp.data = c;
+    if (uv_tcp_open(&c->tcp, fd) != 0) {
+        close(fd);
+        uv_close((uv_handle_t *)&c->tcp, on_closed);
+        return;
+    }
+    snprintf(c->shown, sizeof(c->shown), "%.*s:%s", INET6_ADDRSTRLEN - 2, c->host, c->port);
+    begin(c);
+    c->ops->adopted(c);
 }
 
 /* A collector that is off does not even refuse; the kernel would wait for two minutes. */
@@ -236,6 +265,13 @@ static void on_poll(uv_timer_t *timer)
     c->ops->poll(c);
 }
 
+int conn_fd(const struct conn *c)
+{
+    uv_os_fd_t fd;
+
+    return uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0 ? fd : -1;
+}
+
 void conn_poll(struct conn *c, bool on)
 {
     if (!on)
@@ -269,6 +305,7 @@ int conn_open(struct conn *c, struct sink *s, const struct conn_ops *ops, char *
 {
     c->sink = s;
     c->ops = ops;
+    c->adopt = -1;
     if (address_parse(s->o.name, s->o.address, c->host, c->port, err, err_size) != 0)
         return -1;
     uv_timer_init(s->loop, &c->retry);

@@ -12,6 +12,7 @@ struct conn;
 
 struct conn_ops { /* All from the loop. */
     void (*connected)(struct conn *c);
+    void (*adopted)(struct conn *c);                           /* Instead, when it is `adopt`. */
     void (*data)(struct conn *c, const uint8_t *at, size_t n); /* NULL: what comes is dropped. */
     void (*drained)(struct conn *c);                           /* conn_send() takes more. */
     void (*poll)(struct conn *c); /* Every CONN_POLL_MS while conn_poll() asked for it. */
@@ -29,6 +30,7 @@ struct conn {
     uv_write_t write;
     char host[ADDRESS_HOST_MAX], port[ADDRESS_PORT_MAX];
     char shown[INET6_ADDRSTRLEN + ADDRESS_PORT_MAX]; /* The address that was tried last. */
+    int adopt; /* A connection of another process to go on with; -1: none. */
     bool busy, has_tcp, timed_out, open, writing;
     struct addrinfo *list, *next;
     size_t addresses;
@@ -49,6 +51,7 @@ bool conn_send(struct conn *c, const uint8_t *at, size_t n);
 /* Bytes that the other side's TCP stack has acknowledged; 0 when that is unknown.  Ends a
  * connection whose other side has been gone for long; one that only stalls is waited for. */
 uint64_t conn_acked(struct conn *c);
+int conn_fd(const struct conn *c);
 void conn_poll(struct conn *c, bool on);
 
 #endif

@@ -3,17 +3,18 @@
 #include "conn.h"
 #include "ends.h"
 #include "frame.h"
+#include "tcp_kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFER = 256 << 10, ITEMS = 512 };
+enum { BUFFER = TCP_MAP_BUFFER, ITEMS = 512 };
 
 struct tcp_sink {
     struct sink base;
     struct conn conn;
     bool pulling;
-    uint8_t *buffer;
+    struct tcp_kept kept;
     uint64_t offset; /* Of the connection's bytes, given to it or in the buffer. */
     struct ends ends;
 };
@@ -25,23 +26,31 @@ static struct tcp_sink *of(struct conn *c)
 
 static void confirm(struct tcp_sink *t)
 {
-    size_t n = t->ends.count > 0 ? ends_pop(&t->ends, conn_acked(&t->conn)) : 0;
+    size_t n = 0;
 
+    if (t->kept.range_count > 0)
+        tcp_kept_confirm(&t->kept, &t->base, conn_acked(&t->conn));
+    if (t->ends.count > 0)
+        n = ends_pop(&t->ends, conn_acked(&t->conn));
     if (n > 0)
         sink_confirm(&t->base, n);
 }
 
+/* The map has to know before the kernel does. */
 static size_t fill(struct tcp_sink *t)
 {
+    struct tcp_map *m = t->kept.map;
     struct sink_item items[ITEMS];
     size_t room = ends_room(&t->ends), used = 0;
     size_t n = room < ITEMS ? room : ITEMS;
 
     n = t->base.host.pull(t->base.host.ctx, items, n, BUFFER - ITEMS * FRAME_OVERHEAD_MAX);
     for (size_t i = 0; i < n; i++) {
-        used += frame_put(&t->base.o, &items[i], t->buffer + used);
+        used += frame_put(&t->base.o, &items[i], m->buffer + used);
         ends_push(&t->ends, t->offset + used);
+        tcp_map_note(m, t->offset + used, items[i].origin, items[i].position, items[i].statement);
     }
+    tcp_map_filled(m, t->offset, (uint32_t)used);
     t->offset += used;
     return used;
 }
@@ -55,10 +64,10 @@ static void pump(struct tcp_sink *t)
         return;
     t->pulling = true;
     while (c->open && !c->writing && (n = fill(t)) > 0)
-        conn_send(c, t->buffer, n);
+        conn_send(c, t->kept.map->buffer, n);
     t->pulling = false;
     if (c->open)
-        conn_poll(c, t->ends.count > 0);
+        conn_poll(c, t->ends.count > 0 || t->kept.range_count > 0);
 }
 
 static void on_poll(struct conn *c)
@@ -78,14 +87,41 @@ static void on_connected(struct conn *c)
 
     t->offset = 0;
     ends_clear(&t->ends);
+    tcp_kept_began(&t->kept, conn_fd(c));
     sink_is_up(&t->base);
     pump(t);
+}
+
+/* D1a: in the midst of a record, if need be. */
+static void on_adopted(struct conn *c)
+{
+    struct tcp_sink *t = of(c);
+    const uint8_t *rest;
+    size_t len;
+
+    if (tcp_kept_resume(&t->kept, conn_fd(c), &rest, &len) != 0) {
+        conn_end(c, "the connection of the process before does not fit what it noted");
+        return;
+    }
+    t->offset = t->kept.written;
+    if (len == 0 || conn_send(c, rest, len)) {
+        sink_is_up(&t->base);
+        pump(t);
+    }
 }
 
 static void on_ending(struct conn *c)
 {
     confirm(of(c)); /* What was acknowledged before the end is not in doubt. */
     ends_clear(&of(c)->ends);
+    tcp_kept_ended(&of(c)->kept);
+}
+
+static void tcp_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    struct tcp_sink *t = (struct tcp_sink *)s;
+
+    tcp_kept_ask(&t->kept, s, t->conn.open ? conn_acked(&t->conn) : 0, origin, epoch, from, to);
 }
 
 static void tcp_wake(struct sink *s)
@@ -93,11 +129,12 @@ static void tcp_wake(struct sink *s)
     pump((struct tcp_sink *)s);
 }
 
-static const struct sink_ops tcp_ops = {.wake = tcp_wake};
+static const struct sink_ops tcp_ops = {.wake = tcp_wake, .ask = tcp_ask};
 
 /* A collector says nothing on this protocol: what comes is dropped. */
 static const struct conn_ops conn_ops = {
     .connected = on_connected,
+    .adopted = on_adopted,
     .drained = on_drained,
     .poll = on_poll,
     .ending = on_ending,
@@ -108,12 +145,17 @@ int tcp_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options 
 {
     struct tcp_sink *t = calloc(1, sizeof(*t));
 
-    if (t == NULL || (t->buffer = malloc(BUFFER)) == NULL) {
+    int fd;
+
+    if (t == NULL || tcp_kept_open(&t->kept, o->name, &fd) != 0) {
         free(t);
         snprintf(err, err_size, "sink %s: out of memory", o->name);
         return -1;
     }
     t->base = (struct sink){.ops = &tcp_ops, .host = *host, .o = *o, .loop = loop};
     *out = &t->base;
-    return conn_open(&t->conn, &t->base, &conn_ops, err, err_size);
+    if (conn_open(&t->conn, &t->base, &conn_ops, err, err_size) != 0)
+        return -1;
+    t->conn.adopt = fd;
+    return 0;
 }
