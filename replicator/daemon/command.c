@@ -66,6 +66,6 @@ static json_t *do_notify(struct shell *s, struct control_client *c, const struct
 
 const struct control_command control_commands[] = {
     {"watermark", status_watermark}, {"cluster", status_cluster}, {"counters", status_counters},
-    {"sinks", status_sinks},         {"peer", do_peer},           {"failover", do_failover},
+    {"sinks", sinks_command},        {"peer", do_peer},           {"failover", do_failover},
     {"notify", do_notify},           {"tail", tail_open},         {NULL, NULL},
 };

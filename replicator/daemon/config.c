@@ -56,6 +56,7 @@ static cfg_opt_t opts[] = {
     CFG_STR("metrics", "", CFGF_NONE),
     CFG_STR("durability", "process", CFGF_NONE),
     CFG_INT("journal-limit-mib", 0, CFGF_NONE),
+    CFG_INT("journal-keep-mib", 0, CFGF_NONE),
     CFG_SEC("peer", peer_opts, CFGF_NODEFAULT),
     CFG_SEC("redundancy-group", config_group_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("fence", config_fence_opts, CFGF_NODEFAULT),
@@ -188,11 +189,12 @@ static int read_all(struct config *c, cfg_t *cfg)
 {
     static const char *const durabilities[] = {"process", "power", NULL};
     int durability = config_word(cfg, "durability", cfg_getstr(cfg, "durability"), durabilities);
-    uint64_t node = 0, cluster = 0, limit = 0;
+    uint64_t node = 0, cluster = 0, limit = 0, keep = 0;
 
     if (durability < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
         config_number(cfg, "cluster-id", 0, 65535, &cluster) != 0 ||
         config_number(cfg, "journal-limit-mib", 0, 1 << 20, &limit) != 0 ||
+        config_number(cfg, "journal-keep-mib", 0, 1 << 20, &keep) != 0 ||
         config_copy(cfg, "hostname", cfg_getstr(cfg, "hostname"), c->hostname,
                     sizeof(c->hostname)) != 0 ||
         hostname_fits(cfg, c->hostname) != 0 ||
@@ -206,6 +208,9 @@ static int read_all(struct config *c, cfg_t *cfg)
     c->node = (uint8_t)node;
     c->cluster_id = (uint32_t)cluster;
     c->journal_limit = limit << 20;
+    c->journal_keep = keep << 20;
+    if (limit != 0 && keep >= limit)
+        return config_fail(cfg, "'journal-keep-mib' must be below 'journal-limit-mib'");
     c->durability_power = durability == 1;
     if (read_peer(c, cfg) != 0 || config_read_groups(c, cfg) != 0 ||
         config_read_fence(c, cfg) != 0 || read_source(c, cfg) != 0)

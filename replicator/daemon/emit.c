@@ -79,6 +79,23 @@ static void take(struct sink_port *p, const struct record *r, bool in_doubt)
              0);
 }
 
+/* Marked; the filter holds for it too, but what it hides is not stated again. */
+void emit_replayed(struct sink_port *p, const struct record *r)
+{
+    struct sink_item *item = &p->items[p->item_count];
+
+    if (!render_passes(&p->filter, r))
+        return;
+    add_item(p, r, true,
+             render_record(&p->render, feed_names(p->shell, r->origin, r->names_generation), r,
+                           true, p->bytes + p->used, RENDER_MAX),
+             0);
+    given_at(p, p->count - 1)->what = GIVEN_REPLAY;
+    item->replay = p->replay.number;
+    p->replay.in_flight++;
+    p->replay.handed++;
+}
+
 /* One run of the core as items of the sink. */
 static void fill(struct sink_port *p, const struct core_give *give)
 {
@@ -146,6 +163,8 @@ static size_t host_pull(void *ctx, struct sink_item *items, size_t max, size_t m
     while (!p->shell->stopping && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0 &&
            next_give(p, n))
         fill(p, &p->give);
+    if (!p->shell->stopping && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0)
+        replay_fill(p, n);
     return p->item_count;
 }
 
@@ -186,7 +205,7 @@ static uint32_t done_entries(struct sink_port *p, size_t *n)
         const struct given *g = given_at(p, i);
 
         items += g->what != GIVEN_HIDDEN;
-        if (g->what != GIVEN_RECORD)
+        if (g->what != GIVEN_RECORD && g->what != GIVEN_REPLAY)
             continue;
         done = i + 1;
         used = items;
@@ -208,7 +227,9 @@ static void confirm(struct sink_port *p, size_t n)
 
         p->count--;
         p->head = (p->head + 1) % GIVEN_MAX;
-        if (g->what == GIVEN_STATEMENT)
+        if (g->what == GIVEN_REPLAY)
+            replay_confirmed(p, g->epoch, g->from);
+        if (g->what == GIVEN_STATEMENT || g->what == GIVEN_REPLAY)
             continue;
         if (g->what == GIVEN_RECORD) {
             count_emitted(p, g->origin, g->kind);
@@ -264,6 +285,7 @@ static void host_lost(void *ctx, bool certain_none)
     p->head = p->count = 0;
     p->ahead = 0;
     filter_forget(p);
+    replay_lost(p);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
 }

@@ -175,6 +175,7 @@ static void on_tick(uv_timer_t *t)
     shell_flush(s);
     run_feed(s);
     emit_measure(s);
+    retain_trim(s);
 }
 
 static void on_feed(uv_timer_t *t)

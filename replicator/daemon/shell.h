@@ -17,6 +17,7 @@
 #include "names.h"
 #include "record.h"
 #include "render.h"
+#include "replay.h"
 #include "ring.h"
 #include "tail.h"
 #include "tally.h"
@@ -33,7 +34,7 @@ enum {
     SINK_RENDER_BYTES = 1 << 18,
 };
 
-enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN };
+enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN, GIVEN_REPLAY };
 
 /* What a sink has and has not confirmed, in the order in which it was pulled.  A run of hidden
  * records is one. */
@@ -56,6 +57,7 @@ struct sink_port {
     struct hidden_runs hidden;
     struct given given[GIVEN_MAX];
     uint32_t head, count;
+    struct replay replay;
     size_t ahead;          /* Items confirmed of the record at the head, but not itself. */
     uint64_t emitted[256]; /* By kind. */
     struct histogram confirm_seconds;
@@ -94,6 +96,7 @@ struct shell {
     int fencing_said;     /* 0: nothing, 1: both nodes agree, 2: they do not. */
     struct failover_log failover;
     struct tally tally;
+    struct retained retained;
     struct metrics *metrics;
     struct tail *tail[TAILS_MAX];
     uint64_t gap_records[NODE_COUNT][GAP_LOST + 1]; /* Stated since start. */
@@ -162,6 +165,14 @@ void members_fenced(struct shell *s); /* The peer is dead and stays so. */
 /* What an outer manager says: primary, backup or fault; -1: none of these. */
 int members_notify(struct shell *s, unsigned group, const char *word, const char **refused);
 
+/* retain.c, replay.c: what is settled stays for a while and can be sent again. */
+void retain_settled(struct shell *s, uint8_t origin, uint32_t epoch);
+void retain_trim(struct shell *s);
+void replay_fill(struct sink_port *p, size_t n);
+void replay_lost(struct sink_port *p);
+void replay_confirmed(struct sink_port *p, uint32_t epoch, uint32_t sequence);
+void emit_replayed(struct sink_port *p, const struct record *r); /* emit.c: one item more. */
+
 /* emit.c: from the journal to the sinks. */
 int emit_open(struct shell *s, char *err, size_t err_size);
 void emit_wake(struct shell *s);
@@ -172,7 +183,8 @@ uint64_t emit_hidden(const struct sink_port *p);
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);
 void control_close(struct shell *s);
-control_handler status_watermark, status_cluster, status_counters, status_sinks, tail_open;
+control_handler status_watermark, status_cluster, status_counters, status_sinks, sinks_command;
+control_handler tail_open;
 const char *status_session_word(const struct shell *s);
 json_t *status_links(const struct shell *s);
 json_t *status_groups(const struct shell *s);

@@ -264,10 +264,13 @@ static int publish(struct jetstream_sink *t, const struct sink_item *item)
     const char *key = guard(t, item, value, sizeof(value));
     natsMsg *m = NULL;
     natsStatus s;
+    size_t n;
 
     if (key == NULL)
         return 0;
-    jetstream_id(id, item->origin, item->position, item->statement);
+    n = jetstream_id(id, item->origin, item->position, item->statement);
+    if (item->replay != 0) /* A known id would be taken for a duplicate. */
+        snprintf(id + n, sizeof(id) - n, "r%" PRIu32, item->replay);
     s = make_message(t, item, id, key, value, &m);
     if (s == NATS_OK)
         s = natsConnection_PublishMsg(t->link.nc, m);

@@ -16,6 +16,7 @@ struct sink_item {
     bool in_doubt;
     uint8_t statement;    /* EVREP_FILTERED, the n-th with the tag of the record that follows; 0:
                              a record. */
+    uint32_t replay;      /* Sent again by an operator, under this number; 0: not. */
     const uint8_t *bytes; /* One record without framing and without a newline. */
     size_t len;
 };
