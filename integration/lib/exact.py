@@ -144,7 +144,7 @@ class Run:
         """The moment of a fault is what the seed chooses."""
         time.sleep(self.random.uniform(least, most))
 
-    def wait(self, what, test, seconds=20):
+    def wait(self, what, test, seconds=60):
         until = time.monotonic() + seconds
         while not test():
             for name in list(self.processes.running):
@@ -168,7 +168,11 @@ class Run:
         os.makedirs(self.path("node%d" % n))
         with open(self.path("node%d.conf" % n), "w") as f:
             f.write(EVREPD.format(n=n, me=n + 1, other=2 - n, dir=self.path("node%d" % n), key=self.path("key"),
-                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=3 * self.o.dead if self.collector.process_dies else self.o.dead))
+                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=self.dead()))
+
+    def dead(self):
+        """Where only the process dies, its peer shall not take over: a busy machine can take seconds to start another."""
+        return 15 * self.o.dead if self.collector.process_dies else self.o.dead
 
     def ring(self, n):
         return "%sn%d" % (self.net.id, n)
@@ -265,7 +269,7 @@ class Run:
     def rest(self):
         for n in (0, 1):
             self.processes.end("evgen%d" % n)
-        self.wait("everything to be delivered and settled", self.quiet, 40)
+        self.wait("everything to be delivered and settled", self.quiet, 90)
 
     def verdict(self):
         file = self.collector.received()

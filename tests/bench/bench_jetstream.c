@@ -1,0 +1,222 @@
+/* links: evrep_sinks */
+/* The JetStream sink, with its ids and guards, against libnats alone publishing the same records
+ * asynchronously (js_PublishAsync with a message id): one nats-server on loopback, turn by turn,
+ * medians.  bench_jetstream [RECORDS [ROUNDS]] */
+#include "sink.h"
+
+#include <nats/nats.h>
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LENGTH = 450, WINDOW = 1024, ROUNDS_MAX = 99 };
+
+static char folder[] = "/tmp/evrep-bench-XXXXXX", url[64];
+static char record[LENGTH];
+static pid_t server;
+static uint32_t records = 100000;
+static natsConnection *nc;
+static jsCtx *js;
+
+static void end(const char *why)
+{
+    fprintf(stderr, "bench_jetstream: %s\n", why);
+    if (server > 0)
+        kill(server, SIGKILL);
+    exit(1);
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0)
+        end("no port");
+    getsockname(fd, (struct sockaddr *)&a, &len);
+    close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void server_start(void)
+{
+    int port = free_port();
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", port);
+    snprintf(url, sizeof(url), "nats://127.0.0.1:%d", port);
+    server = fork();
+    if (server == 0) {
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(1);
+        execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "-js", "-sd", folder,
+               NULL);
+        _exit(1);
+    }
+    while (natsConnection_ConnectTo(&nc, url) != NATS_OK)
+        usleep(1000);
+    natsConnection_JetStream(&js, nc, NULL);
+}
+
+static void stream_make(void)
+{
+    static const char *const subjects[] = {"bench.*"};
+    jsStreamConfig c;
+    jsStreamInfo *info = NULL;
+
+    jsStreamConfig_Init(&c);
+    c.Name = "BENCH";
+    c.Subjects = (const char **)(uintptr_t)subjects;
+    c.SubjectsLen = 1;
+    while (js_AddStream(&info, js, &c, NULL, NULL) != NATS_OK)
+        usleep(1000);
+    jsStreamInfo_Destroy(info);
+}
+
+/* ---- libnats alone ---- */
+
+static uint64_t run_libnats(uint32_t epoch)
+{
+    uint64_t begin = uv_hrtime();
+    jsPubOptions o;
+    char id[48];
+
+    jsPubOptions_Init(&o);
+    o.MsgId = id;
+    for (uint32_t i = 1; i <= records; i++) {
+        snprintf(id, sizeof(id), "0/%u/%u", epoch, i);
+        if (js_PublishAsync(js, "bench.0", record, LENGTH, &o) != NATS_OK)
+            end("js_PublishAsync failed");
+    }
+    if (js_PublishAsyncComplete(js, NULL) != NATS_OK)
+        end("js_PublishAsyncComplete failed");
+    return uv_hrtime() - begin;
+}
+
+/* ---- the sink ---- */
+
+static struct host {
+    uv_loop_t loop;
+    struct sink *sink;
+    uint32_t epoch, handed, confirmed, last;
+    bool up;
+} host;
+
+static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
+{
+    size_t n = 0;
+
+    (void)ctx;
+    while (n < max && (n + 1) * LENGTH <= max_bytes && host.handed < host.last &&
+           host.handed - host.confirmed < WINDOW)
+        items[n++] = (struct sink_item){.position = position_make(host.epoch, ++host.handed),
+                                        .bytes = (uint8_t *)record,
+                                        .len = LENGTH};
+    return n;
+}
+
+static void on_confirmed(void *ctx, size_t n)
+{
+    (void)ctx;
+    host.confirmed += (uint32_t)n;
+}
+
+static void on_lost(void *ctx, bool certain_none)
+{
+    (void)ctx;
+    (void)certain_none;
+    end("the sink lost its flight");
+}
+
+static void on_up(void *ctx)
+{
+    (void)ctx;
+    host.up = true;
+}
+
+static void on_said(void *ctx, const char *what)
+{
+    (void)ctx;
+    end(what);
+}
+
+static void sink_begin(void)
+{
+    static const struct sink_options o = {
+        .name = "bus", .type = "jetstream", .url = url, .stream = "BENCH", .subject = "bench"};
+    static const struct sink_host calls = {.pull = on_pull,
+                                           .confirmed = on_confirmed,
+                                           .lost = on_lost,
+                                           .up = on_up,
+                                           .down = on_said,
+                                           .warn = on_said};
+    char err[256];
+
+    uv_loop_init(&host.loop);
+    if (sink_open(&host.sink, &host.loop, &o, &calls, err, sizeof(err)) != 0)
+        end(err);
+}
+
+/* A connection of its own each time: it has to know where the subject ends. */
+static uint64_t run_sink(uint32_t epoch)
+{
+    uint64_t begin;
+
+    memset(&host, 0, sizeof(host));
+    sink_begin();
+    while (!host.up)
+        uv_run(&host.loop, UV_RUN_ONCE);
+    host.epoch = epoch;
+    host.last = records;
+    begin = uv_hrtime();
+    sink_wake(host.sink);
+    while (host.confirmed < records)
+        uv_run(&host.loop, UV_RUN_ONCE);
+    return uv_hrtime() - begin;
+}
+
+/* ---- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    int rounds = argc > 2 ? atoi(argv[2]) : 5;
+    double alone[ROUNDS_MAX], sink[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    char command[128];
+
+    if (argc > 1)
+        records = (uint32_t)strtoul(argv[1], NULL, 10);
+    if (rounds < 1 || rounds > ROUNDS_MAX || records == 0 || mkdtemp(folder) == NULL)
+        return 2;
+    signal(SIGPIPE, SIG_IGN);
+    memset(record, 'x', sizeof(record));
+    server_start();
+    stream_make();
+    for (int i = 0; i < rounds; i++) {
+        alone[i] = records * 1e9 / (double)run_libnats(2 * (uint32_t)i + 2);
+        sink[i] = records * 1e9 / (double)run_sink(2 * (uint32_t)i + 3);
+        ratio[i] = sink[i] / alone[i];
+    }
+    qsort(alone, (size_t)rounds, sizeof(alone[0]), by_value);
+    qsort(sink, (size_t)rounds, sizeof(sink[0]), by_value);
+    qsort(ratio, (size_t)rounds, sizeof(ratio[0]), by_value);
+    printf("libnats alone  %9.0f records/s\n", alone[rounds / 2]);
+    printf("the sink       %9.0f records/s, %.2f of it\n", sink[rounds / 2], ratio[rounds / 2]);
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
