@@ -1,6 +1,8 @@
 /* From the journal to the sinks: the core says what, this renders it, the sink carries it. */
 #include "shell.h"
 
+#include "kept.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -439,5 +441,6 @@ int emit_open(struct shell *s, char *err, size_t err_size)
         if (sink_open(&p->sink, &s->loop, &o, &host, err, err_size) != 0)
             return -1;
     }
+    kept_end_rest();
     return 0;
 }

@@ -122,3 +122,15 @@ int kept_store(const char *name, int fd)
     snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
     return send_message(text, fd);
 }
+
+void kept_end_rest(void)
+{
+    read_handed();
+    for (int i = 0; i < handed_count; i++) {
+        if (handed[i].fd < 0)
+            continue;
+        close(handed[i].fd);
+        handed[i].fd = -1;
+        kept_remove(handed[i].name);
+    }
+}

@@ -14,5 +14,7 @@ int kept_take(const char *name);
 /* In place of what had that name.  0 or -1. */
 int kept_store(const char *name, int fd);
 void kept_remove(const char *name);
+/* What nobody took is of sinks that are configured no more: it ends. */
+void kept_end_rest(void);
 
 #endif
