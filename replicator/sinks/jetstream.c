@@ -67,6 +67,7 @@ struct jetstream_sink {
 
 static void pump(struct jetstream_sink *t);
 static void job_start(struct jetstream_sink *t, enum job job);
+static void job_try(struct jetstream_sink *t, enum job job);
 
 static uint32_t in_flight(const struct jetstream_sink *t)
 {
@@ -96,7 +97,7 @@ static void end(struct jetstream_sink *t, const char *why)
         t->question_count = 0; /* The core asks again. */
     sink_fault(&t->base, "%s", why);
     if (t->job == JOB_NONE)
-        job_start(t, JOB_CLOSE);
+        job_try(t, JOB_CLOSE);
     if (was_up)
         sink_lost(&t->base, false);
 }
@@ -363,9 +364,17 @@ static void on_retry(uv_timer_t *timer)
 {
     struct jetstream_sink *t = timer->data;
 
-    t->base.connecting = true;
-    t->ending = false;
-    job_start(t, JOB_OPEN);
+    if (t->link.nc == NULL) {
+        t->base.connecting = true;
+        t->ending = false;
+    }
+    job_try(t, t->link.nc == NULL ? JOB_OPEN : JOB_CLOSE);
+}
+
+/* Without a thread to be had now, the next try is later. */
+static void job_try(struct jetstream_sink *t, enum job job)
+{
+    job_start(t, job);
     if (t->job == JOB_NONE)
         uv_timer_start(&t->retry, on_retry, sink_backoff_ms(&t->base), 0);
 }
@@ -405,7 +414,7 @@ static void on_job_done(uv_async_t *a)
     if (job == JOB_CLOSE)
         uv_timer_start(&t->retry, on_retry, sink_backoff_ms(&t->base), 0);
     else if (t->ending) /* It ended during the job. */
-        job_start(t, JOB_CLOSE);
+        job_try(t, JOB_CLOSE);
     else if (job == JOB_OPEN)
         on_open(t);
     else

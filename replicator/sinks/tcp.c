@@ -1,6 +1,7 @@
 /* Syslog over TCP (RFC 6587).  A record is confirmed once the collector's TCP stack has
  * acknowledged its last byte (TCP_INFO), not when the kernel here took it. */
 #include "conn.h"
+#include "core.h"
 #include "ends.h"
 #include "frame.h"
 #include "tcp_kept.h"
@@ -145,9 +146,11 @@ int tcp_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options 
 {
     struct tcp_sink *t = calloc(1, sizeof(*t));
 
+    char place[256];
     int fd;
 
-    if (t == NULL || tcp_kept_open(&t->kept, o->name, &fd) != 0) {
+    snprintf(place, sizeof(place), "%s %d", o->address, o->bare ? 2 : o->newline);
+    if (t == NULL || tcp_kept_open(&t->kept, o->name, sink_key(place), &fd) != 0) {
         free(t);
         snprintf(err, err_size, "sink %s: out of memory", o->name);
         return -1;

@@ -71,31 +71,44 @@ static int new_map(struct tcp_kept *k)
     return 0;
 }
 
-int tcp_kept_open(struct tcp_kept *k, const char *name, int *fd)
+/* Without its map nobody knows what is in it; to another place nobody wants it. */
+static void end_connection(const char *name, int *fd)
+{
+    if (*fd < 0)
+        return;
+    close(*fd);
+    kept_remove(name);
+    *fd = -1;
+}
+
+static int open_alone(struct tcp_kept *k)
+{
+    k->map = calloc(1, sizeof(*k->map));
+    if (k->map == NULL)
+        return -1;
+    tcp_map_init(k->map);
+    return 0;
+}
+
+int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd)
 {
     char connection[KEPT_NAME_MAX];
 
     *fd = -1;
     k->name = name;
-    if (!kept_possible()) {
-        k->map = calloc(1, sizeof(*k->map));
-        if (k->map != NULL)
-            tcp_map_init(k->map);
-        return k->map != NULL ? 0 : -1;
-    }
+    if (!kept_possible())
+        return open_alone(k);
     key(k, "tcp", connection);
     *fd = kept_take(connection);
     k->keeps = adopt_map(k);
-    if (k->keeps && *fd < 0)
-        tcp_map_begin(k->map); /* Its connection was lost before its process. */
-    if (k->keeps)
-        return 0;
-    if (*fd >= 0) { /* Without its map nobody knows what is in it. */
-        close(*fd);
-        kept_remove(connection);
-        *fd = -1;
-    }
-    return new_map(k);
+    if (!k->keeps || k->map->place != place)
+        end_connection(connection, fd);
+    if (!k->keeps && new_map(k) != 0)
+        return -1;
+    if (*fd < 0)
+        tcp_map_begin(k->map); /* What an earlier connection carried may be anywhere. */
+    k->map->place = place;
+    return 0;
 }
 
 /* Bytes that the kernel was ever given, by one moment's two counts. */

@@ -21,9 +21,9 @@ struct tcp_kept {
     size_t range_count;
 };
 
-/* Finds a predecessor's map and connection, or makes a map.  0 or -1; *fd: the connection, or -1.
- */
-int tcp_kept_open(struct tcp_kept *k, const char *name, int *fd);
+/* Finds a predecessor's map and connection, or makes a map.  place: of the collector and the
+ * framing; a connection to another is not gone on with.  0 or -1; *fd: the connection, or -1. */
+int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd);
 /* The connection goes on: the rest of the record that was cut is to be written first.  0, or -1:
  * map and connection do not fit; end it. */
 int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len);

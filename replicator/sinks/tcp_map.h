@@ -35,6 +35,7 @@ struct tcp_map {
     uint64_t low, count; /* Entries low .. count - 1 are here, modulo TCP_MAP_ENTRIES. */
     uint64_t base;       /* The offset at which the buffer's bytes begin. */
     uint32_t used, prior_next;
+    uint32_t place, reserved; /* Which collector it is, and how records are framed. */
     struct tcp_map_prior prior[TCP_MAP_PRIOR];
     struct tcp_map_entry entry[TCP_MAP_ENTRIES];
     uint8_t buffer[TCP_MAP_BUFFER];
