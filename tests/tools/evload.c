@@ -162,7 +162,10 @@ int main(int argc, char **argv)
         while (!stopping && evhooks_emit(worker, GROUP, clock_now(CLOCK_MONOTONIC), last, names,
                                          event) != EVHOOKS_OK)
             nanosleep(&pause, NULL);
-        first = first != 0 ? first : last;
+        if (first == 0) { /* From when the reader lets us. */
+            first = clock_now(CLOCK_REALTIME);
+            begin = clock_now(CLOCK_MONOTONIC);
+        }
         tagged += !stopping;
         keep_pace(begin, tagged, rate);
     }
