@@ -89,6 +89,15 @@ expect "unknown key, with file and line" "$dir/check.err" "n0.conf:[0-9]*: no su
 conf 0 7 "$dir/key" 'sink "bytes" { type = file path = "/x" format = binary }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a file of binary records" "$dir/check.err" "n0.conf:[0-9]*: 'format' of a file is one of lines"
+conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" address = "10.0.0.1:601" }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "a key of another kind of sink" "$dir/check.err" "n0.conf:[0-9]*: 'address' is nothing that a sink of type file has"
+conf 0 7 "$dir/key" 'sink "x" { type = syslog transport = tls address = "a:6514" cert-file = "/c" }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-file' go together"
+conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { "policy", "colour" } }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
 conf 0 7 "$dir/key"
 chmod 644 "$dir/key"
 "$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/mode.err"
