@@ -114,10 +114,22 @@ class Rsyslog:
     def disturb(self):
         pass
 
+    def unread(self):
+        """Bytes that its TCP stack has acknowledged, and rsyslogd has not read."""
+        r = self.run.net.run("collector", "ss", "-Htn", "state", "established", "sport", "=", ":601")
+        return sum(int(line.split()[0]) for line in r.splitlines())
+
     def received(self):
-        """All of it: it says nothing when it has written what it has."""
+        """It throws away what it has not read when it ends, so it is given the time to write it all."""
+        file = self.run.path("collector-bus.log")
+        self.run.wait("rsyslogd to read what it was sent", lambda: self.unread() == 0, 120)
+        size, since = -1, time.monotonic()
+        while time.monotonic() - since < 1:
+            if os.path.getsize(file) != size:
+                size, since = os.path.getsize(file), time.monotonic()
+            time.sleep(0.05)
         self.run.processes.end("rsyslogd")
-        return self.run.path("collector-bus.log")
+        return file
 
 
 KINDS = {"keeper": Rsyslog, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}

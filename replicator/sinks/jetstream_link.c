@@ -6,9 +6,9 @@
 #include <string.h>
 
 enum {
-    CALL_MS = 2000,
+    CALL_MS = 5000,
     PING_MS = 2000, /* A server that is silent for three of these is gone. */
-    SCAN_FIRST = 1 << 14,
+    SCAN_FIRST = 1 << 12,
     SERVERS_MAX = 16,
 };
 
@@ -277,7 +277,7 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q,
     if (p->last == 0 || look_at(q, id, &before))
         return 0;
     before = false; /* Other runs of the same segment may lie behind this one. */
-    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN; depth *= 16) {
+    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN; depth *= 8) {
         uint64_t start = p->last > depth ? p->last - depth : 1;
         natsStatus s = scan(k, q, start, &before);
 
