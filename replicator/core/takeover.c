@@ -43,7 +43,8 @@ static void split_at_sent(struct core *c, struct segment *g, bool recovered)
         /* One place is kept for a cut at the settlement; without room all of the span waits. */
         if (s != NULL && d->count < SPAN_MAX - 2)
             delivery_split(d, s, sent);
-        keep_unsent(c, d, recovered ? g->sent_bound : g->sent);
+        if (!g->unsure) /* The power may have taken the bound too. */
+            keep_unsent(c, d, recovered ? g->sent_bound : g->sent);
         delivery_tidy(d, g->closed, g->last, delivery_keeper(c));
     }
 }
@@ -402,15 +403,11 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->cursor = fact->journaled;
         g->sent = max_u32(g->sent, fact->journaled);
         g->sent_bound = max_u32(g->sent_bound, g->sent);
-        if (fact->journaled > g->journaled && !g->lost) /* Our host lost its last writes. */
-            give_tail(c, g, g->journaled, fact->journaled);
     } else {
         g->produced = max_u32(g->produced, fact->produced);
         g->sent = max_u32(g->sent, fact->sent);
         if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
             note_lost(g, max_u32(fact->last, g->journaled) + 1);
-        if (g->journaled > fact->journaled && fact->journaled >= fact->base && !g->lost)
-            give_tail(c, g, fact->journaled, g->journaled);
     }
     if (fact->done)
         g->peer_done = true;
@@ -432,6 +429,19 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
         g->at[k].count = 0;
     g->done = true;
     return g;
+}
+
+/* The origin's host lost its last writes: they are the replica's, whoever owned them.  After the
+ * spans are settled, so that both nodes raise the same term. */
+static void learn_tail(struct core *c, struct segment *g, const struct segment *fact)
+{
+    bool own = g->origin == c->o.node;
+    uint32_t origin_has = own ? g->journaled : fact->journaled;
+    uint32_t replica_has = own ? fact->journaled : g->journaled;
+
+    if (g->lost || replica_has <= origin_has || (!own && fact->journaled < fact->base))
+        return;
+    give_tail(c, g, origin_has, replica_has);
 }
 
 static struct segment *segment_of_fact(struct core *c, const struct segment *fact)
@@ -502,9 +512,10 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
         k = sink_index(c, key);
         if (k >= 0)
             settle(c, g, (size_t)k, &d);
-        if (!known && g->origin != c->o.node)
-            forgotten_here(c, g);
     }
+    learn_tail(c, g, fact);
+    if (!known && g->origin != c->o.node)
+        forgotten_here(c, g);
 }
 
 /* With our facts the peer's session may be up, also if ours never is: from now on it may take over

@@ -155,7 +155,7 @@ static int disk_write(void *ctx, int handle, const void *at, size_t len, uint64_
     size_t part = rng_below(&d->rng, (uint32_t)len + 1);
 
     if (d->full && offset + len > f->len) {
-        if (offset <= f->len && part > 0 && offset + part <= f->cap)
+        if (offset <= f->len && part > 0)
             put(d, f, at, part, offset);
         return -ENOSPC;
     }
@@ -287,10 +287,10 @@ static void take_back(struct sim_disk *d, const struct undo *u)
     switch (u->kind) {
     case UNDO_WRITE:
     case UNDO_LENGTH:
-        if (grow(f, u->offset + u->len) != 0)
+        if (grow(f, u->offset + u->len > u->old_len ? u->offset + u->len : u->old_len) != 0)
             abort();
         memcpy(f->data + u->offset, d->saved + u->at, u->len);
-        f->len = u->old_len < f->cap ? u->old_len : f->len;
+        f->len = u->old_len;
         break;
     case UNDO_CREATE:
         f->exists = false;

@@ -232,6 +232,10 @@ void faults_mend(struct world *w, enum fault f, unsigned a)
 
 void faults_mend_all(struct world *w)
 {
+    for (int n = 0; n < NODE_COUNT; n++) {
+        w->node[n]->fuse = 0;
+        w->node[n]->disk.misdirect_at = 0;
+    }
     for (int f = 0; f < FAULTS; f++) {
         for (unsigned a = 0; a < NODE_COUNT * SIM_SINKS; a++) {
             bool node = f <= FAULT_FREEZE || f == FAULT_JOURNAL_LOST || f == FAULT_DISK_FULL ||
@@ -242,9 +246,5 @@ void faults_mend_all(struct world *w)
                 (f == FAULT_SINK_ONE_SIDE && a % SIM_SINKS < w->sink_count) || a == 0)
                 faults_mend(w, (enum fault)f, a);
         }
-    }
-    for (int n = 0; n < NODE_COUNT; n++) {
-        w->node[n]->fuse = 0;
-        w->node[n]->disk.misdirect_at = 0;
     }
 }

@@ -272,6 +272,7 @@ static void perform(struct world *w, struct node *n)
 
         TRACE(w, "node %u: states %u: %u/%u %u-%u", n->id, c->kind, c->range.origin, c->range.epoch,
               c->range.from, c->range.to);
+        witness_note(w, n, c);
         if (c->kind == RECORD_GAP_IN_DOUBT)
             restate(n, &c->range);
         add_note(n, c);
@@ -708,6 +709,8 @@ static void start(struct world *w, struct node *n)
     memset(n->ring.active, 0, sizeof(n->ring.active));
     cluster_init(&n->cluster, &c, node_clock(w, n));
     TRACE(w, "node %u: evrepd starts%s", n->id, n->core.fresh ? " with an empty journal" : "");
+    if (w->trace)
+        oracle_say(w, n->id);
     epoch_resume(w, n);
     flush(w, n);
 }

@@ -410,6 +410,7 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
                   const struct core_give *give);
 void witness_flushed(struct world *w, struct node *n);
 void witness_tick(struct world *w, const struct node *n);
+void witness_note(struct world *w, const struct node *n, const struct core_note *note);
 void witness_epoch(struct world *w, struct node *n);
 
 /* faults.c */

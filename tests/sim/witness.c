@@ -44,6 +44,20 @@ static void check_epoch(struct world *w, const struct node *n)
         world_fail(w, "node %u: the session is lost and epoch %u goes on", n->id, c->live_epoch);
 }
 
+/* In this outage, by this process. */
+static bool taken_now(const struct world *w, const struct node *n, const struct segment *g)
+{
+    for (size_t k = 0;
+         k < w->sink_count && n->core.session == SESSION_DOWN && n->core.taken_ns > n->core.lost_ns;
+         k++) {
+        for (uint8_t m = 0; m < g->at[k].count; m++) {
+            if (g->at[k].span[m].owner == n->id && g->at[k].span[m].resumed)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* L4: what the taker knows to be produced, and does not have, it states. */
 static void check_gaps(struct world *w, const struct node *n)
 {
@@ -51,8 +65,8 @@ static void check_gaps(struct world *w, const struct node *n)
         const struct segment *g = &n->core.segment[n->core.order[i]];
         bool all = true;
 
-        if (g->origin == n->id || g->state != SEGMENT_TAKEN || n->core.session != SESSION_DOWN ||
-            g->lost || g->gap != GAP_NONE || g->produced <= g->journaled)
+        if (g->origin == n->id || g->gap != GAP_NONE || g->produced <= g->journaled ||
+            !((g->lost && !w->power_lost && !w->disk_lied) || taken_now(w, n, g)))
             continue;
         for (size_t k = 0; k < w->sink_count; k++) {
             for (uint8_t m = 0; m < g->at[k].count; m++)
@@ -62,6 +76,37 @@ static void check_gaps(struct world *w, const struct node *n)
             world_fail(w, "node %u: took %u/%u over and says nothing of %u-%u", n->id, g->origin,
                        g->epoch, g->journaled + 1, g->produced);
     }
+}
+
+/* N3: no intent runs further ahead of what is confirmed than the window, but for what is in doubt.
+ */
+static void check_window(struct world *w, const struct node *n)
+{
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        const struct segment *g = &n->core.segment[n->core.order[i]];
+
+        for (size_t k = 0; k < w->sink_count; k++) {
+            for (uint8_t m = 0; m < g->at[k].count; m++) {
+                const struct span *s = &g->at[k].span[m];
+                uint64_t limit = (uint64_t)s->emitted + w->options.sink[k].window;
+
+                if (!w->options.sink[k].answers && s->owner == n->id && s->intent > limit &&
+                    s->intent > s->doubt)
+                    world_fail(w, "node %u: %u/%u at sink %zu: I %u is too far above E %u", n->id,
+                               g->origin, g->epoch, k, s->intent, s->emitted);
+            }
+        }
+    }
+}
+
+/* L4: a statement names what its node does not have. */
+void witness_note(struct world *w, const struct node *n, const struct core_note *note)
+{
+    const struct segment *g = core_segment(&n->core, note->range.origin, note->range.epoch);
+
+    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled)
+        world_fail(w, "node %u: states %u/%u %u-%u, and holds up to %u", n->id, g->origin, g->epoch,
+                   note->range.from, note->range.to, g->journaled);
 }
 
 /* T1: only the primary takes over, and only from the dead, or at the operator's word. */
@@ -85,6 +130,7 @@ void witness_tick(struct world *w, const struct node *n)
 {
     check_epoch(w, n);
     check_gaps(w, n);
+    check_window(w, n);
 }
 
 /* N6 */
