@@ -215,6 +215,16 @@ static void resume(struct core *c, struct segment *g, size_t k)
     }
 }
 
+/* D1 (finding 6): a sink that knows all, and refuses a second writer, is asked instead of waiting
+ * for the peer: no longer than a taker waits. */
+static uint64_t hold_ns(const struct core *c, size_t k)
+{
+    uint64_t ns = c->o.sink[k].hold_ns;
+
+    return sink_knows_all(c, k) && (ns == 0 || ns > c->o.lease_ns) ? c->o.lease_ns : ns;
+}
+
+/* T4 */
 static void hold_time(struct core *c)
 {
     uint64_t since = c->lost_ns != 0 ? c->lost_ns : c->started_ns;
@@ -222,9 +232,9 @@ static void hold_time(struct core *c)
     if (c->session != SESSION_DOWN)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        uint64_t hold_ns = c->o.sink[k].hold_ns;
+        uint64_t ns = hold_ns(c, k);
 
-        if (!c->fenced && (hold_ns == 0 || c->now_ns - since < hold_ns || core_lease_valid(c)))
+        if (!c->fenced && (ns == 0 || c->now_ns - since < ns || core_lease_valid(c)))
             continue;
         for (uint16_t i = 0; i < c->count; i++)
             resume(c, &c->segment[c->order[i]], k);

@@ -43,6 +43,8 @@ static void recover(struct pair *p, int n)
 
     o.node = (uint8_t)n;
     o.wire_version = p->version[n];
+    o.boot = p->boot[n];
+    o.journal = ++p->random;
     core_init(&node->core, &o, p->now_ns);
     for (size_t at = 0; at < node->disk.meta_len;) {
         uint32_t len;
@@ -89,6 +91,22 @@ void pair_crash(struct pair *p, int n)
 {
     p->node[n].alive = false;
     pair_cut(p);
+}
+
+void pair_power_cut(struct pair *p, int n, size_t meta_len)
+{
+    pair_crash(p, n);
+    p->node[n].disk.meta_len = meta_len;
+    p->node[n].ring_epoch = p->node[n].ring_next = 0;
+    p->boot[n]++;
+}
+
+void pair_lose_journal(struct pair *p, int n)
+{
+    struct pair_disk *d = &p->node[n].disk;
+
+    assert_false(p->node[n].alive);
+    d->meta_len = d->held_count = 0;
 }
 
 void pair_connect(struct pair *p)
@@ -226,9 +244,9 @@ static void collect(struct pair *p, int n, const struct core_give *g)
     }
 }
 
-static void confirm(struct pair *p, int n, const struct core_range *r)
+static void confirm(struct pair *p, int n, uint8_t sink, const struct core_range *r)
 {
-    struct core_input in = {.kind = CORE_CONFIRMED, .sink = 0, .records = *r};
+    struct core_input in = {.kind = CORE_CONFIRMED, .sink = sink, .records = *r};
 
     step(p, n, &in);
 }
@@ -245,7 +263,13 @@ static bool drain_sink(struct pair *p, int n)
         if (node->sink_stalls)
             node->unconfirmed[node->unconfirmed_count++] = g;
         else
-            confirm(p, n, &g.range);
+            confirm(p, n, 0, &g.range);
+    }
+    for (uint8_t k = 1; k < p->options.sink_count && core_pull(&node->core, k, 100, &g); k = 1) {
+        any = true;
+        node->second += g.range.to - g.range.from + 1;
+        node->second_marked |= g.in_doubt;
+        confirm(p, n, k, &g.range);
     }
     return any;
 }
@@ -255,7 +279,7 @@ void pair_confirm(struct pair *p, int n)
     struct pair_node *node = &p->node[n];
 
     for (size_t i = 0; i < node->unconfirmed_count; i++)
-        confirm(p, n, &node->unconfirmed[i].range);
+        confirm(p, n, 0, &node->unconfirmed[i].range);
     node->unconfirmed_count = 0;
 }
 
@@ -312,7 +336,7 @@ static void deliver(struct pair *p, int n, const uint8_t *at, size_t len)
     assert_int_equal(wire_get_records(at, len, &w), 0);
     skip = nonce == c->nonce ? core_accepts(c, w.origin, w.epoch, w.base, w.from, w.count, &restart)
                              : -1;
-    if (skip >= 0 && skip < w.count)
+    if (skip >= 0 && skip < w.count && !p->node[n].disk_full)
         journal(p, n, w.origin, w.epoch, w.from + (uint32_t)skip, w.from + w.count - 1);
 }
 
@@ -341,6 +365,7 @@ static void state_notes(struct pair *p, int n)
         struct core_input in = {
             .kind = CORE_NOTED, .note = node->note[i].kind, .records = node->note[i].range};
 
+        node->stated = node->note[i];
         pair_produce(p, n, 1);
         step(p, n, &in);
     }

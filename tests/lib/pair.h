@@ -31,8 +31,12 @@ struct pair_node {
     uint32_t ring_epoch, ring_next; /* What its dataplane would tag next. */
     struct core_note note[64];
     size_t note_count;
-    bool sink_stalls; /* Takes records and confirms none. */
-    bool sink_off;    /* Takes none. */
+    struct core_note stated; /* The last one. */
+    bool sink_stalls;        /* Takes records and confirms none. */
+    bool sink_off;           /* Takes none. */
+    bool disk_full;          /* Journals no records of the peer. */
+    size_t second;           /* Records that went to the second sink, which confirms at once; */
+    bool second_marked;
     struct core_give unconfirmed[256];
     size_t unconfirmed_count;
     struct core_range asked[16]; /* D1: not answered yet. */
@@ -48,6 +52,7 @@ struct pair_seen { /* One record at the collector. */
 struct pair {
     uint64_t now_ns;
     uint8_t version[NODE_COUNT]; /* Wire version of each; 0: the newest. */
+    uint64_t boot[NODE_COUNT];   /* Of each host. */
     struct pair_node node[NODE_COUNT];
     struct core_options options;
     bool link;
@@ -59,6 +64,9 @@ struct pair {
 void pair_init(struct pair *p, uint32_t window);
 void pair_start(struct pair *p, int node);
 void pair_crash(struct pair *p, int node); /* The process dies: the journal and the ring stay. */
+/* The host dies: of the marks only the first meta_len bytes are on the disk. */
+void pair_power_cut(struct pair *p, int node, size_t meta_len);
+void pair_lose_journal(struct pair *p, int node); /* Of a dead node. */
 void pair_connect(struct pair *p);
 void pair_cut(struct pair *p);
 void pair_cluster(struct pair *p, int node, bool peer_dead, bool may_take);

@@ -1,6 +1,5 @@
 /* links: test_pair */
-/* The rules of PROTOCOL.md on two cores and a virtual clock, each named after what it would see
- * broken. */
+/* L1-L4, T6: the session is lost. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -34,38 +33,6 @@ static int teardown(void **state)
 static uint32_t live(const struct pair *p, int n)
 {
     return p->node[n].core.live_epoch;
-}
-
-/* N1-N5: with both nodes well, every record arrives once, from its origin. */
-static void steady_state_emits_once(void **state)
-{
-    struct pair *p = *state;
-
-    pair_produce(p, 0, 100);
-    pair_produce(p, 1, 50);
-    pair_settle(p);
-    for (size_t i = 0; i < p->seen_count; i++) {
-        assert_int_equal(p->seen[i].by, p->seen[i].range.origin);
-        assert_false(p->seen[i].in_doubt);
-    }
-    assert_int_equal(p->seen_count, 152);
-    pair_expect_exactly_once(p);
-}
-
-/* N3: nothing above min(R, E + W), nothing before the peer has acknowledged the intent. */
-static void intent_stays_in_the_window(void **state)
-{
-    struct pair *p = *state;
-    const struct span *s;
-
-    p->node[0].sink_stalls = true;
-    pair_produce(p, 0, 100);
-    pair_settle(p);
-    s = pair_span(p, 0, 0, live(p, 0), 2);
-    assert_int_equal(s->emitted, 1);
-    assert_int_equal(s->intent, 9);
-    assert_int_equal(s->handed, 9);
-    assert_int_equal(pair_span(p, 1, 0, live(p, 0), 9)->intent, 9);
 }
 
 /* N4, L2, T6: without a lease the owner hands nothing over, not even under the intent. */
@@ -113,22 +80,6 @@ static void taker_waits_then_emits_what_it_holds(void **state)
     pair_expect_exactly_once(p);
 }
 
-/* T1: a node that the cluster does not name takes nothing, however long it waits. */
-static void nobody_takes_without_the_cluster(void **state)
-{
-    struct pair *p = *state;
-    uint32_t e = live(p, 0);
-    unsigned marked;
-
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, false);
-    pair_elapse_ms(p, 2000);
-    assert_int_equal(pair_times(p, 0, e, 5, &marked), 0);
-}
-
 /* L1: each side opens a new epoch of its parity, and emits it alone and at once. */
 static void survivor_goes_on_in_a_new_epoch(void **state)
 {
@@ -146,58 +97,6 @@ static void survivor_goes_on_in_a_new_epoch(void **state)
     pair_settle(p);
     assert_int_equal(pair_times(p, 0, live(p, 0), 21, &marked), 1);
     assert_int_equal(marked, 0);
-}
-
-/* Finding 2: the session flaps, nobody took anything: all goes back to the origin, unmarked. */
-static void flap_gives_everything_back_unmarked(void **state)
-{
-    struct pair *p = *state;
-
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 100);
-    pair_settle(p);
-    pair_cut(p);
-    pair_elapse_ms(p, 100);
-    pair_connect(p);
-    p->node[0].sink_off = false;
-    pair_elapse_ms(p, 100);
-    for (size_t i = 0; i < p->seen_count; i++)
-        assert_false(p->seen[i].in_doubt);
-    pair_expect_exactly_once(p);
-}
-
-/* T3, then a second outage before the first is digested: the origin returns, then the taker dies.
- */
-static void second_outage_is_settled_too(void **state)
-{
-    struct pair *p = *state;
-
-    p->node[0].sink_stalls = true;
-    pair_produce(p, 0, 100);
-    pair_settle(p);
-    pair_crash(p, 0);
-    p->node[1].sink_stalls = true;
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600); /* Node 1 has taken over, and handed over some. */
-    pair_produce(p, 1, 30);
-    pair_settle(p);
-    p->node[0].sink_stalls = false;
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_elapse_ms(p, 50);
-    pair_produce(p, 0, 20);
-    pair_settle(p);
-    pair_crash(p, 1);
-    pair_cluster(p, 0, true, true);
-    pair_elapse_ms(p, 600);
-    p->node[1].sink_stalls = false;
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_cluster(p, 0, false, true);
-    pair_elapse_ms(p, 2000);
-    pair_expect_exactly_once(p);
-    for (int n = 0; n < NODE_COUNT; n++) /* At rest: only what is live is left. */
-        assert_int_equal(p->node[n].core.count, 2);
 }
 
 /* L4: the taker names what the origin produced and it does not have; the origin emits it later. */
@@ -258,44 +157,119 @@ static void split_brain_marks_only_the_intended(void **state)
     pair_expect_exactly_once(p);
 }
 
-/* T4: alone after a restart it holds what the peer may have; fenced, it goes on, all of it marked.
- */
-static void alone_it_holds_until_fenced(void **state)
+/* L2: under the lease the owner finishes what is at or below I, and then holds. */
+static void owner_finishes_what_was_intended(void **state)
 {
     struct pair *p = *state;
     uint32_t e = live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
+    pair_produce(p, 0, 100); /* I = 9 */
+    pair_settle(p);
+    pair_cut(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_times(p, 0, e, 9, &marked), 1);
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 0);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->state, SEGMENT_HELD);
+}
+
+/* L2: what was never sent the peer cannot have: its origin goes on with it at once. */
+static void unsent_records_go_on_at_once(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    pair_cut(p);
+    pair_produce(p, 0, 5); /* Of the old epoch, until the new one is open. */
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    assert_int_equal(marked, 0);
+}
+
+/* T6, finding 7: a writer that thaws looks at its lease before it hands anything over. */
+static void thawed_writer_hands_nothing_over(void **state)
+{
+    struct pair *p = *state;
+    struct core_give g;
+
+    p->node[0].sink_off = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
-    pair_crash(p, 1);
+    assert_true(core_lease_valid(&p->node[0].core));
+    p->node[0].core.now_ns = p->now_ns + 310 * MS; /* As the shell does before each pull. */
+    assert_false(core_pull(&p->node[0].core, 0, 10, &g));
+}
+
+/* L4, T5: the gap is lost for good when its origin says that its journal is gone. */
+static void gap_is_lost_with_its_origins_journal(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
+    const struct core_note *said;
+
+    pair_produce(p, 0, 10);
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    pair_elapse_ms(p, 200);
     pair_crash(p, 0);
-    p->node[0].sink_off = false;
+    pair_lose_journal(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    p->node[1].sink_off = true;
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->gap, GAP_PENDING);
     pair_start(p, 0);
-    pair_elapse_ms(p, 1000);
-    assert_int_equal(pair_times(p, 0, e, 50, &marked), 0);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 1000);
-    assert_int_equal(pair_times(p, 0, e, 50, &marked), 1);
-    assert_int_equal(marked, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    said = &p->node[1].stated;
+    assert_int_equal(said->kind, RECORD_GAP_LOST);
+    assert_int_equal(said->range.from, 12);
+    assert_int_equal(said->range.to, 40);
+    p->node[1].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
+/* Finding 11: a sink that is slow does not hold the other's intent. */
+static void sinks_do_not_wait_for_each_other(void **state)
+{
+    struct pair *p = *state;
+
+    free(p);
+    p = *state = malloc(sizeof(*p));
+    pair_init(p, 8);
+    p->options.sink_count = 2;
+    p->options.sink[1] = (struct core_sink_options){.key = sink_key("archive"), .window = 8};
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, live(p, 0), 9)->handed, 9);
+    assert_int_equal(p->node[0].second, 101);
+    pair_crash(p, 0); /* And each is settled by itself: nothing of the second is in doubt. */
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+    assert_int_equal(p->node[1].core.in_doubt[0], 8);
+    assert_int_equal(p->node[1].core.in_doubt[1], 0);
+    assert_false(p->node[1].second_marked);
 }
 
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(steady_state_emits_once),
-        T(intent_stays_in_the_window),
-        T(no_hand_over_after_the_lease),
-        T(taker_waits_then_emits_what_it_holds),
-        T(nobody_takes_without_the_cluster),
-        T(survivor_goes_on_in_a_new_epoch),
-        T(flap_gives_everything_back_unmarked),
-        T(second_outage_is_settled_too),
-        T(gap_is_stated_and_filled),
-        T(split_brain_marks_only_the_intended),
-        T(alone_it_holds_until_fenced),
+        T(no_hand_over_after_the_lease),         T(taker_waits_then_emits_what_it_holds),
+        T(survivor_goes_on_in_a_new_epoch),      T(gap_is_stated_and_filled),
+        T(split_brain_marks_only_the_intended),  T(owner_finishes_what_was_intended),
+        T(unsent_records_go_on_at_once),         T(thawed_writer_hands_nothing_over),
+        T(gap_is_lost_with_its_origins_journal), T(sinks_do_not_wait_for_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

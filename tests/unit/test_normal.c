@@ -1,0 +1,254 @@
+/* links: test_pair */
+/* N1-N6: two cores that are well, on a virtual clock. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+#include "record.h"
+
+static int setup(void **state)
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    pair_init(p, 8);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
+    *state = p;
+    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static uint32_t live(const struct pair *p, int n)
+{
+    return p->node[n].core.live_epoch;
+}
+
+/* N1-N5: with both nodes well, every record arrives once, from its origin. */
+static void steady_state_emits_once(void **state)
+{
+    struct pair *p = *state;
+
+    pair_produce(p, 0, 100);
+    pair_produce(p, 1, 50);
+    pair_settle(p);
+    for (size_t i = 0; i < p->seen_count; i++) {
+        assert_int_equal(p->seen[i].by, p->seen[i].range.origin);
+        assert_false(p->seen[i].in_doubt);
+    }
+    assert_int_equal(p->seen_count, 152);
+    pair_expect_exactly_once(p);
+}
+
+/* N3: nothing above min(R, E + W), nothing before the peer has acknowledged the intent. */
+static void intent_stays_in_the_window(void **state)
+{
+    struct pair *p = *state;
+    const struct span *s;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    s = pair_span(p, 0, 0, live(p, 0), 2);
+    assert_int_equal(s->emitted, 1);
+    assert_int_equal(s->intent, 9);
+    assert_int_equal(s->handed, 9);
+    assert_int_equal(pair_span(p, 1, 0, live(p, 0), 9)->intent, 9);
+}
+
+/* N1: nobody but the origin hands out what is live. */
+static void only_the_origin_emits(void **state)
+{
+    struct pair *p = *state;
+    struct core_give g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, live(p, 0), 5)->owner, 0);
+    assert_false(core_pull(&p->node[1].core, 0, 10, &g));
+}
+
+/* N2, finding 8: what the peer cannot journal it does not acknowledge, nor an intent on it, and the
+ * origin hands none of it out. */
+static void nothing_is_acknowledged_before_it_is_journaled(void **state)
+{
+    struct pair *p = *state;
+    const struct segment *g;
+    unsigned marked;
+
+    p->node[1].disk_full = true;
+    pair_produce(p, 0, 100);
+    pair_elapse_ms(p, 200);
+    g = core_segment(&p->node[0].core, 0, live(p, 0));
+    assert_int_equal(g->sent, 101);
+    assert_int_equal(g->replicated, 1);
+    assert_int_equal(g->at[0].span[0].granted, 1);
+    assert_int_equal(pair_times(p, 0, live(p, 0), 2, &marked), 0);
+}
+
+/* N3: an intent that the peer has not acknowledged gives nothing. */
+static void intent_waits_for_its_acknowledgement(void **state)
+{
+    struct pair *p = *state;
+    size_t seen = p->seen_count;
+
+    pair_produce(p, 0, 5);
+    for (int i = 0; pair_span(p, 0, 0, live(p, 0), 2)->intent < 6; i++) {
+        assert_true(i < 10); /* Records, R, then the intent. */
+        pair_work_once(p, 0);
+        assert_int_equal(p->seen_count, seen);
+        pair_work_once(p, 1);
+    }
+    assert_int_equal(p->seen_count, seen);
+    pair_work_once(p, 0);
+    assert_int_equal(p->seen_count, seen + 5);
+}
+
+/* N4: the owner's lease counts from when it asked, the peer's count from when it answered and with
+ * the drift: it ends later by both. */
+static void owners_lease_ends_first(void **state)
+{
+    struct pair *p = *state;
+    uint64_t asked = p->now_ns + 80 * MS;
+    struct core_input tick = {.kind = CORE_TICK, .now_ns = asked};
+
+    p->now_ns = asked;
+    core_step(&p->node[0].core, &tick);
+    pair_work_once(p, 0); /* It asks, */
+    assert_int_equal(p->node[0].core.renew_ns, asked);
+    p->now_ns += 20 * MS; /* and it takes a while. */
+    tick.now_ns = p->now_ns;
+    core_step(&p->node[1].core, &tick);
+    core_step(&p->node[0].core, &tick);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.lease_end_ns, asked + 300 * MS);
+    assert_true(p->node[1].core.grant_end_ns > asked + 320 * MS + 299 * MS / 1000);
+}
+
+/* N5: the peer hears of what is confirmed, and keeps it: it would start above. */
+static void confirmations_reach_the_peer(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_confirm(p, 0); /* 2-9 */
+    p->node[0].sink_off = true;
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 50)->emitted, 9);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    pair_start(p, 1);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+    assert_int_equal(pair_times(p, 0, e, 9, &marked), 1);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    assert_int_equal(marked, 0);
+}
+
+/* N6: a new epoch at most once a second, however often the session is lost. */
+static void epochs_open_once_a_second(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_elapse_ms(p, 1000);
+    pair_cut(p);
+    pair_settle(p);
+    e = live(p, 0);
+    for (int i = 0; i < 9; i++) {
+        pair_connect(p);
+        pair_elapse_ms(p, 50);
+        pair_cut(p);
+        pair_elapse_ms(p, 50);
+        assert_int_equal(live(p, 0), e);
+    }
+    pair_elapse_ms(p, 150);
+    assert_int_equal(live(p, 0), e + 2);
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    pair_expect_exactly_once(p);
+}
+
+/* Finding 12: the sequence numbers run out: a new epoch, and nothing is held or marked. */
+static void epoch_rolls_while_the_session_is_up(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, SEQUENCE_MAX - 1000}};
+    unsigned marked;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 50);
+    pair_settle(p);
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    pair_elapse_ms(p, 1100);
+    assert_true(live(p, 0) > e);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->state, SEGMENT_DRAINING);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_times(p, 0, e, 51, &marked), 1);
+    for (size_t i = 0; i < p->seen_count; i++)
+        assert_false(p->seen[i].in_doubt);
+}
+
+/* Finding 10, section 9: a frame of another session changes nothing. */
+static void frames_of_another_session_are_dropped(void **state)
+{
+    struct pair *p = *state;
+    uint8_t f[FRAME_HEADER_SIZE + 9];
+    struct core_input in = {.kind = CORE_FRAME, .frame = {0, f, sizeof(f)}};
+
+    p->node[1].alive = false; /* It does not acknowledge. */
+    pair_produce(p, 0, 10);
+    pair_work_once(p, 0);
+    wire_put_header(f, FRAME_ACK, p->node[0].core.nonce + 1);
+    f[FRAME_HEADER_SIZE] = 0;
+    for (int i = 0; i < 4; i++) {
+        f[FRAME_HEADER_SIZE + 1 + i] = (uint8_t)(live(p, 0) >> 8 * i);
+        f[FRAME_HEADER_SIZE + 5 + i] = (uint8_t)(11u >> 8 * i);
+    }
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    assert_int_equal(core_segment(&p->node[0].core, 0, live(p, 0))->replicated, 1);
+    wire_put_header(f, FRAME_ACK, p->node[0].core.nonce);
+    core_step(&p->node[0].core, &in);
+    assert_int_equal(core_segment(&p->node[0].core, 0, live(p, 0))->replicated, 11);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(steady_state_emits_once),
+        T(intent_stays_in_the_window),
+        T(only_the_origin_emits),
+        T(nothing_is_acknowledged_before_it_is_journaled),
+        T(intent_waits_for_its_acknowledgement),
+        T(owners_lease_ends_first),
+        T(confirmations_reach_the_peer),
+        T(epochs_open_once_a_second),
+        T(epoch_rolls_while_the_session_is_up),
+        T(frames_of_another_session_are_dropped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

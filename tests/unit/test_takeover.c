@@ -1,0 +1,431 @@
+/* links: test_pair */
+/* T1-T5: taking over, and coming back. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+#include "record.h"
+
+static int setup(void **state)
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    pair_init(p, 8);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
+    *state = p;
+    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static uint32_t live(const struct pair *p, int n)
+{
+    return p->node[n].core.live_epoch;
+}
+
+/* T1: a node that the cluster does not name takes nothing, however long it waits. */
+static void nobody_takes_without_the_cluster(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, false);
+    pair_elapse_ms(p, 2000);
+    assert_int_equal(pair_times(p, 0, e, 5, &marked), 0);
+}
+
+/* Finding 2: the session flaps, nobody took anything: all goes back to the origin, unmarked. */
+static void flap_gives_everything_back_unmarked(void **state)
+{
+    struct pair *p = *state;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_cut(p);
+    pair_elapse_ms(p, 100);
+    pair_connect(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 100);
+    for (size_t i = 0; i < p->seen_count; i++)
+        assert_false(p->seen[i].in_doubt);
+    pair_expect_exactly_once(p);
+}
+
+/* T3, then a second outage before the first is digested: the origin returns, then the taker dies.
+ */
+static void second_outage_is_settled_too(void **state)
+{
+    struct pair *p = *state;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 0);
+    p->node[1].sink_stalls = true;
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600); /* Node 1 has taken over, and handed over some. */
+    pair_produce(p, 1, 30);
+    pair_settle(p);
+    p->node[0].sink_stalls = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 50);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_cluster(p, 0, true, true);
+    pair_elapse_ms(p, 600);
+    p->node[1].sink_stalls = false;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_cluster(p, 0, false, true);
+    pair_elapse_ms(p, 2000);
+    pair_expect_exactly_once(p);
+    for (int n = 0; n < NODE_COUNT; n++) /* At rest: only what is live is left. */
+        assert_int_equal(p->node[n].core.count, 2);
+}
+
+/* T4: alone after a restart it holds what the peer may have; fenced, it goes on, all of it marked.
+ */
+static void alone_it_holds_until_fenced(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 1);
+    assert_int_equal(marked, 1);
+}
+
+/* Finding 1, N6: what was handed over alone is intended when the session starts. */
+static void solo_hand_over_crosses_the_session_start(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    pair_elapse_ms(p, 1000);
+    pair_cut(p);
+    pair_settle(p);
+    e = live(p, 0);
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 6);
+    pair_settle(p); /* 2-7 are with the sink, not confirmed. */
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 3)->intent, 7);
+    pair_elapse_ms(p, 20);
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+    for (uint32_t q = 2; q <= 7; q++) {
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 2);
+        assert_int_equal(marked, 1);
+    }
+}
+
+/* 100 records of node 0, of which 2-9 are in flight; node 1 takes over and dies after a few. */
+static uint32_t taker_dies(struct pair *p)
+{
+    uint32_t e = live(p, 0);
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, true);
+    p->node[1].sink_stalls = true; /* 2-9 again, marked; not confirmed. */
+    pair_elapse_ms(p, 600);
+    pair_crash(p, 1);
+    p->node[0].sink_stalls = p->node[1].sink_stalls = false;
+    return e;
+}
+
+/* Finding 3, T4: the origin returns and knows nothing of what its taker did: it holds. */
+static void origin_holds_what_a_dead_taker_may_have_had(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = taker_dies(p);
+    unsigned marked;
+
+    pair_start(p, 0);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 9, &marked), 2);
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 0);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->state, SEGMENT_HELD);
+}
+
+/* Finding 4, T3: the taker returns, and what it had is its own. */
+static void taker_returns_and_goes_on(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = taker_dies(p);
+    unsigned marked;
+
+    pair_start(p, 0);
+    pair_elapse_ms(p, 1000);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    assert_int_equal(marked, 0);
+    for (size_t i = 0; i < p->seen_count; i++) {
+        if (p->seen[i].range.epoch == e && p->seen[i].range.from > 9)
+            assert_int_equal(p->seen[i].by, 1);
+    }
+    pair_expect_exactly_once(p);
+}
+
+/* Finding 5: the power takes the origin's E; what the peer knows of I bounds what is in doubt. */
+static void lost_confirmations_put_no_more_in_doubt_than_was_intended(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    size_t synced = p->node[0].disk.meta_len;
+    unsigned marked;
+
+    pair_produce(p, 0, 40);
+    pair_settle(p); /* All 41 are confirmed. */
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 60);
+    pair_settle(p); /* I = 49, R = 101 */
+    pair_power_cut(p, 0, synced);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    for (uint32_t q = 1; q <= 41; q++)
+        assert_true(pair_times(p, 0, e, q, &marked) - marked <= 1);
+    for (uint32_t q = 50; q <= 101; q++) {
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+        assert_int_equal(marked, 0);
+    }
+}
+
+/* Finding 6: the standby dies while the sink is down: all of (E', S] is held, until the hold time;
+ * then it is in doubt (D2). */
+static void long_backlog_is_held_then_marked(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_elapse_ms(p, 500); /* The lease is over. */
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 29000);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 0);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    assert_int_equal(marked, 1);
+}
+
+static void restart_with(void **state, bool fencing, bool answers)
+{
+    struct pair *p = *state;
+
+    pair_init(p, 8);
+    p->options.fencing = fencing;
+    p->options.sink[0].answers = answers;
+    p->options.sink[0].hold_ns = 0;
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+}
+
+/* Finding 6, D1: a sink that knows all is asked instead, and nothing is held or marked. */
+static void long_backlog_at_an_answering_sink(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    restart_with(state, false, true);
+    e = live(p, 0);
+    pair_crash(p, 1);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 700);
+    assert_int_equal(p->node[0].asked_count, 1);
+    pair_answer(p, 0, ANSWER_HAS, 9);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    assert_int_equal(marked, 0);
+}
+
+/* T4a, finding 6: where both fence, who lives was not fenced: it holds and marks nothing. */
+static void unfenced_node_holds_nothing(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    restart_with(state, true, false);
+    e = live(p, 0);
+    pair_crash(p, 1);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 20);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    assert_int_equal(marked, 0);
+}
+
+/* T4a: a node that was started anew cannot know whether it was fenced: it holds. */
+static void restarted_node_may_have_been_fenced(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    restart_with(state, true, false);
+    e = live(p, 0);
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 2000);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 0);
+}
+
+/* T4a: the taker fences first, and doubts all that its owner may have gone on with until then. */
+static void taker_fences_first(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    restart_with(state, true, false);
+    e = live(p, 0);
+    pair_cut(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 20); /* It goes on alone. */
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 1); /* Not without fencing. */
+    pair_fenced(p, 1);
+    pair_elapse_ms(p, 20);
+    assert_int_equal(pair_times(p, 0, e, 50, &marked), 2);
+    assert_int_equal(marked, 1);
+    pair_expect_exactly_once(p);
+}
+
+/* T4: the peer's word that it is fenced is no word while it speaks. */
+static void fenced_is_ignored_while_the_peer_speaks(void **state)
+{
+    struct pair *p = *state;
+
+    pair_fenced(p, 1);
+    assert_false(p->node[1].core.fenced);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_expect_exactly_once(p);
+}
+
+/* T5: a node whose journal is gone learns the highest epoch from its peer, and what was replicated
+ * is the peer's. */
+static void lost_journal_is_told_the_highest_epoch(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0), highest;
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 30);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 20);
+    highest = p->node[1].core.highest_epoch;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_true(live(p, 0) > highest);
+    assert_int_equal(pair_times(p, 0, e, 31, &marked), 1);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+}
+
+/* T5, finding 9: no journal and no peer, twice within a second: never the same epoch. */
+static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
+{
+    struct pair *p = *state;
+    uint32_t first;
+
+    pair_crash(p, 1);
+    for (int i = 0; i < 2; i++) {
+        pair_crash(p, 0);
+        pair_lose_journal(p, 0);
+        p->node[0].ring_epoch = p->node[0].ring_next = 0;
+        p->options.clock_epoch = 400000 + 8 * (uint32_t)i; /* Its first start took two seconds. */
+        pair_start(p, 0);
+        pair_elapse_ms(p, 100);
+        assert_int_equal(live(p, 0), 0);
+        pair_elapse_ms(p, 2000);
+        assert_true(live(p, 0) >= 400000);
+        if (i == 1)
+            assert_true(live(p, 0) > first);
+        first = live(p, 0);
+    }
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(nobody_takes_without_the_cluster),
+        T(flap_gives_everything_back_unmarked),
+        T(second_outage_is_settled_too),
+        T(alone_it_holds_until_fenced),
+        T(solo_hand_over_crosses_the_session_start),
+        T(origin_holds_what_a_dead_taker_may_have_had),
+        T(taker_returns_and_goes_on),
+        T(lost_confirmations_put_no_more_in_doubt_than_was_intended),
+        T(long_backlog_is_held_then_marked),
+        T(long_backlog_at_an_answering_sink),
+        T(unfenced_node_holds_nothing),
+        T(restarted_node_may_have_been_fenced),
+        T(taker_fences_first),
+        T(fenced_is_ignored_while_the_peer_speaks),
+        T(lost_journal_is_told_the_highest_epoch),
+        T(clock_gives_the_epoch_without_a_journal_or_a_peer),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
