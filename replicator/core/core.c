@@ -317,24 +317,41 @@ uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)
     return g != NULL ? segment_needed(c, g) : 1;
 }
 
-/* Section 2. */
+/* Section 2: R <= S <= J <= P, as far as this node knows each.  Below the base of its journal, and
+ * where a disk has lost records that the peer still has, a node knows less. */
+static void check_marks(const struct core *c, const struct segment *g)
+{
+    assert((g->epoch & 1) == g->origin);
+    assert(g->journaled <= g->produced || g->produced == 0 || g->base > g->produced);
+    assert(!g->closed || g->origin != c->o.node || g->lost || g->journaled <= g->last);
+    if (g->origin != c->o.node || c->session != SESSION_UP)
+        return;
+    assert(g->replicated <= g->sent || g->replicated < g->base);
+    assert(g->cursor <= g->sent || g->cursor < g->base);
+    assert(g->sent <= g->sent_bound || g->sent == 0);
+    assert(g->cursor <= max_u32(g->journaled, g->replicated) || g->cursor < g->base);
+}
+
 void core_check(const struct core *c)
 {
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
 
-        assert(g->journaled <= g->produced || g->produced == 0 || g->base > g->produced);
-        assert((g->epoch & 1) == g->origin);
+        assert(g->state > SEGMENT_FREE && g->state < SEGMENT_SETTLED);
+        assert(i == 0 || c->segment[c->order[i - 1]].epoch <= g->epoch);
+        check_marks(c, g);
         for (size_t k = 0; k < c->o.sink_count; k++) {
             uint32_t above = 0;
 
             for (uint8_t n = 0; n < g->at[k].count; n++) {
-                span_check(&g->at[k].span[n]);
-                assert(g->at[k].span[n].from > above);
-                above = g->at[k].span[n].to;
+                const struct span *s = &g->at[k].span[n];
+
+                span_check(s);
+                assert(s->from > above);
+                assert(s->handing == HAND_NONE || s->owner == c->o.node);
+                delivery_check(c, k, s);
+                above = s->to;
             }
         }
-        if (g->origin == c->o.node && c->session == SESSION_UP)
-            assert(g->replicated <= g->sent || g->replicated < g->base);
     }
 }

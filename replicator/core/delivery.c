@@ -104,6 +104,16 @@ void delivery_raise(struct core *c)
     }
 }
 
+/* Section 2: E <= I <= E + W.  What is in doubt may lie above, it is from another life; so may what
+ * an answer has settled. */
+void delivery_check(const struct core *c, size_t sink, const struct span *s)
+{
+    if (s->owner != c->o.node || s->doubt > s->emitted || c->o.sink[sink].answers)
+        return;
+    assert(s->intent - s->emitted <= window(c, sink));
+    assert(s->requested <= s->intent || s->requested < s->from);
+}
+
 /* Up to where this span may be handed over at this moment. */
 static uint32_t hand_limit(const struct core *c, const struct segment *g, size_t sink,
                            const struct span *s)

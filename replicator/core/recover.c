@@ -176,6 +176,8 @@ void core_recovered(struct core *c)
             takeover_tail_lost(c, g); /* T5: neither node has it any more. */
         if (g->origin == c->o.node)
             g->sent = g->unsure ? g->journaled : min_u32(g->sent_bound, g->journaled);
+        if (g->origin == c->o.node)
+            g->sent_bound = max_u32(g->sent_bound, g->sent);
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++)
                 recover_span(c, g, &g->at[k].span[n]);

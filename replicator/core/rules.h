@@ -37,6 +37,7 @@ void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r
 void delivery_lost(struct core *c, uint8_t sink);
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last);
+void delivery_check(const struct core *c, size_t sink, const struct span *s);
 void delivery_asks(struct core *c, struct core_output *out);
 void delivery_skips(struct core *c, struct core_output *out);
 void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);

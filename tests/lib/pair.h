@@ -8,7 +8,7 @@
 
 #define MS 1000000ull
 
-enum { PAIR_SEEN_MAX = 65536, PAIR_META_MAX = 1 << 22, PAIR_QUEUE_MAX = 1 << 23 };
+enum { PAIR_SEEN_MAX = 65536, PAIR_META_MAX = 1 << 21, PAIR_QUEUE_MAX = 1 << 21 };
 
 struct pair_disk { /* What a node's journal holds. */
     uint8_t meta[PAIR_META_MAX];
