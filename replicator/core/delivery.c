@@ -120,7 +120,7 @@ static uint32_t hand_limit(const struct core *c, const struct segment *g, size_t
 {
     uint32_t limit = min_u32(s->granted, g->journaled);
 
-    if (s->owner != c->o.node || s->handing != HAND_NONE)
+    if (s->owner != c->o.node || s->handing != HAND_NONE) /* N1, T1 */
         return s->handed;
     if (!c->o.has_peer || span_may_go_solo(c, g, s))
         return limit;

@@ -323,6 +323,18 @@ static void hear_below(const struct core *c, struct delivery *d, const struct wi
     s->intent = max_u32(s->intent, s->emitted);
 }
 
+/* Both give at once: node 0 goes on, so that nothing goes to and fro. */
+static bool yields(struct core *c, size_t k)
+{
+    if (!c->sink[k].give)
+        return true;
+    if (c->o.node == 0)
+        return false;
+    c->sink[k].give = false;
+    refuse(c, "the peer hands over at the same time");
+    return true;
+}
+
 /* How far it is taken; e->at: not. */
 static uint32_t accept(struct core *c, const struct wire_handover *e)
 {
@@ -338,6 +350,8 @@ static uint32_t accept(struct core *c, const struct wire_handover *e)
         return to;
     }
     if (s->owner == c->o.node || s->term + 1 != e->term || g->at[k].count >= SPAN_MAX - 2)
+        return e->at;
+    if (!yields(c, (size_t)k))
         return e->at;
     hear_below(c, &g->at[k], e);
     if (s->from <= e->at) {

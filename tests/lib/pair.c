@@ -398,7 +398,7 @@ void pair_settle(struct pair *p)
 
     for (int round = 0; any; round++) {
         any = false;
-        assert_true(round < 10000);
+        assert_true(round < 3000);
         for (int n = 0; n < NODE_COUNT; n++)
             any |= p->node[n].alive && pair_work_once(p, n);
     }

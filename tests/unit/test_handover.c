@@ -186,6 +186,25 @@ static void there_and_back_a_hundred_times(void **state)
     expect_times(p, e, 101 + 2000, 1, 0);
 }
 
+/* T1: both at once: one of them goes on, nothing goes to and fro. */
+static void both_at_once(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin(p);
+
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_handover(p, 0);
+    pair_handover(p, 1);
+    pair_settle(p);
+    assert_int_equal(giver(p), HANDOVER_DONE);
+    assert_int_equal(p->node[1].core.handover.state, HANDOVER_REFUSED);
+    assert_int_equal(pair_span(p, 0, 0, e, 101)->owner, 1);
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    expect_nothing_marked(p);
+}
+
 /* T1: refused with the reason where it cannot be. */
 static void refused_without_session_or_version(void **state)
 {
@@ -372,6 +391,7 @@ int main(void)
         T(what_is_not_confirmed_stays),
         T(guarded_sink_is_drained_first),
         T(there_and_back_a_hundred_times),
+        T(both_at_once),
         T(refused_without_session_or_version),
         T(refused_where_the_peer_cannot_reach_it),
         T(sink_lost_here_only),

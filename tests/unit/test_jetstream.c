@@ -277,7 +277,7 @@ static void test_publishes_in_a_pipeline(void **state)
     assert_int_equal(h->lost, 0);
 }
 
-/* N3, T6: the one that was taken over thaws and publishes. */
+/* N3, T6, finding 13: the one that was taken over thaws and publishes. */
 static void test_refuses_a_late_writer(void **state)
 {
     struct host *a, *b;
@@ -307,7 +307,7 @@ static void test_refuses_a_late_writer(void **state)
     assert_int_equal(stream_messages("LATE"), 20);
 }
 
-/* D1: the answer is exact also where the last message is of another run. */
+/* D1, finding 14: the answer is exact also where the last message is of another run. */
 static void test_answers_what_it_has(void **state)
 {
     struct host *h;
