@@ -74,7 +74,8 @@ static void test_a_kill_at_any_byte(void **state)
     }
 }
 
-/* Finding 15: records that went into an earlier connection may be anywhere: no answer hides them. */
+/* Finding 15: records that went into an earlier connection may be anywhere: no answer hides them.
+ */
 static void test_what_an_earlier_connection_carried(void **state)
 {
     struct tcp_map_answer a;
