@@ -213,6 +213,8 @@ static bool look_at(struct jetstream_question *q, const char *id, bool *before)
     return true;
 }
 
+/* No ordered consumer of libnats: 3.4.1 frees its subscription under the reader when it resets one
+ * that has heard nothing for a while.  scan() checks for holes itself. */
 static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_place *p,
                             uint64_t start, natsSubscription **sub)
 {
@@ -220,15 +222,17 @@ static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_pla
     natsStatus s = jsSubOptions_Init(&so);
 
     so.Stream = p->stream;
-    so.Ordered = true;
+    so.Config.AckPolicy = js_AckNone;
     so.Config.DeliverPolicy = js_DeliverByStartSequence;
     so.Config.OptStartSeq = start;
     so.Config.HeadersOnly = true;
-    return s == NATS_OK ? js_SubscribeSync(sub, k->js, p->subject, NULL, &so, NULL) : s;
+    if (s == NATS_OK)
+        s = js_SubscribeSync(sub, k->js, p->subject, NULL, &so, NULL);
+    return s == NATS_OK ? natsSubscription_SetPendingLimits(*sub, -1, -1) : s;
 }
 
-static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_t *sequence,
-                               bool *before)
+static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_t nth,
+                               uint64_t *sequence, bool *before)
 {
     jsMsgMetaData *meta = NULL;
     const char *id = NULL;
@@ -237,10 +241,12 @@ static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_
     if (s != NATS_OK)
         return s;
     *sequence = meta->Sequence.Stream;
+    if (meta->Sequence.Consumer != nth)
+        s = NATS_MISMATCH;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
         look_at(q, id, before);
-    return NATS_OK;
+    return s;
 }
 
 /* The messages from `start` to the subject's last. */
@@ -249,7 +255,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, u
 {
     const struct jetstream_place *p = &k->place[q->origin];
     natsSubscription *sub = NULL;
-    uint64_t sequence = 0;
+    uint64_t sequence = 0, nth = 0;
     natsStatus s = scan_open(k, p, start, &sub);
 
     while (s == NATS_OK && sequence < p->last) {
@@ -257,7 +263,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, u
 
         s = natsSubscription_NextMsg(&m, sub, CALL_MS);
         if (s == NATS_OK)
-            s = scan_message(q, m, &sequence, before);
+            s = scan_message(q, m, ++nth, &sequence, before);
         natsMsg_Destroy(m);
     }
     natsSubscription_Destroy(sub);
