@@ -52,6 +52,7 @@ class Node:
         self.lost_counters = []  # Of rings that went with their memory,
         self.lost_tails = []     # and the epoch and the last sequence in each.
         self.evdp_kills = 0
+        self.companions = {}  # What else runs on it: a name, and its command.
         os.makedirs(self.dir)
 
     # ---- configuration ----
@@ -70,6 +71,8 @@ class Node:
     def start(self):
         self.start_evdp()
         self.start_evrepd()
+        for name, command in self.companions.items():
+            self.stage.processes.spawn("%s%d" % (name, self.n), self.name, *command)
 
     def start_evdp(self):
         self.stage.processes.spawn("evdp%d" % self.n, self.name, self.stage.program("evdp"), "-c",
@@ -80,7 +83,7 @@ class Node:
                                    self.dir + "/evrepd.conf", env=self.env)
 
     def kill(self, *programs):
-        for program in programs or ("evrepd", "evdp"):
+        for program in programs or ("evrepd", "evdp", *self.companions):
             self.stage.processes.end("%s%d" % (program, self.n), signal.SIGKILL, wait=False)
             self.evdp_kills += program == "evdp"
 

@@ -74,6 +74,7 @@ class Stage:
             node.start()
         self.await_session()
         self.wait("node0 to be primary", lambda: self.node[1].primary() == 0)
+        self.wait("both nodes to have opened an epoch", lambda: all((n.ask() or {}).get("epoch") for n in self.node))
         self.say("two nodes, one session, node0 is primary")
         self.samplers = [Sampler(node, self.begin_time) for node in self.node]
         for s in self.samplers:
@@ -242,8 +243,9 @@ class Stage:
         self.last = [node.ask() for node in self.node]
         for s in self.samplers:
             s.stop()
-        for n in (0, 1):
-            self.processes.end("evrepd%d" % n)
+        for node in self.node:
+            for name in list(node.companions) + ["evrepd"]:
+                self.processes.end("%s%d" % (name, node.n))
         self.collector.finish()
 
     def last_words(self):

@@ -90,6 +90,7 @@ class Verdict:
         self.file = File(stage.collector.received)
         self.accounts()
         self.suppressed()
+        self.undecided()
         self.doubt()
         self.read_logs()
         self.read_trace()
@@ -120,6 +121,14 @@ class Verdict:
                 continue
             self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
                                  (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
+
+    def undecided(self):
+        """Packets of the kinds that make exactly one event each, and that no node decided on."""
+        sent = self.decided["sent"]["screened"] + self.decided["sent"]["logged"]
+        decided = sum(self.decided["node%d" % n][k]["decided"] for n in (0, 1) for k in ("screen_drop", "filter_log"))
+        self.decided["undecided"] = {"sent": sent, "decided": decided}
+        if not any(f["kind"] == "fault" for f in self.s.faults):
+            self.remarks.append("of %d packets for a screen or a logged filter %d were decided on" % (sent, decided))
 
     def suppressed(self):
         """What a limiter, a cap or a full ring refused is stated to the collector, every count of it once (A3)."""
