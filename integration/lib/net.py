@@ -41,51 +41,59 @@ class Net:
     def run(self, host, *args):
         return sh("ip", "netns", "exec", self.ns(host), *args)
 
-    def veth(self, a, ifa, b, ifb, mac=None):
-        sh("ip", "link", "add", ifa, "numrxqueues", "1", "numtxqueues", "1", "netns", self.ns(a), "type", "veth",
-           "peer", "name", ifb, "numrxqueues", "1", "numtxqueues", "1", "netns", self.ns(b))
-        if mac:
-            self.ip(a, "link", "set", ifa, "address", mac)
-        for host, name in ((a, ifa), (b, ifb)):
-            self.run(host, "sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=%d" % (name, name != "wire"))
-            self.ip(host, "link", "set", name, "up")
+    # Everything is made in few calls: on a busy machine each process costs.
+
+    def veth(self, a, ifa, b, ifb):
+        return ("link add %s numrxqueues 1 numtxqueues 1 netns %s type veth peer name %s numrxqueues 1 numtxqueues 1 "
+                "netns %s" % (ifa, self.ns(a), ifb, self.ns(b)))
+
+    def wires(self):
+        """For each veth its two ends: host, interface, host, interface."""
+        yield from (("client", "wire", "switch", "client"), ("server", "wire", "switch", "server"),
+                    ("collector", "log", "switch", "collector"))
+        for n in (0, 1):
+            for side in ("left", "right", "log"):
+                yield "node%d" % n, side, "switch", "n%d%s" % (n, side)
+        for link in ("control", "fabric"):
+            yield "node0", link, "node1", link
+
+    def set_up_host(self, host, interfaces, lines, more=""):
+        """IPv6 only on the wire, addresses and bridges, then everything up."""
+        v6 = ["net.ipv6.conf.%s.disable_ipv6=%d" % (x, x != "wire") for x in interfaces]
+        batch = lines + ["link set %s up" % x for x in ["lo"] + interfaces]
+        script = "sysctl -qw %s\nip -batch - <<END\n%s\nEND\n%s" % (" ".join(v6), "\n".join(batch), more)
+        sh("ip", "netns", "exec", self.ns(host), "sh", "-ec", script)
 
     def up(self):
-        for h in self.HOSTS:
-            sh("ip", "netns", "add", self.ns(h))
-            self.ip(h, "link", "set", "lo", "up")
-        for b in ("left", "right", "log"):
-            self.ip("switch", "link", "add", b, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
-            self.run("switch", "sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % b)
-            self.ip("switch", "link", "set", b, "up")
-        self.veth("client", "wire", "switch", "client", "02:00:00:00:00:51")
-        self.veth("server", "wire", "switch", "server", "02:00:00:00:00:52")
-        self.veth("collector", "log", "switch", "collector")
+        wires = list(self.wires())
+        lines = ["netns add " + self.ns(h) for h in self.HOSTS] + [self.veth(*w) for w in wires]
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", text=True, check=True)
         for n in (0, 1):
-            node = "node%d" % n
-            for side in ("left", "right", "log"):
-                self.veth(node, side, "switch", "n%d%s" % (n, side))
-                self.ip("switch", "link", "set", "n%d%s" % (n, side), "master", side)
-                if side != "log":  # What the client sends reaches both nodes: the active one takes it.
-                    sh("bridge", "-n", self.ns("switch"), "link", "set", "dev", "n%d%s" % (n, side), "learning", "off")
-            self.ip(node, "addr", "add", "10.97.0.%d/24" % (n + 1), "dev", "log")
-        self.veth("node0", "control", "node1", "control")
-        self.veth("node0", "fabric", "node1", "fabric")
-        for n in (0, 1):
-            self.ip("node%d" % n, "addr", "add", "10.99.0.%d/24" % (n + 1), "dev", "control")
-            self.ip("node%d" % n, "addr", "add", "10.98.0.%d/24" % (n + 1), "dev", "fabric")
-        for name, bridge in (("client", "left"), ("server", "right"), ("collector", "log")):
-            self.ip("switch", "link", "set", name, "master", bridge)
-        self.ip("collector", "addr", "add", "10.97.0.10/24", "dev", "log")
+            self.set_up_host("node%d" % n, list(self.LINKS), [
+                "addr add 10.%d.0.%d/24 dev %s" % (net, n + 1, dev)
+                for net, dev in ((97, "log"), (98, "fabric"), (99, "control"))])
+        self.set_up_host("collector", ["log"], ["addr add 10.97.0.10/24 dev log"])
         self.hosts()
+        self.switch([b for a, _, _, b in wires if a not in ("node0", "node1")] +
+                    [w[3] for w in wires if w[2] == "switch" and w[0] in ("node0", "node1")])
 
     def hosts(self):
         for h, n in (("client", 1), ("server", 2)):
-            self.ip(h, "addr", "add", "10.50.0.%d/24" % n, "dev", "wire")
-            self.ip(h, "addr", "add", "fd50::%d/64" % n, "dev", "wire", "nodad")
-            self.run(h, "ethtool", "-K", "wire", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-            for a in ("10.50.0.%d" % (3 - n), "fd50::%d" % (3 - n)):
-                self.ip(h, "neigh", "replace", a, "lladdr", "02:00:00:00:00:5%d" % (3 - n), "dev", "wire")
+            lines = ["link set wire address 02:00:00:00:00:5%d" % n, "addr add 10.50.0.%d/24 dev wire" % n,
+                     "addr add fd50::%d/64 dev wire nodad" % n]
+            neighbours = "".join("ip neigh replace %s lladdr 02:00:00:00:00:5%d dev wire\n" % (a, 3 - n)
+                                 for a in ("10.50.0.%d" % (3 - n), "fd50::%d" % (3 - n)))
+            self.set_up_host(h, ["wire"], lines, neighbours + "ethtool -K wire tx off tso off gso off gro off >&2\n")
+
+    def switch(self, ports):
+        bridges = {"client": "left", "server": "right", "collector": "log"}
+        lines = ["link add %s type bridge forward_delay 0 mcast_snooping 0" % b for b in ("left", "right", "log")]
+        sh("ip", "netns", "exec", self.ns("switch"), "sh", "-ec", "ip -batch - <<END\n%s\nEND\n" % "\n".join(lines))
+        masters = ["link set %s master %s" % (p, bridges.get(p) or p[2:]) for p in ports]
+        # What the client sends reaches both nodes: the active one takes it.
+        learning = ["link set dev n%d%s learning off" % (n, side) for n in (0, 1) for side in ("left", "right")]
+        self.set_up_host("switch", ["left", "right", "log"] + ports, masters,
+                         "bridge -batch - <<END\n%s\nEND\n" % "\n".join(learning))
 
     LINKS = ("left", "right", "log", "control", "fabric")
 
