@@ -94,17 +94,17 @@ def ms(value):
 
 
 def table(results):
-    print("\n%-24s %-12s %6s  %-10s %8s %7s %6s %10s %12s" % (
-        "STORY", "SINK", "SEED", "VERDICT", "RECORDS", "MARKED", "GAPS", "DETECT ms", "TAKEOVER ms"))
+    print("\n%-20s %-12s %6s  %-10s %8s %7s %6s %10s %12s %11s" % (
+        "STORY", "SINK", "SEED", "VERDICT", "RECORDS", "MARKED", "GAPS", "DETECT ms", "TAKEOVER ms", "POSSIBLE ms"))
     for r in results:
         v = r.verdict
         if v is None:
-            print("%-24s %-12s %6d  %s" % (r.story.NAME, r.kind, r.seed, r.word))
+            print("%-20s %-12s %6d  %s" % (r.story.NAME, r.kind, r.seed, r.word))
             continue
         first = [t for t in v.first_taken if t is not None]
-        print("%-24s %-12s %6d  %-10s %8d %7d %6d %10s %12s" % (
+        print("%-20s %-12s %6d  %-10s %8d %7d %6d %10s %12s %11s" % (
             r.story.NAME, r.kind, r.seed, r.word, v.file.lines, sum(v.file.marked), v.audit.get("covered", 0),
-            ms(v.milliseconds("declared")), ms(max(first) if first else v.milliseconds("takeover"))))
+            ms(v.milliseconds("declared")), ms(max(first) if first else v.milliseconds("takeover")), ms(v.milliseconds("possible"))))
 
 
 def choose(name, known):

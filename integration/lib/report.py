@@ -97,6 +97,9 @@ def tiles(v, data):
         out.append(tile("until declared dead, at most", ms(max(detect))))
     if first:
         out.append(tile("until the first record taken over", ms(max(first))))
+    possible = [t["possible"] for t in v["times"] if "possible" in t]
+    if possible:
+        out.append(tile("from when it was possible to its first hand-over", "%.1f ms" % max(possible)))
     nobody = sum(b - a for a, b in data["withoutPrimary"])
     out.append(tile("without a primary, in all", "%.2f s" % nobody))
     return '<div class="tiles">%s</div>' % "".join(out)
@@ -119,9 +122,10 @@ def fault_table(v, begin):
         chip = '<span class="chip %s">%d</span>' % (f.get("kind", "fault"), i + 1)
         rows.append([chip, "%.2f s" % (f["time"] - begin), escape(f["fault"]),
                      ms(times["declared"]) if "declared" in times else "", ms(times["takeover"]) if "takeover" in times
-                     else "", ("none was waiting" if first is None else ms(first)) if times else "", strip])
-    return table(["", "at", "what was done", "declared dead", "taken over", "first record", "milliseconds"], rows,
-                 (0, 2, 6))
+                     else "", ("none was waiting" if first is None else ms(first)) if times else "",
+                     "%.1f ms" % times["possible"] if "possible" in times else "", strip])
+    return table(["", "at", "what was done", "declared dead", "taken over", "first record", "given after possible",
+                  "milliseconds"], rows, (0, 2, 7))
 
 
 def check(good, words):

@@ -200,7 +200,7 @@ class Figure:
 
 def strip(times, first):
     """The milliseconds of one takeover, from the fault to the first record taken over."""
-    known = [v for v in list(times.values()) + [first] if v is not None]
+    known = [v for v in (times.get("declared"), times.get("takeover"), first) if v is not None]
     span, out, y, width = max(known + [500]) * 1.1, [], 20, 440
 
     def x(v):

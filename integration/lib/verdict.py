@@ -188,21 +188,27 @@ class Verdict:
         return None
 
     def read_logs(self):
-        """From the survivor's log: when it knew, when it was primary, when it took over."""
-        words = {"declared": "the peer is declared dead", "primary": ": primary", "takeover": "took over "}
-        self.times = []
+        """From the survivor's log: when it knew, when it was primary, when it took over; in ms from the fault."""
         fallen = [f for f in self.s.faults if "taker" in f]
         ends = [f["time"] for f in fallen[1:]] + [float("inf")]
-        for f, end in zip(fallen, ends):
-            found = {}
-            with open(self.s.node[f["taker"]].log(), errors="replace") as log:
-                for line in log:
-                    for key, word in words.items():
-                        if word in line and key not in found and line[:2] == "20":
-                            at = moment(line.split(" ", 1)[0])
-                            if f["time"] - 0.001 <= at < end:
-                                found[key] = round(1000 * (at - f["time"]))
-            self.times.append(found)
+        self.times = [self.read_log(f, end) for f, end in zip(fallen, ends)]
+
+    def read_log(self, fault, end):
+        words = {"declared": "the peer is declared dead", "primary": ": primary", "takeover": "took over "}
+        found = {}
+        with open(self.s.node[fault["taker"]].log(), errors="replace") as log:
+            for line in log:
+                if line[:2] != "20" or not fault["time"] - 0.001 <= moment(line.split(" ", 1)[0]) < end:
+                    continue
+                if "session with the peer: up" in line and "declared" in found:
+                    break  # What comes now is no part of this failover.
+                for key, word in words.items():
+                    if word in line and key not in found:
+                        found[key] = round(1000 * (moment(line.split(" ", 1)[0]) - fault["time"]))
+                m = re.search(r"first record taken over went to a sink ([\d.]+) ms after it was possible", line)
+                if m:
+                    found.setdefault("possible", float(m.group(1)))
+        return found
 
     def milliseconds(self, key):
         known = [t[key] for t in self.times if key in t]
