@@ -131,17 +131,19 @@ class Pair:
     def session(self):
         return all((self.ctl(n, "cluster", code=None) or {}).get("session") == "up" for n in (0, 1))
 
-    def settled(self):
+    def settled(self, moved=False):
+        """moved: segments whose records go to the other node stay so while they are open."""
+        good = ("live", "settled", "handed-over", "taken", "draining") if moved else ("live", "settled")
         for n in self.processes:
             w = self.ctl(n, "watermark", code=None)
             if not w or w["held"] or w["waiting"]:
                 return False
-            if any(g["state"] not in ("live", "settled") for s in w["streams"] for g in s["segments"]):
+            if any(g["state"] not in good for s in w["streams"] for g in s["segments"]):
                 return False
         return True
 
-    def audit(self):
-        wait("all of it to be at the collector", self.settled, 20)
+    def audit(self, moved=False):
+        wait("all of it to be at the collector", lambda: self.settled(moved), 20)
         last = -1
         while last != self.collector.count:
             last = self.collector.count
@@ -299,6 +301,27 @@ def commands(p):
     a = p.audit()
     check("all are there once, nothing is marked",
           a["once"] - a["statements"] == sum(s["tagged"] for s in sent) and a["marked"] == 0, (a, sent))
+
+
+def handover(p):
+    """T1: under load, to the peer and back; nothing is in doubt, nothing is there twice."""
+    p.ctl(0, "handover", code=3)
+    up(p)
+    p.events(0, 5000)
+    wait("records at the collector", lambda: p.collector.count > 1000, 10)
+    for n in (0, 1, 0):
+        r = p.ctl(n, "handover")
+        check("it is done", r["state"] == "done" and r["stayed"] == 0, r)
+        before = p.collector.count
+        wait("records go on", lambda: p.collector.count > before + 500, 10)
+    sent = p.quiet(0)
+    a = p.audit(moved=True)
+    check("all are there once, nothing is marked",
+          a["once"] - a["statements"] == sent["tagged"] and a["marked"] == 0, (a, sent))
+    balance(p, 0)
+    p.end(1)
+    wait("no session", lambda: p.ctl(0, "cluster")["session"] == "down", 5)
+    p.ctl(0, "handover", code=1)
 
 
 def no_daemon(p):
@@ -504,6 +527,7 @@ STORIES = {
     "death and return, old journal": (death_and_return_with_the_old_journal, {}),
     "journal gone": (journal_gone, {}),
     "commands": (commands, {}),
+    "handover": (handover, {}),
     "no daemon": (no_daemon, {}),
     "outer manager": (outer_manager, {"group": "manager = external"}),
     "fencing": (fencing, {}),

@@ -45,6 +45,6 @@ void ctl_table_end(struct libscols_table *t); /* Prints it. */
 
 typedef int ctl_command(const struct ctl *c, int argc, char **argv);
 ctl_command ctl_watermark, ctl_cluster, ctl_counters, ctl_sinks, ctl_failover, ctl_notify, ctl_tail,
-    ctl_peer, ctl_audit, ctl_render, ctl_frame, ctl_keygen;
+    ctl_handover, ctl_peer, ctl_audit, ctl_render, ctl_frame, ctl_keygen;
 
 #endif

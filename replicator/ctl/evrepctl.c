@@ -18,6 +18,7 @@ static const struct {
      "planned switchover; `failover RG reset` ends it"},
     {"notify", ctl_notify, "notify RG primary|backup|fault",
      "what an outer manager (keepalived) decided"},
+    {"handover", ctl_handover, "handover", "give what is not delivered to the peer"},
     {"peer", ctl_peer, "peer fenced", "the peer is dead and stays so"},
     {"tail", ctl_tail, "tail [--origin N]", "records as they are confirmed"},
     {"audit", ctl_audit, "audit FILE...", "what collectors' files prove (needs no daemon)"},

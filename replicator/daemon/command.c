@@ -64,8 +64,34 @@ static json_t *do_notify(struct shell *s, struct control_client *c, const struct
                            : control_done();
 }
 
+/* handover: starts it; handover status: how it goes */
+static json_t *do_handover(struct shell *s, struct control_client *c,
+                           const struct control_request *r)
+{
+    struct core_input in = {.kind = CORE_HANDOVER, .sink = SINK_ALL};
+
+    (void)c;
+    if (r->argc > 1 || (r->argc == 1 && strcmp(r->argv[0], "status") != 0))
+        return control_error("handover; handover status");
+    if (r->argc == 0) {
+        shell_log("the operator hands what is not delivered to the peer");
+        shell_input(s, &in);
+        shell_flush(s);
+    }
+    if (s->core->handover.state == HANDOVER_REFUSED)
+        return control_error("%s", s->core->handover.why);
+    return status_handover(s);
+}
+
 const struct control_command control_commands[] = {
-    {"watermark", status_watermark}, {"cluster", status_cluster}, {"counters", status_counters},
-    {"sinks", sinks_command},        {"peer", do_peer},           {"failover", do_failover},
-    {"notify", do_notify},           {"tail", tail_open},         {NULL, NULL},
+    {"watermark", status_watermark},
+    {"cluster", status_cluster},
+    {"counters", status_counters},
+    {"sinks", sinks_command},
+    {"peer", do_peer},
+    {"failover", do_failover},
+    {"notify", do_notify},
+    {"tail", tail_open},
+    {"handover", do_handover},
+    {NULL, NULL},
 };

@@ -43,6 +43,7 @@ static cfg_opt_t peer_opts[] = {
     CFG_INT("heartbeat-ms", 100, CFGF_NONE),
     CFG_INT("dead-after-ms", 500, CFGF_NONE),
     CFG_INT("lease-ms", 300, CFGF_NONE),
+    CFG_INT("handover-after-ms", 2000, CFGF_NONE),
     CFG_END()};
 static cfg_opt_t source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
                                   CFG_STR("ring", NULL, CFGF_NODEFAULT), CFG_END()};
@@ -149,6 +150,7 @@ static int read_peer(struct config *c, cfg_t *cfg)
     if (read_peer_link(c, peer) != 0 ||
         config_number(peer, "heartbeat-ms", 10, 10000, &c->heartbeat_ms) != 0 ||
         config_number(peer, "dead-after-ms", 50, 60000, &c->dead_after_ms) != 0 ||
+        config_number(peer, "handover-after-ms", 0, 3600000, &c->handover_after_ms) != 0 ||
         config_number(peer, "lease-ms", 20, 60000, &c->lease_ms) != 0)
         return -1;
     if (c->heartbeat_ms * 2 > c->dead_after_ms)

@@ -49,7 +49,7 @@ struct config {
         key_file[256], accept_key_file[256];
     bool durability_power, has_peer;
     uint64_t wire_version, renew_s; /* Of the links to the peer. */
-    uint64_t heartbeat_ms, dead_after_ms, lease_ms, journal_limit, journal_keep;
+    uint64_t handover_after_ms, heartbeat_ms, dead_after_ms, lease_ms, journal_limit, journal_keep;
     size_t link_count, sink_count, group_count;
     struct config_link link[CLUSTER_LINKS_MAX];
     struct config_sink sink[SINK_COUNT_MAX];

@@ -84,6 +84,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
         .fencing = c->fence_command[0] != '\0',
+        .give_ns = c->handover_after_ms * 1000000ull,
         .hello_ns = c->dead_after_ms * 1000000ull,
         .clock_epoch = (uint32_t)(shell_time_ns() / (SECOND_NS / 4) - 4ull * SECONDS_TO_2020),
         .sink_count = c->sink_count,

@@ -189,6 +189,7 @@ const char *status_session_word(const struct shell *s);
 json_t *status_links(const struct shell *s);
 json_t *status_groups(const struct shell *s);
 json_t *status_counters_json(const struct shell *s);
+json_t *status_handover(const struct shell *s);
 json_t *status_news(const struct shell *s);
 /* Of our own stream, at the slowest sink: what is held (L2, T4), or what else waits. */
 uint64_t status_waiting(const struct shell *s, bool held);

@@ -126,6 +126,21 @@ static json_t *last_failover(const struct shell *s)
                      ms(possible, f->confirmed_ns));
 }
 
+json_t *status_handover(const struct shell *s)
+{
+    static const char *const words[] = {
+        [HANDOVER_NONE] = "none",
+        [HANDOVER_RUNNING] = "running",
+        [HANDOVER_DONE] = "done",
+        [HANDOVER_REFUSED] = "refused",
+    };
+    const struct core *c = s->core;
+
+    return json_pack("{s:s,s:s?,s:I,s:I}", "state", words[c->handover.state], "why",
+                     c->handover.state == HANDOVER_REFUSED ? c->handover.why : NULL, "runsMoved",
+                     (json_int_t)c->handover.moved, "stayed", (json_int_t)c->handover.stayed);
+}
+
 static json_int_t left_ms(uint64_t end_ns)
 {
     uint64_t now = shell_now_ns();
@@ -150,6 +165,7 @@ json_t *status_cluster(struct shell *s, struct control_client *c, const struct c
                                   "peerLeftMs", left_ms(s->core->grant_end_ns)));
     json_object_set_new(o, "fencing", fencing(s));
     json_object_set_new(o, "decisionToEffectUs", json_real((double)s->failover.effect_ns / 1000));
+    json_object_set_new(o, "handover", status_handover(s));
     json_object_set_new(o, "lastFailover", last_failover(s));
     return o;
 }

@@ -84,7 +84,10 @@ static void of_sinks(const struct shell *s, json_t *list)
 
         sink_state(s->port[k].sink, &st);
         if (!s->core->sink[k].up)
-            add(list, "sink %s is %s: %s", s->port[k].config->name, st.word, st.last_error);
+            add(list, "sink %s is %s: %s%s", s->port[k].config->name, st.word, st.last_error,
+                s->core->sink[k].give ? "; its records go to the peer, which reaches it" : "");
+        else if (s->core->sink[k].give)
+            add(list, "sink %s: its records go to the peer (handed over)", s->port[k].config->name);
     }
 }
 
