@@ -154,7 +154,8 @@ class Node:
         w = self.ask()
         if not w or w["held"]:
             return False
-        return all(g["state"] in ("live", "settled") for s in w["streams"] for g in s["segments"])
+        good = ("live", "settled") + (("handed-over", "taken", "draining") if self.stage.moved else ())
+        return all(g["state"] in good for s in w["streams"] for g in s["segments"])
 
     def quiet(self):
         w = self.ask()

@@ -28,6 +28,7 @@ class Stage:
         self.begin, self.begin_time = time.monotonic(), time.time()
         self.faults, self.said, self.problems = [], [], self.processes.problems
         self.nothing_in_doubt = False
+        self.moved = False  # By a hand-over: segments stay with the other node while they are open.
         self.undo = []  # What a story set up outside its folder and namespaces.
         self.samplers = []
         self.collector = collector(self)

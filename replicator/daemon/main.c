@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
-enum { TICK_MS = 5, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
+enum { TICK_MS = 5, NICE = -10, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
 
 static void usage(FILE *to)
 {
@@ -290,6 +291,7 @@ int main(int argc, char **argv)
         shell_log("cannot start: %s", err);
         return EXIT_FAILURE;
     }
+    setpriority(PRIO_PROCESS, 0, NICE); /* Where it may: heartbeats and leases are about time. */
     start(&shell);
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
