@@ -80,12 +80,22 @@ static void tell_core(struct shell *s)
     shell_input(s, &in);
 }
 
+/* A stall of the machine or of its disk, or a freeze: what follows is easier to understand. */
+static void say_away(const struct shell *s, uint64_t now_ns)
+{
+    uint64_t step_ns = s->cluster->step_ns;
+
+    if (s->config->has_peer && step_ns != 0 && now_ns - step_ns >= s->cluster->o.dead_ns / 4)
+        shell_log("this program stood still for %.0f ms", (double)(now_ns - step_ns) / 1e6);
+}
+
 const char *members_step(struct shell *s, const struct cluster_input *in)
 {
     struct cluster_input copy = *in;
     const char *refused;
 
     copy.now_ns = shell_now_ns();
+    say_away(s, copy.now_ns);
     memset(s->cluster_out, 0, sizeof(*s->cluster_out));
     cluster_step(s->cluster, &copy, s->cluster_out);
     tell_dataplane(s, copy.now_ns);

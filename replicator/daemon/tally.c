@@ -33,11 +33,27 @@ static struct tally_segment *segment_of(struct tally *t, uint32_t epoch, uint32_
     return g;
 }
 
+/* What is delivered everywhere is not asked for any more: a segment may stay open for months. */
+static void forget(const struct shell *s, struct tally_segment *g)
+{
+    uint32_t needed = core_needed(s->core, s->config->node, g->epoch);
+    uint32_t old = needed > g->first ? min_u32(needed - g->first, g->count) : 0;
+
+    if (old == 0 || old < g->room / 2)
+        return; /* Not worth the move. */
+    memmove(g->kind, g->kind + old, g->count - old);
+    g->first += old;
+    g->count -= old;
+}
+
 /* Grows by doubling, so seldom; without memory the counters say less, nothing else happens. */
-static void remember(struct tally_segment *g, uint32_t sequence, uint8_t kind)
+static void remember(const struct shell *s, struct tally_segment *g, uint32_t sequence,
+                     uint8_t kind)
 {
     if (g == NULL || sequence != g->first + g->count)
         return;
+    if (g->count == g->room)
+        forget(s, g);
     if (g->count == g->room) {
         uint32_t room = g->room != 0 ? 2 * g->room : FIRST_ROOM;
         uint8_t *grown = realloc(g->kind, room);
@@ -60,7 +76,7 @@ void tally_journaled(struct shell *s, const uint8_t *records, size_t n)
         uint8_t kind = records[i * RECORD_SIZE + 21];
         uint32_t q = from + (uint32_t)i;
 
-        remember(g, q, kind);
+        remember(s, g, q, kind);
         t->journaled[kind]++;
         if (epoch < t->open_epoch || (epoch == t->open_epoch && q <= t->open_last))
             t->unread[kind]++;
@@ -152,7 +168,7 @@ static void recover_segment(struct shell *s, const struct segment *g)
         got = journal_read(s->journal, g->origin, g->epoch, q, g->journaled - q + 1, records,
                            sizeof(records));
         for (size_t i = 0; i < got; i++)
-            remember(t, q + (uint32_t)i, records[i * RECORD_SIZE + 21]);
+            remember(s, t, q + (uint32_t)i, records[i * RECORD_SIZE + 21]);
         if (got == 0)
             return;
     }
