@@ -28,6 +28,7 @@ static void taken(struct failover_log *l, const struct core *c)
         f->dead_ns = f->taken_ns;
     histogram_add(&l->seconds, f->taken_ns - f->heard_ns, 1);
     l->last = *f;
+    l->waits = true;
     say(f);
 }
 
@@ -38,6 +39,7 @@ void failover_watch(struct shell *s)
 
     if (!cluster_peer_dead(s->cluster) && c->session == SESSION_UP) {
         l->now = (struct failover){.segments = c->takeovers};
+        l->waits = false;
         return;
     }
     if (l->now.heard_ns == 0)
@@ -61,8 +63,9 @@ void failover_given(struct shell *s)
     struct failover *f = &s->failover.last;
     uint64_t possible_ns = f->dead_ns > f->lease_ns ? f->dead_ns : f->lease_ns;
 
-    if (f->taken_ns == 0 || f->first_ns != 0)
+    if (!s->failover.waits)
         return;
+    s->failover.waits = false;
     f->first_ns = shell_now_ns();
     histogram_add(&s->failover.first_seconds, f->first_ns - possible_ns, 1);
     shell_log("failover: the first record taken over went to a sink %.2f ms after it was possible",

@@ -21,6 +21,7 @@ struct failover_log {
     struct histogram seconds;        /* From the last that was heard to the takeover. */
     struct histogram first_seconds;  /* From when a takeover was possible to its first record. */
     struct histogram effect_seconds; /* From a decision on a group to the dataplane's word. */
+    bool waits;                      /* For the first record of what was taken over. */
     uint64_t effect_ns;              /* The last of these. */
 };
 
