@@ -4,6 +4,16 @@ import signal
 import subprocess
 
 
+def descendants(pid):
+    """Of a process that runs: its children, and theirs (what a keeper has started)."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            children = [int(c) for c in f.read().split()]
+    except OSError:
+        return []
+    return children + [d for c in children for d in descendants(c)]
+
+
 class Processes:
     def __init__(self, net, folder):
         self.net, self.folder = net, folder
@@ -63,6 +73,10 @@ class Processes:
     def clean_up(self):
         for name in list(self.running):
             p = self.running.pop(name)
-            if p.poll() is None:
-                p.kill()
-                p.wait()
+            if p.poll() is not None:
+                continue
+            p.send_signal(signal.SIGSTOP)  # So that it starts nothing while its children end.
+            for pid in descendants(p.pid):
+                os.kill(pid, signal.SIGKILL)
+            p.kill()
+            p.wait()
