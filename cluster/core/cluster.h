@@ -32,6 +32,7 @@ struct cluster_link {
     bool up;
     uint64_t heard_ns, rtt_ns;
     uint64_t echo_ns, echo_at_ns; /* The peer's last stamp, and when it came. */
+    uint64_t expected, missed;    /* Heartbeats since it is up: due, and not come in their time. */
 };
 
 struct cluster_group {
@@ -127,6 +128,11 @@ bool cluster_is_primary(const struct cluster *c);
  * have declared it dead (A1). */
 uint64_t cluster_active_ns(const struct cluster_options *o);
 uint64_t cluster_rtt_us(const struct cluster *c, unsigned link);
+/* Of the heartbeats that were due on the link since it is up, so many of a million did not come in
+ * their time. */
+uint32_t cluster_loss_ppm(const struct cluster *c, unsigned link);
+/* Which link shall carry the records: the one that does, unless another one is much better. */
+unsigned cluster_better_link(const struct cluster *c, unsigned link, uint64_t now_ns);
 size_t cluster_group_count(const struct cluster *c);
 void cluster_group_view(const struct cluster *c, size_t i, struct cluster_group_view *out);
 

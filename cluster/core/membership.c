@@ -43,6 +43,15 @@ void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *
     }
 }
 
+/* One is due each interval; what comes half an interval late or more was missed meanwhile. */
+static void count_missed(const struct cluster *c, struct cluster_link *l, uint64_t now_ns)
+{
+    uint64_t due = (now_ns - l->heard_ns + c->o.heartbeat_ns / 2) / c->o.heartbeat_ns;
+
+    l->expected += due > 0 ? due : 1;
+    l->missed += due > 1 ? due - 1 : 0;
+}
+
 static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, uint64_t now_ns)
 {
     l->heard_ns = now_ns;
@@ -71,6 +80,7 @@ void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
 
     if (heartbeat_decode(&h, in->at, in->len) != 0 || h.node != 1 - c->o.node)
         return;
+    count_missed(c, &c->link[in->link], in->now_ns);
     learn_round_trip(&c->link[in->link], &h, in->now_ns);
     if (h.echo_ns < c->fresh_ns)
         return;

@@ -170,6 +170,9 @@ void core_step(struct core *c, const struct core_input *in)
     case CORE_LINK_DOWN:
         session_link_down(c, in->link.link);
         break;
+    case CORE_LINK_PREFER:
+        session_link_prefer(c, in->link.link);
+        break;
     case CORE_FRAME:
         session_frame(c, in->frame.link, in->frame.at, in->frame.len);
         break;

@@ -182,6 +182,8 @@ struct core {
     int link;                    /* That carries the core's frames; -1: none. */
     uint8_t links_up;            /* Bits. */
     uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
+    uint16_t turn, peer_turn;    /* Moves to another link, ours and the newest of the peer's. */
+    bool peer_heard;             /* The peer has said something that only follows its hello. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
     bool forgot;                 /* Ours is another one than the peer settled with. */
@@ -242,6 +244,7 @@ enum core_input_kind {
     CORE_PRODUCED,     /* P of the live segment: records.epoch, records.to. */
     CORE_LINK_UP,      /* An authenticated connection: link, random. */
     CORE_LINK_DOWN,    /* link */
+    CORE_LINK_PREFER,  /* link: up, and better than the one that carries our frames. */
     CORE_FRAME,        /* From the peer, opened and checked by the link: link, frame. */
     CORE_CONFIRMED,    /* A sink has confirmed: sink, records. */
     CORE_SINK_UP,      /* sink */
@@ -377,6 +380,12 @@ bool core_epoch_unfinished(const struct core *c, uint32_t epoch);
 
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);
+
+/* Is this frame of the peer (not a HELLO) of this session, and not overtaken on its link?  For
+ * those that the shell takes itself: records. */
+bool core_hears(struct core *c, const uint8_t *frame, size_t len);
+/* What the header of such a frame of ours has to hold; `frame` has its header already. */
+void core_stamp(const struct core *c, uint8_t *frame);
 
 /* May these records of the peer be journaled now?  The number of leading ones to skip (already
  * here), or -1: not acceptable.  *restart: what the journal holds of that segment is to be dropped

@@ -9,6 +9,7 @@
 /* session.c: from hello to loss. */
 void session_link_up(struct core *c, int link, uint32_t random);
 void session_link_down(struct core *c, int link);
+void session_link_prefer(struct core *c, int link);
 void session_frame(struct core *c, int link, const uint8_t *at, size_t len);
 void session_tick(struct core *c);
 void session_flush(struct core *c, uint32_t credit, struct core_output *out);

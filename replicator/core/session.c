@@ -63,6 +63,8 @@ static int first_link(uint8_t up)
 static void begin_hello(struct core *c, int link, uint32_t nonce)
 {
     c->session = SESSION_HELLO;
+    c->peer_heard = false;
+    c->turn = c->peer_turn = 0;
     c->peer_nonce = 0;
     c->link = link;
     c->nonce = nonce != 0 ? nonce : 1;
@@ -96,12 +98,25 @@ void session_link_down(struct core *c, int link)
     if (c->link != link)
         return;
     c->link = first_link(c->links_up);
+    c->turn++;
     if (c->session == SESSION_UP) {
         rewind_link(c);
     } else {
         c->hello_told = c->hello_sent = c->hello_done = false;
         c->hello_ns = c->now_ns;
     }
+}
+
+/* What is on its way on the other link may come later than what goes on this one: so everything is
+ * told again, and all of it may be heard twice and out of order. */
+void session_link_prefer(struct core *c, int link)
+{
+    if (c->session != SESSION_UP || !c->peer_heard || c->link == link ||
+        !(c->links_up & (1u << link)))
+        return; /* What overtakes the end of our hello would not be heard. */
+    c->link = link;
+    c->turn++;
+    rewind_link(c);
 }
 
 /* The peer's word may have gone with the link that carried it, and the peer forgets a segment once
@@ -148,6 +163,7 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         lost(c);
         begin_hello(c, link, nonce + 1);
     } else if (c->peer_nonce != h.nonce) {
+        c->peer_turn = 0;
         c->hello_sent = false; /* Ours may have gone to the end before. */
     }
     c->peer_nonce = h.nonce;
@@ -403,6 +419,29 @@ static void get_version_2(struct core *c, uint8_t type, const uint8_t *at, size_
         get_handover(c, at, len, type == FRAME_HANDOVER_ACK);
 }
 
+/* Of another session (section 9, finding 10), or overtaken by what was told again on the other
+ * link: what is old could bring back what is settled meanwhile. */
+bool core_hears(struct core *c, const uint8_t *frame, size_t len)
+{
+    uint16_t turn;
+    uint32_t nonce;
+    uint8_t type;
+
+    if (wire_get_header(frame, len, &type, &nonce) != 0 || c->session == SESSION_DOWN ||
+        nonce != c->nonce)
+        return false;
+    turn = wire_get_turn(frame);
+    if ((int16_t)(turn - c->peer_turn) < 0)
+        return false;
+    c->peer_turn = turn;
+    return true;
+}
+
+void core_stamp(const struct core *c, uint8_t *frame)
+{
+    wire_put_turn(frame, c->version >= 2 ? c->turn : 0);
+}
+
 void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
 {
     uint32_t nonce;
@@ -420,8 +459,8 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
         get_hello(c, link, nonce, at, len);
         return;
     }
-    if (nonce != c->nonce)
-        return; /* Of another session (section 9, finding 10). */
+    if (!core_hears(c, at - FRAME_HEADER_SIZE, len + FRAME_HEADER_SIZE))
+        return;
     if (c->session == SESSION_HELLO) {
         if (type == FRAME_FACT) {
             get_fact(c, at, len);
@@ -431,6 +470,7 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
         }
         return;
     }
+    c->peer_heard = true;
     switch (type) {
     case FRAME_ACK:
         get_ack(c, at, len);
@@ -463,6 +503,8 @@ static uint8_t *frame(struct core *c, struct core_output *out, uint8_t type, siz
     wire_put_header(p, type,
                     type == FRAME_HELLO ? wire_hello_word(own_version(c), c->o.fencing)
                                         : c->peer_nonce);
+    if (type != FRAME_HELLO)
+        core_stamp(c, p);
     return p + FRAME_HEADER_SIZE;
 }
 

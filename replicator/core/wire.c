@@ -29,11 +29,21 @@ void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce)
 
 int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce)
 {
-    if (len < FRAME_HEADER_SIZE || at[1] != frame_version(at[0]) || get_le16(at + 2) != 0)
+    if (len < FRAME_HEADER_SIZE || at[1] != frame_version(at[0]))
         return -1;
     *type = at[0];
     *nonce = get_le32(at + 4);
     return 0;
+}
+
+void wire_put_turn(uint8_t *frame, uint16_t turn)
+{
+    put_le16(frame + 2, turn);
+}
+
+uint16_t wire_get_turn(const uint8_t *frame)
+{
+    return get_le16(frame + 2);
 }
 
 void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,

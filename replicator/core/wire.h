@@ -2,8 +2,10 @@
 /* clang-format off
  *
  * Integers are little-endian.  A frame starts with u8 type, u8 version (the oldest that has this
- * frame), u16 zero, u32 nonce of the receiver's end of the session, so that a frame of another
- * session is dropped.  A HELLO has in place of the nonce: u8 the highest version of the sender, u8
+ * frame), u16 turn, u32 nonce of the receiver's end of the session, so that a frame of another
+ * session is dropped.  The turn counts how often the sender has moved to another link in this
+ * session: a frame of an older turn, overtaken on its link, is dropped; it was told again.  Version 1
+ * and a HELLO have a zero there.  A HELLO has in place of the nonce: u8 the highest version of the sender, u8
  * flags (1: it fences before a takeover), u16 zero; version 1 has a zero there.
  *
  *   HELLO         u32 nonce of the sender, u32 highest epoch, u64 journal, u64 the receiver's journal
@@ -121,6 +123,8 @@ void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,
 
 /* Each 0 or -1; nothing is written on -1.  The image readers return the bytes used. */
 int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce);
+void wire_put_turn(uint8_t *frame, uint16_t turn);
+uint16_t wire_get_turn(const uint8_t *frame);
 int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out);
 int wire_get_hello(uint32_t word, const uint8_t *body, size_t len, struct wire_hello *out);
 int wire_get_entry(const uint8_t *at, size_t len, struct wire_entry *out);

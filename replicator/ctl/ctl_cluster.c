@@ -6,8 +6,8 @@
 static void links(const json_t *o)
 {
     static const struct ctl_column columns[] = {
-        {"LINK", false}, {"STATE", false}, {"ROUND TRIP", true}, {"", false}};
-    struct libscols_table *t = ctl_table(columns, 4);
+        {"LINK", false}, {"STATE", false}, {"ROUND TRIP", true}, {"LOSS", true}, {"", false}};
+    struct libscols_table *t = ctl_table(columns, 5);
     const json_t *v;
     size_t i;
 
@@ -18,8 +18,9 @@ static void links(const json_t *o)
         ctl_cell(l, 0, "%s", ctl_str(v, "name"));
         ctl_cell(l, 1, "%s", ctl_str(v, "state"));
         ctl_cell(l, 2, "%lld us", ctl_num(v, "rttUs"));
+        ctl_cell(l, 3, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
         if (json_is_true(json_object_get(v, "carriesRecords")))
-            ctl_cell(l, 3, "carries the records");
+            ctl_cell(l, 4, "carries the records");
     }
     ctl_table_end(t);
 }

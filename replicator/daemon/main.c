@@ -82,6 +82,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .power = c->durability_power,
         .boot = boot_id(),
         .journal = (uint64_t)randombytes_random() << 32 | (randombytes_random() | 1),
+        .wire_version = (uint8_t)c->wire_version,
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
         .fencing = c->fence_command[0] != '\0',

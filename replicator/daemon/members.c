@@ -110,6 +110,7 @@ const char *members_step(struct shell *s, const struct cluster_input *in)
 void members_tick(struct shell *s)
 {
     members_step(s, &(struct cluster_input){.kind = CLUSTER_TICK});
+    peer_choose_link(s);
 }
 
 void members_fenced(struct shell *s)

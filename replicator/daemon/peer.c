@@ -10,6 +10,8 @@
 
 enum { LINK_BACKLOG_MAX = 2 << 20 };
 
+#define LINK_CHOICE_NS SECOND_NS /* At most one move in that time. */
+
 static void on_up(void *ctx, int link, uint16_t version)
 {
     struct shell *s = ctx;
@@ -130,8 +132,8 @@ static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
         return;
     }
     if (type == FRAME_RECORDS) {
-        if (nonce != s->core->nonce)
-            return; /* Of another session. */
+        if (!core_hears(s->core, at, len))
+            return;
         take_records(s, link, at, len);
     } else {
         shell_input(s, &in);
@@ -198,6 +200,25 @@ void peer_close(struct shell *s)
         link_set_close(s->links);
 }
 
+/* The records move to the other link while theirs crawls, not only when it is gone. */
+void peer_choose_link(struct shell *s)
+{
+    struct core_input in = {.kind = CORE_LINK_PREFER};
+    int link = s->core->link;
+
+    if (link < 0 || s->core->session != SESSION_UP ||
+        shell_now_ns() - s->link_chosen_ns < LINK_CHOICE_NS)
+        return;
+    in.link.link = (int)cluster_better_link(s->cluster, (unsigned)link, shell_now_ns());
+    if (in.link.link == link)
+        return;
+    shell_log("records move from link %s to link %s, which is better now",
+              s->config->link[link].name, s->config->link[in.link.link].name);
+    s->link_chosen_ns = shell_now_ns();
+    s->names_sent_count = 0; /* They may be stuck on the other link. */
+    shell_input(s, &in);
+}
+
 /* ---- what the core sends ---- */
 
 static void send_names(struct shell *s, uint32_t generation)
@@ -241,6 +262,7 @@ static void send_range(struct shell *s, const struct core_range *r)
     if (w.base > w.from)
         w.base = w.from;
     wire_put_records(s->frame, s->core->peer_nonce, &w);
+    core_stamp(s->core, s->frame);
     link_set_send(s->links, s->out->link, s->frame, RECORDS_HEADER_SIZE + n * RECORD_SIZE, false);
 }
 

@@ -111,6 +111,7 @@ struct shell {
     size_t note_count;
     uint32_t names_sent[64]; /* Generations that the peer was sent on this link. */
     size_t names_sent_count;
+    uint64_t link_chosen_ns;
     uint32_t names_journaled[64];
     size_t names_journaled_count;
     uint8_t *records; /* FEED_BATCH records. */
@@ -150,6 +151,7 @@ int peer_keys_load(const struct config *c, uint8_t key[LINK_KEYS][NOISE_KEY], si
 void peer_keys_reload(struct shell *s);
 
 void peer_perform(struct shell *s);
+void peer_choose_link(struct shell *s);
 uint32_t peer_credit(struct shell *s);
 void peer_close(struct shell *s);
 

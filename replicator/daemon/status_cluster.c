@@ -19,10 +19,11 @@ json_t *status_links(const struct shell *s)
 
     for (size_t i = 0; i < s->config->link_count; i++)
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:b}", "name", s->config->link[i].name, "state",
+            list, json_pack("{s:s,s:s,s:I,s:f,s:b}", "name", s->config->link[i].name, "state",
                             s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
-                            (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "carriesRecords",
-                            s->core->link == (int)i));
+                            (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
+                            (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000,
+                            "carriesRecords", s->core->link == (int)i));
     return list;
 }
 

@@ -192,6 +192,7 @@ static void send_records(struct pair *p, int n, const struct core_range *r)
     if (w.base > w.from)
         w.base = w.from;
     wire_put_records(frame, p->node[n].core.peer_nonce, &w);
+    core_stamp(&p->node[n].core, frame);
     put(&p->node[1 - n].in, frame, (uint32_t)(RECORDS_HEADER_SIZE + w.count * 160u));
 }
 
@@ -334,8 +335,9 @@ static void deliver(struct pair *p, int n, const uint8_t *at, size_t len)
         return;
     }
     assert_int_equal(wire_get_records(at, len, &w), 0);
-    skip = nonce == c->nonce ? core_accepts(c, w.origin, w.epoch, w.base, w.from, w.count, &restart)
-                             : -1;
+    skip = core_hears(c, at, len)
+               ? core_accepts(c, w.origin, w.epoch, w.base, w.from, w.count, &restart)
+               : -1;
     if (skip >= 0 && skip < w.count && !p->node[n].disk_full)
         journal(p, n, w.origin, w.epoch, w.from + (uint32_t)skip, w.from + w.count - 1);
 }

@@ -185,6 +185,7 @@ static void send_range(struct world *w, struct node *n, const struct core_range 
     if (v.base > v.from)
         v.base = v.from;
     wire_put_records(frame, n->core.peer_nonce, &v);
+    core_stamp(&n->core, frame);
     effect(n);
     links_send(w, n, (unsigned)n->out.link, frame, RECORDS_HEADER_SIZE + got * RECORD_SIZE);
 }
@@ -476,6 +477,23 @@ static void cluster_in(struct world *w, struct node *n, const struct cluster_inp
 
 /* ---- what the world calls ---- */
 
+/* As the shell does, but at once, and now and then for no reason. */
+static void choose_link(struct world *w, struct node *n)
+{
+    struct core_input in = {.kind = CORE_LINK_PREFER, .link.link = n->core.link};
+
+    if (n->core.link < 0 || n->core.session != SESSION_UP)
+        return;
+    in.link.link =
+        rng_chance(&w->rng, 2)
+            ? (int)rng_below(&w->rng, SIM_LINKS)
+            : (int)cluster_better_link(&n->cluster, (unsigned)n->core.link, node_clock(w, n));
+    if (in.link.link == n->core.link)
+        return;
+    TRACE(w, "node %u: moves to link %d", n->id, in.link.link);
+    input(w, n, &in);
+}
+
 static void tick(struct world *w, struct node *n)
 {
     struct core_input in = {
@@ -485,6 +503,7 @@ static void tick(struct world *w, struct node *n)
     n->ring.active_until = node_clock(w, n) + w->dead_ns / 2;
     input(w, n, &in);
     cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_TICK});
+    choose_link(w, n);
     flush(w, n);
     for (int i = 0; i < 8 && feed(w, n); i++)
         continue;
@@ -539,7 +558,7 @@ static void frame(struct world *w, struct node *n, unsigned link, const uint8_t 
                                            .link = link,
                                            .at = at + FRAME_HEADER_SIZE,
                                            .len = len - FRAME_HEADER_SIZE});
-    else if (type == FRAME_RECORDS && nonce == n->core.nonce)
+    else if (type == FRAME_RECORDS && core_hears(&n->core, at, len))
         take_records(w, n, link, at, len);
     else if (type != FRAME_RECORDS)
         input(w, n, &in);

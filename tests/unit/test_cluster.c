@@ -449,9 +449,43 @@ static void test_a_peer_of_the_version_before(void **state)
     assert_non_null(t.refused);
 }
 
+/* ---- which link carries the records ---- */
+
+static void records_move_to_a_link_that_is_much_better(void **state)
+{
+    static const struct {
+        bool up;
+        uint32_t rtt_us[2], silent_ms[2];
+        unsigned link, better;
+    } table[] = {
+        {true, {200, 200}, {50, 50}, 0, 0},
+        {true, {900, 200}, {50, 50}, 0, 0},    /* Four times, but not by two milliseconds. */
+        {true, {9000, 200}, {50, 50}, 0, 1},   /* It crawls. */
+        {true, {9000, 4000}, {50, 50}, 0, 0},  /* So does the other one. */
+        {true, {200, 9000}, {50, 50}, 1, 0},   /* And back. */
+        {true, {200, 200}, {300, 50}, 0, 1},   /* It is silent. */
+        {true, {200, 200}, {300, 300}, 0, 0},  /* Both are. */
+        {false, {90000, 200}, {50, 50}, 0, 0}, /* There is no other one. */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct cluster c = {.o = {.link_count = 2, .heartbeat_ns = 100 * MS}};
+        uint64_t now_ns = 1000 * MS;
+
+        for (int l = 0; l < 2; l++) {
+            c.link[l].up = l == 0 || table[i].up;
+            c.link[l].rtt_ns = table[i].rtt_us[l] * 1000ull;
+            c.link[l].heard_ns = now_ns - table[i].silent_ms[l] * MS;
+        }
+        assert_int_equal(cluster_better_link(&c, table[i].link, now_ns), table[i].better);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_move_to_a_link_that_is_much_better),
         cmocka_unit_test(test_both_start_at_once),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_one_link_is_enough),
