@@ -470,7 +470,6 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     if (g != NULL && fact->origin == c->o.node) {
         g->journaled = 0;
         g->produced = fact->produced;
-        origin_lost(c, g, fact->journaled);
     }
     return g;
 }
@@ -504,8 +503,6 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
     learn_marks(c, g, fact);
-    if (fact->lost && !g->lost)
-        origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled);
     while (n-- > 0) {
         struct delivery d;
         uint8_t origin;
@@ -524,6 +521,8 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
             settle(c, g, (size_t)k, &d);
     }
     learn_tail(c, g, fact);
+    if ((fact->lost || (!known && g->origin == c->o.node)) && !g->lost)
+        origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled); /* T5 */
     if (!known && g->origin != c->o.node)
         forgotten_here(c, g);
 }
