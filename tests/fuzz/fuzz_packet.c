@@ -104,7 +104,7 @@ static struct rules plain = {
 static struct rules translating; /* The same with NAT and SYN cookies. */
 static struct state state;
 static uint8_t *memory;
-static const uint8_t secret[STATE_SECRET_BYTES] = {1, 2, 3};
+static uint8_t secret[STATE_SECRET_BYTES];
 
 static void set_up(void)
 {
@@ -114,6 +114,8 @@ static void set_up(void)
     translating.nat_count = 1;
     translating.nat[0] =
         (struct nat){.from = 1, .pool = pool, .pool_count = 2, .ports = {1024, 1100}};
+    for (size_t i = 0; i < sizeof(secret); i++)
+        secret[i] = (uint8_t)(151 * i + 89); /* Not sparse: it has to mix. */
     CHECK(rules_compile(&plain) == 0 && rules_compile(&translating) == 0);
     memory = aligned_alloc(64, (state_size(SESSIONS) + 63) / 64 * 64);
 }
