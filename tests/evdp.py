@@ -40,7 +40,8 @@ node = 0
 event-rate = 0
 {mode}
 zone "trust" {{ screens = {{ "land", "syn-fin", "tcp-no-flag", "fin-no-ack", "winnuke", "syn-frag", "source-route",
-                            "ping-of-death", "teardrop", "udp-flood" }} udp-flood-rate = 500 }}
+                            "ping-of-death", "teardrop", "udp-flood"{cookie} }} udp-flood-rate = 500
+               syn-flood-rate = 1 }}
 zone "untrust" {{ }}
 wire "w0" {{ left = "left" right = "right" left-zone = "trust" right-zone = "untrust"
             left-address = {{ "10.50.0.254", "fd50::fe" }} }}
@@ -161,7 +162,7 @@ class Run:
             server.ip("neigh", "replace", "fd92::%x" % last, "lladdr", CLIENT_MAC, "dev", "wire")
 
     def configure(self, **values):
-        values = {"web": "80-89", "mode": "", **values, "ring": self.ring, "dir": self.dir}
+        values = {"web": "80-89", "mode": "", "cookie": "", **values, "ring": self.ring, "dir": self.dir}
         for name, text in (("evdp.conf", EVDP), ("evrepd.conf", EVREPD)):
             with open(os.path.join(self.dir, name), "w") as f:
                 f.write(text.format(**values))
@@ -323,9 +324,13 @@ class Run:
         raw.send(self.frame(ipv4(own, server, 17, b"y" * 16, fragment=2)))
         for name in list(frames) + ["tear drop"]:
             self.record("RT_FLOW SCREEN_DROP screen=%s " % name, "zone=trust")
-        for _ in range(700):
-            raw.send(self.frame(ipv4(own, "10.50.0.77", 17, udp(7000))))  # Nobody else's rate.
-        self.record("RT_FLOW SCREEN_DROP screen=UDP flood ")
+        flood = self.frame(ipv4(own, "10.50.0.77", 17, udp(7000)))  # Nobody else's rate.
+
+        def flooded():
+            for _ in range(700):
+                raw.send(flood)
+            return any("screen=UDP flood " in r for r in self.records())
+        wait("a UDP flood to be seen", flooded)
         self.ok("screens of packets, fragments and rates drop and are named")
 
     def filters(self):
@@ -387,11 +392,37 @@ class Run:
         c.close()
         self.ok("both queues work, and a flow's answers may come by the other one")
 
-    def reload(self):
-        c, s = self.connect("10.50.0.2", 81)
-        self.configure(web="82")
+    def hang_up(self, **values):
+        before = self.log("evdp").count("configuration read again")
+        self.configure(**values)
         self.children["evdp"].send_signal(signal.SIGHUP)
-        wait("the configuration to be read", lambda: "configuration read again" in self.log("evdp"))
+        wait("the configuration to be read", lambda: self.log("evdp").count("configuration read again") > before)
+
+    def cookies(self):
+        """More than one SYN a second: two kernels that do not know of each other's numbers."""
+        self.hang_up(cookie=', "syn-cookie"')
+        for address in ("10.50.0.2", "fd50::2"):
+            pairs = [self.connect(address, 83) for _ in range(3)]
+            self.record("RT_FLOW SCREEN_DROP screen=SYN cookie src=%s:" % ("[fd50::1]" if ":" in address else "10.50.0.1"))
+            for c, s in pairs:
+                s.sendall(b"hello")
+                expect(c.recv(10) == b"hello", "the server's first word was lost")
+                for a, b in ((c, s), (s, c)):
+                    data, got = os.urandom(60000), b""
+                    a.sendall(data)
+                    while len(got) < len(data):
+                        got += b.recv(65536)
+                    expect(got == data, "what came is not what was sent")
+                c.close()
+                s.close()
+        self.raw("client").send(self.frame(ipv4("10.50.0.1", "10.50.0.2", 6, tcp(83, 0x10, 40099))))
+        self.record("RT_FLOW SCREEN_DROP screen=SYN cookie src=10.50.0.1:40099")
+        self.ok("SYN cookies: challenged clients of a real kernel are connected, a wrong cookie is dropped")
+
+    def reload(self):
+        self.hang_up()
+        c, s = self.connect("10.50.0.2", 81)
+        self.hang_up(web="82")
         c.sendall(b"still")
         expect(s.recv(10) == b"still", "a session was lost")
         other = self.host("client", socket.SOCK_STREAM, "10.50.0.1")
@@ -440,7 +471,7 @@ class Run:
         self.network()
         self.configure()
         for step in (self.refuses_jumbo, self.starts, self.tcp_sessions, self.rejects, self.screens, self.filters,
-                     self.nat, self.vlan, self.queues, self.reload, self.accounts):
+                     self.nat, self.vlan, self.queues, self.cookies, self.reload, self.accounts):
             step()
 
     def clean_up(self):

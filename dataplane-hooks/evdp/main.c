@@ -188,13 +188,17 @@ static void publish_queue(struct evdp *e, uint32_t queue)
 
 static void publish(struct evdp *e)
 {
-    const struct sessions *s = &e->state.sessions;
+    struct sessions *s = &e->state.sessions;
+    uint32_t used = 0, capacity = 0;
 
-    e->stats->sessions = e->stats->session_capacity = 0;
     for (uint32_t i = 0; i < s->shard_count; i++) {
-        e->stats->sessions += __atomic_load_n(&s->shard[i].used, __ATOMIC_RELAXED);
-        e->stats->session_capacity += s->shard[i].capacity;
+        spin_lock(&s->shard[i].lock);
+        used += s->shard[i].used;
+        capacity += s->shard[i].capacity;
+        spin_unlock(&s->shard[i].lock);
     }
+    e->stats->sessions = used;
+    e->stats->session_capacity = capacity;
     for (uint32_t i = 0; i < e->d.ports.count; i++)
         publish_port(e, i);
     for (uint32_t i = 0; i < e->d.worker_count; i++)

@@ -314,6 +314,25 @@ static void a_bad_cookie_is_dropped_and_told(void **unused)
     box_close(b);
 }
 
+/* A client that repeats its SYN is challenged again, not let through beside its cookie. */
+static void a_challenged_destination_stays_so(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    struct frame again = {CLIENT(2), .flags = TCP_SYN, .seq = 1000};
+
+    (void)unused;
+    challenged(b);
+    for (int i = 0; i < 4; i++) { /* Slower than the rate. */
+        box_elapse_ms(b, 2000);
+        assert_true(box_send(b, LEFT, &again));
+        assert_int_equal(b->d.port, LEFT);
+    }
+    box_elapse_ms(b, 4000);
+    assert_true(box_send(b, LEFT, &again));
+    assert_int_equal(b->d.port, RIGHT);
+    box_close(b);
+}
+
 /* What the policy refuses is refused, not challenged: no port looks open that is not. */
 static void cookies_open_no_closed_port(void **unused)
 {
@@ -338,6 +357,7 @@ int main(void)
         cmocka_unit_test(fragments_are_translated_alike),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
+        cmocka_unit_test(a_challenged_destination_stays_so),
         cmocka_unit_test(cookies_open_no_closed_port),
     };
 

@@ -159,8 +159,9 @@ static bool pass_floods(struct job *j)
         if (exceeds(j, HOST_ICMP, z->limit.icmp_flood))
             flag = SCREEN_ICMP_FLOOD;
     } else if (is_syn(&j->p) && (z->screens & (SCREEN_SYN_FLOOD | SCREEN_SYN_COOKIE))) {
-        j->challenge = exceeds(j, HOST_SYN, z->limit.syn_flood);
-        if (j->challenge && !(z->screens & SCREEN_SYN_COOKIE))
+        if (z->screens & SCREEN_SYN_COOKIE)
+            j->challenge = proxy_state(j, exceeds(j, HOST_SYN, z->limit.syn_flood));
+        else if (exceeds(j, HOST_SYN, z->limit.syn_flood))
             flag = SCREEN_SYN_FLOOD;
     }
     if (flag != 0)

@@ -92,8 +92,8 @@ static void established(struct job *j, struct session *s, int direction)
     if (!filter_session(j, s, direction))
         return;
     track_packet(s, &j->p, direction);
-    session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
     forward_in_session(j, s, direction);
+    session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
 }
 
 /* An error about a packet of the session: it passes, and does not keep the session alive. */

@@ -185,8 +185,10 @@ static void permit(struct job *j, const struct policy *q, uint16_t application, 
         return;
     }
     s->counted = counted;
-    if (mss != 0)
+    if (mss != 0) {
         proxy_begin(j, s, mss);
+        session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
+    }
     if (s->is_nat)
         nat_packet(j->frame, &j->p, s, 0);
     job_forward(j, j->port_out);
@@ -236,7 +238,7 @@ void decide_new(struct job *j)
     }
     if (!filter_place(j, FILTER_OUTPUT, &term))
         return;
-    if (j->challenge)
+    if (j->challenge != CHALLENGE_NONE)
         proxy_challenge(j);
     else
         permit(j, q, application, mss);

@@ -16,7 +16,7 @@ struct job { /* One frame on its way. */
     uint64_t hash;
     struct shard *shard; /* Locked. */
     uint8_t port_out;
-    bool challenge; /* SYNs to this destination come too fast: answer with a cookie. */
+    enum { CHALLENGE_NONE, CHALLENGE_STILL, CHALLENGE_NOW } challenge; /* Answer with a cookie. */
     struct event_where where;
     struct decision *d;
 };
@@ -49,6 +49,8 @@ void decide_new(struct job *j);
 
 /* ---- proxy.c: TCP whose client proved itself by a SYN cookie ---- */
 
+/* Whether a SYN is to be answered with a cookie.  exceeds: they come too fast at this moment. */
+int proxy_state(struct job *j, bool exceeds);
 /* Answers a SYN with a cookie. */
 void proxy_challenge(struct job *j);
 enum proxy_answer { PROXY_NOT_ASKED, PROXY_BAD, PROXY_GOOD };

@@ -10,9 +10,28 @@
 
 static const uint16_t mss_of_answer = 1440; /* What fits 1500 bytes with IPv6. */
 
+/* Not less than a client takes to repeat its SYN a few times: one that has a cookie must not get a
+ * session by that, too, whose numbers are the server's. */
+#define HOLD_NS (10ull * 1000000000ull)
+
+static struct host_key cookie_key(const struct job *j)
+{
+    return host_key(HOST_COOKIE, j->where.zone_in, j->p.family, j->p.destination);
+}
+
+int proxy_state(struct job *j, bool exceeds)
+{
+    struct host_key k = cookie_key(j);
+
+    if (exceeds)
+        return CHALLENGE_NOW;
+    return hosts_marked(&j->s->hosts, &k, j->now_ns + COOKIE_LIFE_NS - HOLD_NS) ? CHALLENGE_STILL
+                                                                                : CHALLENGE_NONE;
+}
+
 void proxy_challenge(struct job *j)
 {
-    struct host_key k = host_key(HOST_COOKIE, j->where.zone_in, j->p.family, j->p.destination);
+    struct host_key k = cookie_key(j);
     struct reply_segment s = {
         .seq = cookie_make(j->s->cookie_key, &j->flow, j->p.seq, reply_mss_of(j->frame, &j->p),
                            j->now_ns),
@@ -21,7 +40,8 @@ void proxy_challenge(struct job *j)
         .flags = TCP_SYN | TCP_ACK,
     };
 
-    hosts_mark(&j->s->hosts, &k, j->now_ns + COOKIE_LIFE_NS, j->now_ns);
+    if (j->challenge == CHALLENGE_NOW)
+        hosts_mark(&j->s->hosts, &k, j->now_ns + COOKIE_LIFE_NS, j->now_ns);
     job_screened(j, SCREEN_SYN_COOKIE);
     j->d->len = (uint32_t)reply_segment(j->frame, j->room, &j->p, &s, true);
     j->d->send = j->d->len != 0;
@@ -35,7 +55,7 @@ enum proxy_answer proxy_check(struct job *j, uint16_t *mss)
     if (!(job_zone(j)->screens & SCREEN_SYN_COOKIE) || j->p.protocol != PROTOCOL_TCP ||
         j->p.fragment || (j->p.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
         return PROXY_NOT_ASKED;
-    k = host_key(HOST_COOKIE, j->where.zone_in, j->p.family, j->p.destination);
+    k = cookie_key(j);
     if (!hosts_marked(&j->s->hosts, &k, j->now_ns))
         return PROXY_NOT_ASKED;
     return cookie_check(j->s->cookie_key, &j->flow, j->p.seq - 1, j->p.ack - 1, j->now_ns, mss)

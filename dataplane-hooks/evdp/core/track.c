@@ -10,13 +10,12 @@ uint8_t track_first_state(const struct packet *p)
 static void close_with(struct session *s, enum close_reason why)
 {
     s->tcp_state = TCP_STATE_CLOSED;
-    if (s->reason == CLOSE_UNKNOWN) /* An RST after both FINs changes nothing. */
-        s->reason = (uint8_t)why;
+    s->reason = (uint8_t)why;
 }
 
 static void track_tcp(struct session *s, const struct packet *p, int direction)
 {
-    if (s->tcp_state == TCP_STATE_CLOSED)
+    if (s->tcp_state == TCP_STATE_CLOSED) /* An RST after both FINs changes nothing. */
         return;
     if (p->tcp_flags & TCP_RST) {
         close_with(s, CLOSE_RST);
