@@ -28,6 +28,7 @@ state-dir = "{dir}/state"
 control-socket = "{dir}/evrep.sock"
 peer {{
   key-file = "{dir}/cluster.key"
+  heartbeat-ms = 300 dead-after-ms = 3000 lease-ms = 2000
   link "control" {{ local = "127.0.0.1:5900" remote = "127.0.0.2:5900" }}
 }}
 redundancy-group "1" {{ priority = 200 }}
@@ -218,8 +219,20 @@ class Run:
         s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         return s
 
-    def connect(self, address, port, server_port=None):
-        listener = self.host("server", socket.SOCK_STREAM, address, server_port or port)
+    @staticmethod
+    def say(c, s, data, to):
+        """A datagram, until it is there: a busy machine may let evrepd's word of activity run out for a moment."""
+        s.settimeout(1)
+        for _ in range(PATIENCE_S):
+            c.sendto(data, to)
+            try:
+                return s.recvfrom(2000)
+            except TimeoutError:
+                pass
+        raise Failed("no datagram came to %s" % (to,))
+
+    def connect(self, address, port):
+        listener = self.host("server", socket.SOCK_STREAM, address, port)
         c = self.host("client", socket.SOCK_STREAM, "fd50::1" if ":" in address else "10.50.0.1")
         c.connect((address, port))
         s, _ = listener.accept()
@@ -294,11 +307,14 @@ class Run:
                 pass
         listener = self.raw("client")
         u = self.host("client", socket.SOCK_DGRAM, "10.50.0.1")
-        u.sendto(b"?", ("10.50.0.2", 9002))
-        while True:
-            f = listener.recv(2000)
-            if f[12:14] == b"\x08\x00" and f[23] == 1 and f[34] == 3:
-                break
+        listener.settimeout(1)
+        f = bytes(40)
+        while f[12:14] != b"\x08\x00" or f[23] != 1 or f[34] != 3:
+            try:
+                f = listener.recv(2000)
+            except TimeoutError:
+                pass
+            u.sendto(b"?", ("10.50.0.2", 9002))
         expect(f[35] == 13, "unreachable, but not by policy")
         self.record("RT_FLOW_SESSION_DENY", 'policy-name="refuse"', 'destination-port="9002"')
         u.sendto(b"?", ("10.50.0.2", 9500))
@@ -337,8 +353,7 @@ class Run:
         c = self.host("client", socket.SOCK_DGRAM, "10.50.0.1")
         servers = [self.host("server", socket.SOCK_DGRAM, "10.50.0.2", 7001 + i) for i in range(5)]
         for i in (1, 2, 2, 3, 5):
-            c.sendto(b"?", ("10.50.0.2", 7000 + i))
-            servers[i - 1].recv(10)
+            self.say(c, servers[i - 1], b"?", ("10.50.0.2", 7000 + i))
         self.record("RT_FLOW FILTER_LOG", "source=input", "filter=1 term=2")
         self.record("RT_FLOW FILTER_LOG", "source=output", "zone=trust->untrust")
         self.record("RT_FLOW FILTER_LOG", "source=cached-output")
@@ -347,18 +362,16 @@ class Run:
             self.ns["client"].run("ping", "-c", "1", "-W", str(PATIENCE_S), address)
         self.record("RT_FLOW FILTER_LOG", "source=lo0", "dst=10.50.0.254:0")
         self.record("RT_FLOW FILTER_LOG", "source=lo0", "dst=[fd50::fe]:0")
-        wait("the counter", lambda: self.stats()["dataplane"]["terms"] and self.stats()["dataplane"]["terms"][0]["packets"] == 1)
+        wait("the counter", lambda: self.stats()["dataplane"]["terms"] and self.stats()["dataplane"]["terms"][0]["packets"] >= 1)
         expect(not any(":7005 " in r for r in self.records() if "FILTER_LOG" in r), "a counter logged")
         self.ok("filters log at their five places, count without logging; its own addresses answer a ping")
 
     def nat(self):
         for own, there, pool in (("10.50.0.1", "10.50.0.2", "192.0.2."), ("fd50::1", "fd50::2", "fd92::")):
             c, s = self.host("client", socket.SOCK_DGRAM, own), self.host("server", socket.SOCK_DGRAM, there, 7004)
-            c.sendto(b"hello", (there, 7004))
-            data, seen = s.recvfrom(100)
+            seen = self.say(c, s, b"hello", (there, 7004))[1]
             expect(seen[0].startswith(pool), "the server saw %s" % seen[0])
-            s.sendto(b"back", seen)
-            expect(c.recv(100) == b"back", "no way back")
+            expect(self.say(s, c, b"back", seen[:2])[0] == b"back", "no way back")
             self.record("RT_FLOW_SESSION_CREATE", 'source-address="%s"' % own, 'nat-source-address="%s"' % seen[0],
                         'nat-source-port="%d"' % seen[1])
         self.ok("source NAT there and back, IPv4 and IPv6, and its fields are told")
@@ -385,10 +398,8 @@ class Run:
         wait("packets on both queues", both)
         c, s = self.host("client", socket.SOCK_DGRAM, "10.50.0.1"), self.host("server", socket.SOCK_DGRAM, "10.50.0.2", 7007)
         for s2 in sockets[:16]:
-            s2.sendto(b"q", ("10.50.0.2", 7007))
-            data, seen = s.recvfrom(10)
-            s.sendto(b"a", seen)
-            expect(s2.recv(10) == b"a", "an answer by another queue was lost")
+            seen = self.say(s2, s, b"q", ("10.50.0.2", 7007))[1]
+            expect(self.say(s, s2, b"a", seen)[0] == b"a", "an answer by another queue was lost")
         c.close()
         self.ok("both queues work, and a flow's answers may come by the other one")
 
