@@ -11,6 +11,7 @@ struct config_block {
     max_align_t at[];
 };
 
+static const char *error_path;
 static char *error_at;
 static size_t error_size;
 
@@ -20,8 +21,7 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 
     if (error_at[0] != '\0')
         return;
-    n = snprintf(error_at, error_size, "%s:%d: ", cfg->filename ? cfg->filename : "configuration",
-                 cfg->line);
+    n = snprintf(error_at, error_size, "%s:%d: ", error_path, cfg->line);
     if (n > 0 && (size_t)n < error_size)
         vsnprintf(error_at + n, error_size - (size_t)n, format, ap);
 }
@@ -266,6 +266,7 @@ int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t 
     int rc;
 
     memset(c, 0, sizeof(*c));
+    error_path = path;
     error_at = err;
     error_size = err_size;
     err[0] = '\0';

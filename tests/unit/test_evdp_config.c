@@ -1,0 +1,124 @@
+/* links: evdp_config */
+/* evdp.conf: each mistake is one line that says where and what; what is right is read as meant. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define HEAD  "ring = \"t\"\nnode = 0\n"
+#define ZONES "zone \"b\" { }\nzone \"a\" { }\n"
+#define WIRE  "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"a\" right-zone = \"b\" }\n"
+#define GOOD  HEAD ZONES WIRE
+#define RULE  "policy \"p\" { from-zone = \"a\" to-zone = \"b\" "
+
+static int load(struct evdp_config *c, const char *text, char *err, size_t size)
+{
+    char path[] = "/tmp/evdp-config-XXXXXX";
+    FILE *f = fdopen(mkstemp(path), "w");
+    int rc;
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    rc = evdp_config_load(c, path, err, size);
+    unlink(path);
+    return rc;
+}
+
+static const struct {
+    const char *text, *said;
+} mistakes[] = {
+    {ZONES WIRE, "'node' is -1"},
+    {HEAD WIRE, "'zone' sections are needed"},
+    {HEAD ZONES, "'wire' sections are needed"},
+    {GOOD "no-such-key = 1\n", "no-such-key"},
+    {GOOD "mode = fast\n", "'mode' is \"fast\"; it must be one of auto, native, generic"},
+    {GOOD "sessions = 5\n", "'sessions' is 5; it must be 1024 to"},
+    {GOOD "queues = 99\n", "'queues' is 99"},
+    {GOOD "timeouts { udp = 0 }\n", "'udp' is 0"},
+    {HEAD ZONES "wire \"w\" { left = \"l\" right = \"l\" left-zone = \"a\" right-zone = \"b\" }",
+     "interface l is used twice"},
+    {HEAD ZONES "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"c\" right-zone = \"b\" }",
+     "no zone is called \"c\""},
+    {HEAD "zone \"a\" { screens = { \"tsunami\" } }\nzone \"b\" { }\n" WIRE,
+     "no screen is called \"tsunami\""},
+    {GOOD RULE "action = maybe }", "'action' is \"maybe\""},
+    {GOOD RULE "action = deny log = { \"session-init\" } }", "a deny is always logged"},
+    {GOOD RULE "action = permit log = { \"all\" } }", "'log' is \"all\""},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/33\" } }", "\"10.0.0.0/33\" is not"},
+    {GOOD "address \"none\" { }\n" RULE "action = permit source = { \"none\" } }",
+     "\"none\" is not"},
+    {GOOD RULE "action = permit protocol = icmp ports = { \"1\" } }", "protocol icmp has no ports"},
+    {GOOD RULE "action = permit protocol = 256 }", "'protocol' is \"256\""},
+    {GOOD RULE "action = permit ports = { \"9-8\" } }", "\"9-8\" is not a port"},
+    {GOOD RULE "action = permit ports = { \"80x\" } }", "\"80x\" is not a port"},
+    {GOOD RULE "action = permit ports = { \"1-65536\" } }", "\"1-65536\" is not a port"},
+    {GOOD RULE "action = permit applications = { \"web\" } }", "none is called \"web\""},
+    {GOOD "application \"web\" { protocol = tcp }\n" RULE
+          "action = permit applications = { \"web\" } protocol = udp }",
+     "contradict each other"},
+    {GOOD "filter \"f\" { on = nowhere term \"t\" { } }", "'on' is \"nowhere\""},
+    {GOOD "filter \"f\" { term \"t\" { wire = \"w\" } }", "only for filters with on = pbr"},
+    {GOOD "filter \"f\" { on = pbr term \"t\" { wire = \"x\" } }", "no wire is called \"x\""},
+    {GOOD "nat \"n\" { }", "'pool' is missing"},
+    {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } pool-ports = \"0-9\" }", "cannot begin with 0"},
+};
+
+static void each_mistake_is_one_clear_line(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+        struct evdp_config c;
+        char err[512];
+
+        assert_int_equal(load(&c, mistakes[i].text, err, sizeof(err)), -1);
+        if (strstr(err, mistakes[i].said) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", err, mistakes[i].said);
+        assert_null(strchr(err, '\n'));
+        assert_int_equal(strncmp(err, "/tmp/evdp-config-", 17), 0); /* Where. */
+    }
+}
+
+static void what_is_right_is_read_as_meant(void **unused)
+{
+    struct evdp_config c;
+    char err[512];
+    const struct match *m;
+
+    (void)unused;
+    if (load(&c,
+             GOOD "address \"x\" { prefixes = { \"10.0.0.0/8\", \"::/0\" } }\n"
+                  "application \"web\" { protocol = tcp ports = { \"80\", \"443\" } "
+                  "source-ports = { \"1024-65535\" } }\n" RULE
+                  "action = permit source = { \"x\", \"192.0.2.1\" } applications = { \"web\" } "
+                  "log = { \"session-close\" } }\n",
+             err, sizeof(err)) != 0)
+        fail_msg("%s", err);
+    m = &c.rules.policy[0].match;
+    assert_int_equal(c.rules.policy[0].from, 1); /* Ids in the order of names. */
+    assert_int_equal(m->source_count, 3);
+    assert_int_equal(m->destination_count, 0);
+    assert_int_equal(m->service_count, 2);
+    assert_int_equal(m->service[1].destination.from, 443);
+    assert_int_equal(m->service[1].source.to, 65535);
+    assert_int_equal(m->service[1].application, 1);
+    assert_true(c.rules.policy[0].log_close && !c.rules.policy[0].log_init);
+    assert_int_equal(c.rules.timeout.tcp_closing, 2000000000);
+    evdp_config_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_mistake_is_one_clear_line),
+        cmocka_unit_test(what_is_right_is_read_as_meant),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
