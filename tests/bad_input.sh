@@ -98,6 +98,16 @@ expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-fi
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { "policy", "colour" } }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
+conf 0 7 "$dir/key" 'source "b" { type = ring ring = "other" }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "two rings" "$dir/check.err" "n0.conf:[0-9]*: a second source of type ring"
+conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" }
+source \"b\" { type = event-stream socket = \"$dir/s\" }"
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "two sources of one socket" "$dir/check.err" "read the same .*: each record would be there twice"
+conf 0 7 "$dir/key" 'source "a" { type = event-stream ring = "x" socket = "/s" }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "a key of another type of source" "$dir/check.err" "'ring' is nothing that a source of type event-stream has"
 conf 0 7 "$dir/key"
 chmod 644 "$dir/key"
 "$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/mode.err"

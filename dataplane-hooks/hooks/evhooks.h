@@ -199,6 +199,7 @@ void evhooks_release(struct evhooks_ring *r);
  * A statement is safe elsewhere once `released` has reached `claimed` as it was after it. */
 uint64_t evhooks_claimed(struct evhooks_ring *r);
 uint64_t evhooks_released(const struct evhooks_ring *r);
+uint32_t evhooks_slots(const struct evhooks_ring *r);
 
 /* Opens `epoch` (above the one that is open): claims from now on are tagged (epoch, 2), (epoch, 3),
  * …; sequence 1 is the EPOCH-OPEN record, which the caller makes itself and which is not in the

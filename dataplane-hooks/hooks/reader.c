@@ -186,6 +186,11 @@ uint64_t evhooks_released(const struct evhooks_ring *r)
     return r->first;
 }
 
+uint32_t evhooks_slots(const struct evhooks_ring *r)
+{
+    return (uint32_t)(r->mask + 1);
+}
+
 /* ---- open ---- */
 
 static void restore_epochs(struct evhooks_ring *r)

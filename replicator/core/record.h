@@ -78,8 +78,17 @@ enum suppressed_cause {
     CAUSE_RATE_LIMITED = 0,
     CAUSE_CAPPED = 1,
     CAUSE_RING_FULL = 2,
-    CAUSE_NOT_OWNER = 3
+    CAUSE_NOT_OWNER = 3,
+    CAUSE_STREAM_HOLE = 4, /* Numbers of an event stream that never came; of no kind or zone. */
+    CAUSE_BPF_FULL = 5,    /* No room in the ring buffer between an eBPF program and us. */
 };
+
+/* Of a session frame of the event stream: no counters, reason, policy or times (contract 2.2). */
+static inline bool record_is_partial(const struct record *r)
+{
+    return r->source == SOURCE_EVENT_STREAM &&
+           (r->kind == RECORD_SESSION_OPEN || r->kind == RECORD_SESSION_CLOSE);
+}
 
 void record_encode(const struct record *r, uint8_t out[RECORD_SIZE]);
 

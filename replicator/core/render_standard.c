@@ -102,10 +102,17 @@ static void flow(struct render *w, const uint8_t *e)
     word_or(t, contract_type(e[EVENT_TYPE]), "UNKNOWN(", e[EVENT_TYPE], ")");
     tuple(w, e);
     text_literal(t, " policy=");
-    text_u64(t, get_le32(e + EVENT_POLICY));
+    if (record_is_partial(w->r))
+        text_literal(t, "N/A");
+    else
+        text_u64(t, get_le32(e + EVENT_POLICY));
     zones(w, e);
     if (e[EVENT_TYPE] != RECORD_SESSION_CLOSE)
         return;
+    if (record_is_partial(w->r)) {
+        text_literal(t, " pkts=N/A bytes=N/A");
+        return;
+    }
     text_literal(t, " pkts=");
     text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
     text_literal(t, " bytes=");

@@ -61,13 +61,16 @@ INLINED void nat(struct text *t, const uint8_t *e)
                     " dst-nat-rule-name=\"N/A");
 }
 
-/* From protocol-id to the open value of session-id. */
-INLINED void place(struct text *t, const struct names *n, const uint8_t *e)
+/* From protocol-id to the open value of session-id.  partial: which policy it was is not known. */
+INLINED void place(struct text *t, const struct names *n, const uint8_t *e, bool partial)
 {
     text_literal(t, "\" protocol-id=\"");
     text_u64(t, e[EVENT_PROTOCOL]);
     text_literal(t, "\" policy-name=\"");
-    name(t, n, 'p', get_le32(e + EVENT_POLICY));
+    if (partial)
+        text_literal(t, "N/A");
+    else
+        name(t, n, 'p', get_le32(e + EVENT_POLICY));
     text_literal(t, "\" source-zone-name=\"");
     name(t, n, 'z', get_le16(e + EVENT_ZONE_IN));
     text_literal(t, "\" destination-zone-name=\"");
@@ -75,8 +78,14 @@ INLINED void place(struct text *t, const struct names *n, const uint8_t *e)
     text_literal(t, "\" session-id=\"");
 }
 
-INLINED void counters(struct text *t, const uint8_t *e)
+INLINED void counters(struct text *t, const uint8_t *e, bool partial)
 {
+    if (partial) {
+        text_literal(t, "\" packets-from-client=\"N/A\" bytes-from-client=\"N/A\""
+                        " packets-from-server=\"N/A\" bytes-from-server=\"N/A\""
+                        " elapsed-time=\"N/A");
+        return;
+    }
     text_literal(t, "\" packets-from-client=\"");
     text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
     text_literal(t, "\" bytes-from-client=\"");
@@ -105,6 +114,7 @@ INLINED void interface_and_application(struct text *t, const struct names *n, co
 static void session(struct render *w, bool close)
 {
     const uint8_t *e = w->r->event;
+    bool partial = record_is_partial(w->r);
     struct text t = w->t;
 
     if (close) {
@@ -117,10 +127,10 @@ static void session(struct render *w, bool close)
     tuple(&t, e);
     application(&t, w->n, e);
     nat(&t, e);
-    place(&t, w->n, e);
+    place(&t, w->n, e, partial);
     text_u64(&t, render_session_id(w));
     if (close)
-        counters(&t, e);
+        counters(&t, e, partial);
     else
         text_literal(&t, "\" username=\"N/A\" roles=\"N/A");
     interface_and_application(&t, w->n, e);
@@ -137,7 +147,7 @@ static void deny(struct render *w)
     text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 ");
     tuple(&t, e);
     text_literal(&t, "None");
-    place(&t, w->n, e);
+    place(&t, w->n, e, false);
     text_u64(&t, render_session_id(w));
     interface_and_application(&t, w->n, e);
     text_literal(&t, "\" reason=\"Rejected by policy\"");

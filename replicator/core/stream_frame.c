@@ -88,6 +88,124 @@ int stream_session_decode(struct stream_session *s, uint8_t type, const uint8_t 
     return 0;
 }
 
+/* ---- the other way ---- */
+
+void stream_header_encode(const struct stream_header *h, uint8_t out[STREAM_HEADER_SIZE])
+{
+    put_le32(out, h->length);
+    out[4] = h->type;
+    memset(out + 5, 0, 3);
+    put_le64(out + 8, h->sequence);
+}
+
+static uint8_t *give(uint8_t *out, const uint8_t *at, size_t size)
+{
+    memcpy(out, at, size);
+    return out + size;
+}
+
+static size_t encode_open(const struct stream_session *s, uint8_t *out, size_t a)
+{
+    uint8_t *at = out + 24;
+
+    put_le16(out + 6, s->nat_source_port);
+    put_le16(out + 8, s->nat_destination_port);
+    put_le16(out + 10, (uint16_t)s->owner_group);
+    put_le16(out + 12, (uint16_t)s->egress_ifindex);
+    put_le16(out + 14, (uint16_t)s->transmit_ifindex);
+    put_le16(out + 16, s->tunnel_endpoint);
+    put_le16(out + 18, s->transmit_vlan);
+    out[20] = s->flags;
+    out[21] = s->zone_in;
+    out[22] = s->zone_out;
+    out[23] = s->disposition;
+    at = give(at, s->source, a);
+    at = give(at, s->destination, a);
+    at = give(at, s->nat_source, a);
+    at = give(at, s->nat_destination, a);
+    at = give(at, s->neighbour_mac, 6);
+    at = give(at, s->source_mac, 6);
+    return (size_t)(give(at, s->next_hop, a) - out);
+}
+
+size_t stream_session_encode(const struct stream_session *s, uint8_t type, bool close_zones,
+                             uint8_t *out, size_t size)
+{
+    size_t a = s->family == 10 ? 16 : 4;
+    uint8_t *at;
+
+    if (size < 36 + 5 * a)
+        return 0;
+    out[0] = a == 16 ? 6 : 4;
+    out[1] = s->protocol;
+    put_le16(out + 2, s->source_port);
+    put_le16(out + 4, s->destination_port);
+    if (type != STREAM_SESSION_CLOSE)
+        return encode_open(s, out, a);
+    at = give(give(out + 6, s->source, a), s->destination, a);
+    put_le16(at, (uint16_t)s->owner_group);
+    at[2] = s->flags;
+    at[3] = s->zone_in;
+    at[4] = s->zone_out;
+    return (size_t)(at - out) + (close_zones ? 5 : 3);
+}
+
+/* ---- as an event ---- */
+
+static void put_be16(uint8_t *out, uint16_t v)
+{
+    out[0] = (uint8_t)(v >> 8);
+    out[1] = (uint8_t)v;
+}
+
+/* Contract 12.2, 21: an IPv4 address of a translated IPv6 flow has 4 bytes in a slot of 16; no
+ * IPv6 host has such an address.  As ::ffff:a.b.c.d it is shown as what it is. */
+static void put_nat(uint8_t *out, const uint8_t *at, uint8_t family)
+{
+    static const uint8_t none[12] = {0};
+
+    memcpy(out, at, 16);
+    if (family != 10 || memcmp(at + 4, none, 12) != 0 || memcmp(at, none, 4) == 0)
+        return;
+    memset(out, 0, 10);
+    out[10] = out[11] = 0xff;
+    memcpy(out + 12, at, 4);
+}
+
+/* Contract 12.2, 21: an IPv6 address in an IPv4 flow has shifted all that follows the addresses. */
+static bool is_shifted(const struct stream_session *s, uint8_t type, size_t len)
+{
+    return type != STREAM_SESSION_CLOSE && len != (s->family == 10 ? 116 : 56);
+}
+
+void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
+                          uint8_t event[EVENT_SIZE])
+{
+    enum { DENIED = 3 };
+    bool open = type != STREAM_SESSION_CLOSE;
+
+    memset(event, 0, EVENT_SIZE);
+    memcpy(event + EVENT_SOURCE, s->source, 16);
+    memcpy(event + EVENT_DESTINATION, s->destination, 16);
+    put_be16(event + EVENT_SOURCE_PORT, s->source_port);
+    put_be16(event + EVENT_DESTINATION_PORT, s->destination_port);
+    put_le16(event + EVENT_ZONE_IN, s->zone_in);
+    put_le16(event + EVENT_ZONE_OUT, s->zone_out);
+    event[EVENT_TYPE] = open ? RECORD_SESSION_OPEN : RECORD_SESSION_CLOSE;
+    event[EVENT_PROTOCOL] = s->protocol;
+    event[EVENT_ACTION] = open && s->disposition == DENIED ? 0 : 1;
+    event[EVENT_FAMILY] = s->family;
+    if (!open)
+        return;
+    put_le16(event + EVENT_OWNER_GROUP, (uint16_t)s->owner_group);
+    if (is_shifted(s, type, len))
+        return;
+    put_nat(event + EVENT_NAT_SOURCE, s->nat_source, s->family);
+    put_nat(event + EVENT_NAT_DESTINATION, s->nat_destination, s->family);
+    put_be16(event + EVENT_NAT_SOURCE_PORT, s->nat_source_port);
+    put_be16(event + EVENT_NAT_DESTINATION_PORT, s->nat_destination_port);
+}
+
 const uint8_t *stream_event(uint8_t type, const uint8_t *at, size_t len)
 {
     uint8_t kind = type == STREAM_POLICY_DENY   ? RECORD_POLICY_DENY

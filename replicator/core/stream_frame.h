@@ -48,6 +48,15 @@ int stream_header_decode(struct stream_header *h, const uint8_t in[STREAM_HEADER
 /* type: SESSION_OPEN, _UPDATE or _CLOSE.  0, or -1: too short, or no such family.  A longer tail is
  * ignored. */
 int stream_session_decode(struct stream_session *s, uint8_t type, const uint8_t *at, size_t len);
+/* What it came from, byte for byte; the size.  size: of `out`, 116 are always enough.  close_zones:
+ * false as old helpers send a close. */
+size_t stream_session_encode(const struct stream_session *s, uint8_t type, bool close_zones,
+                             uint8_t *out, size_t size);
+void stream_header_encode(const struct stream_header *h, uint8_t out[STREAM_HEADER_SIZE]);
+/* The 136-byte event that stands for a session frame; len: of its payload.  What a frame does not
+ * tell is zero, and rendered as unknown (record_is_partial()). */
+void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
+                          uint8_t event[EVENT_SIZE]);
 /* The event in the payload of POLICY_DENY, SCREEN_DROP or FILTER_LOG; NULL: too short, the event's
  * own type does not match, or no such family. */
 const uint8_t *stream_event(uint8_t type, const uint8_t *at, size_t len);

@@ -45,8 +45,6 @@ static cfg_opt_t peer_opts[] = {
     CFG_INT("lease-ms", 300, CFGF_NONE),
     CFG_INT("handover-after-ms", 2000, CFGF_NONE),
     CFG_END()};
-static cfg_opt_t source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
-                                  CFG_STR("ring", NULL, CFGF_NODEFAULT), CFG_END()};
 static cfg_opt_t opts[] = {
     CFG_INT("node", -1, CFGF_NONE),
     CFG_INT("cluster-id", 0, CFGF_NONE),
@@ -61,7 +59,7 @@ static cfg_opt_t opts[] = {
     CFG_SEC("peer", peer_opts, CFGF_NODEFAULT),
     CFG_SEC("redundancy-group", config_group_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("fence", config_fence_opts, CFGF_NODEFAULT),
-    CFG_SEC("source", source_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("source", config_source_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_SEC("sink", config_sink_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_END()};
 
@@ -160,22 +158,6 @@ static int read_peer(struct config *c, cfg_t *cfg)
     return read_links(c, peer);
 }
 
-static int read_source(struct config *c, cfg_t *cfg)
-{
-    static const char *const types[] = {"ring", NULL};
-    cfg_t *s;
-
-    if (cfg_size(cfg, "source") != 1)
-        return config_fail(cfg, "one 'source' section is needed, there are %u",
-                           cfg_size(cfg, "source"));
-    s = cfg_getnsec(cfg, "source", 0);
-    if (config_word(s, "type", cfg_getstr(s, "type"), types) < 0)
-        return -1;
-    if (config_copy(s, "ring", cfg_getstr(s, "ring"), c->ring, sizeof(c->ring)) != 0)
-        return -1;
-    return strchr(c->ring, '/') == NULL ? 0 : config_fail(s, "'ring' is a name, without a slash");
-}
-
 static int hostname_fits(cfg_t *cfg, const char *name)
 {
     for (; *name != '\0'; name++) {
@@ -215,7 +197,7 @@ static int read_all(struct config *c, cfg_t *cfg)
         return config_fail(cfg, "'journal-keep-mib' must be below 'journal-limit-mib'");
     c->durability_power = durability == 1;
     if (read_peer(c, cfg) != 0 || config_read_groups(c, cfg) != 0 ||
-        config_read_fence(c, cfg) != 0 || read_source(c, cfg) != 0)
+        config_read_fence(c, cfg) != 0 || config_read_sources(c, cfg) != 0)
         return -1;
     return config_read_sinks(c, cfg);
 }

@@ -25,6 +25,16 @@ struct config_sink {
     uint64_t hold_ms, rotate_bytes;
 };
 
+enum config_source_type { SOURCE_TYPE_RING, SOURCE_TYPE_STREAM };
+enum { SOURCES_MAX = 8 };
+
+struct config_source {
+    enum config_source_type type;
+    char name[32], path[108]; /* path: the stream's socket. */
+    char names[256];          /* File of name tables; empty: none. */
+    uint64_t hole_ms;
+};
+
 struct config_link {
     char name[32], local[64], remote[64];
 };
@@ -53,6 +63,8 @@ struct config {
     size_t link_count, sink_count, group_count;
     struct config_link link[CLUSTER_LINKS_MAX];
     struct config_sink sink[SINK_COUNT_MAX];
+    size_t source_count;
+    struct config_source source[SOURCES_MAX];
     struct config_group group[CLUSTER_GROUPS_MAX];
     char fence_command[FENCE_COMMAND_MAX]; /* Empty: none. */
     uint64_t fence_timeout_ms;

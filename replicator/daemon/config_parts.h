@@ -27,4 +27,8 @@ int config_read_fence(struct config *c, cfg_t *cfg);
 extern cfg_opt_t config_sink_opts[];
 int config_read_sinks(struct config *c, cfg_t *cfg);
 
+/* config_sources.c */
+extern cfg_opt_t config_source_opts[];
+int config_read_sources(struct config *c, cfg_t *cfg);
+
 #endif

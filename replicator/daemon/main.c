@@ -176,6 +176,7 @@ static void on_tick(uv_timer_t *t)
         ingest_ring_keep_active(s->ring, members_active_ns(s));
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
     shell_flush(s);
+    sources_tick(s);
     run_feed(s);
     emit_measure(s);
     retain_trim(s);
@@ -231,6 +232,8 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
         return -1;
     feed_epoch_resume(s);
     tally_open(s);
+    if (sources_open(s, err, err_size) != 0)
+        return -1;
     if (members_open(s, err, err_size) != 0 || metrics_open(s, err, err_size) != 0)
         return -1;
     return emit_open(s, err, err_size);
@@ -297,6 +300,7 @@ int main(int argc, char **argv)
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
     control_close(&shell);
+    sources_close(&shell);
     metrics_close(&shell);
     members_close(&shell);
     peer_close(&shell);

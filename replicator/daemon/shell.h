@@ -19,6 +19,7 @@
 #include "render.h"
 #include "replay.h"
 #include "ring.h"
+#include "stream.h"
 #include "tail.h"
 #include "tally.h"
 
@@ -104,6 +105,7 @@ struct shell {
     struct journal *journal;
     struct link_set *links;
     struct ingest_ring *ring;
+    struct ingest_stream *stream[SOURCES_MAX]; /* By source; NULL: of another type. */
     struct sink_port port[SINK_COUNT_MAX];
     size_t port_count;
     struct names_entry *names;
@@ -142,6 +144,11 @@ void feed_notes(struct shell *s);
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
                    size_t len);
+
+/* sources.c: what is not in the ring by itself. */
+int sources_open(struct shell *s, char *err, size_t err_size);
+void sources_tick(struct shell *s);
+void sources_close(struct shell *s);
 
 /* peer.c: the link. */
 int peer_open(struct shell *s, char *err, size_t err_size);
@@ -192,6 +199,7 @@ json_t *status_links(const struct shell *s);
 json_t *status_groups(const struct shell *s);
 json_t *status_counters_json(const struct shell *s);
 json_t *status_handover(const struct shell *s);
+json_t *status_sources_json(const struct shell *s);
 json_t *status_news(const struct shell *s);
 /* Of our own stream, at the slowest sink: what is held (L2, T4), or what else waits. */
 uint64_t status_waiting(const struct shell *s, bool held);

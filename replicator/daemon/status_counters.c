@@ -70,7 +70,8 @@ json_t *status_counters(struct shell *s, struct control_client *c, const struct 
         if (strcmp(json_string_value(json_object_get(v, "balance")), "ok") != 0)
             bad = kind;
     }
-    o = json_pack("{s:o,s:b}", "counters", kinds, "balanced", bad == NULL);
+    o = json_pack("{s:o,s:b,s:o}", "counters", kinds, "balanced", bad == NULL, "sources",
+                  status_sources_json(s));
     if (bad != NULL)
         json_object_set_new(o, "why",
                             json_sprintf("see %s; while events come in the sums may be "

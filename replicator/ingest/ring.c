@@ -1,4 +1,5 @@
 #include "ring.h"
+#include "names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,6 +117,51 @@ void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event)
 {
     return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, r->names, event, NULL);
+}
+
+int ingest_ring_put(struct ingest_ring *r, uint8_t kind, uint8_t source, uint64_t time_ns,
+                    uint32_t names, const uint8_t *event, const struct evhooks_mark *mark)
+{
+    return evhooks_state(r->ring, kind, source, time_ns, names, event, mark);
+}
+
+bool ingest_ring_room(struct ingest_ring *r)
+{
+    return evhooks_claimed(r->ring) - evhooks_released(r->ring) < evhooks_slots(r->ring) / 2;
+}
+
+uint64_t ingest_ring_claimed(struct ingest_ring *r)
+{
+    return evhooks_claimed(r->ring);
+}
+
+uint64_t ingest_ring_released(const struct ingest_ring *r)
+{
+    return evhooks_released(r->ring);
+}
+
+bool ingest_ring_marks(struct ingest_ring *r, uint64_t *cursor, struct evhooks_mark *out)
+{
+    return evhooks_marks(r->ring, cursor, out);
+}
+
+void *ingest_ring_memory(struct ingest_ring *r, const char *source, uint8_t *place, uint32_t *key)
+{
+    uint8_t *at = evhooks_memory(r->ring), *found = NULL;
+
+    *key = names_generation((const uint8_t *)source, strlen(source));
+    for (uint8_t i = 0; i < INGEST_SOURCES; i++, at += INGEST_MEMORY_SIZE) {
+        uint32_t owner;
+
+        memcpy(&owner, at, sizeof(owner));
+        if (owner != *key && (owner != 0 || found != NULL))
+            continue;
+        found = at;
+        *place = i;
+        if (owner == *key)
+            break;
+    }
+    return found;
 }
 
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active)

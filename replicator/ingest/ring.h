@@ -23,6 +23,23 @@ void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *
                               uint32_t *last);
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event);
+/* For other sources: straight to the claim, whose mark is there as long as the record is in the
+ * ring.  -EAGAIN: the ring is full. */
+int ingest_ring_put(struct ingest_ring *r, uint8_t kind, uint8_t source, uint64_t time_ns,
+                    uint32_t names, const uint8_t *event, const struct evhooks_mark *mark);
+/* Other sources leave half of the ring to the dataplane. */
+bool ingest_ring_room(struct ingest_ring *r);
+/* What is put now is journaled once `released` has reached `claimed`. */
+uint64_t ingest_ring_claimed(struct ingest_ring *r);
+uint64_t ingest_ring_released(const struct ingest_ring *r);
+bool ingest_ring_marks(struct ingest_ring *r, uint64_t *cursor, struct evhooks_mark *out);
+
+enum { INGEST_SOURCES = 8, INGEST_MEMORY_SIZE = EVHOOKS_MEMORY_SIZE / 8 };
+
+/* INGEST_MEMORY_SIZE bytes that live as long as the ring; those of a source are found again by its
+ * name, whose key is their first 4 bytes, or 0 when they are new.  NULL: there is no more. */
+void *ingest_ring_memory(struct ingest_ring *r, const char *source, uint8_t *place, uint32_t *key);
+
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active);
 /* Every group stays as it is for that long, then none is active. */
 void ingest_ring_keep_active(struct ingest_ring *r, uint64_t for_ns);

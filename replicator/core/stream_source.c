@@ -1,0 +1,397 @@
+#include "stream_source.h"
+#include "bytes.h"
+#include "contract.h"
+
+#include <string.h>
+
+#define SECOND_NS 1000000000ull
+
+static uint32_t hash_of(uint32_t h, const uint8_t *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ at[i]) * 16777619u;
+    return h;
+}
+
+static uint32_t key_of(uint64_t id, uint32_t generation)
+{
+    uint8_t bytes[12];
+    uint32_t h;
+
+    put_le64(bytes, id);
+    put_le32(bytes + 8, generation);
+    h = hash_of(2166136261u, bytes, sizeof(bytes));
+    return h != 0 ? h : 1;
+}
+
+/* ---- runs ---- */
+
+static void reset_samples(struct stream_source *s)
+{
+    for (size_t i = 0; i < STREAM_SAMPLES; i++)
+        s->sample[i] = s->run != NULL ? s->run->set.prefix : 0;
+}
+
+void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owner, uint64_t hole_ns)
+{
+    memset(s, 0, sizeof(*s));
+    s->memory = m;
+    s->hole_ns = hole_ns;
+    if (m->owner != owner) {
+        memset(m, 0, sizeof(*m));
+        m->owner = owner;
+    }
+    for (size_t i = 0; i < STREAM_RUNS; i++) {
+        struct stream_run *r = &m->run[i];
+
+        stream_set_mend(&r->set);
+        if (r->key == 0 || r->key != key_of(r->id, r->generation))
+            memset(r, 0, sizeof(*r));
+        else if (s->run == NULL || r->used > s->run->used)
+            s->run = r;
+    }
+}
+
+void stream_mark(struct stream_source *s, uint8_t what, uint32_t key, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < STREAM_RUNS; i++) {
+        struct stream_run *r = &s->memory->run[i];
+
+        if (key == 0 || r->key != key)
+            continue;
+        if (what == STREAM_MARK_FRAME)
+            stream_set_add(&r->set, from);
+        else if (what == STREAM_MARK_HOLE)
+            stream_set_give_up(&r->set, &(struct stream_hole){from, to});
+    }
+    reset_samples(s);
+}
+
+static struct stream_run *find(struct stream_memory *m, uint64_t id)
+{
+    struct stream_run *found = NULL;
+
+    for (size_t i = 0; i < STREAM_RUNS; i++) {
+        struct stream_run *r = &m->run[i];
+
+        if (r->key != 0 && r->id == id && (found == NULL || r->generation > found->generation))
+            found = r;
+    }
+    return found;
+}
+
+/* The place of the one that was used longest ago. */
+static struct stream_run *make(struct stream_source *s, uint64_t id, uint32_t generation)
+{
+    struct stream_run *r = &s->memory->run[0];
+
+    for (size_t i = 1; i < STREAM_RUNS; i++) {
+        if (s->memory->run[i].used < r->used)
+            r = &s->memory->run[i];
+    }
+    r->key = 0; /* Free, until it is whole. */
+    stream_set_clear(&r->set);
+    r->id = id;
+    r->generation = generation;
+    r->key = key_of(id, generation);
+    s->count.runs++;
+    return r;
+}
+
+static void use(struct stream_source *s, struct stream_run *r)
+{
+    r->used = ++s->memory->uses;
+    s->run = r;
+    s->counted = false;
+    s->drain_wanted = s->draining = false;
+    memset(s->recent, 0, sizeof(s->recent));
+    reset_samples(s);
+}
+
+void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns)
+{
+    struct stream_run *r = find(s->memory, id);
+
+    if (r == NULL)
+        r = make(s, id, 0);
+    if (r != s->run)
+        use(s, r);
+    s->connected = true;
+    s->counted = s->drain_wanted = s->draining = false;
+    s->sample_ns = now_ns;
+    reset_samples(s);
+}
+
+void stream_disconnected(struct stream_source *s, uint64_t now_ns)
+{
+    s->connected = false;
+    s->gone_ns = now_ns;
+}
+
+/* ---- frames ---- */
+
+static bool is_sequenced(uint8_t type)
+{
+    return type != STREAM_KEEPALIVE && type != STREAM_DRAIN_COMPLETE;
+}
+
+static bool is_plausible(const struct stream_source *s, uint64_t sequence)
+{
+    return sequence < UINT64_MAX / 2 &&
+           (!s->counted || sequence <= s->run->set.newest + STREAM_JUMP);
+}
+
+static const char *torn(const struct stream_source *s, const uint8_t *at,
+                        const struct stream_header *h)
+{
+    if (h->type == 0)
+        return "type 0";
+    if ((at[5] | at[6] | at[7]) != 0)
+        return "reserved bytes are not zero";
+    return is_sequenced(h->type) && !is_plausible(s, h->sequence) ? "a number out of the blue"
+                                                                  : NULL;
+}
+
+/* A number that is known, with other bytes. */
+static bool differs(const struct stream_source *s, uint64_t sequence, uint32_t hash)
+{
+    size_t at = sequence % STREAM_WINDOW;
+
+    return stream_set_has(&s->run->set, sequence) && s->recent[at].sequence == sequence &&
+           s->recent[at].hash != hash;
+}
+
+/* At the start of a connection that means that the helper counts anew, though it looks the same;
+ * one whose life cannot be told counts anew with 1. */
+static bool began_anew(const struct stream_source *s, const struct stream_header *h, uint32_t hash)
+{
+    if (s->counted)
+        return false;
+    return differs(s, h->sequence, hash) ||
+           (s->run->id == 0 && h->sequence == 1 && stream_set_has(&s->run->set, 1) &&
+            s->recent[1].sequence != 1);
+}
+
+static void remember(struct stream_source *s, uint64_t sequence, uint32_t hash)
+{
+    s->recent[sequence % STREAM_WINDOW].sequence = sequence;
+    s->recent[sequence % STREAM_WINDOW].hash = hash;
+}
+
+static enum stream_result done(struct stream_source *s, const struct stream_item *item)
+{
+    stream_set_add(&s->run->set, item->sequence);
+    return STREAM_SKIP;
+}
+
+/* Counted, dropped and acknowledged, as the contract says (3.3). */
+static enum stream_result refuse(struct stream_source *s, const struct stream_item *item,
+                                 uint64_t *counter)
+{
+    (*counter)++;
+    return done(s, item);
+}
+
+static enum stream_result session(struct stream_source *s, uint8_t type, const uint8_t *payload,
+                                  size_t len, struct stream_item *out)
+{
+    struct stream_session x;
+
+    if (stream_session_decode(&x, type, payload, len) != 0)
+        return refuse(s, out, &s->count.malformed);
+    stream_session_event(&x, type, len, out->event);
+    out->kind = out->event[EVENT_TYPE];
+    return STREAM_RECORD;
+}
+
+static enum stream_result telemetry(struct stream_source *s, uint8_t type, const uint8_t *payload,
+                                    size_t len, struct stream_item *out)
+{
+    const uint8_t *event = stream_event(type, payload, len);
+
+    if (event == NULL)
+        return refuse(s, out, &s->count.malformed);
+    memcpy(out->event, event, EVENT_SIZE);
+    out->kind = event[EVENT_TYPE];
+    return STREAM_RECORD;
+}
+
+/* 12.2, 16: what is still in the helper's buffer below it comes only when it is asked for. */
+static enum stream_result resync(struct stream_source *s, const struct stream_item *out)
+{
+    struct stream_hole hole;
+
+    s->count.resyncs++;
+    stream_set_add(&s->run->set, out->sequence);
+    s->drain_wanted = stream_set_missing(&s->run->set, out->sequence, &hole);
+    return STREAM_SKIP;
+}
+
+static enum stream_result unsequenced(struct stream_source *s, uint8_t type)
+{
+    if (type == STREAM_DRAIN_COMPLETE && s->draining) { /* Nothing older will come. */
+        s->draining = false;
+        for (size_t i = 0; i < STREAM_SAMPLES; i++)
+            s->sample[i] = s->run->set.newest;
+    }
+    return STREAM_SKIP;
+}
+
+static enum stream_result frame(struct stream_source *s, uint8_t type, const uint8_t *payload,
+                                size_t len, struct stream_item *out)
+{
+    switch (type) {
+    case STREAM_SESSION_OPEN:
+    case STREAM_SESSION_CLOSE:
+    case STREAM_SESSION_UPDATE:
+        return session(s, type, payload, len, out);
+    case STREAM_POLICY_DENY:
+    case STREAM_SCREEN_DROP:
+    case STREAM_FILTER_LOG:
+        return telemetry(s, type, payload, len, out);
+    case STREAM_FULL_RESYNC:
+        return resync(s, out);
+    default: /* Also what only we send. */
+        return refuse(s, out, &s->count.unknown);
+    }
+}
+
+/* Holes that leave no room for this number are given up at once. */
+static bool makes_room(const struct stream_source *s, uint64_t sequence, struct stream_gap *gap)
+{
+    gap->run = s->run;
+    return stream_set_fits(&s->run->set, sequence) ||
+           !stream_set_missing(&s->run->set, sequence - STREAM_WINDOW / 2, &gap->hole);
+}
+
+static enum stream_result numbered(struct stream_source *s, const struct stream_header *h,
+                                   const uint8_t *payload, struct stream_item *out,
+                                   struct stream_gap *gap)
+{
+    uint32_t hash = hash_of(h->type, payload, h->length);
+
+    if (h->sequence == 0) { /* None of the helper's. */
+        s->count.malformed++;
+        return STREAM_SKIP;
+    }
+    if (began_anew(s, h, hash))
+        use(s, make(s, s->run->id, s->run->generation + 1));
+    if (differs(s, h->sequence, hash)) {
+        out->why = "a known number with other bytes";
+        s->count.torn++;
+        return STREAM_TORN;
+    }
+    if (!makes_room(s, h->sequence, gap))
+        return STREAM_HOLE;
+    if (stream_set_has(&s->run->set, h->sequence)) {
+        s->counted = true;
+        s->count.repeats++;
+        return STREAM_SKIP;
+    }
+    out->sequence = h->sequence;
+    s->counted = true;
+    remember(s, h->sequence, hash);
+    return frame(s, h->type, payload, h->length, out);
+}
+
+enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len,
+                               struct stream_item *out, struct stream_gap *gap)
+{
+    struct stream_header h;
+    enum stream_result r;
+
+    out->why = NULL;
+    if (len < STREAM_HEADER_SIZE)
+        return STREAM_NEED;
+    if (stream_header_decode(&h, at) != 0)
+        out->why = "longer than a frame can be";
+    else
+        out->why = torn(s, at, &h);
+    if (out->why != NULL) {
+        s->count.torn++;
+        return STREAM_TORN;
+    }
+    if (len < STREAM_HEADER_SIZE + h.length)
+        return STREAM_NEED;
+    out->used = STREAM_HEADER_SIZE + h.length;
+    r = is_sequenced(h.type) ? numbered(s, &h, at + STREAM_HEADER_SIZE, out, gap)
+                             : unsequenced(s, h.type);
+    s->count.frames += r == STREAM_SKIP;
+    return r;
+}
+
+void stream_taken(struct stream_source *s, const struct stream_item *item)
+{
+    s->count.frames++;
+    s->count.records++;
+    s->count.late += item->sequence <= s->run->set.prefix;
+    stream_set_add(&s->run->set, item->sequence);
+}
+
+/* ---- holes ---- */
+
+static void take_sample(struct stream_source *s, uint64_t now_ns)
+{
+    if (now_ns - s->sample_ns < s->hole_ns / (STREAM_SAMPLES - 1))
+        return;
+    s->sample_ns = now_ns;
+    memmove(s->sample, s->sample + 1, (STREAM_SAMPLES - 1) * sizeof(s->sample[0]));
+    s->sample[STREAM_SAMPLES - 1] = s->run->set.newest;
+}
+
+/* Up to which number a hole of this run has waited long enough. */
+static uint64_t overdue(const struct stream_source *s, const struct stream_run *r, uint64_t now_ns)
+{
+    if (r != s->run) /* That helper is gone, or counts anew. */
+        return r->set.newest;
+    if (!s->connected)
+        return now_ns - s->gone_ns >= STREAM_GONE_HOLES * SECOND_NS ? r->set.newest : 0;
+    return s->drain_wanted || s->draining ? 0 : s->sample[0];
+}
+
+bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap *out)
+{
+    if (s->run == NULL)
+        return false;
+    if (s->connected)
+        take_sample(s, now_ns);
+    if (s->draining && now_ns >= s->drain_end_ns)
+        s->draining = false;
+    for (size_t i = 0; i < STREAM_RUNS; i++) {
+        struct stream_run *r = &s->memory->run[i];
+
+        if (r->key != 0 && stream_set_missing(&r->set, overdue(s, r, now_ns), &out->hole)) {
+            out->run = r;
+            return true;
+        }
+    }
+    return false;
+}
+
+void stream_given_up(struct stream_source *s, const struct stream_gap *gap)
+{
+    s->count.holes++;
+    s->count.missing += gap->hole.to - gap->hole.from + 1;
+    stream_set_give_up(&gap->run->set, &gap->hole);
+}
+
+void stream_held_up(struct stream_source *s)
+{
+    reset_samples(s);
+}
+
+bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns)
+{
+    if (!s->connected || !s->drain_wanted)
+        return false;
+    s->drain_wanted = false;
+    s->draining = true;
+    s->drain_end_ns = now_ns + SECOND_NS;
+    s->count.drains++;
+    return true;
+}
+
+uint64_t stream_prefix(const struct stream_source *s)
+{
+    return s->run != NULL ? s->run->set.prefix : 0;
+}

@@ -1,0 +1,100 @@
+/* The reader of an event stream (contract sections 2, 3, 12.2 and 13.3): bytes in; records to
+ * state, holes to state, and what to answer, out.  No I/O, no clock; times are ns of one monotonic
+ * clock.
+ *
+ * A frame's identity is (run, sequence), the run being one life of a helper.  What has come is kept
+ * in memory that its owner keeps across its own death; what it stated and had not recorded there it
+ * tells by stream_mark() when it starts again.  So no frame becomes a record twice. */
+#ifndef EVREP_STREAM_SOURCE_H
+#define EVREP_STREAM_SOURCE_H
+
+#include "stream_frame.h"
+#include "stream_set.h"
+
+enum {
+    STREAM_RUNS = 4,        /* Lives of helpers that are told apart at a time. */
+    STREAM_JUMP = 1 << 20,  /* Within a connection no number is further ahead: torn. */
+    STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
+    STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
+    STREAM_MEMORY_SIZE = 16384, /* Of struct stream_memory, at most. */
+};
+
+enum stream_mark_kind { STREAM_MARK_FRAME = 1, STREAM_MARK_HOLE = 2 };
+
+struct stream_run {
+    uint64_t id;         /* Of the helper's life, as the caller tells them apart; 0: unknown. */
+    uint32_t generation; /* Numbering that began anew within it. */
+    uint32_t key;        /* Names both in a mark; 0: free. */
+    uint64_t used;
+    struct stream_set set;
+};
+
+struct stream_memory {
+    uint32_t owner; /* Key of the source's name; 0: free. */
+    uint32_t unused;
+    uint64_t uses;
+    struct stream_run run[STREAM_RUNS];
+};
+_Static_assert(sizeof(struct stream_memory) <= STREAM_MEMORY_SIZE, "room for one source");
+
+struct stream_counters {
+    uint64_t frames, records, repeats, late, malformed, unknown, torn, holes, missing, resyncs,
+        drains, runs;
+};
+
+struct stream_source {
+    struct stream_memory *memory;
+    struct stream_run *run; /* Of the connection, or the last one. */
+    uint64_t hole_ns;
+    bool connected, counted; /* counted: a number of this connection was seen. */
+    bool drain_wanted, draining;
+    uint64_t drain_end_ns, gone_ns;
+    uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
+    struct stream_counters count;
+    struct {
+        uint64_t sequence;
+        uint32_t hash;
+    } recent[STREAM_WINDOW]; /* To know a repeat from a numbering that began anew. */
+};
+
+enum stream_result {
+    STREAM_NEED,   /* More bytes. */
+    STREAM_SKIP,   /* Nothing to state: `used` bytes are done. */
+    STREAM_RECORD, /* State it with a mark (FRAME, run key, sequence), then stream_taken(). */
+    STREAM_HOLE,   /* State the hole first (stream_given_up()), then look again. */
+    STREAM_TORN,   /* No frame begins here: drop the connection (12.2, 18). */
+};
+
+struct stream_item {
+    size_t used;
+    uint8_t kind;
+    uint64_t sequence;
+    const char *why; /* TORN */
+    uint8_t event[EVENT_SIZE];
+};
+
+struct stream_gap {
+    struct stream_run *run;
+    struct stream_hole hole;
+};
+
+void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owner,
+                 uint64_t hole_ns);
+/* After stream_open(): of what was stated and may not be recorded. */
+void stream_mark(struct stream_source *s, uint8_t what, uint32_t key, uint64_t from, uint64_t to);
+void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns);
+void stream_disconnected(struct stream_source *s, uint64_t now_ns);
+enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len,
+                               struct stream_item *out, struct stream_gap *gap);
+void stream_taken(struct stream_source *s, const struct stream_item *item);
+/* A hole that has waited long enough. */
+bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap *out);
+void stream_given_up(struct stream_source *s, const struct stream_gap *gap);
+/* Reading was stopped for want of room: that time does not count against any hole. */
+void stream_held_up(struct stream_source *s);
+/* The helper has frames that it will not send by itself (12.2, 16): ask it once. */
+bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns);
+/* All up to here may be acknowledged once it is safe. */
+uint64_t stream_prefix(const struct stream_source *s);
+
+#endif

@@ -1,0 +1,432 @@
+#include "stream.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BUFFER = 65536, ACK_MS = 20 };
+
+struct ingest_stream {
+    struct ingest_stream_options o;
+    uv_loop_t *loop;
+    struct ingest_ring *ring;
+    uv_pipe_t listener;
+    struct helper *helper; /* NULL: none is connected. */
+    uint8_t place;         /* Of our memory and marks in the ring. */
+    bool held_up;
+    uint64_t refused;
+    struct stream_source source;
+};
+
+struct helper { /* One connection. */
+    uv_pipe_t pipe;
+    uv_write_t write;
+    struct ingest_stream *stream;
+    bool writing, closing;
+    uint64_t acknowledged, ack_ns;
+    struct { /* What can be acknowledged once the ring is released up to there. */
+        uint64_t prefix, claimed;
+    } waits;
+    uint8_t control[STREAM_HEADER_SIZE];
+    size_t len;
+    uint8_t buffer[BUFFER];
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+/* ---- the connection ---- */
+
+static void on_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+static void drop(struct ingest_stream *s, const char *why)
+{
+    struct helper *h = s->helper;
+
+    if (h == NULL)
+        return;
+    s->helper = NULL;
+    s->held_up = false;
+    h->closing = true;
+    stream_disconnected(&s->source, clock_ns(CLOCK_MONOTONIC));
+    s->o.log("source %s: the helper's connection ends: %s", s->o.name, why);
+    uv_close((uv_handle_t *)&h->pipe, on_closed);
+}
+
+static void on_written(uv_write_t *w, int status)
+{
+    struct helper *h = w->data;
+
+    h->writing = false;
+    if (status != 0 && !h->closing)
+        drop(h->stream, uv_strerror(status));
+}
+
+/* A header is all that is ever sent to a helper (contract 3.9). */
+static bool send_control(struct helper *h, uint8_t type, uint64_t sequence)
+{
+    uv_buf_t buf = uv_buf_init((char *)h->control, sizeof(h->control));
+
+    if (h->writing)
+        return false;
+    stream_header_encode(&(struct stream_header){.type = type, .sequence = sequence}, h->control);
+    h->write.data = h;
+    h->writing = uv_write(&h->write, (uv_stream_t *)&h->pipe, &buf, 1, on_written) == 0;
+    return h->writing;
+}
+
+/* ---- frames to records ---- */
+
+static int state_record(struct ingest_stream *s, const struct stream_item *item)
+{
+    struct evhooks_mark mark = {.source = s->place + 1u,
+                                .what = STREAM_MARK_FRAME,
+                                .run = s->source.run->key,
+                                .from = item->sequence,
+                                .to = item->sequence};
+
+    return ingest_ring_put(s->ring, item->kind, SOURCE_EVENT_STREAM, clock_ns(CLOCK_REALTIME),
+                           s->o.names, item->event, &mark);
+}
+
+/* A hole is stated as what was suppressed, of no kind and zone: how many, and in which time. */
+static int state_hole(struct ingest_stream *s, const struct stream_gap *gap)
+{
+    struct evhooks_mark mark = {.source = s->place + 1u,
+                                .what = STREAM_MARK_HOLE,
+                                .run = gap->run->key,
+                                .from = gap->hole.from,
+                                .to = gap->hole.to};
+    uint64_t now = clock_ns(CLOCK_REALTIME);
+    struct record_note note = {.cause = CAUSE_STREAM_HOLE,
+                               .count = gap->hole.to - gap->hole.from + 1,
+                               .first_ns = now - s->o.hole_ms * 1000000,
+                               .last_ns = now};
+    uint8_t event[EVENT_SIZE];
+
+    note_encode(&note, event);
+    return ingest_ring_put(s->ring, RECORD_SUPPRESSED, SOURCE_EVREP, now, s->o.names, event, &mark);
+}
+
+static bool give_up(struct ingest_stream *s, const struct stream_gap *gap)
+{
+    if (!ingest_ring_room(s->ring) || state_hole(s, gap) != 0)
+        return false;
+    s->o.log("source %s: frames %" PRIu64 " to %" PRIu64 " of the helper never came", s->o.name,
+             gap->hole.from, gap->hole.to);
+    stream_given_up(&s->source, gap);
+    return true;
+}
+
+/* What begins the buffer; false: it stays for now. */
+static bool one_frame(struct ingest_stream *s, struct helper *h, size_t *at)
+{
+    struct stream_item item;
+    struct stream_gap gap;
+
+    switch (stream_next(&s->source, h->buffer + *at, h->len - *at, &item, &gap)) {
+    case STREAM_SKIP:
+        break;
+    case STREAM_RECORD:
+        s->held_up = !ingest_ring_room(s->ring) || state_record(s, &item) != 0;
+        if (s->held_up)
+            return false;
+        stream_taken(&s->source, &item);
+        break;
+    case STREAM_HOLE:
+        s->held_up = !give_up(s, &gap);
+        return !s->held_up;
+    case STREAM_TORN:
+        drop(s, item.why);
+        return false;
+    default:
+        return false;
+    }
+    *at += item.used;
+    return true;
+}
+
+static void frames(struct ingest_stream *s)
+{
+    struct helper *h = s->helper;
+    size_t at = 0;
+
+    while (one_frame(s, h, &at))
+        ;
+    if (s->helper != h) /* Dropped; it is freed later. */
+        return;
+    memmove(h->buffer, h->buffer + at, h->len - at);
+    h->len -= at;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+    struct helper *h = handle->data;
+
+    (void)hint;
+    *buf = uv_buf_init((char *)h->buffer + h->len, (unsigned)(BUFFER - h->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct helper *h = stream->data;
+    struct ingest_stream *s = h->stream;
+
+    (void)buf;
+    if (h->closing)
+        return;
+    if (n < 0) {
+        drop(s, n == UV_EOF ? "closed by the helper" : uv_strerror((int)n));
+        return;
+    }
+    h->len += (size_t)n;
+    frames(s);
+    if (s->held_up && s->helper == h)
+        uv_read_stop(stream);
+}
+
+/* ---- who dials ---- */
+
+/* Field 22 of /proc/PID/stat: with the process id it names one life of a process. */
+static uint64_t start_time(pid_t pid)
+{
+    char path[64], text[1024], *at;
+    FILE *f;
+    size_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    f = fopen(path, "r");
+    if (f == NULL)
+        return 0;
+    n = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    at = strrchr(text, ')'); /* Field 2 may hold anything. */
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at != NULL ? strtoull(at, NULL, 10) : 0;
+}
+
+/* 0: of another process id namespace, or gone. */
+static uint64_t life_of(const struct ucred *who)
+{
+    uint64_t start = who->pid > 0 ? start_time(who->pid) : 0;
+
+    return start != 0 ? (uint64_t)who->pid << 40 ^ start : 0;
+}
+
+static bool may_dial(struct ingest_stream *s, uv_pipe_t *pipe, struct ucred *who)
+{
+    socklen_t len = sizeof(*who);
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)pipe, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) != 0)
+        return false;
+    if (who->uid == 0 || who->uid == geteuid())
+        return true;
+    s->refused++;
+    s->o.log("source %s: refused: a helper of user %u; run it as user %u or root", s->o.name,
+             (unsigned)who->uid, (unsigned)geteuid());
+    return false;
+}
+
+/* 12.2, 27: a new one takes the place of the old one. */
+static void welcome(struct ingest_stream *s, struct helper *h, const struct ucred *who)
+{
+    drop(s, "another helper dialled");
+    s->helper = h;
+    stream_connected(&s->source, life_of(who), clock_ns(CLOCK_MONOTONIC));
+    s->o.log("source %s: helper connected (process %d), frames up to %" PRIu64 " are here",
+             s->o.name, (int)who->pid, stream_prefix(&s->source));
+    if (uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read) != 0)
+        drop(s, "cannot be read");
+}
+
+static void on_connection(uv_stream_t *server, int status)
+{
+    struct ingest_stream *s = server->data;
+    struct helper *h = status == 0 ? calloc(1, sizeof(*h)) : NULL;
+    struct ucred who;
+
+    if (h == NULL)
+        return;
+    h->stream = s;
+    h->pipe.data = h;
+    uv_pipe_init(s->loop, &h->pipe, 0);
+    if (uv_accept(server, (uv_stream_t *)&h->pipe) == 0 && may_dial(s, &h->pipe, &who)) {
+        welcome(s, h, &who);
+        return;
+    }
+    h->closing = true;
+    uv_close((uv_handle_t *)&h->pipe, on_closed);
+}
+
+/* ---- acknowledgements, holes ---- */
+
+/* A frame is safe once the ring is released past where it was stated: then it is journaled. */
+static void acknowledge(struct ingest_stream *s, struct helper *h, uint64_t now_ns)
+{
+    uint64_t prefix = stream_prefix(&s->source);
+
+    if (!s->source.counted || now_ns - h->ack_ns < ACK_MS * 1000000ull)
+        return;
+    if (prefix < h->acknowledged) /* It counts anew. */
+        h->acknowledged = h->waits.prefix = 0;
+    if (h->waits.prefix == 0 && prefix > h->acknowledged) {
+        h->waits.prefix = prefix;
+        h->waits.claimed = ingest_ring_claimed(s->ring);
+    }
+    if (h->waits.prefix == 0 || ingest_ring_released(s->ring) < h->waits.claimed ||
+        !send_control(h, STREAM_ACK, h->waits.prefix))
+        return;
+    h->acknowledged = h->waits.prefix;
+    h->waits.prefix = 0;
+    h->ack_ns = now_ns;
+}
+
+static void read_on(struct ingest_stream *s)
+{
+    s->held_up = false;
+    frames(s);
+    stream_held_up(&s->source);
+    if (!s->held_up && s->helper != NULL)
+        uv_read_start((uv_stream_t *)&s->helper->pipe, on_alloc, on_read);
+}
+
+void ingest_stream_tick(struct ingest_stream *s)
+{
+    uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    struct stream_gap gap;
+
+    if (s->helper != NULL && s->held_up)
+        read_on(s);
+    if (s->helper != NULL && !s->helper->writing && stream_drain_wanted(&s->source, now_ns))
+        send_control(s->helper, STREAM_DRAIN_REQUEST, stream_prefix(&s->source));
+    while (stream_gap_due(&s->source, now_ns, &gap) && give_up(s, &gap))
+        ;
+    if (s->helper != NULL)
+        acknowledge(s, s->helper, now_ns);
+}
+
+void ingest_stream_state(const struct ingest_stream *s, struct ingest_stream_state *out)
+{
+    *out = (struct ingest_stream_state){
+        .connected = s->helper != NULL,
+        .held_up = s->held_up,
+        .prefix = stream_prefix(&s->source),
+        .newest = s->source.run != NULL ? s->source.run->set.newest : 0,
+        .acknowledged = s->helper != NULL ? s->helper->acknowledged : 0,
+        .refused_connections = s->refused,
+        .count = s->source.count,
+    };
+}
+
+/* ---- open ---- */
+
+/* A socket that nobody listens on is of a daemon that died. */
+static int clear_path(const char *path, char *err, size_t err_size)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct stat st;
+    int fd, rc;
+
+    if (lstat(path, &st) != 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode)) {
+        snprintf(err, err_size, "%s: exists, and is not a socket; remove it", path);
+        return -1;
+    }
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    rc = fd >= 0 ? connect(fd, (struct sockaddr *)&a, sizeof(a)) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0) {
+        snprintf(err, err_size, "%s: another daemon listens on it; stop it first", path);
+        return -1;
+    }
+    unlink(path);
+    return 0;
+}
+
+static int start_listening(struct ingest_stream *s, char *err, size_t err_size)
+{
+    mode_t mask;
+    int rc;
+
+    if (clear_path(s->o.socket, err, err_size) != 0)
+        return -1;
+    uv_pipe_init(s->loop, &s->listener, 0);
+    s->listener.data = s;
+    mask = umask(0077);
+    rc = uv_pipe_bind(&s->listener, s->o.socket);
+    umask(mask);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&s->listener, 4, on_connection);
+    if (rc != 0)
+        snprintf(err, err_size, "source %s: socket %s: %s: does its folder exist?", s->o.name,
+                 s->o.socket, uv_strerror(rc));
+    return rc;
+}
+
+static int restore(struct ingest_stream *s, char *err, size_t err_size)
+{
+    uint32_t key;
+    void *memory = ingest_ring_memory(s->ring, s->o.name, &s->place, &key);
+    struct evhooks_mark mark;
+    uint64_t cursor = 0;
+
+    if (memory == NULL) {
+        snprintf(err, err_size, "source %s: the ring remembers %u sources already; remove the ring",
+                 s->o.name, INGEST_SOURCES);
+        return -1;
+    }
+    stream_open(&s->source, memory, key, s->o.hole_ms * 1000000);
+    while (ingest_ring_marks(s->ring, &cursor, &mark)) {
+        if (mark.source == s->place + 1)
+            stream_mark(&s->source, mark.what, mark.run, mark.from, mark.to);
+    }
+    stream_disconnected(&s->source, clock_ns(CLOCK_MONOTONIC));
+    return 0;
+}
+
+int ingest_stream_open(struct ingest_stream **out, uv_loop_t *loop, struct ingest_ring *ring,
+                       const struct ingest_stream_options *o, char *err, size_t err_size)
+{
+    struct ingest_stream *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return -1;
+    s->o = *o;
+    s->loop = loop;
+    s->ring = ring;
+    if (restore(s, err, err_size) != 0 || start_listening(s, err, err_size) != 0) {
+        free(s);
+        return -1;
+    }
+    *out = s;
+    return 0;
+}
+
+void ingest_stream_close(struct ingest_stream *s)
+{
+    drop(s, "evrepd ends");
+    unlink(s->o.socket);
+    uv_close((uv_handle_t *)&s->listener, NULL);
+}

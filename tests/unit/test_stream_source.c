@@ -1,0 +1,559 @@
+/* links: replicator_core */
+/* The event stream's reader (contract 12.2 by number, 13.3): each frame becomes one record, what
+ * never came is stated, whatever the helper does. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "contract.h"
+#include "stream_source.h"
+
+#define MS      1000000ull
+#define HOLE_NS (250 * MS)
+#define LIFE    0x1234500001ull
+
+struct reader {
+    struct stream_source s;
+    struct stream_memory m;
+    uint64_t now_ns;
+    size_t records, holes;
+    uint64_t missing, last; /* last: number of the newest record. */
+    bool torn;
+    struct stream_item item;
+    uint8_t buffer[8192];
+    size_t len;
+};
+
+static int setup(void **state)
+{
+    struct reader *r = calloc(1, sizeof(*r));
+
+    r->now_ns = 1000 * MS;
+    stream_open(&r->s, &r->m, 77, HOLE_NS);
+    stream_disconnected(&r->s, r->now_ns);
+    stream_connected(&r->s, LIFE, r->now_ns);
+    *state = r;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static void state_gap(struct reader *r, const struct stream_gap *gap)
+{
+    r->holes++;
+    r->missing += gap->hole.to - gap->hole.from + 1;
+    stream_given_up(&r->s, gap);
+}
+
+static void feed(struct reader *r, const uint8_t *at, size_t len)
+{
+    size_t used = 0;
+
+    memcpy(r->buffer + r->len, at, len);
+    r->len += len;
+    for (;;) {
+        struct stream_gap gap;
+        enum stream_result what =
+            stream_next(&r->s, r->buffer + used, r->len - used, &r->item, &gap);
+
+        if (what == STREAM_HOLE) {
+            state_gap(r, &gap);
+            continue;
+        }
+        r->torn = what == STREAM_TORN;
+        if (what == STREAM_NEED || what == STREAM_TORN)
+            break;
+        if (what == STREAM_RECORD) {
+            r->records++;
+            r->last = r->item.sequence;
+            stream_taken(&r->s, &r->item);
+        }
+        used += r->item.used;
+    }
+    r->len = r->torn ? 0 : r->len - used;
+    memmove(r->buffer, r->buffer + used, r->len);
+}
+
+static size_t make(uint8_t *out, uint8_t type, uint64_t sequence, const void *payload, size_t len)
+{
+    stream_header_encode(
+        &(struct stream_header){.length = (uint32_t)len, .type = type, .sequence = sequence}, out);
+    if (len > 0)
+        memcpy(out + STREAM_HEADER_SIZE, payload, len);
+    return STREAM_HEADER_SIZE + len;
+}
+
+static void frame(struct reader *r, uint8_t type, uint64_t sequence, const void *payload,
+                  size_t len)
+{
+    uint8_t out[2048];
+
+    feed(r, out, make(out, type, sequence, payload, len));
+}
+
+/* Numbers differ in their bytes as real events do. */
+static void deny(struct reader *r, uint64_t sequence)
+{
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2, [EVENT_PROTOCOL] = 6};
+
+    put_le64(e + EVENT_SOURCE, sequence);
+    frame(r, STREAM_POLICY_DENY, sequence, e, sizeof(e));
+}
+
+static void denies(struct reader *r, uint64_t from, uint64_t to)
+{
+    for (uint64_t q = from; q <= to; q++)
+        deny(r, q);
+}
+
+static void elapse(struct reader *r, uint64_t ns)
+{
+    struct stream_gap gap;
+
+    for (uint64_t end = r->now_ns + ns; r->now_ns < end; r->now_ns += 5 * MS) {
+        while (stream_gap_due(&r->s, r->now_ns, &gap))
+            state_gap(r, &gap);
+    }
+}
+
+static void reconnect(struct reader *r, uint64_t life)
+{
+    stream_disconnected(&r->s, r->now_ns);
+    r->len = 0;
+    r->now_ns += 100 * MS;
+    stream_connected(&r->s, life, r->now_ns);
+}
+
+static void d13_replays_and_drains_are_no_second_record(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    denies(r, 4, 12); /* The helper had heard of 3. */
+    denies(r, 1, 12); /* A drain sends all of its buffer. */
+    assert_int_equal(r->records, 12);
+    assert_int_equal(r->s.count.repeats, 7 + 12);
+}
+
+static void d14_only_the_contiguous_prefix_is_acknowledged(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 3);
+    deny(r, 5);
+    assert_int_equal(stream_prefix(&r->s), 3);
+    deny(r, 4);
+    assert_int_equal(stream_prefix(&r->s), 5);
+    assert_int_equal(r->records, 5);
+    elapse(r, 1000 * MS);
+    assert_int_equal(r->holes, 0);
+}
+
+static void d16_a_resync_asks_for_what_is_in_the_buffer(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 5);
+    reconnect(r, LIFE); /* 6 and 7 were evicted, 8 and 9 are in the buffer and are not sent. */
+    frame(r, STREAM_FULL_RESYNC, 10, NULL, 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    assert_false(stream_drain_wanted(&r->s, r->now_ns));
+    elapse(r, 600 * MS);
+    assert_int_equal(r->holes, 0);
+    denies(r, 8, 9);
+    frame(r, STREAM_DRAIN_COMPLETE, 9, NULL, 0);
+    elapse(r, 10 * MS);
+    assert_int_equal(r->holes, 1);
+    assert_int_equal(r->missing, 2);
+    assert_int_equal(stream_prefix(&r->s), 10);
+    reconnect(r, LIFE); /* One that comes with nothing missing. */
+    frame(r, STREAM_FULL_RESYNC, 11, NULL, 0);
+    assert_false(stream_drain_wanted(&r->s, r->now_ns));
+    elapse(r, 1000 * MS);
+    assert_int_equal(r->holes, 1);
+}
+
+static void d17_what_was_evicted_is_counted(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 5);
+    reconnect(r, LIFE);
+    frame(r, STREAM_FULL_RESYNC, 5001, NULL, 0); /* As after 5000 frames that nobody read. */
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    denies(r, 905, 5000); /* 4096 */
+    frame(r, STREAM_DRAIN_COMPLETE, 5000, NULL, 0);
+    elapse(r, 10 * MS);
+    assert_int_equal(r->missing, 899);
+    assert_int_equal(r->records, 5 + 4096);
+}
+
+static void torn_by(struct reader *r, const uint8_t *at, size_t len)
+{
+    r->torn = false;
+    feed(r, at, len);
+    assert_true(r->torn);
+    reconnect(r, LIFE);
+}
+
+static void d18_a_torn_stream_is_dropped_and_replayed(void **state)
+{
+    struct reader *r = *state;
+    uint8_t zeros[64] = {0}, out[2048];
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2};
+
+    denies(r, 1, 3);
+    torn_by(r, zeros, sizeof(zeros));
+    make(out, STREAM_POLICY_DENY, 4, e, sizeof(e));
+    put_le32(out, 1025);
+    torn_by(r, out, 16);
+    make(out, STREAM_POLICY_DENY, 4, e, sizeof(e));
+    out[6] = 1;
+    torn_by(r, out, 16);
+    denies(r, 4, 4); /* In the middle of a frame, another begins. */
+    make(out, STREAM_POLICY_DENY, 5, e, sizeof(e));
+    feed(r, out, 60);
+    make(out, STREAM_KEEPALIVE, 0, NULL, 0);
+    for (int i = 0; i < 20 && !r->torn; i++)
+        feed(r, out, 16);
+    assert_true(r->torn);
+    reconnect(r, LIFE);
+    deny(r, 4);
+    assert_int_equal(r->records, 4);
+    assert_int_equal(r->s.count.malformed, 1); /* A tear inside a payload looks like this. */
+    make(out, 200, 1ull << 40, NULL, 0);       /* Unknown, and of no number that could be. */
+    torn_by(r, out, 16);
+    assert_int_equal(r->s.count.torn, 5);
+}
+
+static void d19_a_frame_may_take_its_time(void **state)
+{
+    struct reader *r = *state;
+    uint8_t out[2048], e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 10};
+    size_t len = make(out, STREAM_POLICY_DENY, 1, e, sizeof(e));
+
+    for (size_t i = 0; i < len; i++) {
+        feed(r, out + i, 1);
+        elapse(r, 31000 * MS);
+    }
+    assert_int_equal(r->records, 1);
+}
+
+static void d20_another_life_counts_anew(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 10);
+    deny(r, 12);
+    reconnect(r, LIFE + 1);
+    denies(r, 1, 10);
+    assert_int_equal(r->records, 21);
+    elapse(r, 10 * MS); /* Nobody is left who could send 11 of the old life. */
+    assert_int_equal(r->missing, 1);
+    reconnect(r, LIFE); /* But if: it is known as what it is. */
+    deny(r, 12);
+    deny(r, 11);
+    assert_int_equal(r->records, 22);
+    assert_int_equal(r->s.count.late, 1);
+}
+
+/* The same process, or one that cannot be told: other bytes under a known number. */
+static void d20_numbers_that_begin_anew_are_seen(void **state)
+{
+    struct reader *r = *state;
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 4, [EVENT_FAMILY] = 2};
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    for (uint64_t q = 1; q <= 5; q++)
+        frame(r, STREAM_SCREEN_DROP, q, e, sizeof(e));
+    assert_int_equal(r->records, 15);
+    assert_int_equal(stream_prefix(&r->s), 5);
+    elapse(r, 1000 * MS);
+    assert_int_equal(r->holes, 0);
+}
+
+static struct stream_session session_of(uint8_t family)
+{
+    return (struct stream_session){.family = family,
+                                   .protocol = 6,
+                                   .source_port = 1000,
+                                   .destination_port = 443,
+                                   .nat_source_port = 4000,
+                                   .zone_in = 3,
+                                   .zone_out = 4,
+                                   .egress_ifindex = -5,
+                                   .source = {10, 1, 2, 3},
+                                   .destination = {10, 9, 9, 9},
+                                   .nat_source = {192, 0, 2, 7}};
+}
+
+static void d21_shifted_addresses_are_not_believed(void **state)
+{
+    struct reader *r = *state;
+    struct stream_session s = session_of(2);
+    uint8_t out[160] = {0}, none[16] = {0};
+    size_t len = stream_session_encode(&s, STREAM_SESSION_OPEN, true, out, sizeof(out));
+
+    frame(r, STREAM_SESSION_OPEN, 1, out, len);
+    assert_memory_equal(r->item.event + EVENT_NAT_SOURCE, s.nat_source, 4);
+    memmove(out + 24 + 8 + 16, out + 24 + 8 + 4, 56 - 36); /* 16 bytes in a slot of 4. */
+    frame(r, STREAM_SESSION_OPEN, 2, out, len + 12);
+    assert_memory_equal(r->item.event + EVENT_SOURCE, s.source, 4);
+    assert_memory_equal(r->item.event + EVENT_NAT_SOURCE, none, 16);
+    assert_int_equal(event_be16(r->item.event, EVENT_NAT_SOURCE_PORT), 0);
+    s = session_of(10); /* An IPv4 address of a translated IPv6 flow is shown as one. */
+    len = stream_session_encode(&s, STREAM_SESSION_OPEN, true, out, sizeof(out));
+    frame(r, STREAM_SESSION_OPEN, 3, out, len);
+    assert_memory_equal(r->item.event + EVENT_NAT_SOURCE,
+                        "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\x00\x02\x07", 16);
+    assert_int_equal(r->records, 3);
+}
+
+static void d22_records_of_mixed_families_stay_as_they_are(void **state)
+{
+    struct reader *r = *state;
+    uint8_t e[EVENT_SIZE];
+
+    memset(e, 0xa5, sizeof(e));
+    e[EVENT_TYPE] = 6;
+    e[EVENT_FAMILY] = 2;
+    frame(r, STREAM_FILTER_LOG, 1, e, sizeof(e));
+    assert_int_equal(r->item.kind, RECORD_FILTER_LOG);
+    assert_memory_equal(r->item.event, e, EVENT_SIZE);
+}
+
+/* What was cut to 8 or 15 bits cannot be known again: the zone is shown as it came, the egress
+ * interface is not taken for the ingress one. */
+static void d23_nothing_is_made_of_what_was_cut(void **state)
+{
+    struct reader *r = *state;
+    struct stream_session s = session_of(2);
+    uint8_t out[160];
+    size_t len = stream_session_encode(&s, STREAM_SESSION_UPDATE, true, out, sizeof(out));
+
+    frame(r, STREAM_SESSION_UPDATE, 1, out, len);
+    assert_int_equal(get_le16(r->item.event + EVENT_ZONE_IN), 3);
+    assert_int_equal(get_le32(r->item.event + EVENT_IFINDEX), 0);
+    assert_int_equal(r->item.kind, RECORD_SESSION_OPEN);
+}
+
+static void d24_malformed_and_unknown_frames_are_acknowledged(void **state)
+{
+    struct reader *r = *state;
+    uint8_t bad[EVENT_SIZE] = {9};
+
+    frame(r, STREAM_SESSION_OPEN, 1, bad, 20);
+    frame(r, STREAM_SESSION_CLOSE, 2, NULL, 0);
+    frame(r, STREAM_POLICY_DENY, 3, bad, EVENT_SIZE); /* Its type byte is another. */
+    frame(r, STREAM_FILTER_LOG, 4, bad, 100);
+    frame(r, 14, 5, bad, 3);
+    frame(r, STREAM_PAUSE, 6, NULL, 0);
+    assert_int_equal(r->records, 0);
+    assert_int_equal(r->s.count.malformed, 4);
+    assert_int_equal(r->s.count.unknown, 2);
+    assert_int_equal(stream_prefix(&r->s), 6);
+    frame(r, STREAM_POLICY_DENY, 0, bad, EVENT_SIZE); /* No helper has this number. */
+    assert_int_equal(stream_prefix(&r->s), 6);
+}
+
+static void d25_a_resync_has_a_number_of_its_own(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 4);
+    frame(r, STREAM_FULL_RESYNC, 5, NULL, 0);
+    deny(r, 6);
+    elapse(r, 1000 * MS);
+    assert_int_equal(r->holes, 0);
+    assert_int_equal(stream_prefix(&r->s), 6);
+}
+
+static void d26_counters_say_what_became_of_each_frame(void **state)
+{
+    struct reader *r = *state;
+    struct stream_counters *c = &r->s.count;
+
+    denies(r, 1, 8);
+    denies(r, 5, 8);
+    frame(r, STREAM_FULL_RESYNC, 9, NULL, 0);
+    frame(r, STREAM_SESSION_OPEN, 10, NULL, 0);
+    frame(r, 77, 11, NULL, 0);
+    frame(r, STREAM_KEEPALIVE, 0, NULL, 0);
+    assert_int_equal(c->frames,
+                     c->records + c->repeats + c->malformed + c->unknown + c->resyncs + 1);
+    assert_int_equal(c->frames, 16);
+}
+
+/* ---- holes ---- */
+
+static void a_hole_is_waited_for_and_then_stated_once(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 3);
+    denies(r, 6, 9);
+    elapse(r, HOLE_NS - 50 * MS);
+    assert_int_equal(r->holes, 0);
+    elapse(r, 200 * MS);
+    assert_int_equal(r->holes, 1);
+    assert_int_equal(r->missing, 2);
+    assert_int_equal(stream_prefix(&r->s), 9);
+    deny(r, 5); /* Late, and not lost; the statement stands. */
+    assert_int_equal(r->records, 8);
+    deny(r, 5);
+    assert_int_equal(r->records, 8);
+    deny(r, 4);
+    assert_int_equal(r->records, 9);
+}
+
+static void a_helper_that_is_away_is_waited_for_longer(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 3);
+    deny(r, 5);
+    stream_disconnected(&r->s, r->now_ns);
+    elapse(r, 9000 * MS);
+    assert_int_equal(r->holes, 0);
+    elapse(r, 2000 * MS);
+    assert_int_equal(r->missing, 1);
+}
+
+static void time_without_room_does_not_count(void **state)
+{
+    struct reader *r = *state;
+
+    deny(r, 1);
+    deny(r, 3);
+    for (int i = 0; i < 40; i++) {
+        elapse(r, 50 * MS);
+        stream_held_up(&r->s);
+    }
+    assert_int_equal(r->holes, 0);
+}
+
+static void more_than_a_window_is_given_up_at_once(void **state)
+{
+    struct reader *r = *state;
+
+    deny(r, 1);
+    deny(r, 3);
+    deny(r, 900000);
+    assert_int_equal(r->records, 3);
+    assert_true(r->holes <= 3);
+    elapse(r, 1000 * MS);
+    assert_int_equal(stream_prefix(&r->s), 900000);
+    assert_int_equal(r->missing, 900000 - 3);
+}
+
+/* ---- evrepd dies ---- */
+
+/* What it stated is in the ring with its mark; what it recorded may be a step behind. */
+static void a_death_makes_no_second_record(void **state)
+{
+    struct reader *r = *state;
+    struct stream_memory before;
+    uint32_t key;
+
+    denies(r, 1, 5);
+    deny(r, 7);
+    key = r->s.run->key;
+    before = r->m; /* As if it died before it recorded what follows. */
+    deny(r, 6);
+    deny(r, 8);
+    r->m = before;
+    stream_open(&r->s, &r->m, 77, HOLE_NS);
+    stream_mark(&r->s, STREAM_MARK_FRAME, key, 6, 6);
+    stream_mark(&r->s, STREAM_MARK_FRAME, key, 8, 8);
+    stream_mark(&r->s, STREAM_MARK_FRAME, key + 1, 9, 9); /* Of no run that is known. */
+    stream_disconnected(&r->s, r->now_ns);
+    stream_connected(&r->s, LIFE, r->now_ns);
+    denies(r, 1, 9);
+    assert_int_equal(r->records, 9);
+}
+
+static void scribbled_memory_is_mended(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 3);
+    for (unsigned seed = 1; seed < 200; seed++) {
+        uint8_t *at = (uint8_t *)&r->m + 8;
+
+        for (int i = 0; i < 40; i++)
+            at[(unsigned)rand_r(&seed) % (sizeof(r->m) - 8)] = (uint8_t)rand_r(&seed);
+        stream_open(&r->s, &r->m, 77, HOLE_NS);
+        stream_disconnected(&r->s, r->now_ns);
+        stream_connected(&r->s, LIFE + seed, r->now_ns);
+        denies(r, 1, 3);
+        elapse(r, 20 * MS);
+    }
+}
+
+/* Against a model: any order, any repeats, any holes; each number once or in a hole. */
+static void each_number_is_once_or_in_a_hole(void **state)
+{
+    enum { NUMBERS = 3000 };
+    struct reader *r = *state;
+    uint8_t *sent = calloc(NUMBERS + 65, 1);
+    size_t distinct = 0;
+    unsigned seed = 42;
+
+    for (uint64_t base = 1; base <= NUMBERS; base += 16) {
+        for (int i = 0; i < 60; i++) {
+            uint64_t q = base + (unsigned)rand_r(&seed) % 64;
+
+            distinct += sent[q] == 0;
+            sent[q] = 1;
+            deny(r, q);
+        }
+        elapse(r, (unsigned)rand_r(&seed) % 60 * MS);
+        if (rand_r(&seed) % 7 == 0)
+            reconnect(r, LIFE);
+    }
+    assert_int_equal(r->records, distinct);
+    elapse(r, 2000 * MS);
+    assert_int_equal(r->records + r->missing - r->s.count.late, r->s.run->set.newest);
+    free(sent);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(d13_replays_and_drains_are_no_second_record),
+        T(d14_only_the_contiguous_prefix_is_acknowledged),
+        T(d16_a_resync_asks_for_what_is_in_the_buffer),
+        T(d17_what_was_evicted_is_counted),
+        T(d18_a_torn_stream_is_dropped_and_replayed),
+        T(d19_a_frame_may_take_its_time),
+        T(d20_another_life_counts_anew),
+        T(d20_numbers_that_begin_anew_are_seen),
+        T(d21_shifted_addresses_are_not_believed),
+        T(d22_records_of_mixed_families_stay_as_they_are),
+        T(d23_nothing_is_made_of_what_was_cut),
+        T(d24_malformed_and_unknown_frames_are_acknowledged),
+        T(d25_a_resync_has_a_number_of_its_own),
+        T(d26_counters_say_what_became_of_each_frame),
+        T(a_hole_is_waited_for_and_then_stated_once),
+        T(a_helper_that_is_away_is_waited_for_longer),
+        T(time_without_room_does_not_count),
+        T(more_than_a_window_is_given_up_at_once),
+        T(a_death_makes_no_second_record),
+        T(scribbled_memory_is_mended),
+        T(each_number_is_once_or_in_a_hole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
