@@ -386,7 +386,7 @@ bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns)
         return false;
     s->drain_wanted = false;
     s->draining = true;
-    s->drain_end_ns = now_ns + SECOND_NS;
+    s->drain_end_ns = now_ns + STREAM_DRAIN_S * SECOND_NS;
     s->count.drains++;
     return true;
 }

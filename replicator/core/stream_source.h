@@ -15,6 +15,7 @@ enum {
     STREAM_RUNS = 4,        /* Lives of helpers that are told apart at a time. */
     STREAM_JUMP = 1 << 20,  /* Within a connection no number is further ahead: torn. */
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
+    STREAM_DRAIN_S = 5,     /* How long a drain may take. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
     STREAM_MEMORY_SIZE = 16384, /* Of struct stream_memory, at most. */
 };

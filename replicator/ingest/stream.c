@@ -246,9 +246,28 @@ static bool may_dial(struct ingest_stream *s, uv_pipe_t *pipe, struct ucred *who
     return false;
 }
 
+/* What the old one sent before it closed is not to be lost: a FULL_RESYNC is never sent again. */
+static void read_rest(struct ingest_stream *s)
+{
+    struct helper *h = s->helper;
+    uv_os_fd_t fd;
+
+    if (h == NULL || uv_fileno((uv_handle_t *)&h->pipe, &fd) != 0)
+        return;
+    while (s->helper == h && !s->held_up && h->len < BUFFER) {
+        ssize_t n = recv(fd, h->buffer + h->len, BUFFER - h->len, MSG_DONTWAIT);
+
+        if (n <= 0)
+            return;
+        h->len += (size_t)n;
+        frames(s);
+    }
+}
+
 /* 12.2, 27: a new one takes the place of the old one. */
 static void welcome(struct ingest_stream *s, struct helper *h, const struct ucred *who)
 {
+    read_rest(s);
     drop(s, "another helper dialled");
     s->helper = h;
     stream_connected(&s->source, life_of(who), clock_ns(CLOCK_MONOTONIC));
