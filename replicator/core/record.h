@@ -80,7 +80,6 @@ enum suppressed_cause {
     CAUSE_RING_FULL = 2,
     CAUSE_NOT_OWNER = 3,
     CAUSE_STREAM_HOLE = 4, /* Numbers of an event stream that never came; of no kind or zone. */
-    CAUSE_BPF_FULL = 5,    /* No room in the ring buffer between an eBPF program and us. */
 };
 
 /* Of a session frame of the event stream: no counters, reason, policy or times (contract 2.2). */

@@ -10,7 +10,7 @@
 cfg_opt_t config_source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
                                   CFG_STR("ring", NULL, CFGF_NODEFAULT),
                                   CFG_STR("socket", NULL, CFGF_NODEFAULT),
-                                  CFG_STR("pin", NULL, CFGF_NODEFAULT),
+
                                   CFG_STR("names", NULL, CFGF_NODEFAULT),
                                   CFG_INT("hole-ms", 250, CFGF_NONE),
                                   CFG_END()};

@@ -162,7 +162,7 @@ static struct evhooks_ring *open_ring(const char *name, uint32_t rate, uint32_t 
     return r;
 }
 
-static void compare(struct bench *b, int workers, int rounds)
+static void compare(struct bench *b, const char *what, int workers, int rounds)
 {
     struct worker x[WORKERS] = {0};
     pthread_t t[WORKERS];
@@ -195,9 +195,10 @@ static void compare(struct bench *b, int workers, int rounds)
         pthread_join(t[i], NULL);
         evhooks_worker_close(x[i].w);
     }
-    printf("%d worker%s   hook %6.1f ns, bare ring %6.1f ns, ratio %.2f (medians of %d rounds)\n",
-           workers, workers > 1 ? "s" : " ", median(hook, rounds), median(bare, rounds),
-           median(ratio, rounds), rounds);
+    printf(
+        "%-14s %d worker%s  hook %6.1f ns, bare ring %6.1f ns, ratio %.2f (medians of %d rounds)\n",
+        what, workers, workers > 1 ? "s" : " ", median(hook, rounds), median(bare, rounds),
+        median(ratio, rounds), rounds);
     free(hook);
     free(bare);
     free(ratio);
@@ -233,19 +234,23 @@ int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 300;
     struct bench b = {.bare = aligned_alloc(64, sizeof(struct bare))};
-    char name[2][64], path[80];
+    char name[3][64], path[200];
 
     memset(b.bare, 0, sizeof(*b.bare));
     for (uint64_t i = 0; i < SLOTS; i++)
         atomic_store(&b.bare->slot[i].state, i);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         snprintf(name[i], sizeof(name[i]), "evrep-bench-%d-%d", getpid(), i);
     b.ring = open_ring(name[0], 1000000000, 1000000000);
-    compare(&b, 1, rounds);
-    compare(&b, 2, rounds);
-    refused(name[1], rounds);
+    compare(&b, "limiter on", 1, rounds);
+    compare(&b, "limiter on", 2, rounds);
     evhooks_close(b.ring);
-    for (int i = 0; i < 2; i++) {
+    b.ring = open_ring(name[1], 0, 0);
+    compare(&b, "limiter off", 1, rounds);
+    compare(&b, "limiter off", 2, rounds);
+    evhooks_close(b.ring);
+    refused(name[2], rounds);
+    for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "/%s", name[i]);
         shm_unlink(path);
     }
