@@ -28,12 +28,14 @@ static void bare_put(struct bare *b, uint64_t time_ns, uint32_t names, const uin
     uint64_t at = atomic_load_explicit(&b->claim, memory_order_acquire);
     struct ring_slot *s;
 
-    do {
+    for (;;) {
         s = &b->slot[at % SLOTS];
         if (atomic_load_explicit(&s->state, memory_order_acquire) != at)
-            abort();
-    } while (!atomic_compare_exchange_weak_explicit(&b->claim, &at, at + 1, memory_order_acq_rel,
-                                                    memory_order_acquire));
+            at = atomic_load_explicit(&b->claim, memory_order_acquire); /* Another one has it. */
+        else if (atomic_compare_exchange_weak_explicit(&b->claim, &at, at + 1, memory_order_acq_rel,
+                                                       memory_order_acquire))
+            break;
+    }
     s->time_ns = time_ns;
     s->names_generation = names;
     s->kind = event[52];
