@@ -125,6 +125,15 @@ static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint
     c->epoch_opened_ns = c->now_ns;
 }
 
+/* So many records are enough for one epoch: what is settled leaves the journal an epoch at a time.
+ */
+static uint32_t epoch_records(const struct core *c)
+{
+    uint32_t most = SEQUENCE_MAX - (1u << 20);
+
+    return c->o.epoch_records != 0 && c->o.epoch_records < most ? c->o.epoch_records : most;
+}
+
 static void produced(struct core *c, const struct core_range *r)
 {
     struct segment *g = segment_find(c, c->o.node, r->epoch);
@@ -132,7 +141,8 @@ static void produced(struct core *c, const struct core_range *r)
     if (g == NULL)
         return;
     g->produced = max_u32(g->produced, r->to);
-    if (r->to > SEQUENCE_MAX - (1u << 20)) /* Finding 12: an ordinary event, nothing is held. */
+    if (r->epoch == c->live_epoch &&
+        r->to >= epoch_records(c)) /* Finding 12: an ordinary event, nothing is held. */
         c->epoch_wanted = true;
 }
 

@@ -60,7 +60,8 @@ struct core_options {
     uint64_t lease_ns;    /* L */
     uint32_t drift_ppm;   /* Bound on the relative drift of the two clocks. */
     uint64_t hello_ns;    /* How long a hello may take before the link is dropped. */
-    uint32_t clock_epoch; /* Quarters of a second since 2020-01-01, for T5; ends in 2054. */
+    uint32_t epoch_records; /* After so many a new epoch is opened; 0: when the numbers run out. */
+    uint32_t clock_epoch;   /* Quarters of a second since 2020-01-01, for T5; ends in 2054. */
     size_t sink_count;
     struct core_sink_options sink[SINK_COUNT_MAX];
 };

@@ -11,6 +11,7 @@
 #include <time.h>
 
 enum { TICK_MS = 5, NICE = -10, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
+enum { EPOCH_RECORDS = 4 << 20 }; /* About 700 MiB of journal. */
 
 static void usage(FILE *to)
 {
@@ -83,6 +84,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .boot = boot_id(),
         .journal = (uint64_t)randombytes_random() << 32 | (randombytes_random() | 1),
         .wire_version = (uint8_t)c->wire_version,
+        .epoch_records = EPOCH_RECORDS,
         .lease_ns = c->lease_ms * 1000000ull,
         .drift_ppm = 1000,
         .fencing = c->fence_command[0] != '\0',

@@ -156,6 +156,7 @@ static void draw(struct world *w)
         .lease_ns = rng_between(&w->rng, 80, 300) * MS,
         .drift_ppm = 1000,
         .hello_ns = 300 * MS,
+        .epoch_records = rng_chance(&w->rng, 300) ? 50 + rng_below(&w->rng, 1000) : 0,
     };
     draw_sinks(w);
     faults_draw(w);

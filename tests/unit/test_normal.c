@@ -210,6 +210,27 @@ static void epoch_rolls_while_the_session_is_up(void **state)
         assert_false(p->seen[i].in_doubt);
 }
 
+/* Finding 12, before the numbers run out: an epoch that has its records is closed and settled, so
+ * that the journal does not grow for as long as the session holds. */
+static void what_is_delivered_leaves_the_journal_an_epoch_at_a_time(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 150}};
+
+    p->node[0].core.o.epoch_records = 100;
+    pair_produce(p, 0, 149);
+    pair_settle(p);
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    pair_elapse_ms(p, 1500);
+    assert_true(live(p, 0) > e);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    pair_expect_exactly_once(p);
+}
+
 /* Finding 10, section 9: a frame of another session changes nothing. */
 static void frames_of_another_session_are_dropped(void **state)
 {
@@ -247,6 +268,7 @@ int main(void)
         T(confirmations_reach_the_peer),
         T(epochs_open_once_a_second),
         T(epoch_rolls_while_the_session_is_up),
+        T(what_is_delivered_leaves_the_journal_an_epoch_at_a_time),
         T(frames_of_another_session_are_dropped),
     };
 
