@@ -194,12 +194,14 @@ static void both_at_once(void **state)
 
     p->node[0].sink_stalls = false;
     pair_confirm(p, 0);
-    pair_handover(p, 0);
+    pair_settle(p);
     pair_handover(p, 1);
+    pair_work_once(p, 1);
+    pair_handover(p, 0);
     pair_settle(p);
     assert_int_equal(giver(p), HANDOVER_DONE);
     assert_int_equal(p->node[1].core.handover.state, HANDOVER_REFUSED);
-    assert_int_equal(pair_span(p, 0, 0, e, 101)->owner, 1);
+    assert_int_equal(pair_span(p, 0, 0, e, 150)->owner, 1);
     pair_produce(p, 0, 10);
     pair_settle(p);
     expect_nothing_marked(p);
