@@ -703,7 +703,8 @@ static void start(struct world *w, struct node *n)
         .dead_ns = w->dead_ns,
         .link_count = SIM_LINKS,
         .group_count = w->two_groups ? 2 : 1,
-        .group = {{1, n->id == 0 ? 200 : 100, false}, {2, n->id == 0 ? 100 : 200, false}},
+        .group = {{.id = 1, .priority = n->id == 0 ? 200 : 100},
+                  {.id = 2, .priority = n->id == 0 ? 100 : 200}},
     };
     struct core_options options = w->options;
     char err[200];
