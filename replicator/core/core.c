@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { EPOCH_WAIT = 8 }; /* Two seconds, in quarters. */
+
 uint32_t sink_key(const char *name)
 {
     uint32_t h = 2166136261u;
@@ -46,10 +48,18 @@ static void lost_tail(struct core *c, struct segment *g)
     takeover_tail_lost(c, g);
 }
 
+/* The ring has nothing more of them: where one ended is where our journal ends. */
 static void older_epochs_ended(struct core *c, uint32_t epoch)
 {
-    if (epoch > c->ring_epoch)
-        c->ring_epoch = epoch;
+    if (epoch <= c->ring_epoch)
+        return;
+    c->ring_epoch = epoch;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node && g->epoch < epoch)
+            segment_close(c, g, g->journaled);
+    }
 }
 
 static struct segment *add_own(struct core *c, uint32_t epoch, uint32_t from)
@@ -105,16 +115,19 @@ static void lost_records(struct core *c, const struct core_range *r)
     g->sent = max_u32(g->sent, min_u32(r->to, g->sent_bound));
 }
 
+/* Of an older one than that the ring may still have records: older_epochs_ended(). */
+static void close_previous(struct core *c, uint32_t previous, uint32_t last)
+{
+    struct segment *g = segment_find(c, c->o.node, previous);
+
+    if (g != NULL && previous != 0)
+        segment_close(c, g, max_u32(last, g->journaled));
+}
+
 /* L1 */
 static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
-    for (uint16_t i = 0; i < c->count; i++) {
-        struct segment *g = &c->segment[c->order[i]];
-
-        if (g->origin != c->o.node || g->epoch == epoch || g->closed)
-            continue;
-        segment_close(c, g, g->epoch == previous ? max_u32(last, g->journaled) : g->journaled);
-    }
+    close_previous(c, previous, last);
     if (previous == 0)
         older_epochs_ended(c, epoch);
     if (segment_find(c, c->o.node, epoch) == NULL)
@@ -237,20 +250,24 @@ static void finish(struct core *c)
 /* T5: after a lost journal the clock says what cannot have been used, also where the peer says
  * less: it may not have seen what this node opened alone.  The clock counts four a second; two
  * nodes that are ahead of it open one a second each, across restarts too, which raises the highest
- * by four at most; so after two seconds nothing meets (finding 9). */
+ * by four at most; so after two seconds nothing meets (finding 9).  Only the wall clock of the
+ * start goes into the number, as the next life can know nothing else: not how long this one says
+ * that it has lived, because that clock may have jumped. */
 static bool epoch_known(struct core *c)
 {
     uint64_t age_ns = c->now_ns - c->started_ns;
-    uint32_t clock = c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4));
+    uint32_t clock = c->o.clock_epoch + EPOCH_WAIT;
+    uint32_t now = c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4));
 
     if (!c->fresh)
-        return c->epoch_opened_ns != 0 || c->highest_epoch < clock || age_ns >= SECOND_NS;
+        return c->epoch_opened_ns != 0 || c->highest_epoch < c->o.clock_epoch ||
+               age_ns >= SECOND_NS;
     if (age_ns < 2 * SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
     /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
      * above it, and at every moment elsewhere. */
-    if (c->highest_epoch > clock + 8)
-        c->highest_epoch += (1u << 16) + (clock & 0xfffff);
+    if (c->highest_epoch > now + EPOCH_WAIT)
+        c->highest_epoch += (1u << 16) + (now & 0xfffff);
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }
@@ -318,9 +335,34 @@ int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t 
     return from == base ? 0 : -1;
 }
 
-bool core_epoch_unfinished(const struct core *c, uint32_t epoch)
+/* The process before this one may have died after the first record of the epoch and before the mark
+ * that the one before it is closed. */
+bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
+    if (epoch == 0)
+        return false;
+    close_previous(c, previous, last);
     return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
+}
+
+uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)
+{
+    const struct segment *g = core_segment(c, c->o.node, epoch);
+    uint32_t first = from;
+
+    if (g == NULL || g->lost)
+        return from;
+    if (g->journaled >= g->base)
+        return min_u32(from, g->journaled + 1);
+    for (size_t k = 0; k < c->o.sink_count; k++) { /* Its file is gone: what is not done yet. */
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->emitted < s->to)
+                first = min_u32(first, s->emitted + 1);
+        }
+    }
+    return max_u32(first, g->journaled + 1);
 }
 
 uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)

@@ -375,9 +375,14 @@ struct core_give {
 };
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
 
-/* After recovery: this is the epoch that the ring is in; is its first record still to be journaled?
- */
-bool core_epoch_unfinished(const struct core *c, uint32_t epoch);
+/* After recovery, where the ring has lived on: the epoch that it is in (0: none), the one before it
+ * (0: none) and its last sequence.  true: the first record of `epoch` is still to be journaled, and
+ * CORE_EPOCH_OPENED to be said. */
+bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last);
+
+/* The ring gives our records of that epoch from `from` on: the first sequence that the journal had
+ * and does not have any more; `from`: none.  The shell journals a stand-in for each. */
+uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from);
 
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);

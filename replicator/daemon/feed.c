@@ -162,18 +162,16 @@ static void tell_notes(struct shell *s, size_t n)
  * ring still has: each is stated as lost in its own place, so that the sequence has no hole. */
 static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
 {
-    const struct segment *g = core_segment(s->core, s->config->node, epoch);
+    uint32_t q = core_hole(s->core, epoch, from);
     uint8_t lost[RECORD_SIZE];
     int rc = 0;
 
-    if (g == NULL || g->journaled < g->base || g->journaled + 1 >= from)
+    if (q == from)
         return 0;
     shell_log("journal: segment %u/%" PRIu32 ": records %" PRIu32 " to %" PRIu32
               " are gone; a gap record takes the place of each",
-              s->config->node, epoch, g->journaled + 1, from - 1);
-    while (rc == 0 && g->journaled + 1 < from) {
-        uint32_t q = g->journaled + 1;
-
+              s->config->node, epoch, q, from - 1);
+    for (; rc == 0 && q < from; q++) {
         record_lost(s->config->node, epoch, q, shell_time_ns(), lost);
         rc = journal_append(s->journal, s->config->node, epoch, q, lost, 1);
         if (rc == 0)
@@ -329,7 +327,7 @@ void feed_epoch_resume(struct shell *s)
     uint32_t epoch, previous, last;
 
     ingest_ring_epoch_opened(s->ring, &epoch, &previous, &last);
-    if (epoch != 0 && core_epoch_unfinished(s->core, epoch))
+    if (core_recover_ring(s->core, epoch, previous, last))
         epoch_opened(s, epoch, previous, last);
 }
 

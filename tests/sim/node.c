@@ -167,7 +167,7 @@ static void epoch_resume(struct world *w, struct node *n)
     uint32_t epoch, previous, last;
 
     ring_opened(n, &epoch, &previous, &last);
-    if (epoch != 0 && core_epoch_unfinished(&n->core, epoch))
+    if (core_recover_ring(&n->core, epoch, previous, last))
         epoch_opened(w, n, epoch, previous, last);
 }
 
@@ -391,12 +391,9 @@ static void tell_notes(struct world *w, struct node *n)
 /* What was journaled and is not there any more, under records that the ring still has. */
 static void fill_hole(struct world *w, struct node *n, uint32_t epoch, uint32_t from)
 {
-    const struct segment *g = core_segment(&n->core, n->id, epoch);
     uint8_t lost[RECORD_SIZE];
 
-    while (g != NULL && g->journaled >= g->base && g->journaled + 1 < from) {
-        uint32_t q = g->journaled + 1;
-
+    for (uint32_t q = core_hole(&n->core, epoch, from); q < from; q++) {
         record_lost(n->id, epoch, q, w->now, lost);
         effect(n);
         if (journal_append(n->journal, n->id, epoch, q, lost, 1) != 0 ||

@@ -1,0 +1,203 @@
+/* links: replicator_core */
+/* What a process finds that its predecessor left in the middle: the journal, and a ring that lived
+ * on. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "core.h"
+#include "segment.h"
+
+enum { FIRST = 100, SECOND = 102, THIRD = 104 };
+
+struct life {
+    struct core before, after;
+    struct core_output out;
+    uint64_t now_ns;
+};
+
+static const struct core_options options = {
+    .has_peer = true,
+    .lease_ns = SECOND_NS / 3,
+    .hello_ns = SECOND_NS / 2,
+    .clock_epoch = 10,
+    .sink_count = 1,
+    .sink[0] = {.window = 8},
+};
+
+static int setup(void **state)
+{
+    struct life *l = calloc(1, sizeof(*l));
+
+    l->now_ns = 1000 * SECOND_NS;
+    core_init(&l->before, &options, l->now_ns);
+    core_recovered(&l->before);
+    *state = l;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static void step(struct life *l, struct core *c, struct core_input in)
+{
+    in.now_ns = l->now_ns;
+    core_step(c, &in);
+}
+
+static void flush(struct life *l, struct core *c)
+{
+    core_output_clear(&l->out);
+    core_flush(c, 0, &l->out);
+}
+
+static void open_epoch(struct life *l, struct core *c, uint32_t epoch, uint32_t previous,
+                       uint32_t last)
+{
+    c->own_epoch = c->highest_epoch = epoch; /* As open_epoch() asked for it, durably. */
+    step(l, c, (struct core_input){.kind = CORE_EPOCH_OPENED, .epoch = {epoch, previous, last}});
+}
+
+static void journal(struct life *l, struct core *c, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    step(l, c, (struct core_input){.kind = CORE_RECORDS, .records = {0, epoch, from, to}});
+}
+
+/* The next process: it knows the marks of the one before. */
+static void start_again(struct life *l)
+{
+    uint8_t meta[META_SIZE_MAX];
+    uint32_t cursor = 0;
+    size_t len;
+
+    core_init(&l->after, &options, l->now_ns);
+    while ((len = core_snapshot(&l->before, &cursor, meta)) > 0)
+        assert_int_equal(core_recover_meta(&l->after, meta, len), 0);
+}
+
+/* L1: it died after the first record of the new epoch and before the mark that the old one is
+ * closed: the ring still has that one's end. */
+static void the_ring_knows_where_the_epoch_before_ended(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 8);
+    l->before.own_epoch = l->before.highest_epoch = SECOND;
+    start_again(l);
+    core_recover_segment(&l->after, 0, FIRST, 1, 8);
+    core_recover_segment(&l->after, 0, SECOND, 1, 1);
+    core_recovered(&l->after);
+    assert_false(core_recover_ring(&l->after, SECOND, FIRST, 10)); /* Its first record is there. */
+    g = core_segment(&l->after, 0, FIRST);
+    assert_true(g->closed);
+    assert_int_equal(g->last, 10);
+    open_epoch(l, &l->after, THIRD, SECOND, 5);
+    journal(l, &l->after, FIRST, 9, 10); /* What the ring still had. */
+    journal(l, &l->after, SECOND, 2, 5);
+    flush(l, &l->after);
+    assert_int_equal(g->journaled, 10);
+    assert_int_equal(core_segment(&l->after, 0, SECOND)->last, 5);
+}
+
+/* It died between the ring's switch and the first record: that is made now. */
+static void an_epoch_without_its_first_record_is_finished(void **state)
+{
+    struct life *l = *state;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 8);
+    l->before.own_epoch = l->before.highest_epoch = SECOND;
+    start_again(l);
+    core_recover_segment(&l->after, 0, FIRST, 1, 8);
+    core_recovered(&l->after);
+    assert_true(core_recover_ring(&l->after, SECOND, FIRST, 10));
+    assert_false(core_recover_ring(&l->after, 0, 0, 0));
+}
+
+/* Marks that are gone: an epoch of which the ring may still have records is closed when the ring
+ * has passed it, not before. */
+static void an_older_epoch_ends_where_the_ring_passes_it(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+
+    core_init(&l->after, &options, l->now_ns);
+    core_recover_segment(&l->after, 0, FIRST, 1, 8);
+    core_recover_segment(&l->after, 0, SECOND, 1, 1);
+    core_recover_stale(&l->after);
+    core_recovered(&l->after);
+    open_epoch(l, &l->after, THIRD, SECOND, 5);
+    g = core_segment(&l->after, 0, FIRST);
+    assert_false(g->closed);
+    journal(l, &l->after, FIRST, 9, 10);
+    flush(l, &l->after);
+    journal(l, &l->after, SECOND, 2, 5);
+    flush(l, &l->after);
+    assert_true(g->closed);
+    assert_int_equal(g->last, 10);
+}
+
+/* The disk has lost what the ring had given before: no hole, a stand-in for each. */
+static void what_the_disk_lost_is_a_hole(void **state)
+{
+    struct life *l = *state;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 8);
+    start_again(l);
+    core_recover_segment(&l->after, 0, FIRST, 1, 4);
+    core_recovered(&l->after);
+    assert_int_equal(core_hole(&l->after, FIRST, 9), 5);
+    assert_int_equal(core_hole(&l->after, FIRST, 5), 5);
+    assert_int_equal(core_hole(&l->after, SECOND, 2), 2);
+}
+
+/* All of the file is gone: what no sink waits for needs no stand-in. */
+static void a_lost_file_is_a_hole_too(void **state)
+{
+    struct life *l = *state;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 8);
+    flush(l, &l->before);
+    step(l, &l->before, (struct core_input){.kind = CORE_CONFIRMED, .records = {0, FIRST, 1, 3}});
+    start_again(l);
+    core_recovered(&l->after);
+    assert_int_equal(core_hole(&l->after, FIRST, 9), 4);
+}
+
+/* T5: the number comes from the wall clock of the start.  A boot clock that jumps would give one
+ * that a later life gives again. */
+static void a_jump_of_the_boot_clock_gives_no_later_epoch(void **state)
+{
+    struct life *l = *state;
+
+    flush(l, &l->before);
+    l->now_ns += 3600 * SECOND_NS;
+    step(l, &l->before, (struct core_input){.kind = CORE_TICK});
+    flush(l, &l->before);
+    assert_true(l->out.epoch_open > options.clock_epoch + 8);
+    assert_true(l->out.epoch_open <= options.clock_epoch + 10);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(the_ring_knows_where_the_epoch_before_ended),
+        T(an_epoch_without_its_first_record_is_finished),
+        T(an_older_epoch_ends_where_the_ring_passes_it),
+        T(what_the_disk_lost_is_a_hole),
+        T(a_lost_file_is_a_hole_too),
+        T(a_jump_of_the_boot_clock_gives_no_later_epoch),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
