@@ -720,6 +720,8 @@ void takeover_notes(struct core *c, struct core_output *out)
         }
         if (g->gap_told || g->gap_asked || c->live_epoch == 0)
             continue;
+        if (g->gap == GAP_PENDING && g->journaled >= g->gap_from) /* Some came meanwhile. */
+            note_range(g, GAP_PENDING, g->journaled + 1, g->gap_to);
         if (g->gap != GAP_PENDING && g->gap != GAP_LOST)
             continue;
         g->gap_asked = true;

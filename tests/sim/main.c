@@ -20,14 +20,15 @@ enum { JOBS_MAX = 256, LISTED_MAX = 4096, SEED_MAX_S = 60 };
 
 struct job { /* What one process runs. */
     uint64_t from, runs, step;
-    double seconds;
+    double until; /* By now_s(); 0: no end. */
     bool keep_going, brief;
     const uint64_t *listed; /* Instead of `from` on, when not NULL. */
 };
 
-struct shared { /* Between the processes: each fills its own. */
+struct shared { /* Between the processes: each job fills its own. */
     struct sim_stats stats;
     uint64_t violations;
+    uint64_t next; /* Seeds that were begun. */
     bool finished;
 };
 
@@ -111,24 +112,56 @@ static int show(uint64_t seed, bool trace)
 static void work(const struct job *job, struct shared *out)
 {
     struct world *w = world_new();
-    double start = now_s();
+    bool good = true;
 
-    for (uint64_t i = 0; w != NULL && i < job->runs; i++) {
-        uint64_t seed = job->listed != NULL ? job->listed[i] : job->from + i * job->step;
-
-        if (job->seconds > 0 && now_s() - start >= job->seconds)
-            break;
-        if (run_seed(w, seed, job->keep_going || job->brief))
-            continue;
-        out->violations++;
-        if (!job->keep_going)
-            break;
-    }
     if (w == NULL)
         return;
-    out->stats = w->stats;
+    w->stats = out->stats;
+    while (out->next < job->runs && (job->until == 0 || now_s() < job->until) &&
+           (good || job->keep_going)) {
+        uint64_t i = out->next++;
+        uint64_t seed = job->listed != NULL ? job->listed[i] : job->from + i * job->step;
+
+        good = run_seed(w, seed, job->keep_going || job->brief);
+        out->stats = w->stats;
+        out->violations += !good;
+    }
     out->finished = true;
     world_free(w);
+}
+
+/* An assertion, or a step without end, ends the process that ran the seed: another one goes on with
+ * the next. */
+static void work_on(const struct job *job, struct shared *out)
+{
+    while (!out->finished) {
+        uint64_t begun = out->next;
+        int status = 0;
+        pid_t pid;
+
+        fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+            work(job, out);
+            fflush(stdout);
+            _exit(EXIT_SUCCESS);
+        }
+        if (pid < 0)
+            return;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+        if (out->finished || out->next == begun)
+            return;
+        out->violations++;
+    }
+}
+
+static void work_as_told(const struct job *job, struct shared *out)
+{
+    if (job->keep_going)
+        work_on(job, out);
+    else
+        work(job, out);
 }
 
 /* ---- figures ---- */
@@ -158,13 +191,15 @@ static double cpu_s(int who)
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-static void report(const struct sim_stats *s, double seconds)
+static void report(const struct sim_stats *s, uint64_t violations, double seconds)
 {
     double cpu = cpu_s(RUSAGE_SELF) + cpu_s(RUSAGE_CHILDREN);
 
-    printf("%" PRIu64 " seeds, %" PRIu64 " failovers, %.0f failovers/s for each core (%.1f s of "
+    printf("%" PRIu64 " seeds, %" PRIu64 " violations, %" PRIu64
+           " failovers, %.0f failovers/s for each core (%.1f s of "
            "processor time, %.1f s passed)\n",
-           s->runs, s->failovers, cpu > 0 ? (double)s->failovers / cpu : 0, cpu, seconds);
+           s->runs, violations, s->failovers, cpu > 0 ? (double)s->failovers / cpu : 0, cpu,
+           seconds);
     printf("%" PRIu64 " records decided, %" PRIu64 " duplicates marked, %" PRIu64
            " gap records, %" PRIu64 " place holders; %.1f h simulated, %" PRIu64 " core steps\n",
            s->records, s->marked, s->gaps, s->placeholders, (double)s->ns / 3.6e12, s->steps);
@@ -193,7 +228,7 @@ static void start_job(struct job job, unsigned j, struct shared *out, pid_t *pid
     if (*pid != 0)
         return;
     signal(SIGTERM, SIG_DFL);
-    work(&job, out);
+    work_as_told(&job, out);
     fflush(stdout);
     _exit(out->violations == 0 && out->finished ? EXIT_SUCCESS : EXIT_FAILURE);
 }
@@ -261,6 +296,7 @@ static int run_all(struct job *job, unsigned jobs)
     struct shared *shared =
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct sim_stats sum = {0};
+    uint64_t violations = 0;
     double start = now_s();
     bool good;
 
@@ -270,12 +306,15 @@ static int run_all(struct job *job, unsigned jobs)
     if (jobs > 1) {
         good = run_jobs(job, jobs, shared);
     } else {
-        work(job, &shared[0]);
+        work_as_told(job, &shared[0]);
         good = shared[0].violations == 0 && shared[0].finished;
     }
-    for (unsigned j = 0; j < jobs; j++)
+    for (unsigned j = 0; j < jobs; j++) {
+        shared[j].stats.runs = shared[j].next;
         merge(&sum, &shared[j].stats);
-    report(&sum, now_s() - start);
+        violations += shared[j].violations;
+    }
+    report(&sum, violations, now_s() - start);
     munmap(shared, size);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -304,7 +343,7 @@ int main(int argc, char **argv)
         else if (opt == 'r')
             job.runs = strtoull(optarg, NULL, 10);
         else if (opt == 'S')
-            job.seconds = strtod(optarg, NULL);
+            job.until = now_s() + strtod(optarg, NULL);
         else if (opt == 'F')
             file = optarg;
         else if (opt == 'j')
@@ -327,7 +366,7 @@ int main(int argc, char **argv)
         jobs = 1;
         if (job.listed == NULL)
             return EXIT_FAILURE;
-    } else if (job.seconds == 0 && job.runs == UINT64_MAX) {
+    } else if (job.until == 0 && job.runs == UINT64_MAX) {
         return usage();
     } else {
         printf("seeds from %" PRIu64 "\n", job.from);

@@ -69,8 +69,11 @@ static void check_gaps(struct world *w, const struct node *n)
             !((g->lost && !w->power_lost && !w->disk_lied) || taken_now(w, n, g)))
             continue;
         for (size_t k = 0; k < w->sink_count; k++) {
-            for (uint8_t m = 0; m < g->at[k].count; m++)
-                all &= g->at[k].span[m].emitted >= g->produced;
+            for (uint8_t m = 0; m < g->at[k].count; m++) {
+                const struct span *p = &g->at[k].span[m];
+
+                all &= p->emitted >= (p->to < g->produced ? p->to : g->produced);
+            }
         }
         if (!all)
             world_fail(w, "node %u: took %u/%u over and says nothing of %u-%u", n->id, g->origin,

@@ -330,7 +330,6 @@ bool world_run(struct world *w, uint64_t seed, bool trace)
         return false;
     reset(w, seed);
     run(w);
-    w->stats.runs++;
     w->stats.ns += w->now;
     for (int i = 0; i < NODE_COUNT; i++) {
         w->stats.takeovers += w->node[i]->core.takeovers;

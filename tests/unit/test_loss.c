@@ -132,6 +132,42 @@ static void gap_is_stated_and_filled(void **state)
         assert_int_equal(p->node[n].core.count, 2);
 }
 
+/* L4: the gap waits to be stated, as no epoch is open yet, and its origin returns meanwhile: what
+ * has come is not stated. */
+static void gap_is_stated_without_what_has_come(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    struct core *taker = &p->node[1].core;
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
+
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    p->node[1].disk_full = true;
+    pair_produce(p, 0, 9);
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    pair_elapse_ms(p, 200);
+    p->node[0].ring_next = 41;
+    pair_crash(p, 0);
+    taker->live_epoch = 0;
+    taker->epoch_asked = true; /* Its ring is slow to open the next. */
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 600);
+    assert_int_equal(core_segment(taker, 0, e)->gap_from, 12);
+    p->node[1].disk_full = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(core_segment(taker, 0, e)->journaled, 20);
+    taker->epoch_asked = false;
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(p->node[1].stated.kind, RECORD_GAP_PENDING);
+    assert_int_equal(p->node[1].stated.range.from, 21);
+    assert_int_equal(p->node[1].stated.range.to, 40);
+    pair_expect_exactly_once(p);
+}
+
 /* Split brain: both take what the other left, above I each record still goes out once. */
 static void split_brain_marks_only_the_intended(void **state)
 {
@@ -265,11 +301,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(no_hand_over_after_the_lease),         T(taker_waits_then_emits_what_it_holds),
-        T(survivor_goes_on_in_a_new_epoch),      T(gap_is_stated_and_filled),
-        T(split_brain_marks_only_the_intended),  T(owner_finishes_what_was_intended),
-        T(unsent_records_go_on_at_once),         T(thawed_writer_hands_nothing_over),
-        T(gap_is_lost_with_its_origins_journal), T(sinks_do_not_wait_for_each_other),
+        T(no_hand_over_after_the_lease),        T(taker_waits_then_emits_what_it_holds),
+        T(survivor_goes_on_in_a_new_epoch),     T(gap_is_stated_and_filled),
+        T(gap_is_stated_without_what_has_come), T(split_brain_marks_only_the_intended),
+        T(owner_finishes_what_was_intended),    T(unsent_records_go_on_at_once),
+        T(thawed_writer_hands_nothing_over),    T(gap_is_lost_with_its_origins_journal),
+        T(sinks_do_not_wait_for_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
