@@ -449,7 +449,7 @@ static void learn_tail(struct core *c, struct segment *g, const struct segment *
     uint32_t origin_has = own ? g->journaled : fact->journaled;
     uint32_t replica_has = own ? fact->journaled : g->journaled;
 
-    if (g->lost || replica_has <= origin_has || (!own && fact->journaled < fact->base))
+    if (g->lost || replica_has <= origin_has)
         return;
     give_tail(c, g, origin_has, replica_has);
 }

@@ -382,6 +382,35 @@ static void lost_journal_is_told_the_highest_epoch(void **state)
     assert_int_equal(p->node[0].core.session, SESSION_UP);
 }
 
+/* T3: the records of a segment are gone at its origin, its marks are not: both nodes give all of it
+ * to the replica. */
+static void lost_file_is_the_replicas(void **state)
+{
+    static struct pair_queue first;
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 30);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 0);
+    p->node[0].disk.held_count = 0;
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_work_once(p, 0);
+    first = p->node[1].in;
+    p->node[1].in.tail = 0; /* Its own hello goes first: so the facts of the origin do. */
+    pair_work_once(p, 1);
+    p->node[1].in = first;
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(pair_times(p, 0, e, 31, &marked), 1);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
 /* T5, finding 9: no journal and no peer, twice within a second: never the same epoch. */
 static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
 {
@@ -424,6 +453,7 @@ int main(void)
         T(taker_fences_first),
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
+        T(lost_file_is_the_replicas),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
     };
 
