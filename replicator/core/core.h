@@ -187,6 +187,7 @@ struct core {
     bool peer_heard;             /* The peer has said something that only follows its hello. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
+    bool facts_out;              /* It was so once, on any link, to any hello of the peer. */
     bool forgot;                 /* Ours is another one than the peer settled with. */
     bool peer_fresh; /* Its journal is another one than we settled with: what it did is unknown. */
     uint64_t hello_ns;

@@ -16,11 +16,11 @@ void session_break(struct core *c, const char *why)
 
 static void lost(struct core *c)
 {
-    bool was_up = c->session == SESSION_UP || c->hello_sent; /* It may be up at the peer. */
+    bool was_up = c->session == SESSION_UP || c->facts_out; /* It may be up at the peer. */
 
     c->session = SESSION_DOWN;
     c->nonce = c->peer_nonce = 0;
-    c->hello_told = c->hello_sent = c->hello_done = false;
+    c->hello_told = c->hello_sent = c->hello_done = c->facts_out = false;
     c->grant_owed = false;
     c->grants_len = 0;
     c->hand_acks_len = 0;
@@ -550,6 +550,7 @@ static void put_facts(struct core *c, struct core_output *out)
     }
     frame(c, out, FRAME_HELLO_END, 0);
     c->hello_sent = !out->more;
+    c->facts_out |= c->hello_sent;
     establish(c);
 }
 

@@ -44,12 +44,9 @@ static void check_epoch(struct world *w, const struct node *n)
         world_fail(w, "node %u: the session is lost and epoch %u goes on", n->id, c->live_epoch);
 }
 
-/* In this outage, by this process, and the cluster still says so (T1): an origin that has come back
- * to life states its own. */
+/* In this outage, by this process. */
 static bool taken_now(const struct world *w, const struct node *n, const struct segment *g)
 {
-    if (!n->core.fenced && !(n->core.peer_dead && n->core.may_take))
-        return false;
     for (size_t k = 0;
          k < w->sink_count && n->core.session == SESSION_DOWN && n->core.taken_ns > n->core.lost_ns;
          k++) {

@@ -168,6 +168,42 @@ static void gap_is_stated_without_what_has_come(void **state)
     pair_expect_exactly_once(p);
 }
 
+static void link_is(struct pair *p, int n, int link, bool up)
+{
+    struct core_input in = {
+        .kind = up ? CORE_LINK_UP : CORE_LINK_DOWN, .now_ns = p->now_ns, .link = {link, 7}};
+
+    core_step(&p->node[n].core, &in);
+}
+
+/* L1: our facts are out, so that the session may be up at the peer, and then one link after the
+ * other goes: that is a session lost, whichever link the facts went on. */
+static void facts_that_are_out_count_as_a_session(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct pair_queue *in = &p->node[0].in;
+    uint32_t hello;
+
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    pair_connect(p);
+    link_is(p, 0, 1, true);
+    pair_work_once(p, 0);
+    pair_work_once(p, 1);
+    memcpy(&hello, in->bytes, 4);
+    in->tail = hello + 4; /* The facts of the peer are still on their way. */
+    pair_work_once(p, 0);
+    assert_int_equal(c->session, SESSION_HELLO);
+    assert_true(c->hello_sent);
+    assert_false(c->epoch_wanted);
+    p->now_ns += MS;
+    link_is(p, 0, 0, false);
+    link_is(p, 0, 1, false);
+    assert_int_equal(c->lost_ns, p->now_ns);
+    assert_true(c->epoch_wanted);
+}
+
 /* Split brain: both take what the other left, above I each record still goes out once. */
 static void split_brain_marks_only_the_intended(void **state)
 {
@@ -301,12 +337,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(no_hand_over_after_the_lease),        T(taker_waits_then_emits_what_it_holds),
-        T(survivor_goes_on_in_a_new_epoch),     T(gap_is_stated_and_filled),
-        T(gap_is_stated_without_what_has_come), T(split_brain_marks_only_the_intended),
-        T(owner_finishes_what_was_intended),    T(unsent_records_go_on_at_once),
-        T(thawed_writer_hands_nothing_over),    T(gap_is_lost_with_its_origins_journal),
-        T(sinks_do_not_wait_for_each_other),
+        T(no_hand_over_after_the_lease),         T(taker_waits_then_emits_what_it_holds),
+        T(survivor_goes_on_in_a_new_epoch),      T(gap_is_stated_and_filled),
+        T(gap_is_stated_without_what_has_come),  T(facts_that_are_out_count_as_a_session),
+        T(split_brain_marks_only_the_intended),  T(owner_finishes_what_was_intended),
+        T(unsent_records_go_on_at_once),         T(thawed_writer_hands_nothing_over),
+        T(gap_is_lost_with_its_origins_journal), T(sinks_do_not_wait_for_each_other),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
