@@ -223,6 +223,28 @@ static void port_scan(void **unused)
     box_close(b);
 }
 
+/* Two workers: the one that is behind with its clock takes a packet after the other did. */
+static void a_worker_with_an_older_clock_forgets_nothing(void **unused)
+{
+    struct box *b = screened_box("screens = { \"port-scan\" } port-scan-ports = 4");
+    struct frame f = {V4, .protocol = 6, .flags = 2, .source_port = 40};
+
+    (void)unused;
+    for (f.destination_port = 1; f.destination_port <= 3; f.destination_port++) {
+        assert_true(box_send(b, LEFT, &f));
+        b->now_ns -= 1000;
+    }
+    assert_false(box_send(b, LEFT, &f));
+    expect_screen(b, SCREEN_PORT_SCAN);
+    box_close(b);
+    b = screened_box("screens = { \"teardrop\" }");
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true)));
+    b->now_ns -= 1000;
+    assert_false(box_send(b, LEFT, UDP_FRAGMENT(8, 16, true)));
+    expect_screen(b, SCREEN_TEARDROP);
+    box_close(b);
+}
+
 static void ip_sweep(void **unused)
 {
     static const char *const to[] = {"10.0.0.2", "10.0.0.3", "10.0.0.4"};
@@ -279,6 +301,7 @@ int main(void)
         cmocka_unit_test(teardrop),
         cmocka_unit_test(floods_are_of_a_destination),
         cmocka_unit_test(port_scan),
+        cmocka_unit_test(a_worker_with_an_older_clock_forgets_nothing),
         cmocka_unit_test(ip_sweep),
         cmocka_unit_test(session_limits),
     };

@@ -350,6 +350,24 @@ static void syn_check(void **unused)
     box_close(b);
 }
 
+/* Two workers: the one that is behind with its clock takes a packet after the other did. */
+static void a_worker_with_an_older_clock_ends_nothing(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    for (int i = 0; i < 10; i++) {
+        b->now_ns += 2000000;
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .data = 100});
+        b->now_ns -= 1000000;
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .data = 100});
+    }
+    assert_int_equal(box_sessions(b), 1);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +386,7 @@ int main(void)
         cmocka_unit_test(sessions_outlive_a_new_configuration),
         cmocka_unit_test(rematch_ends_what_is_permitted_no_more),
         cmocka_unit_test(syn_check),
+        cmocka_unit_test(a_worker_with_an_older_clock_ends_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

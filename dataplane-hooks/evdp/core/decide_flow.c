@@ -120,7 +120,7 @@ static struct session *find_session(struct job *j, int *direction)
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return NULL;
     }
-    if (j->now_ns - s->seen_ns >= s->timeout_ns) { /* The wheel is not that fine. */
+    if (session_is_over(s, j->now_ns)) { /* The wheel is not that fine. */
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return NULL;
     }

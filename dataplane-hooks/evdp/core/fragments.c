@@ -1,5 +1,7 @@
 #include "fragments.h"
 
+#include "elapsed.h"
+
 #include <string.h>
 
 #define FRAGMENT_LIFE_NS 2000000000ull /* IPv4 ids come round soon. */
@@ -46,8 +48,8 @@ static struct fragment_entry *look(struct fragment_bucket *b, const uint64_t key
     for (int i = 0; i < FRAGMENT_WAYS; i++) {
         struct fragment_entry *e = &b->way[i];
 
-        if (e->used_ns != 0 && now_ns - e->used_ns < FRAGMENT_LIFE_NS && e->key[0] == key[0] &&
-            e->key[1] == key[1])
+        if (e->used_ns != 0 && elapsed_ns(now_ns, e->used_ns) < FRAGMENT_LIFE_NS &&
+            e->key[0] == key[0] && e->key[1] == key[1])
             return e;
     }
     return NULL;

@@ -1,5 +1,7 @@
 #include "hosts.h"
 
+#include "elapsed.h"
+
 #include <string.h>
 
 static uint32_t buckets_for(uint32_t capacity)
@@ -131,7 +133,7 @@ bool hosts_tries(struct hosts *h, const struct host_key *k, uint32_t value, uint
     spin_lock(&b->lock);
     e = take(b, k, now_ns);
     if (e != NULL) {
-        if (e->seen_count == 0 || now_ns - e->at_ns >= window_ns) {
+        if (e->seen_count == 0 || elapsed_ns(now_ns, e->at_ns) >= window_ns) {
             e->at_ns = now_ns;
             e->seen_count = 0;
         }

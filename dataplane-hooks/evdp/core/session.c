@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "elapsed.h"
+
 #include <string.h>
 
 enum { CAPACITY_OF_SHARD = 1024, VICTIMS_LOOKED_AT = 64 };
@@ -195,9 +197,10 @@ void session_add_answers(struct shard *h, struct session *s, uint64_t hash)
 
 void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns)
 {
-    bool sooner = now_ns + timeout_ns < s->seen_ns + s->timeout_ns;
+    uint64_t seen_ns = now_ns > s->seen_ns ? now_ns : s->seen_ns;
+    bool sooner = seen_ns + timeout_ns < s->seen_ns + s->timeout_ns;
 
-    s->seen_ns = now_ns;
+    s->seen_ns = seen_ns;
     s->timeout_ns = timeout_ns;
     if (sooner) { /* Else its slot comes too early, and it is put further then. */
         wheel_out(h, s);
@@ -216,6 +219,11 @@ void session_remove(struct shard *h, struct session *s)
     h->used--;
 }
 
+bool session_is_over(const struct session *s, uint64_t now_ns)
+{
+    return elapsed_ns(now_ns, s->seen_ns) >= s->timeout_ns;
+}
+
 struct session *session_expired(struct shard *h, uint64_t now_ns)
 {
     uint64_t now_tick = now_ns >> WHEEL_SHIFT;
@@ -228,7 +236,7 @@ struct session *session_expired(struct shard *h, uint64_t now_ns)
         while (at != SESSION_NONE) {
             struct session *s = &h->session[at];
 
-            if (now_ns - s->seen_ns >= s->timeout_ns)
+            if (session_is_over(s, now_ns))
                 return s;
             at = s->later;
             wheel_out(h, s);

@@ -94,6 +94,8 @@ void session_add_answers(struct shard *h, struct session *s, uint64_t hash);
 /* A packet of it was seen, and it may live so long without another. */
 void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns);
 void session_remove(struct shard *h, struct session *s);
+/* Whether it has outlived its timeout. */
+bool session_is_over(const struct session *s, uint64_t now_ns);
 /* One that has outlived its timeout: the caller removes it and asks again.  NULL: no more. */
 struct session *session_expired(struct shard *h, uint64_t now_ns);
 /* When there is no room: one that never was answered, of those that expire soonest.  NULL: none of
