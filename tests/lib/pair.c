@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void work(struct pair *p, int n);
@@ -483,4 +484,31 @@ const struct span *pair_span(const struct pair *p, int n, uint8_t origin, uint32
             return &g->at[0].span[i];
     }
     return NULL;
+}
+
+uint32_t pair_live(const struct pair *p, int node)
+{
+    return p->node[node].core.live_epoch;
+}
+
+int pair_up(void **state)
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    if (p == NULL)
+        return -1;
+    pair_init(p, 8);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
+    *state = p;
+    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
+}
+
+int pair_end(void **state)
+{
+    free(*state);
+    return 0;
 }

@@ -89,6 +89,12 @@ unsigned pair_times(const struct pair *p, uint8_t origin, uint32_t epoch, uint32
                     unsigned *marked);
 /* Every tagged record of all epochs is there once, or more often with all but one marked. */
 void pair_expect_exactly_once(const struct pair *p);
+uint32_t pair_live(const struct pair *p, int node); /* The epoch that is open there. */
+
+/* For cmocka: *state is a pair with a session, each node in an epoch of its own; freed at the end.
+ */
+int pair_up(void **state);
+int pair_end(void **state);
 const struct span *pair_span(const struct pair *p, int node, uint8_t origin, uint32_t epoch,
                              uint32_t sequence);
 

@@ -19,12 +19,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
 /* Both up, 100 records of node 0, of which its sink has 2-9 and has confirmed none. */
 static uint32_t begin(struct pair *p)
 {
@@ -385,7 +379,7 @@ static void unsent_records_are_the_origins(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
     const struct CMUnitTest tests[] = {
         T(cut_is_exact),
         T(later_records_follow),

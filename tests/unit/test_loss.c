@@ -10,31 +10,6 @@
 #include "pair.h"
 #include "record.h"
 
-static int setup(void **state)
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    pair_init(p, 8);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_settle(p);
-    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
-    *state = p;
-    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static uint32_t live(const struct pair *p, int n)
-{
-    return p->node[n].core.live_epoch;
-}
-
 /* N4, L2, T6: without a lease the owner hands nothing over, not even under the intent. */
 static void no_hand_over_after_the_lease(void **state)
 {
@@ -56,7 +31,7 @@ static void no_hand_over_after_the_lease(void **state)
 static void taker_waits_then_emits_what_it_holds(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_stalls = true;
@@ -84,18 +59,18 @@ static void taker_waits_then_emits_what_it_holds(void **state)
 static void survivor_goes_on_in_a_new_epoch(void **state)
 {
     struct pair *p = *state;
-    uint32_t e0 = live(p, 0), e1 = live(p, 1);
+    uint32_t e0 = pair_live(p, 0), e1 = pair_live(p, 1);
     unsigned marked;
 
     pair_elapse_ms(p, 1000);
     pair_cut(p);
     pair_settle(p);
-    assert_true(live(p, 0) > e0 && live(p, 1) > e1);
-    assert_int_equal(live(p, 0) % 2, 0);
-    assert_int_equal(live(p, 1) % 2, 1);
+    assert_true(pair_live(p, 0) > e0 && pair_live(p, 1) > e1);
+    assert_int_equal(pair_live(p, 0) % 2, 0);
+    assert_int_equal(pair_live(p, 1) % 2, 1);
     pair_produce(p, 0, 20);
     pair_settle(p);
-    assert_int_equal(pair_times(p, 0, live(p, 0), 21, &marked), 1);
+    assert_int_equal(pair_times(p, 0, pair_live(p, 0), 21, &marked), 1);
     assert_int_equal(marked, 0);
 }
 
@@ -103,7 +78,7 @@ static void survivor_goes_on_in_a_new_epoch(void **state)
 static void gap_is_stated_and_filled(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
     const struct segment *g;
     unsigned marked;
@@ -137,7 +112,7 @@ static void gap_is_stated_and_filled(void **state)
 static void gap_is_stated_without_what_has_come(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     struct core *taker = &p->node[1].core;
     struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
 
@@ -233,7 +208,7 @@ static void split_brain_marks_only_the_intended(void **state)
 static void owner_finishes_what_was_intended(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -251,7 +226,7 @@ static void owner_finishes_what_was_intended(void **state)
 static void unsent_records_go_on_at_once(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     pair_cut(p);
@@ -279,7 +254,7 @@ static void thawed_writer_hands_nothing_over(void **state)
 static void gap_is_lost_with_its_origins_journal(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
     const struct core_note *said;
 
@@ -323,7 +298,7 @@ static void sinks_do_not_wait_for_each_other(void **state)
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
-    assert_int_equal(pair_span(p, 0, 0, live(p, 0), 9)->handed, 9);
+    assert_int_equal(pair_span(p, 0, 0, pair_live(p, 0), 9)->handed, 9);
     assert_int_equal(p->node[0].second, 101);
     pair_crash(p, 0); /* And each is settled by itself: nothing of the second is in doubt. */
     pair_cluster(p, 1, true, true);
@@ -335,7 +310,7 @@ static void sinks_do_not_wait_for_each_other(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(no_hand_over_after_the_lease),         T(taker_waits_then_emits_what_it_holds),
         T(survivor_goes_on_in_a_new_epoch),      T(gap_is_stated_and_filled),

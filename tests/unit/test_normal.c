@@ -10,31 +10,6 @@
 #include "pair.h"
 #include "record.h"
 
-static int setup(void **state)
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    pair_init(p, 8);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_settle(p);
-    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
-    *state = p;
-    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static uint32_t live(const struct pair *p, int n)
-{
-    return p->node[n].core.live_epoch;
-}
-
 /* N1-N5: with both nodes well, every record arrives once, from its origin. */
 static void steady_state_emits_once(void **state)
 {
@@ -60,11 +35,11 @@ static void intent_stays_in_the_window(void **state)
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
-    s = pair_span(p, 0, 0, live(p, 0), 2);
+    s = pair_span(p, 0, 0, pair_live(p, 0), 2);
     assert_int_equal(s->emitted, 1);
     assert_int_equal(s->intent, 9);
     assert_int_equal(s->handed, 9);
-    assert_int_equal(pair_span(p, 1, 0, live(p, 0), 9)->intent, 9);
+    assert_int_equal(pair_span(p, 1, 0, pair_live(p, 0), 9)->intent, 9);
 }
 
 /* N1: nobody but the origin hands out what is live. */
@@ -76,7 +51,7 @@ static void only_the_origin_emits(void **state)
     p->node[0].sink_off = true;
     pair_produce(p, 0, 20);
     pair_settle(p);
-    assert_int_equal(pair_span(p, 1, 0, live(p, 0), 5)->owner, 0);
+    assert_int_equal(pair_span(p, 1, 0, pair_live(p, 0), 5)->owner, 0);
     assert_false(core_pull(&p->node[1].core, 0, 10, &g));
 }
 
@@ -91,11 +66,11 @@ static void nothing_is_acknowledged_before_it_is_journaled(void **state)
     p->node[1].disk_full = true;
     pair_produce(p, 0, 100);
     pair_elapse_ms(p, 200);
-    g = core_segment(&p->node[0].core, 0, live(p, 0));
+    g = core_segment(&p->node[0].core, 0, pair_live(p, 0));
     assert_int_equal(g->sent, 101);
     assert_int_equal(g->replicated, 1);
     assert_int_equal(g->at[0].span[0].granted, 1);
-    assert_int_equal(pair_times(p, 0, live(p, 0), 2, &marked), 0);
+    assert_int_equal(pair_times(p, 0, pair_live(p, 0), 2, &marked), 0);
 }
 
 /* N3: an intent that the peer has not acknowledged gives nothing. */
@@ -105,7 +80,7 @@ static void intent_waits_for_its_acknowledgement(void **state)
     size_t seen = p->seen_count;
 
     pair_produce(p, 0, 5);
-    for (int i = 0; pair_span(p, 0, 0, live(p, 0), 2)->intent < 6; i++) {
+    for (int i = 0; pair_span(p, 0, 0, pair_live(p, 0), 2)->intent < 6; i++) {
         assert_true(i < 10); /* Records, R, then the intent. */
         pair_work_once(p, 0);
         assert_int_equal(p->seen_count, seen);
@@ -141,7 +116,7 @@ static void owners_lease_ends_first(void **state)
 static void confirmations_reach_the_peer(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_stalls = true;
@@ -170,16 +145,16 @@ static void epochs_open_once_a_second(void **state)
     pair_elapse_ms(p, 1000);
     pair_cut(p);
     pair_settle(p);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     for (int i = 0; i < 9; i++) {
         pair_connect(p);
         pair_elapse_ms(p, 50);
         pair_cut(p);
         pair_elapse_ms(p, 50);
-        assert_int_equal(live(p, 0), e);
+        assert_int_equal(pair_live(p, 0), e);
     }
     pair_elapse_ms(p, 150);
-    assert_int_equal(live(p, 0), e + 2);
+    assert_int_equal(pair_live(p, 0), e + 2);
     pair_connect(p);
     pair_elapse_ms(p, 1500);
     pair_expect_exactly_once(p);
@@ -189,7 +164,7 @@ static void epochs_open_once_a_second(void **state)
 static void epoch_rolls_while_the_session_is_up(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, SEQUENCE_MAX - 1000}};
     unsigned marked;
 
@@ -199,7 +174,7 @@ static void epoch_rolls_while_the_session_is_up(void **state)
     in.now_ns = p->now_ns;
     core_step(&p->node[0].core, &in);
     pair_elapse_ms(p, 1100);
-    assert_true(live(p, 0) > e);
+    assert_true(pair_live(p, 0) > e);
     assert_int_equal(core_segment(&p->node[0].core, 0, e)->state, SEGMENT_DRAINING);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
     p->node[0].sink_stalls = false;
@@ -215,7 +190,7 @@ static void epoch_rolls_while_the_session_is_up(void **state)
 static void what_is_delivered_leaves_the_journal_an_epoch_at_a_time(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
 
     struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 150}};
 
@@ -225,7 +200,7 @@ static void what_is_delivered_leaves_the_journal_an_epoch_at_a_time(void **state
     in.now_ns = p->now_ns;
     core_step(&p->node[0].core, &in);
     pair_elapse_ms(p, 1500);
-    assert_true(live(p, 0) > e);
+    assert_true(pair_live(p, 0) > e);
     assert_null(core_segment(&p->node[0].core, 0, e));
     assert_null(core_segment(&p->node[1].core, 0, e));
     pair_expect_exactly_once(p);
@@ -244,20 +219,20 @@ static void frames_of_another_session_are_dropped(void **state)
     wire_put_header(f, FRAME_ACK, p->node[0].core.nonce + 1);
     f[FRAME_HEADER_SIZE] = 0;
     for (int i = 0; i < 4; i++) {
-        f[FRAME_HEADER_SIZE + 1 + i] = (uint8_t)(live(p, 0) >> 8 * i);
+        f[FRAME_HEADER_SIZE + 1 + i] = (uint8_t)(pair_live(p, 0) >> 8 * i);
         f[FRAME_HEADER_SIZE + 5 + i] = (uint8_t)(11u >> 8 * i);
     }
     in.now_ns = p->now_ns;
     core_step(&p->node[0].core, &in);
-    assert_int_equal(core_segment(&p->node[0].core, 0, live(p, 0))->replicated, 1);
+    assert_int_equal(core_segment(&p->node[0].core, 0, pair_live(p, 0))->replicated, 1);
     wire_put_header(f, FRAME_ACK, p->node[0].core.nonce);
     core_step(&p->node[0].core, &in);
-    assert_int_equal(core_segment(&p->node[0].core, 0, live(p, 0))->replicated, 11);
+    assert_int_equal(core_segment(&p->node[0].core, 0, pair_live(p, 0))->replicated, 11);
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(steady_state_emits_once),
         T(intent_stays_in_the_window),

@@ -10,36 +10,11 @@
 #include "pair.h"
 #include "record.h"
 
-static int setup(void **state)
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    pair_init(p, 8);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_settle(p);
-    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
-    *state = p;
-    return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static uint32_t live(const struct pair *p, int n)
-{
-    return p->node[n].core.live_epoch;
-}
-
 /* T1: a node that the cluster does not name takes nothing, however long it waits. */
 static void nobody_takes_without_the_cluster(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -108,7 +83,7 @@ static void second_outage_is_settled_too(void **state)
 static void alone_it_holds_until_fenced(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -136,7 +111,7 @@ static void solo_hand_over_crosses_the_session_start(void **state)
     pair_elapse_ms(p, 1000);
     pair_cut(p);
     pair_settle(p);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 6);
     pair_settle(p); /* 2-7 are with the sink, not confirmed. */
@@ -153,10 +128,39 @@ static void solo_hand_over_crosses_the_session_start(void **state)
     }
 }
 
+/* N6: while the hellos are exchanged the owner goes on with what its facts say is intended, and
+ * with nothing above that, whatever the sink confirms meanwhile. */
+static void nothing_above_the_facts_goes_out_during_the_hello(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    pair_elapse_ms(p, 1000);
+    pair_cut(p);
+    pair_elapse_ms(p, 400); /* The lease is over. */
+    e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 50);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 3)->intent, 9);
+    pair_connect(p);
+    p->node[0].sink_off = false;
+    pair_work_once(p, 0);
+    assert_int_equal(p->node[0].core.session, SESSION_HELLO);
+    assert_int_equal(pair_times(p, 0, e, 9, &marked), 1);
+    for (int i = 0; i < 5; i++)
+        pair_work_once(p, 0); /* 2-9 are confirmed. */
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 0);
+    pair_settle(p);
+    pair_expect_exactly_once(p);
+    assert_int_equal(pair_times(p, 0, e, 51, &marked), 1);
+}
+
 /* 100 records of node 0, of which 2-9 are in flight; node 1 takes over and dies after a few. */
 static uint32_t taker_dies(struct pair *p)
 {
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
 
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 100);
@@ -209,7 +213,7 @@ static void taker_returns_and_goes_on(void **state)
 static void lost_confirmations_put_no_more_in_doubt_than_was_intended(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     size_t synced = p->node[0].disk.meta_len;
     unsigned marked;
 
@@ -236,7 +240,7 @@ static void lost_confirmations_put_no_more_in_doubt_than_was_intended(void **sta
 static void long_backlog_is_held_then_marked(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -277,7 +281,7 @@ static void long_backlog_at_an_answering_sink(void **state)
     unsigned marked;
 
     restart_with(state, false, true);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     pair_crash(p, 1);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 700);
@@ -296,7 +300,7 @@ static void unfenced_node_holds_nothing(void **state)
     unsigned marked;
 
     restart_with(state, true, false);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     pair_crash(p, 1);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 20);
@@ -312,7 +316,7 @@ static void restarted_node_may_have_been_fenced(void **state)
     unsigned marked;
 
     restart_with(state, true, false);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     pair_crash(p, 1);
     pair_crash(p, 0);
     p->node[0].sink_off = false;
@@ -329,7 +333,7 @@ static void taker_fences_first(void **state)
     unsigned marked;
 
     restart_with(state, true, false);
-    e = live(p, 0);
+    e = pair_live(p, 0);
     pair_cut(p);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 20); /* It goes on alone. */
@@ -361,7 +365,7 @@ static void fenced_is_ignored_while_the_peer_speaks(void **state)
 static void lost_journal_is_told_the_highest_epoch(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = live(p, 0), highest;
+    uint32_t e = pair_live(p, 0), highest;
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -377,7 +381,7 @@ static void lost_journal_is_told_the_highest_epoch(void **state)
     pair_start(p, 0);
     pair_connect(p);
     pair_elapse_ms(p, 3000);
-    assert_true(live(p, 0) > highest);
+    assert_true(pair_live(p, 0) > highest);
     assert_int_equal(pair_times(p, 0, e, 31, &marked), 1);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
 }
@@ -388,7 +392,7 @@ static void lost_file_is_the_replicas(void **state)
 {
     static struct pair_queue first;
     struct pair *p = *state;
-    uint32_t e = live(p, 0);
+    uint32_t e = pair_live(p, 0);
     unsigned marked;
 
     p->node[0].sink_off = true;
@@ -425,24 +429,25 @@ static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
         p->options.clock_epoch = 400000 + 8 * (uint32_t)i; /* Its first start took two seconds. */
         pair_start(p, 0);
         pair_elapse_ms(p, 100);
-        assert_int_equal(live(p, 0), 0);
+        assert_int_equal(pair_live(p, 0), 0);
         pair_elapse_ms(p, 2000);
-        assert_true(live(p, 0) >= 400000);
+        assert_true(pair_live(p, 0) >= 400000);
         if (i == 1)
-            assert_true(live(p, 0) > first);
-        first = live(p, 0);
+            assert_true(pair_live(p, 0) > first);
+        first = pair_live(p, 0);
     }
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(nobody_takes_without_the_cluster),
         T(flap_gives_everything_back_unmarked),
         T(second_outage_is_settled_too),
         T(alone_it_holds_until_fenced),
         T(solo_hand_over_crosses_the_session_start),
+        T(nothing_above_the_facts_goes_out_during_the_hello),
         T(origin_holds_what_a_dead_taker_may_have_had),
         T(taker_returns_and_goes_on),
         T(lost_confirmations_put_no_more_in_doubt_than_was_intended),
