@@ -343,6 +343,18 @@ static void get_marks(struct core *c, const uint8_t *at, size_t len)
     }
 }
 
+/* What its origin has lost of the tail, and stated as lost, does not come. */
+static void hear_close(struct core *c, struct segment *g, uint32_t last)
+{
+    segment_close(c, g, last);
+    if (last >= g->last || last < g->journaled || g->lost)
+        return;
+    g->last = last;
+    g->dirty = true;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        delivery_tidy(&g->at[k], true, last, delivery_keeper(c));
+}
+
 /* A close or the peer's word that all of a segment is done: origin, epoch, last. */
 static void get_done(struct core *c, const uint8_t *at, size_t len)
 {
@@ -360,8 +372,8 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         }
         return;
     }
-    if (g->origin != c->o.node && !g->closed)
-        segment_close(c, g, get_le32(at + 5));
+    if (g->origin != c->o.node)
+        hear_close(c, g, get_le32(at + 5));
     if (at[9] == 0)
         return;
     g->peer_done = true;

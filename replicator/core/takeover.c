@@ -142,6 +142,8 @@ void takeover_tail_lost(struct core *c, struct segment *g)
     note_range(g, GAP_LOST, have + 1, to);
     g->last = have;
     g->dirty = true;
+    if (g->origin == c->o.node)
+        g->ack = false; /* The close is told again. */
     for (size_t k = 0; k < c->o.sink_count; k++)
         delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
 }
