@@ -222,6 +222,9 @@ void core_step(struct core *c, const struct core_input *in)
     case CORE_FENCED:
         takeover_fenced(c);
         break;
+    case CORE_SHED:
+        shed_start(c, &in->records);
+        break;
     case CORE_NOTED:
         takeover_noted(c, in);
         break;
@@ -303,6 +306,7 @@ void core_flush(struct core *c, uint32_t credit, struct core_output *out)
     delivery_asks(c, out);
     delivery_skips(c, out);
     takeover_notes(c, out);
+    shed_notes(c, out);
     session_flush(c, credit, out);
     recover_flush(c, out);
     if (c->broken) {

@@ -149,6 +149,11 @@ enum handover_state {
     HANDOVER_REFUSED, /* `why`.  What the peer already has stays with it; the rest is still ours. */
 };
 
+struct core_range {
+    uint8_t origin;
+    uint32_t epoch, from, to;
+};
+
 enum session_state { SESSION_DOWN, SESSION_HELLO, SESSION_UP };
 
 struct core {
@@ -233,6 +238,11 @@ struct core {
         uint32_t epoch;
     } gone[GONE_MAX]; /* The peer still asks about these. */
     uint8_t gone_count;
+    struct { /* What a full journal gives up. */
+        struct core_range range;
+        bool wanted, asked; /* asked: its statement is on the way to the journal. */
+        uint64_t count;     /* Given up and noted, since start. */
+    } shed;
     bool broken; /* The peer broke the protocol: why, in `broken_why`. */
     const char *broken_why;
 };
@@ -265,12 +275,10 @@ enum core_input_kind {
     CORE_CLUSTER,  /* cluster: what the cluster's rules say (T1). */
     CORE_FENCED,   /* The operator, or the fencing command's success: the peer is dead and stays so
                       until it is started anew.  Ignored while there is a session. */
+    CORE_SHED,     /* The journal is full: records, as core_oldest() named them or less, are to be
+                      given up.  A note asks for the statement; they count as done once it is
+                      noted, and core_oldest() names the next. */
     CORE_NOTED,    /* The journal holds the note of that kind about that range: records, note. */
-};
-
-struct core_range {
-    uint8_t origin;
-    uint32_t epoch, from, to;
 };
 
 struct core_input {
@@ -375,6 +383,11 @@ struct core_give {
     bool in_doubt;
 };
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
+
+/* The oldest records that some sink lacks and that this node may give up; false: there are none, or
+ * what was given up before is not stated yet.  Of less than `least` records only a segment's end,
+ * as that frees nothing else. */
+bool core_oldest(const struct core *c, uint32_t least, struct core_range *r);
 
 /* After recovery, where the ring has lived on: the epoch that it is in (0: none), the one before it
  * (0: none) and its last sequence.  true: the first record of `epoch` is still to be journaled, and

@@ -43,6 +43,12 @@ void delivery_asks(struct core *c, struct core_output *out);
 void delivery_skips(struct core *c, struct core_output *out);
 void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);
 
+/* shed.c: the journal's limit. */
+void shed_start(struct core *c, const struct core_range *r);
+void shed_notes(struct core *c, struct core_output *out);
+/* false: not the statement that was asked for. */
+bool shed_noted(struct core *c, const struct core_range *r);
+
 /* handover.c: T1, T2. */
 void handover_start(struct core *c, uint8_t sink);
 void handover_lost(struct core *c);

@@ -741,7 +741,7 @@ void takeover_noted(struct core *c, const struct core_input *in)
     const struct core_range *r = &in->records;
     struct segment *g = segment_find(c, r->origin, r->epoch);
 
-    if (g == NULL)
+    if ((in->note == RECORD_GAP_LOST && shed_noted(c, r)) || g == NULL)
         return;
     if (in->note == RECORD_GAP_IN_DOUBT) {
         delivery_skipped(c, g, r);

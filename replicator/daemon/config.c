@@ -55,6 +55,7 @@ static cfg_opt_t opts[] = {
     CFG_STR("metrics", "", CFGF_NONE),
     CFG_STR("durability", "process", CFGF_NONE),
     CFG_INT("journal-limit-mib", 0, CFGF_NONE),
+    CFG_STR("journal-full", "refuse", CFGF_NONE),
     CFG_INT("journal-keep-mib", 0, CFGF_NONE),
     CFG_SEC("peer", peer_opts, CFGF_NODEFAULT),
     CFG_SEC("redundancy-group", config_group_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
@@ -172,10 +173,12 @@ static int hostname_fits(cfg_t *cfg, const char *name)
 static int read_all(struct config *c, cfg_t *cfg)
 {
     static const char *const durabilities[] = {"process", "power", NULL};
+    static const char *const fulls[] = {"refuse", "oldest", NULL};
+    int full = config_word(cfg, "journal-full", cfg_getstr(cfg, "journal-full"), fulls);
     int durability = config_word(cfg, "durability", cfg_getstr(cfg, "durability"), durabilities);
     uint64_t node = 0, cluster = 0, limit = 0, keep = 0;
 
-    if (durability < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
+    if (durability < 0 || full < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
         config_number(cfg, "cluster-id", 0, 65535, &cluster) != 0 ||
         config_number(cfg, "journal-limit-mib", 0, 1 << 20, &limit) != 0 ||
         config_number(cfg, "journal-keep-mib", 0, 1 << 20, &keep) != 0 ||
@@ -195,6 +198,11 @@ static int read_all(struct config *c, cfg_t *cfg)
     c->journal_keep = keep << 20;
     if (limit != 0 && keep >= limit)
         return config_fail(cfg, "'journal-keep-mib' must be below 'journal-limit-mib'");
+    if (full == 1 && limit < JOURNAL_OLDEST_MIN_MIB)
+        return config_fail(cfg,
+                           "'journal-full = oldest' needs a 'journal-limit-mib' of at least %d",
+                           JOURNAL_OLDEST_MIN_MIB);
+    c->journal_oldest = full == 1;
     c->durability_power = durability == 1;
     if (read_peer(c, cfg) != 0 || config_read_groups(c, cfg) != 0 ||
         config_read_fence(c, cfg) != 0 || config_read_sources(c, cfg) != 0)

@@ -57,7 +57,7 @@ struct config {
     uint32_t cluster_id;
     char hostname[64], state_dir[256], control_socket[108], control_group[64], ring[64],
         key_file[256], accept_key_file[256];
-    bool durability_power, has_peer;
+    bool durability_power, journal_oldest, has_peer;
     uint64_t wire_version, renew_s; /* Of the links to the peer. */
     uint64_t handover_after_ms, heartbeat_ms, dead_after_ms, lease_ms, journal_limit, journal_keep;
     size_t link_count, sink_count, group_count;
@@ -70,6 +70,8 @@ struct config {
     uint64_t fence_timeout_ms;
     char metrics[64]; /* "address:port"; empty: none. */
 };
+
+enum { JOURNAL_OLDEST_MIN_MIB = 64 }; /* A dozen files. */
 
 /* 0, or -1 with one line in err: file, line where there is one, what, what to do. */
 int config_load(struct config *c, const char *path, char *err, size_t err_size);

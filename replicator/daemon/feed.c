@@ -126,12 +126,14 @@ static void journaled_lost(struct shell *s, uint32_t epoch, uint32_t q)
 static void tell_noted(struct shell *s, const uint8_t *record)
 {
     struct core_input in = {.kind = CORE_NOTED, .note = record[21]};
+    uint64_t given_up = s->core->shed.count;
     struct record_note note;
 
     note_decode(&note, record + 24);
     in.records =
         (struct core_range){note.range_origin, note.range_epoch, note.range_from, note.range_to};
     shell_input(s, &in);
+    full_noted(s, given_up);
 }
 
 static void look_at_records(struct shell *s, size_t n)
@@ -195,7 +197,10 @@ static bool has_statement(const struct shell *s, size_t n)
 /* A record that cannot be journaled must not be taken from the ring: it is tried again. */
 static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_t n)
 {
-    int rc = fill_hole(s, epoch, from);
+    int rc;
+
+    full_look(s);
+    rc = full_refuses(s, false) ? -E2BIG : fill_hole(s, epoch, from);
 
     if (rc == 0)
         rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);

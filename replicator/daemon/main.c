@@ -123,7 +123,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
     struct journal_options jo = {
         .disk = &s->disk,
         .sync = s->config->durability_power,
-        .limit_bytes = s->config->journal_limit,
+        .limit_bytes = s->config->journal_oldest ? 0 : s->config->journal_limit, /* full.c */
     };
     struct journal_visitor v = {.ctx = s,
                                 .on_meta = on_meta,
@@ -182,6 +182,7 @@ static void on_tick(uv_timer_t *t)
     run_feed(s);
     emit_measure(s);
     retain_trim(s);
+    full_look(s);
 }
 
 static void on_feed(uv_timer_t *t)

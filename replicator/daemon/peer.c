@@ -4,6 +4,7 @@
 #include "bytes.h"
 #include "wire.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,12 +87,15 @@ static void take_records(struct shell *s, int link, const uint8_t *at, size_t le
         return;
     if (restart)
         journal_drop(s->journal, w.origin, w.epoch, SEQUENCE_MAX);
-    rc = journal_append(s->journal, w.origin, w.epoch, w.from + (uint32_t)skip,
-                        w.records + (size_t)skip * RECORD_SIZE, (size_t)(w.count - skip));
+    rc = full_refuses(s, true)
+             ? -E2BIG
+             : journal_append(s->journal, w.origin, w.epoch, w.from + (uint32_t)skip,
+                              w.records + (size_t)skip * RECORD_SIZE, (size_t)(w.count - skip));
     if (rc == 0)
         rc = journal_commit(s->journal, false);
     if (rc != 0) { /* Not acknowledged: the origin keeps it and sends it again. */
-        shell_log("journal: %s: a batch of the peer is not acknowledged", strerror(-rc));
+        shell_log("journal: %s: a batch of the peer is not acknowledged",
+                  rc == -E2BIG ? "its limit (journal-limit-mib) is reached" : strerror(-rc));
         link_set_kick(s->links, link, "our journal cannot be written");
         return;
     }

@@ -78,8 +78,25 @@ static void drop_segments(struct shell *s)
     }
 }
 
+/* Next to what waits already: one statement for both. */
+static bool joins(struct shell *s, const struct core_note *note)
+{
+    for (size_t i = 0; i < s->note_count && note->reason == REASON_JOURNAL_LIMIT; i++) {
+        struct core_note *n = &s->note[i];
+
+        if (n->reason != note->reason || n->range.origin != note->range.origin ||
+            n->range.epoch != note->range.epoch || n->range.to + 1 != note->range.from)
+            continue;
+        n->range.to = note->range.to;
+        return true;
+    }
+    return false;
+}
+
 static void add_note(struct shell *s, const struct core_note *note)
 {
+    if (joins(s, note))
+        return;
     if (s->note_count == NOTES_MAX)
         shell_log("too many statements wait for the ring: one is left out until a restart");
     else
@@ -117,7 +134,8 @@ static void count_gap(struct shell *s, const struct core_note *n)
 static void queue_notes(struct shell *s)
 {
     for (size_t i = 0; i < s->out->note_count; i++) {
-        if (s->out->note[i].kind == RECORD_GAP_IN_DOUBT)
+        if (s->out->note[i].kind == RECORD_GAP_IN_DOUBT ||
+            s->out->note[i].reason == REASON_JOURNAL_LIMIT)
             restate(s, &s->out->note[i].range);
         add_note(s, &s->out->note[i]);
         count_gap(s, &s->out->note[i]);

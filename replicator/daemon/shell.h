@@ -98,6 +98,7 @@ struct shell {
     struct failover_log failover;
     struct tally tally;
     struct retained retained;
+    uint64_t trimmed_ns, trimmed_count; /* full.c: when, and core.shed.count then. */
     struct metrics *metrics;
     struct tail *tail[TAILS_MAX];
     uint64_t gap_records[NODE_COUNT][GAP_LOST + 1]; /* Stated since start. */
@@ -173,6 +174,13 @@ uint64_t members_active_ns(const struct shell *s);
 void members_fenced(struct shell *s); /* The peer is dead and stays so. */
 /* What an outer manager says: primary, backup or fault; -1: none of these. */
 int members_notify(struct shell *s, unsigned group, const char *word, const char **refused);
+
+/* full.c: the journal at its limit.  Between flushes. */
+void full_look(struct shell *s);
+/* After CORE_NOTED: has something been given up by it? */
+void full_noted(struct shell *s, uint64_t count_before);
+/* No more is journaled until something goes. */
+bool full_refuses(const struct shell *s, bool replica);
 
 /* retain.c, replay.c: what is settled stays for a while and can be sent again. */
 void retain_settled(struct shell *s, uint8_t origin, uint32_t epoch);

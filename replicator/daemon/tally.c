@@ -83,6 +83,17 @@ void tally_journaled(struct shell *s, const uint8_t *records, size_t n)
     }
 }
 
+void tally_shed(struct shell *s, const struct core_range *r)
+{
+    struct tally *t = &s->tally;
+    const struct tally_segment *g = segment_of(t, r->epoch, r->from);
+
+    for (uint32_t q = r->from; g != NULL && q <= r->to; q++) {
+        if (q >= g->first && q - g->first < g->count)
+            t->shed[g->kind[q - g->first]]++;
+    }
+}
+
 void tally_drop(struct shell *s, uint32_t epoch)
 {
     struct tally *t = &s->tally;
@@ -217,7 +228,8 @@ static void read_kind(const struct shell *s, size_t k, uint64_t tagged, uint64_t
 
     out->earlier = known > t->tagged_at_open[k] ? known - t->tagged_at_open[k] : 0;
     out->pending += in_ring;
-    out->emitted = before + ours - open;
+    out->emitted = before + ours - open - t->shed[k];
+    out->gap = t->shed[k];
     out->elsewhere = ours - open_here - s->emitted[k];
     out->balanced = later >= t->journaled[k] && ours >= open && ours - open_here >= s->emitted[k] &&
                     tagged + out->earlier == out->emitted + out->held + out->pending + out->gap;

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+struct core_range;
 struct shell;
 
 struct tally_segment { /* The kinds of the records that an own segment's journal holds. */
@@ -24,6 +25,7 @@ struct tally {
     uint64_t unread[256];    /* In the ring when we came. */
     uint64_t inherited[256]; /* In the journal when we came, and not delivered. */
     uint64_t journaled[256]; /* Since. */
+    uint64_t shed[256];      /* Given up, since. */
     uint32_t open_epoch, open_last;
     bool unaccounted; /* The ring is older than the journal: what was before is not known. */
 };
@@ -39,6 +41,8 @@ struct tally_kind {
 void tally_open(struct shell *s);
 /* Own records that were read from the ring and journaled. */
 void tally_journaled(struct shell *s, const uint8_t *records, size_t n);
+/* Own records that were given up, stated as lost. */
+void tally_shed(struct shell *s, const struct core_range *r);
 void tally_drop(struct shell *s, uint32_t epoch);
 /* counters: of the ring, read now. */
 void tally_read(const struct shell *s, const struct evhooks_counters *c,

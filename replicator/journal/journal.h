@@ -47,6 +47,11 @@ size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t 
                     uint8_t *out, size_t size);
 /* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment. */
 void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t below);
+/* Full files whose records are all below what `needed` says of their segment are removed. */
+void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origin, uint32_t epoch),
+                  void *ctx);
+/* The last record of the file that holds that one; 0: none does. */
+uint32_t journal_file_end(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence);
 uint64_t journal_bytes(const struct journal *j);
 
 int journal_names_put(struct journal *j, uint8_t origin, uint32_t generation, const uint8_t *at,

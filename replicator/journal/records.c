@@ -379,6 +379,31 @@ void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t be
     }
 }
 
+void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origin, uint32_t epoch),
+                  void *ctx)
+{
+    for (size_t i = 0; i < j->chunk_count;) {
+        struct chunk first = j->chunk[i];
+        uint32_t below = needed(ctx, first.origin, first.epoch);
+
+        while (i < j->chunk_count && same_segment(&first, &j->chunk[i])) {
+            struct chunk *c = &j->chunk[i];
+
+            if (chunk_end(c) <= below && c->count == JOURNAL_CHUNK_RECORDS)
+                remove_chunk(j, i);
+            else
+                i++;
+        }
+    }
+}
+
+uint32_t journal_file_end(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence)
+{
+    const struct chunk *c = find_chunk(j, origin, epoch, sequence, false);
+
+    return c != NULL ? chunk_end(c) - 1 : 0;
+}
+
 uint64_t journal_bytes(const struct journal *j)
 {
     uint64_t bytes = 0;

@@ -274,7 +274,7 @@ static void perform(struct world *w, struct node *n)
         TRACE(w, "node %u: states %u: %u/%u %u-%u", n->id, c->kind, c->range.origin, c->range.epoch,
               c->range.from, c->range.to);
         witness_note(w, n, c);
-        if (c->kind == RECORD_GAP_IN_DOUBT)
+        if (c->kind == RECORD_GAP_IN_DOUBT || c->reason == REASON_JOURNAL_LIMIT)
             restate(n, &c->range);
         add_note(n, c);
     }
@@ -491,6 +491,22 @@ static void choose_link(struct world *w, struct node *n)
     input(w, n, &in);
 }
 
+/* Now and then the journal is at its limit, and the oldest records are to go. */
+static void journal_full(struct world *w, struct node *n)
+{
+    struct core_input in = {.kind = CORE_SHED};
+    uint32_t most = 1 + rng_below(&w->limit_rng, 300);
+
+    if (w->ending || !rng_chance(&w->limit_rng, 20) || !core_oldest(&n->core, 1, &in.records))
+        return;
+    if (in.records.to - in.records.from >= most)
+        in.records.to = in.records.from + most - 1;
+    TRACE(w, "node %u: its journal is full: gives up %u/%u %u-%u", n->id, in.records.origin,
+          in.records.epoch, in.records.from, in.records.to);
+    w->given_up = true;
+    input(w, n, &in);
+}
+
 static void tick(struct world *w, struct node *n)
 {
     struct core_input in = {
@@ -501,6 +517,8 @@ static void tick(struct world *w, struct node *n)
     input(w, n, &in);
     cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_TICK});
     choose_link(w, n);
+    if (w->small_journals)
+        journal_full(w, n);
     flush(w, n);
     for (int i = 0; i < 8 && feed(w, n); i++)
         continue;

@@ -263,6 +263,21 @@ static bool is_held(const struct world *w, unsigned sink, const struct seen_segm
     return false;
 }
 
+/* D2 hold: what names it waits for the operator itself. */
+static bool statement_is_held(struct world *w, unsigned sink, const struct seen_segment *s,
+                              uint32_t q)
+{
+    for (size_t i = 0; i < w->stated_count; i++) {
+        const struct stated *t = &w->stated[i];
+        const struct seen_segment *at = oracle_segment(w, t->origin, t->epoch);
+
+        if (t->range.origin == s->origin && t->range.epoch == s->epoch && t->range.from <= q &&
+            q <= t->range.to && at != NULL && is_held(w, sink, at, t->sequence))
+            return true;
+    }
+    return false;
+}
+
 static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
 {
     const struct seen *r = &s->record[q];
@@ -271,7 +286,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (w->disk_lied && statement_is_lost(w, sink, s, q))
         return NULL;
-    if (is_held(w, sink, s, q))
+    if (is_held(w, sink, s, q) || (w->given_up && statement_is_held(w, sink, s, q)))
         return NULL;
     if (w->power_lost && w->options.sink[sink].answers && has_later(s, sink, q))
         return NULL;
@@ -431,7 +446,7 @@ void oracle_verdict(struct world *w)
                     world_fail(w, "%u/%u/%u %s at sink %u (of %u tagged)", s->origin, s->epoch, q,
                                why, k, s->last);
             }
-            if (!w->power_lost && !w->journal_lost && is_everywhere(w, s, q) &&
+            if (!w->power_lost && !w->journal_lost && !w->given_up && is_everywhere(w, s, q) &&
                 is_stated(w, 0, s, q, true))
                 world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
                            s->epoch, q);

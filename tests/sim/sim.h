@@ -313,6 +313,8 @@ struct world {
     size_t opened_count;
     struct sim_stats stats;
     bool power_lost, journal_lost, disk_lied, clock_lied;
+    bool small_journals, given_up; /* Some journal was at its limit. */
+    struct rng limit_rng;
     uint16_t conn_names;
     /* Failure. */
     jmp_buf failed;

@@ -1,0 +1,107 @@
+/* What a full journal gives up (PROTOCOL.md section 11): the oldest records that some sink lacks.
+ * They count as confirmed once the statement of their loss is durable, and not before; so the peer
+ * learns of it as of any confirmation, gives its copy up, and settles by it. */
+#include "rules.h"
+#include "record.h"
+
+/* Up to where all that some sink lacks is ours, from `from` on. */
+static uint32_t ours_to(const struct core *c, const struct segment *g, uint32_t limit)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->emitted == s->to || (s->owner == c->o.node && s->handing == HAND_NONE))
+                continue;
+            limit = min_u32(limit, s->emitted);
+        }
+    }
+    return limit;
+}
+
+static bool oldest_of(const struct core *c, const struct segment *g, uint32_t least,
+                      struct core_range *r)
+{
+    uint32_t limit = g->journaled;
+
+    if (c->session == SESSION_UP && g->origin == c->o.node) /* Section 2: E <= R. */
+        limit = min_u32(limit, g->replicated);
+    *r = (struct core_range){g->origin, g->epoch, segment_needed(c, g), ours_to(c, g, limit)};
+    return r->from <= r->to && (r->to - r->from >= least - 1 || (g->closed && r->to == g->last));
+}
+
+bool core_oldest(const struct core *c, uint32_t least, struct core_range *r)
+{
+    if (c->shed.wanted || c->live_epoch == 0 || c->session == SESSION_HELLO)
+        return false;
+    for (uint16_t i = 0; i < c->count; i++) {
+        if (oldest_of(c, &c->segment[c->order[i]], least, r))
+            return true;
+    }
+    return false;
+}
+
+void shed_start(struct core *c, const struct core_range *r)
+{
+    const struct segment *g = segment_find(c, r->origin, r->epoch);
+    struct core_range may;
+
+    if (c->shed.wanted || g == NULL || !oldest_of(c, g, 1, &may) || r->from != may.from ||
+        r->to > may.to || r->to < r->from)
+        return;
+    c->shed.range = *r;
+    c->shed.wanted = true;
+    c->shed.asked = false;
+}
+
+void shed_notes(struct core *c, struct core_output *out)
+{
+    if (!c->shed.wanted || c->shed.asked || out->note_count == OUT_NOTE_MAX)
+        return;
+    c->shed.asked = true;
+    out->note[out->note_count++] = (struct core_note){
+        .kind = RECORD_GAP_LOST,
+        .reason = REASON_JOURNAL_LIMIT,
+        .range = c->shed.range,
+    };
+}
+
+static void shed_span(struct span *s, uint32_t to)
+{
+    s->emitted = to;
+    s->handed = max_u32(s->handed, to);
+    s->intent = max_u32(s->intent, to);
+    s->report = true;
+}
+
+/* What the peer took meanwhile it hands over: that is stated as lost, and not. */
+static void shed_segment(struct core *c, struct segment *g, uint32_t last)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            struct span *s = &g->at[k].span[n];
+            uint32_t to = min_u32(last, s->to);
+
+            if (s->owner != c->o.node || s->from > last || to <= s->emitted)
+                continue;
+            shed_span(s, to);
+            g->at[k].dirty = true;
+        }
+    }
+    c->durable = true; /* Before the files go. */
+}
+
+bool shed_noted(struct core *c, const struct core_range *r)
+{
+    const struct core_range *w = &c->shed.range;
+    struct segment *g = segment_find(c, r->origin, r->epoch);
+
+    if (!c->shed.asked || r->origin != w->origin || r->epoch != w->epoch || r->from > w->from ||
+        r->to < w->to)
+        return false;
+    c->shed.wanted = c->shed.asked = false;
+    c->shed.count++;
+    if (g != NULL)
+        shed_segment(c, g, w->to);
+    return true;
+}

@@ -1,0 +1,99 @@
+/* `journal-full = oldest`: at its limit the journal gives the oldest records up, each stated as
+ * lost before it goes (core/shed.c). */
+#include "shell.h"
+
+#include "segment.h"
+
+enum { SHED_RECORDS = 4 * JOURNAL_CHUNK_RECORDS }; /* At a time: more than a ring holds. */
+
+#define TRIM_NS (SECOND_NS / 10) /* Between two looks for files that may go. */
+
+/* What is delivered everywhere.  A settled segment is not the core's any more: retain.c. */
+static uint32_t needed(void *ctx, uint8_t origin, uint32_t epoch)
+{
+    const struct shell *s = ctx;
+
+    return core_needed(s->core, origin, epoch);
+}
+
+static bool is_over(const struct shell *s, uint64_t limit)
+{
+    return journal_bytes(s->journal) > limit;
+}
+
+/* A range that waits for a sink's filter must not reach into what is gone. */
+static void forget_given(struct shell *s, const struct core_range *r)
+{
+    for (size_t k = 0; k < s->port_count; k++) {
+        struct sink_port *p = &s->port[k];
+
+        if (!p->has_give || p->give.range.origin != r->origin || p->give.range.epoch != r->epoch ||
+            p->give.range.from > r->to)
+            continue;
+        p->give.range.from = r->to + 1;
+        if (p->give.range.to <= r->to)
+            p->has_give = p->looking = false;
+    }
+}
+
+static void ask_to_shed(struct shell *s)
+{
+    struct core_input in = {.kind = CORE_SHED};
+    struct core_range *r = &in.records;
+    uint32_t end;
+
+    if (s->note_count > NOTES_MAX / 2 || !core_oldest(s->core, JOURNAL_CHUNK_RECORDS, r))
+        return;
+    if (r->to - r->from >= SHED_RECORDS)
+        r->to = r->from + SHED_RECORDS - 1;
+    end = journal_file_end(s->journal, r->origin, r->epoch, r->from);
+    if (end != 0 && r->to > end) /* Whole files: a part of one frees nothing. */
+        r->to = end + (r->to - end) / JOURNAL_CHUNK_RECORDS * JOURNAL_CHUNK_RECORDS;
+    shell_log("journal: its limit (journal-limit-mib) is reached: segment %u/%u: records %u to %u "
+              "are given up and stated as lost",
+              r->origin, r->epoch, r->from, r->to);
+    shell_input(s, &in);
+    shell_flush(s);
+}
+
+/* The marks by which the files may go have to survive the power before the files go. */
+static void free_files(struct shell *s)
+{
+    s->core->node_dirty = true;
+    shell_flush(s);
+    journal_trim(s->journal, needed, s);
+    s->trimmed_ns = shell_now_ns();
+    s->trimmed_count = s->core->shed.count;
+}
+
+void full_look(struct shell *s)
+{
+    uint64_t limit = s->config->journal_limit;
+
+    if (!s->config->journal_oldest || s->flushing || s->core->shed.wanted || !is_over(s, limit))
+        return;
+    if (s->trimmed_count != s->core->shed.count || shell_now_ns() - s->trimmed_ns > TRIM_NS)
+        free_files(s);
+    if (is_over(s, limit))
+        ask_to_shed(s);
+}
+
+void full_noted(struct shell *s, uint64_t count_before)
+{
+    const struct core_range *r = &s->core->shed.range;
+
+    if (s->core->shed.count == count_before)
+        return;
+    forget_given(s, r);
+    if (r->origin == s->config->node)
+        tally_shed(s, r);
+}
+
+bool full_refuses(const struct shell *s, bool replica)
+{
+    uint64_t limit = s->config->journal_limit;
+
+    if (replica) /* Its owner gives up, sooner than this where both have the same limit. */
+        return s->config->journal_oldest && is_over(s, 2 * limit);
+    return s->config->journal_oldest && !s->core->shed.wanted && is_over(s, limit + limit / 8);
+}
