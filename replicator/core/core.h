@@ -261,11 +261,12 @@ enum core_input_kind {
     CORE_CONFIRMED,    /* A sink has confirmed: sink, records. */
     CORE_SINK_UP,      /* sink */
     CORE_SINK_LOST, /* All that was handed over and not confirmed may or may not be there: sink. */
-    CORE_ANSWER, /* D1: sink, records.origin, .epoch, .from as asked, answer, last (0: none).  After
-                    ANSWER_WRITTEN what is in (E, last] counts as handed over by this process: it is
-                    not handed over again, CORE_CONFIRMED may come for it although it was never
-                    pulled (records.from: at or below the asked one), and CORE_SINK_LOST puts it
-                    in doubt again, to be asked about anew. */
+    CORE_ANSWER,   /* D1: sink, records as asked, answer, last (0: none).  One that comes late, when
+                      more is in doubt than was asked about, is asked for again.  After
+                      ANSWER_WRITTEN what is in (E, last] counts as handed over by this process: it is
+                      not handed over again, CORE_CONFIRMED may come for it although it was never
+                      pulled (records.from: at or below the asked one), and CORE_SINK_LOST puts it
+                      in doubt again, to be asked about anew. */
     CORE_HANDOVER, /* T1, T2: sink (SINK_ALL: of all) whose undelivered records, of every segment
                       that this node owns, are to be the peer's: what is still being produced too.
                       They are drained, cut at an exact E and moved, each sink by itself;

@@ -251,6 +251,11 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
 
     if (s == NULL || s->asked != ASK_SENT || s->owner != c->o.node)
         return;
+    /* To an older question, of less than what is in doubt since: it is asked again. */
+    if (r->from != s->emitted + 1 || r->to < s->doubt) {
+        s->asked = ASK_NONE;
+        return;
+    }
     s->asked = ASK_DONE;
     if (kind == ANSWER_UNKNOWN)
         return; /* D2 */

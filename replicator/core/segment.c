@@ -218,7 +218,7 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
     s[1] = s[0];
     s[1].from = at + 1;
     clip_marks(&s[1], at, s[1].to);
-    if (s[1].asked == ASK_SENT || s[1].asked == ASK_SKIPPING) /* It comes for the lower part. */
+    if (s[1].asked != ASK_DONE) /* What is asked, or noted, is so for the lower part. */
         s[1].asked = ASK_NONE;
     s[0].to = at;
     clip_marks(&s[0], s[0].from - 1, at);

@@ -316,7 +316,7 @@ static void host_warn(void *ctx, const char *what)
     shell_log("sink %s: %s", p->config->name, what);
 }
 
-static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
                         enum core_answer kind, uint32_t last)
 {
     static const char *const words[] = {
@@ -325,7 +325,7 @@ static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from
     struct core_input in = {
         .kind = CORE_ANSWER, .sink = p->index, .answer = (uint8_t)kind, .last = last};
 
-    in.records = (struct core_range){origin, epoch, from, SEQUENCE_MAX};
+    in.records = (struct core_range){origin, epoch, from, to};
     shell_log("sink %s: %s %u/%u up to %u", p->config->name, words[kind], origin, epoch, last);
     shell_input(p->shell, &in);
     shell_flush(p->shell);

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ITEMS = 512, BUFFER = 512 << 10, ASKED_MAX = 64 };
+enum { ITEMS = 512, BUFFER = 512 << 10, ASKED_MAX = 2048 /* As many as the core can have open. */ };
 
 struct question {
     uint8_t origin;
@@ -223,7 +223,8 @@ static void on_found(uv_work_t *w, int status)
 
     f->searching = false;
     if (status == 0)
-        f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, ANSWER_HAS, q->answer);
+        f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS,
+                            q->answer);
     on_later(&f->later);
 }
 

@@ -399,7 +399,7 @@ static void on_asked(struct jetstream_sink *t)
         end(t, t->job_error);
         return;
     }
-    t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, ANSWER_HAS, q->last);
+    t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS, q->last);
 }
 
 static void on_job_done(uv_async_t *a)

@@ -37,7 +37,7 @@ void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uin
     if (s->ops->ask != NULL)
         s->ops->ask(s, origin, epoch, from, to);
     else
-        s->host.answer(s->host.ctx, origin, epoch, from, ANSWER_UNKNOWN, 0);
+        s->host.answer(s->host.ctx, origin, epoch, from, to, ANSWER_UNKNOWN, 0);
 }
 
 void sink_reopen(struct sink *s)

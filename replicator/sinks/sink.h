@@ -33,8 +33,8 @@ struct sink_host {
     /* Not as bad as down: it is said, and goes on. */
     void (*warn)(void *ctx, const char *what);
     /* To sink_ask(): up to where in the range the sink has it, or it was written; 0: nothing. */
-    void (*answer)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, enum core_answer kind,
-                   uint32_t last);
+    void (*answer)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                   enum core_answer kind, uint32_t last);
     /* After ANSWER_WRITTEN: these are confirmed, which this process never pulled.  from: as asked,
      * or where the last call for this range ended. */
     void (*confirmed_written)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,

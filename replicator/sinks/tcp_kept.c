@@ -179,7 +179,7 @@ void tcp_kept_ask(struct tcp_kept *k, struct sink *s, uint64_t acked, uint8_t or
         k->range[k->range_count].next = from;
         k->range[k->range_count++].last = a.last;
     }
-    s->host.answer(s->host.ctx, origin, epoch, from, a.kind, a.last);
+    s->host.answer(s->host.ctx, origin, epoch, from, to, a.kind, a.last);
 }
 
 bool tcp_kept_confirm(struct tcp_kept *k, struct sink *s, uint64_t acked)

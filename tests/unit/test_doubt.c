@@ -28,6 +28,11 @@ static void stream(struct core_sink_options *o) /* JetStream, PostgreSQL */
     o->answers = true;
 }
 
+static void file(struct core_sink_options *o)
+{
+    o->answers = o->local = true;
+}
+
 static void keeper(struct core_sink_options *o) /* D1a */
 {
     o->answers = o->local = o->may_fail = true;
@@ -108,6 +113,38 @@ static void answer_above_the_doubt_is_believed(void **state)
     pair_settle(p);
     expect_times(p, e, 20, 0, 0);
     expect_times(p, e, 21, 1, 0);
+    free(p);
+}
+
+static void reconnect(struct pair *p)
+{
+    pair_sink_lost(p, 0);
+    pair_sink_up(p, 0);
+    pair_settle(p);
+}
+
+/* D1: the answer to a question of before, about less than what is in doubt now, says nothing of the
+ * rest. */
+static void older_answer_is_no_answer(void **state)
+{
+    struct pair *p = begin(file);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    reconnect(p);
+    reconnect(p);
+    assert_int_equal(p->node[0].asked_count, 2); /* Of 2-9, twice. */
+    pair_answer(p, 0, ANSWER_HAS, 9);
+    pair_settle(p);
+    expect_times(p, e, 17, 1, 0);
+    reconnect(p);
+    pair_answer(p, 0, ANSWER_HAS, 9); /* The second of them. */
+    pair_elapse_ms(p, 20);            /* It is asked again. */
+    expect_times(p, e, 17, 1, 0);
+    pair_answer(p, 0, ANSWER_HAS, 17);
+    pair_settle(p);
+    expect_times(p, e, 17, 1, 0);
+    expect_times(p, e, 18, 1, 0);
     free(p);
 }
 
@@ -210,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(taker_goes_on_from_the_answer),
         cmocka_unit_test(answer_above_the_doubt_is_believed),
+        cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
         cmocka_unit_test(unknown_marks_what_was_intended),

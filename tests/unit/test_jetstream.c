@@ -156,13 +156,14 @@ static void on_warn(void *ctx, const char *what)
     (void)what;
 }
 
-static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
                       enum core_answer kind, uint32_t last)
 {
     struct host *h = ctx;
 
     (void)epoch;
     (void)from;
+    (void)to;
     assert_int_equal(kind, ANSWER_HAS);
     if (origin != h->origin)
         return;
