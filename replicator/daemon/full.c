@@ -70,7 +70,8 @@ void full_look(struct shell *s)
 {
     uint64_t limit = s->config->journal_limit;
 
-    if (!s->config->journal_oldest || s->flushing || s->core->shed.wanted || !is_over(s, limit))
+    if (!s->config->journal_oldest || s->flushing || s->core->shed.wanted || !is_over(s, limit) ||
+        !tally_is_complete(s)) /* It reads the journal from the oldest on. */
         return;
     if (s->trimmed_count != s->core->shed.count || shell_now_ns() - s->trimmed_ns > TRIM_NS)
         free_files(s);

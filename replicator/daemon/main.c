@@ -183,6 +183,7 @@ static void on_tick(uv_timer_t *t)
     emit_measure(s);
     retain_trim(s);
     full_look(s);
+    tally_work(s);
 }
 
 static void on_feed(uv_timer_t *t)

@@ -58,7 +58,9 @@ static void events(struct shell *s, FILE *f)
                    {"emitted", t[k].emitted},           {"held", t[k].held},
                    {"pending", t[k].pending},           {"gap", t[k].gap}};
 
-        for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && status_kind_name(k) != NULL; i++)
+        size_t known = tally_is_complete(s) ? sizeof(all) / sizeof(all[0]) : 6;
+
+        for (size_t i = 0; i < known && status_kind_name(k) != NULL; i++)
             fprintf(f, "evrep_events_total{kind=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
                     status_kind_name(k), all[i].outcome, all[i].count);
     }

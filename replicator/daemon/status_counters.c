@@ -13,9 +13,11 @@ const char *status_kind_name(size_t kind)
     return kind < EVHOOKS_KIND_MAX ? kind_names[kind] : NULL;
 }
 
-static const char *balance_of(const struct evhooks_counters *c, size_t k,
+static const char *balance_of(const struct shell *s, const struct evhooks_counters *c, size_t k,
                               const struct tally_kind *t)
 {
+    if (!tally_is_complete(s))
+        return "the backlog of the journal is still being counted";
     if (c->decided[k] !=
         c->not_owner[k] + c->rate_limited[k] + c->capped[k] + c->ring_full[k] + c->tagged[k])
         return "decided is not the sum of its outcomes";
@@ -24,7 +26,8 @@ static const char *balance_of(const struct evhooks_counters *c, size_t k,
     return "ok";
 }
 
-static json_t *kind_json(const struct evhooks_counters *c, size_t k, const struct tally_kind *t)
+static json_t *kind_json(const struct shell *s, const struct evhooks_counters *c, size_t k,
+                         const struct tally_kind *t)
 {
     return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s}", "decided",
                      (json_int_t)c->decided[k], "not_owner", (json_int_t)c->not_owner[k],
@@ -33,7 +36,7 @@ static json_t *kind_json(const struct evhooks_counters *c, size_t k, const struc
                      (json_int_t)c->tagged[k], "emitted", (json_int_t)t->emitted, "held",
                      (json_int_t)t->held, "pending", (json_int_t)t->pending, "gap",
                      (json_int_t)t->gap, "earlier", (json_int_t)t->earlier, "elsewhere",
-                     (json_int_t)t->elsewhere, "balance", balance_of(c, k, t));
+                     (json_int_t)t->elsewhere, "balance", balance_of(s, c, k, t));
 }
 
 void status_counters_read(const struct shell *s, struct evhooks_counters *c,
@@ -52,7 +55,7 @@ json_t *status_counters_json(const struct shell *s)
     status_counters_read(s, &c, t);
     for (size_t k = 1; k < EVHOOKS_KIND_MAX; k++) {
         if (kind_names[k] != NULL)
-            json_object_set_new(o, kind_names[k], kind_json(&c, k, &t[k]));
+            json_object_set_new(o, kind_names[k], kind_json(s, &c, k, &t[k]));
     }
     return o;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANGES_MAX = SINK_COUNT_MAX * SPAN_MAX, FIRST_ROOM = 4096 };
+enum { RANGES_MAX = SINK_COUNT_MAX * SPAN_MAX, FIRST_ROOM = 4096, WORK_RECORDS = 8192 };
 
 struct range {
     uint32_t from, to;
@@ -94,19 +94,6 @@ void tally_shed(struct shell *s, const struct core_range *r)
     }
 }
 
-void tally_drop(struct shell *s, uint32_t epoch)
-{
-    struct tally *t = &s->tally;
-
-    for (size_t i = 0; i < t->count; i++) {
-        if (t->segment[i].epoch != epoch)
-            continue;
-        free(t->segment[i].kind);
-        memmove(&t->segment[i], &t->segment[i + 1], (--t->count - i) * sizeof(*t->segment));
-        return;
-    }
-}
-
 /* ---- what is not delivered ---- */
 
 static void add_range(struct range *r, size_t *n, uint32_t from, uint32_t to)
@@ -169,19 +156,103 @@ static void count_all(const struct shell *s, int sink, uint64_t held[256], uint6
 
 /* ---- opening ---- */
 
-static void recover_segment(struct shell *s, const struct segment *g)
+struct tally_old {
+    uint32_t epoch, next, last; /* next: the first that is not read. */
+    struct range open[RANGES_MAX];
+    size_t open_count;
+};
+
+bool tally_is_complete(const struct shell *s)
+{
+    return s->tally.reading == s->tally.old_count;
+}
+
+static bool was_open(const struct tally_old *o, uint32_t q)
+{
+    for (size_t i = 0; i < o->open_count && o->open[i].from <= q; i++) {
+        if (q <= o->open[i].to)
+            return true;
+    }
+    return false;
+}
+
+static void found(struct shell *s, const struct tally_old *o, struct tally_segment *g, uint32_t q,
+                  uint8_t kind)
+{
+    if (g != NULL && q >= g->first && q - g->first < g->count)
+        g->kind[q - g->first] = kind;
+    if (was_open(o, q))
+        s->tally.inherited[kind]++;
+}
+
+/* At most so many records of it; how many it was. */
+static uint32_t read_old(struct shell *s, struct tally_old *o, uint32_t most)
 {
     static uint8_t records[FEED_BATCH * RECORD_SIZE];
-    struct tally_segment *t = segment_of(&s->tally, g->epoch, g->base);
-    size_t got;
+    struct tally_segment *g = segment_of(&s->tally, o->epoch, o->next);
+    uint32_t n = 0;
+    size_t got = 1;
 
-    for (uint32_t q = g->base; q <= g->journaled; q += (uint32_t)got) {
-        got = journal_read(s->journal, g->origin, g->epoch, q, g->journaled - q + 1, records,
-                           sizeof(records));
+    for (; n < most && o->next <= o->last && got > 0; n += (uint32_t)got) {
+        got = journal_read(s->journal, s->config->node, o->epoch, o->next, o->last - o->next + 1,
+                           records, sizeof(records));
         for (size_t i = 0; i < got; i++)
-            remember(s, t, q + (uint32_t)i, records[i * RECORD_SIZE + 21]);
-        if (got == 0)
-            return;
+            found(s, o, g, o->next + (uint32_t)i, records[i * RECORD_SIZE + 21]);
+        o->next += (uint32_t)got;
+    }
+    if (got == 0) /* Not there: there is nothing to count. */
+        o->next = o->last + 1;
+    return n;
+}
+
+void tally_work(struct shell *s)
+{
+    struct tally *t = &s->tally;
+    uint32_t n = 0;
+
+    while (!tally_is_complete(s) && n < WORK_RECORDS) {
+        struct tally_old *o = &t->old[t->reading];
+
+        n += read_old(s, o, WORK_RECORDS - n);
+        t->reading += o->next > o->last;
+    }
+    if (!tally_is_complete(s))
+        return;
+    free(t->old);
+    t->old = NULL;
+    t->old_count = t->reading = 0;
+}
+
+/* Places for the kinds, so that what is journaled from now on follows. */
+static void make_room(struct shell *s, const struct segment *g)
+{
+    struct tally_segment *t = segment_of(&s->tally, g->epoch, g->base);
+    uint32_t count = g->journaled >= g->base ? g->journaled - g->base + 1 : 0;
+
+    if (t == NULL || count == 0)
+        return;
+    t->kind = calloc(count, 1);
+    if (t->kind != NULL)
+        t->count = t->room = count;
+}
+
+static void find_old(struct shell *s)
+{
+    struct tally *t = &s->tally;
+
+    t->old = calloc(SEGMENT_MAX, sizeof(*t->old));
+    if (t->old == NULL)
+        return;
+    for (uint16_t i = 0; i < s->core->count; i++) {
+        const struct segment *g = &s->core->segment[s->core->order[i]];
+        struct tally_old *o = &t->old[t->old_count];
+
+        if (g->origin != s->config->node)
+            continue;
+        make_room(s, g);
+        *o = (struct tally_old){.epoch = g->epoch, .next = g->base, .last = g->journaled};
+        o->open_count = open_ranges(s, g, -1, o->open);
+        t->old_count++;
     }
 }
 
@@ -190,18 +261,31 @@ void tally_open(struct shell *s)
     struct tally *t = &s->tally;
     struct evhooks_counters c;
 
-    for (uint16_t i = 0; i < s->core->count; i++) {
-        const struct segment *g = &s->core->segment[s->core->order[i]];
-
-        if (g->origin == s->config->node)
-            recover_segment(s, g);
-    }
-    count_all(s, -1, t->inherited, t->inherited);
+    find_old(s);
     ingest_ring_counters(s->ring, &c);
     memcpy(t->tagged_at_open, c.tagged, sizeof(t->tagged_at_open));
     ingest_ring_produced(s->ring, &t->open_epoch, &t->open_last);
     for (size_t k = 0; k < EVHOOKS_KIND_MAX; k++)
         t->unaccounted = t->unaccounted || (s->core->fresh && c.tagged[k] > 0);
+    tally_work(s); /* A short backlog is complete at once. */
+}
+
+void tally_drop(struct shell *s, uint32_t epoch)
+{
+    struct tally *t = &s->tally;
+
+    for (size_t i = t->reading; i < t->old_count; i++) {
+        if (t->old[i].epoch == epoch)
+            read_old(s, &t->old[i], UINT32_MAX);
+    }
+
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->segment[i].epoch != epoch)
+            continue;
+        free(t->segment[i].kind);
+        memmove(&t->segment[i], &t->segment[i + 1], (--t->count - i) * sizeof(*t->segment));
+        return;
+    }
 }
 
 /* ---- reading ---- */

@@ -15,12 +15,16 @@ struct shell;
 
 struct tally_segment { /* The kinds of the records that an own segment's journal holds. */
     uint32_t epoch, first, count, room;
-    uint8_t *kind;
+    uint8_t *kind; /* 0: not read yet. */
 };
+
+struct tally_old; /* An own segment as it was found: what of it was not delivered, by kind. */
 
 struct tally {
     struct tally_segment *segment;
     size_t count, room;
+    struct tally_old *old; /* Still to be read from the journal, from `reading` on. */
+    size_t old_count, reading;
     uint64_t tagged_at_open[EVHOOKS_KIND_MAX];
     uint64_t unread[256];    /* In the ring when we came. */
     uint64_t inherited[256]; /* In the journal when we came, and not delivered. */
@@ -37,12 +41,18 @@ struct tally_kind {
     bool balanced;
 };
 
-/* After recovery, with the ring open. */
+/* After recovery, with the ring open.  The journal is read later, so that a long backlog delays no
+ * record. */
 void tally_open(struct shell *s);
+/* Reads on; a few milliseconds. */
+void tally_work(struct shell *s);
+/* Until then what tally_read() says of the backlog is not complete. */
+bool tally_is_complete(const struct shell *s);
 /* Own records that were read from the ring and journaled. */
 void tally_journaled(struct shell *s, const uint8_t *records, size_t n);
 /* Own records that were given up, stated as lost. */
 void tally_shed(struct shell *s, const struct core_range *r);
+/* Before its records leave the journal. */
 void tally_drop(struct shell *s, uint32_t epoch);
 /* counters: of the ring, read now. */
 void tally_read(const struct shell *s, const struct evhooks_counters *c,

@@ -292,7 +292,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
-    if (s->tail_unknown && end_is_unknown(w, s))
+    if (s->tail_unknown && (w->given_up || end_is_unknown(w, s)))
         return NULL;
     return "is missing without a word";
 }
