@@ -41,7 +41,7 @@ static void lost_tail(struct core *c, struct segment *g)
     bool peer_may_have = c->o.has_peer && g->sent_bound > g->journaled && !c->fenced;
 
     if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last ||
-        g->epoch >= c->ring_epoch)
+        g->epoch >= c->ring_epoch || segment_is_done(c, g))
         return;
     if (c->session == SESSION_UP ? g->replicated >= g->last : peer_may_have)
         return;
@@ -352,21 +352,13 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)
 {
     const struct segment *g = core_segment(c, c->o.node, epoch);
-    uint32_t first = from;
 
     if (g == NULL || g->lost)
         return from;
     if (g->journaled >= g->base)
         return min_u32(from, g->journaled + 1);
-    for (size_t k = 0; k < c->o.sink_count; k++) { /* Its file is gone: what is not done yet. */
-        for (uint8_t n = 0; n < g->at[k].count; n++) {
-            const struct span *s = &g->at[k].span[n];
-
-            if (s->emitted < s->to)
-                first = min_u32(first, s->emitted + 1);
-        }
-    }
-    return max_u32(first, g->journaled + 1);
+    /* Its file is gone: what is not done yet. */
+    return max_u32(min_u32(from, segment_undone(c, g)), g->journaled + 1);
 }
 
 uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)

@@ -163,19 +163,24 @@ void segment_done_below(struct core *c, struct segment *g, uint32_t base)
     }
 }
 
-uint32_t segment_needed(const struct core *c, const struct segment *g)
+uint32_t segment_undone(const struct core *c, const struct segment *g)
 {
-    uint32_t needed = g->journaled + 1;
+    uint32_t first = SEQUENCE_MAX;
 
     for (size_t k = 0; k < c->o.sink_count; k++) {
         const struct delivery *d = &g->at[k];
 
         for (uint8_t i = 0; i < d->count; i++) {
             if (d->span[i].emitted < d->span[i].to)
-                needed = min_u32(needed, d->span[i].emitted + 1);
+                first = min_u32(first, d->span[i].emitted + 1);
         }
     }
-    return needed;
+    return first;
+}
+
+uint32_t segment_needed(const struct core *c, const struct segment *g)
+{
+    return min_u32(g->journaled + 1, segment_undone(c, g));
 }
 
 struct span *delivery_find(struct delivery *d, uint32_t sequence)

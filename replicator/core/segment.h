@@ -22,7 +22,9 @@ void segment_close(struct core *c, struct segment *g, uint32_t last);
 bool segment_is_done(const struct core *c, const struct segment *g);
 /* Everything below is confirmed everywhere: its origin keeps it no longer. */
 void segment_done_below(struct core *c, struct segment *g, uint32_t base);
-/* First sequence that some sink of ours still needs; journaled + 1 when none. */
+/* First sequence that some sink of ours has not confirmed; SEQUENCE_MAX: none. */
+uint32_t segment_undone(const struct core *c, const struct segment *g);
+/* As that, and at most journaled + 1. */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 
 /* The end of what the span has, as far as this node knows. */

@@ -135,11 +135,12 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
 void takeover_tail_lost(struct core *c, struct segment *g)
 {
     uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
-    uint32_t to = g->last;
+    uint32_t from = max_u32(have + 1, segment_undone(c, g)), to = g->last;
 
     if (g->gap != GAP_NONE && !g->gap_told)
         to = max_u32(to, g->gap_to);
-    note_range(g, GAP_LOST, have + 1, to);
+    if (from <= to)
+        note_range(g, GAP_LOST, from, to);
     g->last = have;
     g->dirty = true;
     if (g->origin == c->o.node)
@@ -161,14 +162,7 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
 
     if (g->origin == c->o.node || g->gap == gap)
         return;
-    for (size_t k = 0; k < c->o.sink_count; k++) { /* Its origin may have emitted some alone. */
-        for (uint8_t n = 0; n < g->at[k].count; n++) {
-            const struct span *s = &g->at[k].span[n];
-
-            if (s->emitted < s->to)
-                from = min_u32(from, s->emitted + 1);
-        }
-    }
+    from = min_u32(from, segment_undone(c, g)); /* Its origin may have emitted some alone. */
     from = max_u32(from, g->journaled + 1);
     if (from <= g->produced)
         note_range(g, gap, from, g->produced);

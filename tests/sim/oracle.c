@@ -424,8 +424,17 @@ static void same_story(struct world *w)
     }
 }
 
-/* A3: tagged = emitted + held + gap records' counts, each record in one of them: what is at a sink
- * is not stated as lost there.  Where a node has lost its memory, nobody can know that. */
+static bool is_everywhere(const struct world *w, const struct seen_segment *s, uint32_t q)
+{
+    for (size_t k = 0; k < w->sink_count; k++) {
+        if (!s->record[q].intact[k])
+            return false;
+    }
+    return true;
+}
+
+/* A3: tagged = emitted + held + gap records' counts, each record in one of them: what is stated as
+ * lost is missing at some sink.  Where a node has lost its memory, nobody can know that. */
 static void lost_is_not_there(struct world *w)
 {
     for (size_t i = 0; i < w->gap_count && !w->power_lost && !w->journal_lost && !w->given_up;
@@ -434,9 +443,9 @@ static void lost_is_not_there(struct world *w)
         const struct seen_segment *s = oracle_segment(w, g->range.origin, g->range.epoch);
 
         for (uint32_t q = g->range.from; g->kind == RECORD_GAP_LOST && q <= g->range.to; q++) {
-            if (s->record[q].intact[g->sink])
-                world_fail(w, "%u/%u/%u is at sink %u although it is stated there as lost",
-                           s->origin, s->epoch, q, g->sink);
+            if (is_everywhere(w, s, q))
+                world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
+                           s->epoch, q);
         }
     }
 }
