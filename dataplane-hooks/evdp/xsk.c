@@ -1,4 +1,5 @@
 #include "xsk.h"
+#include "attach.h"
 #include "redirect.skel.h"
 
 #include <bpf/bpf.h>
@@ -65,47 +66,12 @@ static int look_at(struct port *p, uint32_t *queues, char *err, size_t err_size)
     return rc;
 }
 
-static int attach(struct port *p, int program, uint32_t flags)
-{
-    LIBBPF_OPTS(bpf_link_create_opts, o, .flags = flags);
-
-    return bpf_link_create(program, (int)p->ifindex, BPF_XDP, &o);
-}
-
-static int attach_as_asked(struct port *p, enum evdp_mode mode, int program)
-{
-    p->native = mode != MODE_GENERIC;
-    p->link = attach(p, program, p->native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
-    if (p->link < 0 && mode == MODE_AUTO) {
-        p->native_error = -p->link;
-        p->native = false;
-        p->link = attach(p, program, XDP_FLAGS_SKB_MODE);
-    }
-    return p->link;
-}
-
 static int open_port(struct port *p, enum evdp_mode mode, char *err, size_t err_size)
 {
     p->program = redirect__open_and_load();
     if (p->program == NULL)
         return fail(err, err_size, p->name, "cannot load the XDP program", errno);
-    if (attach_as_asked(p, mode, bpf_program__fd(p->program->progs.redirect)) >= 0)
-        return 0;
-    if (p->link == -ERANGE)
-        return fail(err, err_size, p->name,
-                    "native mode: the MTU of the other end of this veth pair is too large, set it "
-                    "to 1500",
-                    p->link);
-    return fail(err, err_size, p->name, "cannot attach the XDP program (is another there?)",
-                p->link);
-}
-
-static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
-{
-    (void)level;
-    (void)format;
-    (void)ap;
-    return 0;
+    return attach_port(p, mode, bpf_program__fd(p->program->progs.redirect), err, err_size);
 }
 
 static int count_queues(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
@@ -132,7 +98,7 @@ static int count_queues(struct ports *p, const struct evdp_config *c, char *err,
 int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
 {
     memset(p, 0, sizeof(*p));
-    libbpf_set_print(quiet);
+    attach_quietly();
     p->count = (uint32_t)(2 * c->rules.wire_count);
     for (uint32_t i = 0; i < p->count; i++) {
         const struct wire_config *w = &c->wire[i / 2];

@@ -7,6 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Before what the eBPF program compiles too: there it is static. */
+#ifndef BOTH_BACKENDS
+#define BOTH_BACKENDS
+#endif
+
 enum packet_class {
     PACKET_IP,        /* The fields below are set. */
     PACKET_NEIGHBOUR, /* ARP, or IPv6 neighbour discovery: a wire passes it. */
@@ -22,6 +27,7 @@ enum {
     PROTOCOL_ICMP6 = 58,
     PROTOCOL_SCTP = 132
 };
+enum { EXTENSIONS_MAX = 16 }; /* Headers in a chain of IPv6; with more it is malformed. */
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_ACK = 16, TCP_URG = 32 };
 
 struct packet {
@@ -37,9 +43,10 @@ struct packet {
     bool fragment;       /* Not the first: it has no transport header. */
     bool first_fragment; /* The first of several. */
     bool last_fragment;
-    bool source_route; /* An IPv4 option or IPv6 routing header (type 0) of that kind. */
-    bool oversize;     /* A fragment that reaches beyond 65535 bytes. */
-    uint32_t vlan;     /* Outer tag's id << 12 | inner tag's, or the only tag's; 0: none. */
+    bool has_fragment_header; /* IPv6. */
+    bool source_route;        /* An IPv4 option or IPv6 routing header (type 0) of that kind. */
+    bool oversize;            /* A fragment that reaches beyond 65535 bytes. */
+    uint32_t vlan;            /* Outer tag's id << 12 | inner tag's, or the only tag's; 0: none. */
     uint32_t fragment_id;
     uint32_t fragment_from, fragment_to; /* Bytes of the datagram's payload, to: exclusive. */
     uint32_t seq, ack;                   /* TCP, host order. */

@@ -21,6 +21,15 @@ enum {
 
 enum action { ACTION_DENY = 0, ACTION_PERMIT = 1, ACTION_REJECT = 2 }; /* Contract 5.2. */
 
+enum close_reason { /* Contract 5.3. */
+                    CLOSE_UNKNOWN = 0,
+                    CLOSE_IDLE = 1,
+                    CLOSE_FIN = 2,
+                    CLOSE_RST = 3,
+                    CLOSE_AGED = 4, /* Never came about, or had to make room. */
+                    CLOSE_REJECTED = 5,
+};
+
 enum screen_flag { /* Contract 5.6. */
                    SCREEN_SYN_FLOOD = 0x1,
                    SCREEN_ICMP_FLOOD = 0x2,
@@ -153,7 +162,7 @@ struct rules {
 };
 
 /* The first screen of those in `screens` that the packet alone shows; 0: none. */
-uint32_t screen_packet(uint32_t screens, const struct packet *p);
+BOTH_BACKENDS uint32_t screen_packet(uint32_t screens, const struct packet *p);
 
 /* NULL: the default, deny.  application: of the service that matched, 0: none. */
 const struct policy *policy_find(const struct rules *r, uint16_t from, uint16_t to,

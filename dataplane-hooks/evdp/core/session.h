@@ -5,6 +5,7 @@
 #define EVDP_SESSION_H
 
 #include "flow.h"
+#include "rules.h"
 #include "lock.h"
 
 enum {
@@ -14,15 +15,6 @@ enum {
 };
 
 #define SESSION_NONE UINT32_MAX
-
-enum close_reason { /* Contract 5.3. */
-                    CLOSE_UNKNOWN = 0,
-                    CLOSE_IDLE = 1,
-                    CLOSE_FIN = 2,
-                    CLOSE_RST = 3,
-                    CLOSE_AGED = 4, /* Never came about, or had to make room. */
-                    CLOSE_REJECTED = 5,
-};
 
 enum tcp_state {
     TCP_STATE_NONE,   /* Another protocol. */
