@@ -99,7 +99,10 @@ int config_zone(const struct rules *r, cfg_t *cfg, const char *key, uint16_t *ou
     return config_fail(cfg, "'%s': no zone is called \"%s\"", key, name != NULL ? name : "");
 }
 
-static cfg_opt_t wire_opts[] = {CFG_STR("left", NULL, CFGF_NODEFAULT),
+static enum backend backend_asked;
+
+static cfg_opt_t wire_opts[] = {CFG_STR("backend", "af-xdp", CFGF_NONE),
+                                CFG_STR("left", NULL, CFGF_NODEFAULT),
                                 CFG_STR("right", NULL, CFGF_NODEFAULT),
                                 CFG_STR("left-zone", NULL, CFGF_NODEFAULT),
                                 CFG_STR("right-zone", NULL, CFGF_NODEFAULT),
@@ -121,6 +124,7 @@ static cfg_opt_t opts[] = {
     CFG_INT("node", -1, CFGF_NONE),
     CFG_INT("redundancy-group", 1, CFGF_NONE),
     CFG_STR("mode", "auto", CFGF_NONE),
+    CFG_STR("pin", "/sys/fs/bpf/evrep/events", CFGF_NONE),
     CFG_INT("event-rate", 1000, CFGF_NONE),
     CFG_INT("queues", 0, CFGF_NONE),
     CFG_INT("sessions", 65536, CFGF_NONE),
@@ -172,31 +176,54 @@ static int read_wire(struct evdp_config *c, cfg_t *w, struct wire_config *out, s
                                                         : read_locals(w, "right-address", &end[1]);
 }
 
-/* An interface is one end of one wire. */
-static int check_interface(cfg_t *w, const struct evdp_config *c, size_t count, const char *name)
+/* An interface is one end of one wire, and so has one source of decisions. */
+static int check_interface(cfg_t *w, const struct wire_config *all, size_t count, const char *name)
 {
     unsigned used = 0;
 
     for (size_t i = 0; i < count; i++)
-        used += (strcmp(c->wire[i].left, name) == 0) + (strcmp(c->wire[i].right, name) == 0);
-    return used == 1 ? 0 : config_fail(w, "interface %s is used twice", name);
+        used += (strcmp(all[i].left, name) == 0) + (strcmp(all[i].right, name) == 0);
+    return used == 1 ? 0
+                     : config_fail(w,
+                                   "interface %s is used twice: it is the end of one wire, which "
+                                   "one backend decides for",
+                                   name);
+}
+
+/* The number of the backend's wires so far, one more when this is one; -1. */
+static int read_one_wire(struct evdp_config *c, cfg_t *w, struct wire_config *all, size_t i)
+{
+    static const char *const backends[] = {"af-xdp", "ebpf", NULL};
+    int backend = config_word(w, "backend", cfg_getstr(w, "backend"), backends);
+    size_t n = c->rules.wire_count;
+
+    if (backend < 0 || read_wire(c, w, &all[i], &c->rules.end[2 * n]) != 0 ||
+        check_interface(w, all, i + 1, all[i].left) != 0 ||
+        check_interface(w, all, i + 1, all[i].right) != 0)
+        return -1;
+    if ((enum backend)backend != backend_asked)
+        return 0;
+    c->wire[n] = all[i];
+    c->rules.wire_count++;
+    return 0;
 }
 
 static int read_wires(struct evdp_config *c, cfg_t *cfg)
 {
+    struct wire_config all[WIRES_MAX] = {0};
     size_t n = cfg_size(cfg, "wire");
 
     if (n < 1 || n > WIRES_MAX)
         return config_fail(cfg, "1 to %d 'wire' sections are needed, there are %zu", WIRES_MAX, n);
     for (size_t i = 0; i < n; i++) {
-        cfg_t *w = cfg_getnsec(cfg, "wire", (unsigned)i);
-
-        if (read_wire(c, w, &c->wire[i], &c->rules.end[2 * i]) != 0 ||
-            check_interface(w, c, i + 1, c->wire[i].left) != 0 ||
-            check_interface(w, c, i + 1, c->wire[i].right) != 0)
+        if (read_one_wire(c, cfg_getnsec(cfg, "wire", (unsigned)i), all, i) != 0)
             return -1;
     }
-    c->rules.wire_count = n;
+    if (c->rules.wire_count == 0)
+        return config_fail(cfg, "no wire has backend = %s: the other program decides for all",
+                           backend_asked == BACKEND_EBPF ? "ebpf" : "af-xdp");
+    memset(&c->rules.end[2 * c->rules.wire_count], 0,
+           (PORTS_MAX - 2 * c->rules.wire_count) * sizeof(c->rules.end[0]));
     return 0;
 }
 
@@ -244,7 +271,9 @@ static int read_globals(struct evdp_config *c, cfg_t *cfg)
     c->group = group;
     c->rules.syn_check = cfg_getbool(cfg, "tcp-syn-check");
     c->rules.policy_rematch = cfg_getbool(cfg, "policy-rematch");
-    return config_copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring));
+    return config_copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring)) != 0
+               ? -1
+               : config_copy(cfg, "pin", cfg_getstr(cfg, "pin"), c->pin, sizeof(c->pin) - 16);
 }
 
 static int read_all(struct evdp_config *c, cfg_t *cfg)
@@ -262,10 +291,17 @@ static int read_all(struct evdp_config *c, cfg_t *cfg)
 
 int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t err_size)
 {
+    return evdp_config_load_for(c, BACKEND_AF_XDP, path, err, err_size);
+}
+
+int evdp_config_load_for(struct evdp_config *c, enum backend backend, const char *path, char *err,
+                         size_t err_size)
+{
     cfg_t *cfg = cfg_init(opts, CFGF_NONE);
     int rc;
 
     memset(c, 0, sizeof(*c));
+    backend_asked = backend;
     error_path = path;
     error_at = err;
     error_size = err_size;

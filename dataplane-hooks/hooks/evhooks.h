@@ -69,6 +69,8 @@ void evhooks_close(struct evhooks_ring *r);
 
 /* For the dataplane's own forwarding decision: is the group active here?  Any thread. */
 bool evhooks_active(const struct evhooks_ring *r, unsigned group);
+/* The same for one who tells others: until when it is so (CLOCK_MONOTONIC, ns), 0: it is not. */
+uint64_t evhooks_active_end(const struct evhooks_ring *r, unsigned group);
 
 struct evhooks_counters { /* By kind; sums over zones.  Monotonic since the ring was made. */
     uint64_t decided[EVHOOKS_KIND_MAX], not_owner[EVHOOKS_KIND_MAX], rate_limited[EVHOOKS_KIND_MAX],

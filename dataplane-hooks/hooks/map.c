@@ -207,3 +207,10 @@ bool evhooks_active(const struct evhooks_ring *r, unsigned group)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return admit_is_active(r->h, group, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec);
 }
+
+uint64_t evhooks_active_end(const struct evhooks_ring *r, unsigned group)
+{
+    uint64_t end = atomic_load_explicit(&r->h->active_until_ns, memory_order_acquire);
+
+    return evhooks_active(r, group) ? end : 0;
+}
