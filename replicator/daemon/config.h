@@ -25,14 +25,16 @@ struct config_sink {
     uint64_t hold_ms, rotate_bytes;
 };
 
-enum config_source_type { SOURCE_TYPE_RING, SOURCE_TYPE_STREAM };
-enum { SOURCES_MAX = 8 };
+enum config_source_type { SOURCE_TYPE_RING, SOURCE_TYPE_STREAM, SOURCE_TYPE_BPF };
+enum { SOURCES_MAX = 8, SOURCE_INTERFACES_MAX = 16 };
 
 struct config_source {
     enum config_source_type type;
-    char name[32], path[108]; /* path: the stream's socket. */
+    char name[32], path[108]; /* path: the socket of a stream, the pin of a BPF ring. */
     char names[256];          /* File of name tables; empty: none. */
     uint64_t hole_ms;
+    size_t interface_count; /* That its dataplane decides for, where that is said. */
+    char interface[SOURCE_INTERFACES_MAX][16];
 };
 
 struct config_link {

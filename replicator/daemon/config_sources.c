@@ -10,22 +10,22 @@
 cfg_opt_t config_source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
                                   CFG_STR("ring", NULL, CFGF_NODEFAULT),
                                   CFG_STR("socket", NULL, CFGF_NODEFAULT),
-
+                                  CFG_STR("pin", NULL, CFGF_NODEFAULT),
+                                  CFG_STR_LIST("interfaces", NULL, CFGF_NODEFAULT),
                                   CFG_STR("names", NULL, CFGF_NODEFAULT),
                                   CFG_INT("hole-ms", 250, CFGF_NONE),
                                   CFG_END()};
 
-static const char *const types[] = {"ring", "event-stream", NULL};
+static const char *const types[] = {"ring", "event-stream", "bpf-ringbuf", NULL};
 
 static const struct {
     const char *key;
     enum config_source_type type; /* The only one that has it, */
     bool others;                  /* or the only one that has it not. */
 } only_for[] = {
-    {"ring", SOURCE_TYPE_RING, false},
-    {"socket", SOURCE_TYPE_STREAM, false},
-    {"hole-ms", SOURCE_TYPE_STREAM, false},
-    {"names", SOURCE_TYPE_RING, true},
+    {"ring", SOURCE_TYPE_RING, false},        {"socket", SOURCE_TYPE_STREAM, false},
+    {"hole-ms", SOURCE_TYPE_STREAM, false},   {"pin", SOURCE_TYPE_BPF, false},
+    {"interfaces", SOURCE_TYPE_STREAM, true}, {"names", SOURCE_TYPE_RING, true},
 };
 
 static int refuse_keys_of_others(cfg_t *s, enum config_source_type type)
@@ -58,6 +58,48 @@ static int read_stream(cfg_t *s, struct config_source *o)
     return config_number(s, "hole-ms", 20, 60000, &o->hole_ms);
 }
 
+static int read_bpf(cfg_t *s, struct config_source *o)
+{
+    if (config_copy(s, "pin", cfg_getstr(s, "pin"), o->path, sizeof(o->path) - 16) != 0)
+        return -1;
+    return o->path[0] == '/' ? 0 : config_fail(s, "'pin' is a path from the root of a bpffs");
+}
+
+/* 0, or -1: another source decides for this interface, so that records of it would be there twice.
+ */
+static int check_interface(const struct config *c, cfg_t *s, const struct config_source *o,
+                           const char *name)
+{
+    for (const struct config_source *x = c->source; x <= o; x++) {
+        for (size_t k = 0; k < x->interface_count; k++) {
+            if (strcmp(x->interface[k], name) == 0)
+                return config_fail(s,
+                                   "interface %s is of source \"%s\" already: exactly one source "
+                                   "decides for an interface, take it out of one of them",
+                                   name, x->name);
+        }
+    }
+    return 0;
+}
+
+static int read_interfaces(const struct config *c, cfg_t *s, struct config_source *o)
+{
+    unsigned n = cfg_size(s, "interfaces");
+
+    if (n > SOURCE_INTERFACES_MAX)
+        return config_fail(s, "'interfaces' has %u entries, at most %d are allowed", n,
+                           SOURCE_INTERFACES_MAX);
+    for (unsigned i = 0; i < n; i++) {
+        const char *name = cfg_getnstr(s, "interfaces", i);
+
+        if (check_interface(c, s, o, name) != 0 ||
+            config_copy(s, "interfaces", name, o->interface[i], sizeof(o->interface[i])) != 0)
+            return -1;
+        o->interface_count++;
+    }
+    return 0;
+}
+
 static int read_source(struct config *c, cfg_t *s, struct config_source *o)
 {
     int type = config_word(s, "type", cfg_getstr(s, "type"), types);
@@ -70,10 +112,14 @@ static int read_source(struct config *c, cfg_t *s, struct config_source *o)
     if (cfg_getstr(s, "names") != NULL &&
         config_copy(s, "names", cfg_getstr(s, "names"), o->names, sizeof(o->names)) != 0)
         return -1;
+    if (read_interfaces(c, s, o) != 0)
+        return -1;
+    if (type == SOURCE_TYPE_BPF)
+        return read_bpf(s, o);
     return type == SOURCE_TYPE_RING ? read_ring(c, s) : read_stream(s, o);
 }
 
-/* Two with one socket are one helper's frames counted as two. */
+/* Two with one socket, or one pin, are one dataplane's records counted as two. */
 static int refuse_twice(struct config *c, cfg_t *s, size_t i)
 {
     for (size_t k = 0; k < i; k++) {

@@ -188,7 +188,10 @@ static void on_tick(uv_timer_t *t)
 
 static void on_feed(uv_timer_t *t)
 {
-    run_feed(t->data);
+    struct shell *s = t->data;
+
+    sources_pump(s);
+    run_feed(s);
 }
 
 static void on_signal(uv_signal_t *sig, int number)

@@ -4,6 +4,7 @@
 #define EVREP_SHELL_H
 
 #include "sink.h"
+#include "bpf.h"
 #include "cluster.h"
 #include "config.h"
 #include "control.h"
@@ -107,6 +108,7 @@ struct shell {
     struct link_set *links;
     struct ingest_ring *ring;
     struct ingest_stream *stream[SOURCES_MAX]; /* By source; NULL: of another type. */
+    struct ingest_bpf *bpf[SOURCES_MAX];       /* Likewise. */
     struct sink_port port[SINK_COUNT_MAX];
     size_t port_count;
     struct names_entry *names;
@@ -149,6 +151,7 @@ int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const u
 /* sources.c: what is not in the ring by itself. */
 int sources_open(struct shell *s, char *err, size_t err_size);
 void sources_tick(struct shell *s);
+void sources_pump(struct shell *s); /* What is there to be read without being told. */
 void sources_close(struct shell *s);
 
 /* peer.c: the link. */

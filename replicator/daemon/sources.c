@@ -42,6 +42,15 @@ static int open_stream(struct shell *s, size_t i, uint32_t names, char *err, siz
     return ingest_stream_open(&s->stream[i], &s->loop, s->ring, &o, err, err_size);
 }
 
+static int open_bpf(struct shell *s, size_t i, uint32_t names, char *err, size_t err_size)
+{
+    const struct config_source *c = &s->config->source[i];
+    struct ingest_bpf_options o = {
+        .name = c->name, .pin = c->path, .ring = s->config->ring, .names = names, .log = shell_log};
+
+    return ingest_bpf_open(&s->bpf[i], s->ring, &o, err, err_size);
+}
+
 int sources_open(struct shell *s, char *err, size_t err_size)
 {
     for (size_t i = 0; i < s->config->source_count; i++) {
@@ -52,8 +61,18 @@ int sources_open(struct shell *s, char *err, size_t err_size)
             return -1;
         if (c->type == SOURCE_TYPE_STREAM && open_stream(s, i, names, err, err_size) != 0)
             return -1;
+        if (c->type == SOURCE_TYPE_BPF && open_bpf(s, i, names, err, err_size) != 0)
+            return -1;
     }
     return 0;
+}
+
+void sources_pump(struct shell *s)
+{
+    for (size_t i = 0; i < s->config->source_count; i++) {
+        if (s->bpf[i] != NULL)
+            ingest_bpf_pump(s->bpf[i]);
+    }
 }
 
 void sources_tick(struct shell *s)
@@ -61,6 +80,8 @@ void sources_tick(struct shell *s)
     for (size_t i = 0; i < s->config->source_count; i++) {
         if (s->stream[i] != NULL)
             ingest_stream_tick(s->stream[i]);
+        if (s->bpf[i] != NULL)
+            ingest_bpf_tick(s->bpf[i]);
     }
 }
 
@@ -69,5 +90,7 @@ void sources_close(struct shell *s)
     for (size_t i = 0; i < s->config->source_count; i++) {
         if (s->stream[i] != NULL)
             ingest_stream_close(s->stream[i]);
+        if (s->bpf[i] != NULL)
+            ingest_bpf_close(s->bpf[i]);
     }
 }
