@@ -1,0 +1,630 @@
+#!/usr/bin/env python3
+"""Two backends, one record: tests/bpf.py BUILD-FOLDER (root).  The same frames through evdp on real AF_XDP sockets and
+through evbpf's program on real veth, each with an evrepd of its own: the rendered records are compared byte for byte,
+less tag and time, and so is what was passed on.  Then what the BPF ring loses, double sources, SIGHUP, kill -9."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from evdp import EVREPD, Failed, Namespace, checksum, expect, ipv4, tcp, wait  # noqa: E402
+from net import remove_leftovers, sh  # noqa: E402
+
+FORMATS = ("structured", "standard", "rfc5424")
+DP = """ring = "{ring}"
+node = 0
+event-rate = {rate}
+pin = "{pin}"
+zone "bare" {{ }}
+zone "dmz" {{ }}
+zone "trust" {{ screens = {{ "land", "syn-fin", "tcp-no-flag", "fin-no-ack", "winnuke", "syn-frag", "source-route",
+                            "ping-of-death" }} }}
+zone "untrust" {{ }}
+wire "w0" {{ left = "left" right = "right" left-zone = "trust" right-zone = "untrust" backend = {backend}
+            left-address = {{ "10.50.0.254", "fd50::fe" }} }}
+wire "w1" {{ left = "left1" right = "right1" left-zone = "bare" right-zone = "dmz" backend = {backend} }}
+address "servers" {{ prefixes = {{ "198.51.100.0/28", "2001:db8:1::/64" }} }}
+address "bad" {{ prefixes = {{ "203.0.113.0/24", "2001:db8:bad::/48" }} }}
+application "echo" {{ protocol = udp ports = {{ "7000-7099" }} }}
+application "dns" {{ protocol = udp ports = {{ "53" }} }}
+policy "bad-sources" {{ from-zone = "trust" to-zone = "untrust" source = {{ "bad" }} action = deny }}
+policy "servers" {{ from-zone = "trust" to-zone = "untrust" destination = {{ "servers" }} protocol = tcp action = permit }}
+policy "no-dns" {{ from-zone = "trust" to-zone = "untrust" applications = {{ "dns" }} action = deny }}
+policy "refuse" {{ from-zone = "trust" to-zone = "untrust" ports = {{ "9000-9049" }} action = reject }}
+policy "telnet" {{ from-zone = "trust" to-zone = "untrust" protocol = tcp ports = {{ "{telnet}" }} action = deny }}
+policy "web" {{ from-zone = "trust" to-zone = "untrust" protocol = tcp ports = {{ "80-89", "139" }} action = permit }}
+policy "echo" {{ from-zone = "trust" to-zone = "untrust" applications = {{ "echo" }} action = permit }}
+policy "ping" {{ from-zone = "trust" to-zone = "untrust" protocol = icmp action = permit }}
+policy "gre" {{ from-zone = "trust" to-zone = "untrust" protocol = gre action = permit }}
+policy "answers" {{ from-zone = "untrust" to-zone = "trust" protocol = tcp source-ports = {{ "80-89" }} action = permit }}
+policy "to-dmz" {{ from-zone = "trust" to-zone = "dmz" protocol = udp ports = {{ "7101" }} action = permit }}
+policy "dmz-no" {{ from-zone = "trust" to-zone = "dmz" protocol = udp ports = {{ "7102" }} action = reject }}
+policy "any" {{ from-zone = "bare" to-zone = "dmz" action = permit }}
+filter "route" {{ on = pbr term "log" {{ protocol = udp ports = {{ "7003" }} log = true }}
+                 term "dmz" {{ protocol = udp ports = {{ "7100-7109" }} wire = "w1" log = true }}
+                 term "never" {{ protocol = udp ports = {{ "7110" }} action = deny log = true }} }}
+filter "in" {{ term "count" {{ protocol = udp ports = {{ "7005" }} count = true }}
+              term "log" {{ protocol = udp ports = {{ "7001" }} syslog = true }}
+              term "deny" {{ protocol = udp ports = {{ "7020" }} action = deny log = true }}
+              term "reject" {{ protocol = udp ports = {{ "7021" }} action = reject log = true }}
+              term "quiet" {{ protocol = udp ports = {{ "7022" }} action = deny }} }}
+filter "out" {{ on = output term "log" {{ zone = "untrust" protocol = udp ports = {{ "7002" }} log = true }}
+               term "deny" {{ zone = "untrust" protocol = udp ports = {{ "7023" }} action = deny log = true }}
+               term "dmz" {{ zone = "dmz" source = {{ "bad" }} action = reject log = true }} }}
+filter "self" {{ on = lo0 term "ping" {{ protocol = icmp log = true }}
+                term "ssh" {{ protocol = tcp ports = {{ "22" }} action = deny log = true }} }}
+"""
+
+
+# ---- frames ----
+
+def l4(protocol, body, src, dst, at):
+    """The transport's checksum put at offset `at`."""
+    if at is None:
+        return body
+    pseudo = src + dst + struct.pack("!IHBB", len(body), 0, 0, protocol)
+    if len(src) == 4:
+        pseudo = src + dst + struct.pack("!BBH", 0, protocol, len(body))
+    return body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2:]
+
+
+def udp(dport, sport, data=b"x" * 24, length=None):
+    return struct.pack("!HHHH", sport, dport, 8 + len(data) if length is None else length, 0) + data
+
+
+def sctp(dport, sport):
+    return struct.pack("!HHII", sport, dport, 0, 0) + b"\0" * 8
+
+
+class Maker:
+    """Frames of one IP version, each from a source of its own, so that no flow is seen twice."""
+
+    def __init__(self, version, tags):
+        self.version, self.tags, self.cases = version, tags, []
+
+    def net(self, text4, text6):
+        return text4 if self.version == 4 else text6
+
+    def packet(self, source, dest, protocol, payload, extensions=b"", options=b"", fragment=0, first=None):
+        if self.version == 4:
+            return ipv4(source, dest, protocol, payload, fragment, options)
+        src, dst = (socket.inet_pton(socket.AF_INET6, x) for x in (source, dest))
+        return struct.pack("!IHBB", 6 << 28, len(extensions) + len(payload), first if extensions else protocol, 64) + \
+            src + dst + extensions + payload
+
+    def put(self, name, packet, iface="left", kind=None):
+        kind = kind or (b"\x08\x00" if self.version == 4 else b"\x86\xdd")
+        macs = bytes.fromhex("020000000052" + "020000000051")
+        self.cases.append(("v%d %s%s" % (self.version, name, " tags %d" % (len(self.tags) // 4) if self.tags else ""),
+                           iface, macs + self.tags + kind + packet))
+
+    def next(self, special=None):
+        n = Maker.count = getattr(Maker, "count", 0) + 1
+        if special == "bad":
+            return "203.0.113.%d" % (n % 250 + 1) if self.version == 4 else "2001:db8:bad::%x" % n
+        return "10.51.%d.%d" % (n >> 8, n & 255) if self.version == 4 else "fd51::%x" % n
+
+    def udp_to(self, name, port, dest=None, special=None, iface="left", **how):
+        dest = dest or self.net("10.50.0.2", "fd50::2")
+        self.put(name, self.packet(self.next(special), dest, 17, udp(port, 40000), **how), iface)
+
+    def tcp_to(self, name, port, flags=2, dest=None, source_port=40000, special=None, iface="left", extra=b"", **how):
+        dest = dest or self.net("10.50.0.2", "fd50::2")
+        self.put(name, self.packet(self.next(special), dest, 6, tcp(port, flags, source_port) + extra, **how), iface)
+
+    def icmp(self, name, kind, dest=None, ident=77, rest=b"abcdefgh", **how):
+        dest = dest or self.net("10.50.0.2", "fd50::2")
+        body = struct.pack("!BBHHH", kind, 0, 0, ident, 1) + rest
+        self.put(name, self.packet(self.next(), dest, self.net(1, 58), body, **how))
+
+    def policies(self):
+        self.tcp_to("web", 80)
+        self.tcp_to("web, middle of a flow", 81, 0x10)
+        self.tcp_to("web, RST", 82, 4)
+        self.tcp_to("default deny", 9999)
+        self.tcp_to("named deny", 23)
+        self.tcp_to("reject tcp", 9001)
+        self.udp_to("reject udp", 9049)
+        self.udp_to("beside a range", 9050)
+        self.udp_to("application denied", 53)
+        self.udp_to("application permitted", 7000)
+        self.tcp_to("prefix permitted", 4444, dest=self.net("198.51.100.15", "2001:db8:1::9"))
+        self.tcp_to("beside the prefix", 4444, dest=self.net("198.51.100.16", "2001:db8:2::9"))
+        self.tcp_to("bad source", 80, special="bad")
+        self.icmp("echo", self.net(8, 128))
+        self.icmp("echo reply", self.net(0, 129))
+        self.icmp("timestamp, or a group's", self.net(13, 130))
+        self.icmp("error that quotes nothing", self.net(11, 3), rest=b"")
+        self.put("gre", self.packet(self.next(), self.net("10.50.0.2", "fd50::2"), 47, b"\0\0\x08\0" + b"z" * 20))
+        self.put("esp", self.packet(self.next(), self.net("10.50.0.2", "fd50::2"), 50, b"\0\0\x01\0" + b"z" * 20))
+        self.put("sctp", self.packet(self.next(), self.net("10.50.0.2", "fd50::2"), 132, sctp(80, 81)))
+        self.put("no next header", self.packet(self.next(), self.net("10.50.0.2", "fd50::2"), 59, b""))
+        self.tcp_to("answer", 45000, 0x10, source_port=80, iface="right")
+        self.tcp_to("no answer", 45000, 0x10, source_port=90, iface="right")
+
+    def filters(self):
+        own = self.net("10.50.0.254", "fd50::fe")
+        for name, port in (("count", 7005), ("input log", 7001), ("input deny", 7020), ("input reject", 7021),
+                           ("input deny, quiet", 7022), ("output log", 7002), ("output deny", 7023), ("pbr log", 7003),
+                           ("pbr to a wire, permitted", 7101), ("pbr to a wire, rejected", 7102),
+                           ("pbr to a wire, default deny", 7103), ("pbr deny", 7110)):
+            self.udp_to(name, port)
+        self.udp_to("output of the other wire", 7101, special="bad")
+        self.icmp("lo0 log", self.net(8, 128), dest=own)
+        self.tcp_to("lo0 deny", 22, dest=own)
+        self.udp_to("lo0 without a term", 123, dest=own)
+
+    def screens(self):
+        same = self.next()
+        self.put("land", self.packet(same, same, 6, tcp(80, 2)))
+        same = self.next()
+        self.put("land and syn-fin: the lower flag", self.packet(same, same, 6, tcp(80, 3)))
+        for name, port, flags in (("syn-fin", 80, 3), ("no flag", 80, 0), ("fin no ack", 80, 1), ("winnuke", 139, 0x38),
+                                  ("urgent elsewhere", 80, 0x30), ("fin with ack", 80, 0x11), ("syn-fin-ack", 80, 0x13),
+                                  ("upper bits alone", 80, 0xC0)):
+            self.tcp_to(name, port, flags)
+            self.tcp_to(name + ", no screens there", port, flags, iface="left1")
+        for protocol, name in ((self.net(1, 58), "ping of death"), (17, "an oversize fragment of UDP")):
+            self.fragment(name, protocol, b"x" * 40, 65512, False)
+        self.fragment("syn fragment", 6, tcp(80, 2) + b"abcd", 0, True)
+        self.fragment("syn fragment, no screens there", 6, tcp(80, 2) + b"abcd", 0, True, iface="left1")
+
+    def fragment(self, name, protocol, payload, offset, more, iface="left"):
+        source, dest = self.next(), self.net("10.50.0.2", "fd50::2")
+        if self.version == 4:
+            self.put(name, self.packet(source, dest, protocol, payload, fragment=offset // 8 | (0x2000 if more else 0)), iface)
+        else:
+            header = struct.pack("!BBHI", protocol, 0, offset | more, 0x5000 + len(self.cases))
+            self.put(name, self.packet(source, dest, protocol, payload, extensions=header, first=44), iface)
+
+    def fragments(self):
+        self.fragment("first fragment", 17, udp(7000, 40000), 0, True)
+        self.fragment("first fragment, denied", 17, udp(9500, 40000), 0, True)
+        self.fragment("first fragment of odd length", 17, udp(7000, 40000, b"x" * 21), 0, True)
+        self.fragment("later fragment, alone", 17, b"y" * 16, 1480, False)
+        self.fragment("later fragment of TCP, alone", 6, b"y" * 16, 1480, True)
+        self.fragment("a fragment within TCP's header", 6, b"y" * 16, 8, True)
+        self.fragment("a fragment of nothing", 17, b"", 1480, False)
+        self.fragment("whole, with a fragment header", 17, udp(7000, 40000), 0, False)
+
+    def malformed(self):
+        dest = self.net("10.50.0.2", "fd50::2")
+        whole = self.packet(self.next(), dest, 6, tcp(80, 2))
+        head = self.net(20, 40)
+        for n in (0, 1, 10, head - 1, head, head + 1, head + 13, head + 19):
+            self.put("cut at %d" % n, whole[:n])
+        self.put("padded", self.packet(self.next(), dest, 17, udp(9600, 40000, b"")) + b"\xff" * 30)
+        self.put("of the other version", bytes([whole[0] ^ 0x20]) + whole[1:])
+        self.put("TCP header of 16", self.packet(self.next(), dest, 6, tcp(80, 2)[:12] + b"\x40" + tcp(80, 2)[13:]))
+        self.put("TCP header beyond the end", self.packet(self.next(), dest, 6, tcp(80, 2)[:12] + b"\xf0" + tcp(80, 2)[13:]))
+        self.put("UDP length 7", self.packet(self.next(), dest, 17, udp(7000, 40000, length=7)))
+        self.put("UDP length beyond the end", self.packet(self.next(), dest, 17, udp(7000, 40000, length=99)))
+        self.put("UDP cut", self.packet(self.next(), dest, 17, udp(7000, 40000)[:6]))
+        self.put("ICMP cut", self.packet(self.next(), dest, self.net(1, 58), b"\x08\0\0\0"))
+        self.put("ICMP of the other version", self.packet(self.next(), dest, self.net(58, 1), b"\x80\0\0\0\0\1\0\1"))
+        self.put("SCTP cut", self.packet(self.next(), dest, 132, sctp(1, 2)[:11]))
+
+    def options(self):
+        dest = "10.50.0.2"
+        cases = {"nop and end": b"\x01\x01\x00\xff", "record route": b"\x07\x07\x04\0\0\0\0\0", "loose": b"\x83\x07\x04\x0a\0\0\1\0",
+                 "strict after nops": b"\x01\x01\x01\x89\x07\x04\x0a\0\0\1\0\0", "of length 0": b"\x07\x00\0\0", "of length 1": b"\x44\x01\0\0",
+                 "beyond the end": b"\x07\x09\x04\0", "kind alone at the end": b"\x01\x01\x01\x07", "forty bytes": b"\x01" * 40,
+                 "forty and a route": b"\x01" * 33 + b"\x83\x07\x04\x0a\0\0\1", "a route that is data": b"\x07\x07\x83\x07\x04\0\0\0",
+                 "one of forty": b"\x07\x28" + b"\0" * 38}
+        for name, options in cases.items():
+            self.put("option " + name, self.packet(self.next(), dest, 17, udp(9700, 40000), options=options))
+        self.put("header of 16", b"\x44" + self.packet(self.next(), dest, 17, udp(9700, 40000))[1:])
+        self.put("header beyond the end", b"\x4f" + self.packet(self.next(), dest, 17, udp(9700, 40000, b""))[1:])
+
+    def extensions(self):
+        def chain(*kinds):
+            out = b""
+            for i, kind in enumerate(kinds):
+                following = kinds[i + 1] if i + 1 < len(kinds) else 17
+                out += struct.pack("!BB", following, 4 if kind == 51 else 0) + (b"\0" * (22 if kind == 51 else 6))
+            return out
+        for kinds in ((0,), (60,), (51,), (135,), (139,), (140,), (0, 60, 51), (0, 43, 60), (60,) * 15, (60,) * 16, (60,) * 17,
+                      (43,), (44, 44), (0, 44, 60)):
+            for port in (7000, 9800):
+                self.udp_to("extensions %s to %d" % ("-".join(map(str, kinds)), port), port, extensions=chain(*kinds), first=kinds[0])
+        self.udp_to("extension beyond the end", 7000, extensions=b"\x11\xff" + b"\0" * 6, first=0)
+        self.udp_to("routing of type 2", 7000, extensions=b"\x11\x02\x02\x01" + b"\0" * 20, first=43)
+        self.put("extension cut", self.packet(self.next(), "fd50::2", 0, b"\x11\0\0\0"))
+
+    def others(self):
+        self.put("LLDP", b"\x02\x07\x04" + b"\0" * 50, kind=b"\x88\xcc")
+        self.put("three tags", self.packet(self.next(), "10.50.0.2", 17, udp(7000, 40000)), kind=b"\x81\0\0\5\x81\0\0\6\x81\0\0\7\x08\0")
+        self.put("a tag that is cut", b"", kind=b"\x81\x00\x00")
+        arp = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + b"\2\0\0\0\0\x51" + socket.inet_aton("10.50.0.1") + b"\0" * 6
+        self.put("ARP", arp + socket.inet_aton("10.50.0.9"), kind=b"\x08\x06")
+
+
+def cases():
+    out = []
+    for tags in (b"", b"\x81\x00\x00\x05", b"\x88\xa8\x00\x06\x81\x00\x00\x07"):
+        for version in (4, 6):
+            m = Maker(version, tags)
+            m.policies()
+            m.filters()
+            m.screens()
+            m.fragments()
+            m.malformed()
+            if version == 4:
+                m.options()
+            else:
+                m.extensions()
+            if not tags:
+                m.others() if version == 4 else None
+            out += m.cases
+    return out
+
+
+# ---- two boxes ----
+
+class Box:
+    """A dataplane, its evrepd, and hosts on the four ends of its wires."""
+    ENDS = ("left", "right", "left1", "right1")
+
+    def __init__(self, run, name, program):
+        self.run, self.name, self.program = run, name, program
+        self.dir = os.path.join(run.dir, name)
+        os.mkdir(self.dir)
+        self.ring = "%s%s" % (run.id, name)
+        self.children, self.host, self.raw = {}, {}, {}
+        self.ns = Namespace("%s-%s" % (run.id, name))
+        self.hosts = Namespace("%s-%sh" % (run.id, name))
+        for i, end in enumerate(self.ENDS):
+            sh("ip", "link", "add", end, "index", str(100 + i), "numrxqueues", "1", "numtxqueues", "1", "netns", self.ns.name,
+               "type", "veth", "peer", "name", end, "numrxqueues", "1", "numtxqueues", "1", "netns", self.hosts.name)
+            for n in (self.ns, self.hosts):
+                n.run("sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % end)
+                n.ip("link", "set", end, "up")
+            # A frame that XDP sends on is taken by a veth end only where NAPI runs there: GRO makes it run.
+            self.hosts.run("ethtool", "-K", end, "gro", "on")
+            s = self.hosts.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            s.bind((end, 3))
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+            s.setsockopt(263, 8, 1)
+            s.setblocking(False)
+            self.raw[end] = s
+        os.mkdir(self.dir + "/state")
+        self.pin = os.path.join(run.bpffs, name, "events")
+        subprocess.run([run.bin("evrepctl"), "keygen", self.dir + "/cluster.key"], check=True)
+
+    def configure(self, backend=None, **values):
+        values = {"rate": 0, "telnet": "23", **values}
+        backend = backend or ("ebpf" if self.program == "evbpf" else "af-xdp")
+        with open(self.dir + "/dp.conf", "w") as f:
+            f.write(DP.format(ring=self.ring, pin=self.pin, backend=backend, **values))
+        text = EVREPD.format(dir=self.dir, ring=self.ring)
+        text = text[:text.index('sink "local"')]
+        if self.program == "evbpf":
+            text += 'source "kernel" { type = bpf-ringbuf pin = "%s" interfaces = { "left", "right" } }\n' % self.pin
+        for f in FORMATS:
+            text += 'sink "%s" { type = file path = "%s/%s.log" format = %s }\n' % (f, self.dir, f, f)
+        with open(self.dir + "/evrepd.conf", "w") as f:
+            f.write(text)
+
+    def spawn(self, program, config="dp.conf"):
+        with open(os.path.join(self.dir, program + ".log"), "ab") as log:
+            self.children[program] = subprocess.Popen(
+                ["ip", "netns", "exec", self.ns.name, self.run.bin(program), "-c", os.path.join(self.dir, config)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def log(self, program):
+        try:
+            with open(os.path.join(self.dir, program + ".log"), errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def lines(self, form="structured"):
+        try:
+            with open(os.path.join(self.dir, form + ".log"), "rb") as f:
+                return f.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+
+    def stats(self):
+        r = subprocess.run([self.run.bin(self.program), "-c", self.dir + "/dp.conf", "--stats"], capture_output=True, text=True)
+        return json.loads(r.stdout)
+
+    def send(self, end, frame):
+        while True:
+            try:
+                return self.raw[end].send(frame)
+            except BlockingIOError:
+                pass
+
+    def received(self):
+        """What came out at each end since the last look, without what was sent there."""
+        out = []
+        for end, s in self.raw.items():
+            while True:
+                try:
+                    data, extra, _, where = s.recvmsg(4000, 64)
+                except BlockingIOError:
+                    break
+                tci = [struct.unpack("=IIIHHHH", e[2][:20])[5] for e in extra if e[1] == 8]
+                if where[2] != socket.PACKET_OUTGOING:
+                    out.append((end, data, tci))
+        return out
+
+    def start(self):
+        self.configure()
+        self.spawn(self.program)
+        wait(self.program + " to be up", lambda: "wire w1" in self.log(self.program) or self.ended(self.program))
+        self.spawn("evrepd", "evrepd.conf")
+
+    def passes(self):
+        probe = bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.52.0.1", "10.50.0.2", 17, udp(7000, 1))
+
+        def passes():
+            self.send("left", probe)
+            return any(end == "right" for end, _, _ in self.received())
+        wait("a frame to pass " + self.program, passes)
+
+    def ended(self, program):
+        if self.children[program].poll() is not None:
+            raise Failed("%s ended: %s" % (program, self.log(program)))
+
+    def clean_up(self):
+        for child in self.children.values():
+            child.kill()
+            child.wait()
+        for s in self.raw.values():
+            s.close()
+        for n in (self.ns, self.hosts):
+            sh("ip", "netns", "del", n.name, check=False)
+        for name in os.listdir("/dev/shm"):
+            if name.startswith(self.ring):
+                os.unlink("/dev/shm/" + name)
+
+
+TAG = re.compile(rb' evrep-origin="0" evrep-epoch="\d+" evrep-seq="\d+"| tag=0/\d+/\d+| session-id(-32)?="\d+"')
+TIME = re.compile(rb"^(<\d+>)(1 \S+|\w+ [ \d]\d [\d:]+)")
+
+
+def bare(line):
+    return TIME.sub(rb"\1", TAG.sub(b"", line))
+
+
+class Run:
+    def __init__(self, build):
+        self.build = build
+        self.id = "evrep%d" % os.getpid()
+        self.dir = tempfile.mkdtemp(prefix="evrep-bpf-")
+        self.bpffs = self.dir + "/bpffs"
+        self.box, self.passed = {}, 0
+
+    def bin(self, name):
+        return os.path.join(self.build, "bin", name)
+
+    def ok(self, what):
+        self.passed += 1
+        print("ok      " + what, flush=True)
+
+    def starts(self):
+        os.mkdir(self.bpffs)
+        sh("mount", "-t", "bpf", "none", self.bpffs)
+        for name, program in (("x", "evdp"), ("k", "evbpf")):
+            self.box[name] = Box(self, name, program)
+            self.box[name].start()
+        for box in self.box.values():
+            box.passes()
+        self.ok("both backends run on one configuration but for the word that gives the wires to one of them")
+
+    def records(self, box, form):
+        return sorted(bare(line) for line in box.lines(form) if b"RT_" in line or b"FW:" in line)
+
+    def compares(self):
+        """Each case is a source of its own, so records are compared as sets of lines, and the case is found by its line."""
+        all_cases = cases()
+        last = Maker(4, b"")
+        last.tcp_to("the last one", 65000)
+        seen = {}
+        for name, box in self.box.items():
+            box.received()
+            for _, end, frame in all_cases + last.cases:
+                box.send(end, frame)
+            for form in FORMATS:
+                wait("the last record", lambda: any(b"65000" in line for line in box.lines(form)))
+            stats = box.stats()
+            decided = sum(stats[k]["decided"] for k in ("policy_deny", "screen_drop", "filter_log"))
+            wait("every record", lambda: len(self.records(box, "structured")) == decided)
+            seen[name] = sorted(box.received(), key=repr)
+        for form in FORMATS:
+            x, k = (self.records(self.box[name], form) for name in ("x", "k"))
+            for line in set(x) ^ set(k):
+                print("only %s: %s" % ("evdp" if line in x else "evbpf", line.decode(errors="replace")))
+            expect(x == k, "%s: %d records by evdp, %d by evbpf, and not the same" % (form, len(x), len(k)))
+        replies = [f for f in seen["x"] if f[0] in ("left", "left1")]  # Rejects, and answers for its own addresses.
+        far = {name: [f for f in seen[name] if f not in replies] for name in seen}
+        for f in [f for f in far["x"] if f not in far["k"]] + [f for f in far["k"] if f not in far["x"]]:
+            print("passed by one only: %s %s %s" % (f[0], f[1].hex(), f[2]))
+        expect(far["x"] == far["k"], "%d frames passed by evdp, %d by evbpf" % (len(far["x"]), len(far["k"])))
+        expect(len(all_cases) >= 200, "%d cases" % len(all_cases))
+        kinds = {k: self.box["k"].stats()[k]["emitted"] for k in ("policy_deny", "screen_drop", "filter_log")}
+        self.ok("%d frames: the same %d records in %s, the same %d frames passed on; %s" %
+                (len(all_cases), len(self.records(self.box["k"], "structured")), ", ".join(FORMATS), len(far["k"]), kinds))
+
+    # ---- one source of a decision ----
+
+    def fails(self, program, arguments, ns=None):
+        command = [self.bin(program)] + arguments
+        r = subprocess.run((["ip", "netns", "exec", ns.name] if ns else []) + command, capture_output=True, text=True, timeout=60)
+        text = r.stderr + r.stdout
+        expect(r.returncode == 1 and text.count("\n") == 1, "%s %s: %d, %s" % (program, arguments, r.returncode, text))
+        return text
+
+    def double_sources(self):
+        x, k = self.box["x"], self.box["k"]
+        for box, program, backend in ((k, "evdp", "af-xdp"), (x, "evbpf", "ebpf")):
+            with open(box.dir + "/dp.conf") as f:
+                text = f.read()
+            other = text.replace("backend = " + ("ebpf" if backend == "af-xdp" else "af-xdp"), "backend = " + backend)
+            with open(box.dir + "/other.conf", "w") as f:
+                f.write(other.replace(box.pin, box.pin + "2"))
+            line = self.fails(program, ["-c", box.dir + "/other.conf"], box.ns)
+            expect("interface left: %s decides there already" % box.program in line, line)
+            line = self.fails(program, ["-c", box.dir + "/dp.conf", "--check"])
+            expect("no wire has backend = " + backend in line, line)
+            with open(box.dir + "/other.conf", "w") as f:
+                f.write(text + 'wire "w2" { left = "left" right = "r2" left-zone = "bare" right-zone = "dmz" backend = %s }\n' % backend)
+            for each in ("evdp", "evbpf"):
+                line = self.fails(each, ["-c", box.dir + "/other.conf", "--check"])
+                expect("interface left is used twice" in line and "one backend" in line, line)
+        with open(k.dir + "/evrepd.conf") as f:
+            text = f.read()
+        with open(k.dir + "/other.conf", "w") as f:
+            f.write(text.replace("type = ring", 'type = ring interfaces = { "left1", "right" }'))
+        line = self.fails("evrepd", ["--check", "-c", k.dir + "/other.conf"])
+        expect('interface right is of source "dp" already' in line, line)
+        with open(k.dir + "/other.conf", "w") as f:
+            f.write(text + 'source "again" { type = bpf-ringbuf pin = "%s" }\n' % k.pin)
+        line = self.fails("evrepd", ["--check", "-c", k.dir + "/other.conf"])
+        expect("read the same" in line, line)
+        self.ok("a double source is one clear line: at attach both ways, in the dataplane's configuration, in evrepd's")
+
+    # ---- nothing is dropped unseen ----
+
+    def flood(self, count, port=9900):
+        """Denied frames, each from a source of its own."""
+        box = self.box["k"]
+        for _ in range(count):
+            self.flooded = getattr(self, "flooded", 0) + 1
+            source = "10.%d.%d.%d" % (100 + (self.flooded >> 16), self.flooded >> 8 & 255, self.flooded & 255)
+            box.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4(source, "10.50.0.2", 6, tcp(port, 2)))
+
+    def suppressed(self, cause):
+        found = (re.search(rb'EVREP_SUPPRESSED .*kind="POLICY_DENY" zone="trust" cause="%s" count="(\d+)"' % cause.encode(), line)
+                 for line in self.box["k"].lines())
+        return sum(int(m[1]) for m in found if m)
+
+    def accounts(self):
+        """Every decision is a record or in a count that is stated; no frame is told under two tags."""
+        box = self.box["k"]
+
+        def balanced():
+            row = box.stats()["policy_deny"]
+            lines = [line for line in box.lines() if b"RT_FLOW_SESSION_DENY" in line and b'source-address="10.1' in line]
+            tags = {}
+            for line in lines:
+                tags.setdefault(bare(line.replace(b' evrep-in-doubt="1"', b"")), set()).add(b"".join(TAG.findall(line)))
+            self.last = (row, len(tags), sum(len(t) for t in tags.values()), self.suppressed("ring_full"), self.suppressed("rate_limited"))
+            return row["decided"] == row["emitted"] + row["ring_full"] + row["rate_limited"] and \
+                len(tags) == sum(len(t) for t in tags.values()) == row["emitted"] - self.before["emitted"] and \
+                self.last[3] == row["ring_full"] and self.last[4] == row["rate_limited"]
+        try:
+            wait("the account to balance", balanced)
+        except Failed as e:
+            raise Failed("%s: counters %s, records %d, tags %d, suppressed by the ring %d, by the limiter %d" % ((e,) + self.last))
+
+    def loses(self):
+        box = self.box["k"]
+        evrepd = box.children["evrepd"]
+        self.before = box.stats()["policy_deny"]
+
+        def full():
+            evrepd.send_signal(signal.SIGSTOP)  # Its word on activity is good for two seconds.
+            try:
+                self.flood(9000)
+            finally:
+                evrepd.send_signal(signal.SIGCONT)
+            return box.stats()["policy_deny"]["ring_full"] > 0
+        wait("the BPF ring to be full", full)
+        self.accounts()
+        self.ok("what the BPF ring has no room for is counted and stated, the rest is there: %s" % box.stats()["policy_deny"])
+
+    def dies(self):
+        box = self.box["k"]
+        for _ in range(2):
+            self.flood(4000)
+            box.children["evrepd"].kill()
+            box.children["evrepd"].wait()
+            self.flood(500)
+            box.spawn("evrepd", "evrepd.conf")
+            before = box.stats()["policy_deny"]["decided"]
+
+            def decides():
+                self.flood(1)
+                return box.stats()["policy_deny"]["decided"] > before
+            wait("the group to be active again", decides)
+        self.accounts()
+        self.ok("evrepd killed twice in the middle: no record lost, none told twice")
+
+    def reloads(self):
+        box = self.box["k"]
+        box.configure(telnet="9924", rate=100)
+        box.children["evbpf"].send_signal(signal.SIGHUP)
+        wait("the configuration to be read again", lambda: "configuration read again" in box.log("evbpf"))
+        self.flood(1, 9924)
+        wait("a record by the new rules", lambda: any(b'policy-name="telnet"' in x and b'"9924"' in x for x in box.lines()))
+        self.flood(3000)
+        expect(box.stats()["policy_deny"]["rate_limited"] > 1500, "the limiter: %s" % box.stats())
+        self.accounts()
+        with open(box.dir + "/dp.conf", "a") as f:
+            f.write('nat "n" { from-zone = "trust" to-zone = "untrust" pool = { "192.0.2.0/29" } }\n')
+        box.children["evbpf"].send_signal(signal.SIGHUP)
+        wait("NAT to be refused", lambda: "has no sessions to translate" in box.log("evbpf"))
+        expect("the old configuration stays in force" in box.log("evbpf"), box.log("evbpf"))
+        box.configure()
+        self.ok("SIGHUP: new rules and their limit at once, on the same rings; what it cannot do is refused")
+
+    def ends(self):
+        box = self.box["k"]
+        evbpf = box.children.pop("evbpf")
+        evbpf.send_signal(signal.SIGTERM)
+        expect(evbpf.wait(60) == 0, "evbpf ended badly: " + box.log("evbpf"))
+        expect("xdp" not in box.ns.ip("link", "show", "dev", "left"), "the program stayed")
+        for port in box.stats()["dataplane"]["interfaces"]:
+            expect(port["received"] == sum(v for k, v in port.items() if k not in ("name", "received")), "fates: %s" % port)
+        expect(any(t["term"] == "count" for t in box.stats()["dataplane"]["terms"]), "the term that counts: %s" % box.stats())
+        box.spawn("evbpf")
+        wait("evbpf to be up again", lambda: box.log("evbpf").count("wire w1") == 2)
+        self.flood(1, 9999)
+        wait("a record after its restart", lambda: any(b'"9999"' in x and b"10.100." in x for x in box.lines()))
+        self.ok("evbpf ends and leaves no program, its counters stay, and a new one goes on with the same rings")
+
+    def run(self):
+        for step in (self.starts, self.compares, self.double_sources, self.loses, self.dies, self.reloads, self.ends):
+            step()
+
+    def clean_up(self):
+        for box in self.box.values():
+            box.clean_up()
+        sh("umount", self.bpffs, check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def main():
+    if len(sys.argv) != 2 or os.getuid() != 0:
+        print("usage (root): tests/bpf.py BUILD-FOLDER", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    remove_leftovers()
+    run = Run(os.path.abspath(sys.argv[1]))
+    try:
+        run.run()
+        print("%d passed, 0 failed" % run.passed)
+        return 0
+    except (Failed, RuntimeError, OSError) as e:
+        print("FAILED  %s: %s" % (type(e).__name__, e))
+        for box in run.box.values():
+            for program in (box.program, "evrepd"):
+                print("---- %s of %s\n%s" % (program, box.name, box.log(program)[-2000:]))
+        print("%d passed, 1 failed" % run.passed)
+        return 1
+    finally:
+        run.clean_up()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
