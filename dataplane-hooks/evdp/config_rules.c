@@ -186,8 +186,9 @@ static int read_wire_of_term(const struct evdp_config *c, cfg_t *at, struct term
         if (strcmp(c->wire[i].name, name) == 0)
             t->wire = (uint8_t)i;
     }
-    return t->wire != WIRE_KEPT ? 0
-                                : config_fail(at, "no wire is called \"%s\" (of this backend)", name);
+    return t->wire != WIRE_KEPT
+               ? 0
+               : config_fail(at, "no wire is called \"%s\" (of this backend)", name);
 }
 
 static int read_term(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct term *t)
