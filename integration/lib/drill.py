@@ -68,7 +68,7 @@ def accepts(o, kind):
         f.write('node = 0 hostname = "fw1"\nredundancy-group "1" { priority = 1 }\nsource "dp" { type = ring ring = "x" }\n%s\n' %
                 collectors.KINDS[kind].sink(None, 0))
         f.flush()
-        r = subprocess.run([os.path.join(o.bin, "evrepd"), "--check", "-c", f.name], capture_output=True, text=True)
+        r = subprocess.run([os.path.join(o.build, "bin", "evrepd"), "--check", "-c", f.name], capture_output=True, text=True)
     return None if r.returncode == 0 else r.stderr.strip().replace(f.name, "the drill's configuration")
 
 
@@ -133,7 +133,7 @@ def options(known):
     p.add_argument("--out", help="leave the collector's file, marks, verdict and report there")
     p.add_argument("--keep", action="store_true", help="keep the working folder")
     p.add_argument("--verbose", action="store_true", help="show the status command's answers on the way")
-    p.add_argument("--bin", help=argparse.SUPPRESS)
+    p.add_argument("--build", help=argparse.SUPPRESS)
     o = p.parse_args()
     o.short = o.name == "quick"
     return o

@@ -40,7 +40,7 @@ class Stage:
         return os.path.join(self.dir, *parts)
 
     def program(self, name):
-        return os.path.join(self.o.bin, name)
+        return os.path.join(self.o.build, "bin", name)
 
     def say(self, text):
         at = time.monotonic() - self.begin
