@@ -31,8 +31,8 @@ static void forget_given(struct shell *s, const struct core_range *r)
             p->give.range.from > r->to)
             continue;
         p->give.range.from = r->to + 1;
-        if (p->give.range.to <= r->to)
-            p->has_give = p->looking = false;
+        p->has_give = p->give.range.to > r->to;
+        p->looking = false; /* What it found hidden so far stays. */
     }
 }
 
@@ -86,6 +86,7 @@ void full_noted(struct shell *s, uint64_t count_before)
     if (s->core->shed.count == count_before)
         return;
     forget_given(s, r);
+    s->given_up += r->to - r->from + 1;
     if (r->origin == s->config->node)
         tally_shed(s, r);
 }

@@ -99,6 +99,7 @@ struct shell {
     struct failover_log failover;
     struct tally tally;
     struct retained retained;
+    uint64_t given_up;                  /* Records, since start. */
     uint64_t trimmed_ns, trimmed_count; /* full.c: when, and core.shed.count then. */
     struct metrics *metrics;
     struct tail *tail[TAILS_MAX];

@@ -98,6 +98,11 @@ json_t *status_news(const struct shell *s)
 
     if (s->journal_stuck)
         add(list, "the journal cannot be written: records wait in the ring; make room");
+    if (s->given_up > 0)
+        add(list,
+            "the journal reached its limit: %llu records were given up since the start, stated as "
+            "lost",
+            (unsigned long long)s->given_up);
     of_gaps(s, list, GAP_LOST, "are lost");
     of_gaps(s, list, GAP_PENDING, "are missing until the peer returns");
     of_groups(s, list);
