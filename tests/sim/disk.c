@@ -16,10 +16,11 @@ static struct sim_file *find(struct sim_disk *d, const char *name)
     return NULL;
 }
 
-static int grow(struct sim_file *f, size_t len)
+/* Room; what lies above the length is not cleared. */
+static int reserve(struct sim_file *f, size_t len)
 {
     if (len > f->cap) {
-        size_t cap = f->cap == 0 ? 16384 : f->cap;
+        size_t cap = f->cap == 0 ? 65536 : f->cap;
         uint8_t *data;
 
         while (cap < len)
@@ -30,6 +31,14 @@ static int grow(struct sim_file *f, size_t len)
         f->data = data;
         f->cap = cap;
     }
+    return 0;
+}
+
+/* Zeroes up to there, where it is shorter. */
+static int grow(struct sim_file *f, size_t len)
+{
+    if (reserve(f, len) != 0)
+        return -ENOMEM;
     if (len > f->len)
         memset(f->data + f->len, 0, len - f->len);
     return 0;
@@ -141,7 +150,7 @@ static void put(struct sim_disk *d, struct sim_file *f, const void *at, size_t l
 
     u->offset = offset;
     save_bytes(d, u, f, len);
-    if (grow(f, offset + len) != 0)
+    if (grow(f, offset) != 0 || reserve(f, offset + len) != 0)
         abort();
     memcpy(f->data + offset, at, len);
     if (offset + len > f->len)

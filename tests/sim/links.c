@@ -22,7 +22,8 @@ static void pipe_put(struct pipe_end *p, uint64_t due, uint32_t generation, cons
     if (p->tail + PART_HEADER + len > p->cap) {
         size_t cap = p->cap == 0 ? 1 << 16 : p->cap;
 
-        memmove(p->bytes, p->bytes + p->head, p->tail - p->head);
+        if (p->tail > p->head)
+            memmove(p->bytes, p->bytes + p->head, p->tail - p->head);
         p->tail -= p->head;
         p->head = 0;
         while (cap < p->tail + PART_HEADER + len)
