@@ -54,6 +54,7 @@ static cfg_opt_t opts[] = {
     CFG_STR("control-group", "", CFGF_NONE),
     CFG_STR("metrics", "", CFGF_NONE),
     CFG_STR("durability", "process", CFGF_NONE),
+    CFG_STR("scheduling", "normal", CFGF_NONE),
     CFG_INT("journal-limit-mib", 0, CFGF_NONE),
     CFG_STR("journal-full", "refuse", CFGF_NONE),
     CFG_INT("journal-keep-mib", 0, CFGF_NONE),
@@ -173,12 +174,15 @@ static int hostname_fits(cfg_t *cfg, const char *name)
 static int read_all(struct config *c, cfg_t *cfg)
 {
     static const char *const durabilities[] = {"process", "power", NULL};
+    static const char *const schedulings[] = {"normal", "realtime", NULL};
     static const char *const fulls[] = {"refuse", "oldest", NULL};
     int full = config_word(cfg, "journal-full", cfg_getstr(cfg, "journal-full"), fulls);
     int durability = config_word(cfg, "durability", cfg_getstr(cfg, "durability"), durabilities);
+    int scheduling = config_word(cfg, "scheduling", cfg_getstr(cfg, "scheduling"), schedulings);
     uint64_t node = 0, cluster = 0, limit = 0, keep = 0;
 
-    if (durability < 0 || full < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
+    if (durability < 0 || full < 0 || scheduling < 0 ||
+        config_number(cfg, "node", 0, 1, &node) != 0 ||
         config_number(cfg, "cluster-id", 0, 65535, &cluster) != 0 ||
         config_number(cfg, "journal-limit-mib", 0, 1 << 20, &limit) != 0 ||
         config_number(cfg, "journal-keep-mib", 0, 1 << 20, &keep) != 0 ||
@@ -204,6 +208,7 @@ static int read_all(struct config *c, cfg_t *cfg)
                            JOURNAL_OLDEST_MIN_MIB);
     c->journal_oldest = full == 1;
     c->durability_power = durability == 1;
+    c->realtime = scheduling == 1;
     if (read_peer(c, cfg) != 0 || config_read_groups(c, cfg) != 0 ||
         config_read_fence(c, cfg) != 0 || config_read_sources(c, cfg) != 0)
         return -1;

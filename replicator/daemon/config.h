@@ -59,7 +59,7 @@ struct config {
     uint32_t cluster_id;
     char hostname[64], state_dir[256], control_socket[108], control_group[64], ring[64],
         key_file[256], accept_key_file[256];
-    bool durability_power, journal_oldest, has_peer;
+    bool durability_power, journal_oldest, has_peer, realtime;
     uint64_t wire_version, renew_s; /* Of the links to the peer. */
     uint64_t handover_after_ms, heartbeat_ms, dead_after_ms, lease_ms, journal_limit, journal_keep;
     size_t link_count, sink_count, group_count;

@@ -1,7 +1,9 @@
 /* evrepd: start, recover, run, end. */
 #include "shell.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -257,6 +259,16 @@ static void start(struct shell *s)
     uv_timer_start(&s->feed, on_feed, 1, 1);
 }
 
+/* Where it may: heartbeats and leases are about time. */
+static void take_priority(bool realtime)
+{
+    struct sched_param p = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+
+    setpriority(PRIO_PROCESS, 0, NICE);
+    if (realtime && sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p) != 0)
+        shell_log("scheduling = realtime: %s; it goes on with nice %d", strerror(errno), NICE);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -302,7 +314,7 @@ int main(int argc, char **argv)
         shell_log("cannot start: %s", err);
         return EXIT_FAILURE;
     }
-    setpriority(PRIO_PROCESS, 0, NICE); /* Where it may: heartbeats and leases are about time. */
+    take_priority(config.realtime);
     start(&shell);
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
