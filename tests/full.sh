@@ -54,7 +54,7 @@ C
     evrepd[n]=$!
 }
 ctl() { "$build/bin/evrepctl" -s "$dir/s$1" --json "${@:2}"; }
-holds() { ctl 0 watermark 2>/dev/null | python3 -c "import json, sys; w = json.load(sys.stdin); sys.exit(not ($1))"; }
+holds() { ctl 0 watermark 2>/dev/null | python3 -c "import json, sys; w = json.load(sys.stdin); sys.exit(not ($1))" 2>/dev/null; }
 own='[g for s in w["streams"] if s["origin"] == 0 for g in s["segments"]]'
 session() { holds 'w["session"]["state"] == "up" and w["epoch"] != 0'; }
 replicated() { holds "sum(g['produced'] for g in $own) > $records and all(g['produced'] == g['replicated'] for g in $own)"; }
@@ -94,6 +94,7 @@ with open(sys.argv[2], "wb") as f:
 P
 pids+=($!)
 until_true "what is left is delivered" delivered
+until_true "the counters balance at the end" balance
 "$build/bin/evrepctl" --json audit "$dir/got" >"$dir/audit" || { echo "FAILED  audit"; failed=1; }
 lost=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["covered"])' "$dir/audit")
 echo "        of $records records $lost were given up, by $(grep -c GAP_LOST "$dir/got") statements"

@@ -189,10 +189,13 @@ static void found(struct shell *s, const struct tally_old *o, struct tally_segme
 static uint32_t read_old(struct shell *s, struct tally_old *o, uint32_t most)
 {
     static uint8_t records[FEED_BATCH * RECORD_SIZE];
-    struct tally_segment *g = segment_of(&s->tally, o->epoch, o->next);
+    struct tally_segment *g;
     uint32_t n = 0;
     size_t got = 1;
 
+    if (o->next > o->last) /* Read before it was dropped. */
+        return 0;
+    g = segment_of(&s->tally, o->epoch, o->next);
     for (; n < most && o->next <= o->last && got > 0; n += (uint32_t)got) {
         got = journal_read(s->journal, s->config->node, o->epoch, o->next, o->last - o->next + 1,
                            records, sizeof(records));
