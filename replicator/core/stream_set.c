@@ -119,6 +119,15 @@ bool stream_set_missing(const struct stream_set *s, uint64_t upto, struct stream
     return true;
 }
 
+bool stream_set_gave_up(const struct stream_set *s, uint64_t above)
+{
+    for (size_t i = 0; i < STREAM_HOLES; i++) {
+        if (s->hole[i].to > above)
+            return true;
+    }
+    return false;
+}
+
 void stream_set_give_up(struct stream_set *s, const struct stream_hole *hole)
 {
     if (hole->from != s->prefix + 1 || hole->to < hole->from)

@@ -32,6 +32,8 @@ bool stream_set_fits(const struct stream_set *s, uint64_t sequence);
 void stream_set_add(struct stream_set *s, uint64_t sequence);
 /* The first run of missing numbers at or below upto; false: none. */
 bool stream_set_missing(const struct stream_set *s, uint64_t upto, struct stream_hole *out);
+/* Whether any number above `above` was given up and did not come since, as far as is remembered. */
+bool stream_set_gave_up(const struct stream_set *s, uint64_t above);
 /* Gives up what stream_set_missing() told. */
 void stream_set_give_up(struct stream_set *s, const struct stream_hole *hole);
 

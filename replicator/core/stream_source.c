@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define SECOND_NS 1000000000ull
+#define SECOND_NS   1000000000ull
+#define LOOK_MAX_NS 100000000ull /* Looks for holes are a few ms apart. */
 
 static uint32_t hash_of(uint32_t h, const uint8_t *at, size_t len)
 {
@@ -104,6 +105,7 @@ static void use(struct stream_source *s, struct stream_run *r)
     s->run = r;
     s->counted = false;
     s->drain_wanted = s->draining = false;
+    s->drained = 0;
     memset(s->recent, 0, sizeof(s->recent));
     reset_samples(s);
 }
@@ -125,7 +127,8 @@ void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns)
 void stream_disconnected(struct stream_source *s, uint64_t now_ns)
 {
     s->connected = false;
-    s->gone_ns = now_ns;
+    s->away_ns = 0;
+    s->looked_ns = now_ns;
 }
 
 /* ---- frames ---- */
@@ -216,14 +219,16 @@ static enum stream_result telemetry(struct stream_source *s, uint8_t type, const
     return STREAM_RECORD;
 }
 
-/* 12.2, 16: what is still in the helper's buffer below it comes only when it is asked for. */
+/* 12.2, 16: what is still in the helper's buffer below it comes only when it is asked for; what was
+ * given up while it was away may be there too, and its acknowledgement would delete it. */
 static enum stream_result resync(struct stream_source *s, const struct stream_item *out)
 {
     struct stream_hole hole;
 
     s->count.resyncs++;
     stream_set_add(&s->run->set, out->sequence);
-    s->drain_wanted = stream_set_missing(&s->run->set, out->sequence, &hole);
+    s->drain_wanted = stream_set_missing(&s->run->set, out->sequence, &hole) ||
+                      stream_set_gave_up(&s->run->set, s->drained);
     return STREAM_SKIP;
 }
 
@@ -231,6 +236,7 @@ static enum stream_result unsequenced(struct stream_source *s, uint8_t type)
 {
     if (type == STREAM_DRAIN_COMPLETE && s->draining) { /* Nothing older will come. */
         s->draining = false;
+        s->drained = s->run->set.newest;
         for (size_t i = 0; i < STREAM_SAMPLES; i++)
             s->sample[i] = s->run->set.newest;
     }
@@ -340,13 +346,27 @@ static void take_sample(struct stream_source *s, uint64_t now_ns)
 }
 
 /* Up to which number a hole of this run has waited long enough. */
-static uint64_t overdue(const struct stream_source *s, const struct stream_run *r, uint64_t now_ns)
+static uint64_t overdue(const struct stream_source *s, const struct stream_run *r)
 {
     if (r != s->run) /* That helper is gone, or counts anew. */
         return r->set.newest;
     if (!s->connected)
-        return now_ns - s->gone_ns >= STREAM_GONE_HOLES * SECOND_NS ? r->set.newest : 0;
+        return s->away_ns >= STREAM_GONE_HOLES * SECOND_NS ? r->set.newest : 0;
     return s->drain_wanted || s->draining ? 0 : s->sample[0];
+}
+
+/* While we stood still, what came waits to be read: that time counts against nobody. */
+static void pass_time(struct stream_source *s, uint64_t now_ns)
+{
+    uint64_t ns = now_ns - s->looked_ns < LOOK_MAX_NS ? now_ns - s->looked_ns : LOOK_MAX_NS;
+
+    s->looked_ns = now_ns;
+    if (!s->connected)
+        s->away_ns += ns;
+    else if (s->draining)
+        s->drain_ns += ns;
+    if (s->drain_ns >= STREAM_DRAIN_S * SECOND_NS)
+        s->draining = false;
 }
 
 bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap *out)
@@ -355,12 +375,11 @@ bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap 
         return false;
     if (s->connected)
         take_sample(s, now_ns);
-    if (s->draining && now_ns >= s->drain_end_ns)
-        s->draining = false;
+    pass_time(s, now_ns);
     for (size_t i = 0; i < STREAM_RUNS; i++) {
         struct stream_run *r = &s->memory->run[i];
 
-        if (r->key != 0 && stream_set_missing(&r->set, overdue(s, r, now_ns), &out->hole)) {
+        if (r->key != 0 && stream_set_missing(&r->set, overdue(s, r), &out->hole)) {
             out->run = r;
             return true;
         }
@@ -386,7 +405,8 @@ bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns)
         return false;
     s->drain_wanted = false;
     s->draining = true;
-    s->drain_end_ns = now_ns + STREAM_DRAIN_S * SECOND_NS;
+    s->drain_ns = 0;
+    s->looked_ns = now_ns;
     s->count.drains++;
     return true;
 }

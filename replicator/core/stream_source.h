@@ -49,7 +49,10 @@ struct stream_source {
     uint64_t hole_ns;
     bool connected, counted; /* counted: a number of this connection was seen. */
     bool drain_wanted, draining;
-    uint64_t drain_end_ns, gone_ns;
+    uint64_t drained;   /* Up to here a drain was answered: nothing older is in the buffer. */
+    uint64_t looked_ns; /* Of the last look for holes. */
+    uint64_t drain_ns;  /* How long the drain has taken, and ... */
+    uint64_t away_ns;   /* ... the helper is away: while we could see it. */
     uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
     struct stream_counters count;
     struct {

@@ -137,9 +137,7 @@ class Test:
         pattern = r'EVREP_SUPPRESSED .*kind="UNKNOWN" zone="0" cause="stream_hole" count="(\d+)"'
         return sum(int(m.group(1)) for m in map(re.compile(pattern).search, self.lines()) if m)
 
-    def check(self, missing=0, resyncs_lost=False, may_lose=False):
-        """may_lose: a helper whose oldest frame is not its lowest replays nothing (12.2, 14 and 16): what it keeps
-        to itself then has to be stated, one for one."""
+    def check(self, missing=0, resyncs_lost=False):
         wait("every frame to be acknowledged", lambda: all(l.all_acked() for l in self.lives[-1:]))
         found, tags = {}, []
 
@@ -152,17 +150,13 @@ class Test:
                     found[m.group(1)] = found.get(m.group(1), 0) + 1
                 m = re.search(r'evrep-epoch="(\d+)" evrep-seq="(\d+)"| tag=0/(\d+)/(\d+)', line)
                 tags.append(tuple(int(x) for x in m.groups() if x))
-            if may_lose:
-                return len(found) + self.stated() >= len(self.sent)
             return set(found) >= set(self.sent) and self.stated() >= missing
 
         wait("every frame to be in the file", complete)
         twice = [a for a, n in found.items() if n > 1]
         assert not twice, "twice: %s" % twice[:5]
         assert set(found) <= set(self.sent), "not sent: %s" % list(set(found) - set(self.sent))[:5]
-        assert may_lose or set(found) == set(self.sent)
-        missing = len(self.sent) - len(found) if may_lose else missing
-        stated = self.stated()
+        stated = self.stated() - self.source()["late"]  # Given up on a busy machine, and there all the same.
         # A FULL_RESYNC has a number and is not replayed: one that evrepd's death swallowed is a hole like any other.
         with open(self.dir + "/evrepd.log") as f:
             holes = re.findall(r"frames (\d+) to (\d+) of the helper never came", f.read())
@@ -215,7 +209,7 @@ def d13_cuts_and_replays(t):
             wait("acknowledgements", lambda: l.stats()["replay"] < 1000)
         if t.random.random() < 0.6:
             l.do("cut")
-    t.check(resyncs_lost=True, may_lose=True)
+    t.check(resyncs_lost=True)
 
 
 def d14_acks_are_a_contiguous_prefix(t):

@@ -183,6 +183,51 @@ static void d16_a_resync_asks_for_what_is_in_the_buffer(void **state)
     assert_int_equal(r->holes, 1);
 }
 
+/* Away for longer than a hole is waited for, the helper has in its buffer what was given up; its
+ * resync replays none of it, and the acknowledgement of that would delete it. */
+static void d16_a_resync_asks_for_what_was_given_up(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 5);
+    deny(r, 8);
+    stream_disconnected(&r->s, r->now_ns);
+    elapse(r, 10100 * MS);
+    assert_int_equal(r->missing, 2);
+    reconnect(r, LIFE); /* Its workers enqueued 7 before 6. */
+    frame(r, STREAM_FULL_RESYNC, 9, NULL, 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    deny(r, 7);
+    deny(r, 6);
+    deny(r, 8);
+    frame(r, STREAM_DRAIN_COMPLETE, 8, NULL, 0);
+    assert_int_equal(r->records, 8);
+    assert_int_equal(r->s.count.late, 2);
+    reconnect(r, LIFE);
+    frame(r, STREAM_FULL_RESYNC, 10, NULL, 0);
+    assert_false(stream_drain_wanted(&r->s, r->now_ns));
+}
+
+/* Stopped for a minute, we find the answer of the drain in the socket: it was not late. */
+static void d16_our_own_standstill_gives_nothing_up(void **state)
+{
+    struct reader *r = *state;
+    struct stream_gap gap;
+
+    denies(r, 1, 5);
+    reconnect(r, LIFE);
+    frame(r, STREAM_FULL_RESYNC, 10, NULL, 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    r->now_ns += 60000 * MS;
+    assert_false(stream_gap_due(&r->s, r->now_ns, &gap));
+    denies(r, 6, 9);
+    stream_disconnected(&r->s, r->now_ns);
+    deny(r, 12);
+    r->now_ns += 60000 * MS;
+    assert_false(stream_gap_due(&r->s, r->now_ns, &gap));
+    assert_int_equal(r->holes, 0);
+}
+
 static void d17_what_was_evicted_is_counted(void **state)
 {
     struct reader *r = *state;
@@ -535,6 +580,8 @@ int main(void)
         T(d13_replays_and_drains_are_no_second_record),
         T(d14_only_the_contiguous_prefix_is_acknowledged),
         T(d16_a_resync_asks_for_what_is_in_the_buffer),
+        T(d16_a_resync_asks_for_what_was_given_up),
+        T(d16_our_own_standstill_gives_nothing_up),
         T(d17_what_was_evicted_is_counted),
         T(d18_a_torn_stream_is_dropped_and_replayed),
         T(d19_a_frame_may_take_its_time),
