@@ -410,6 +410,7 @@ static void on_job_done(uv_async_t *a)
     if (job == JOB_NONE)
         return;
     uv_thread_join(&t->job_thread);
+    jetstream_link_tidy(&t->link);
     t->job = JOB_NONE;
     if (job == JOB_CLOSE)
         uv_timer_start(&t->retry, on_retry, sink_backoff_ms(&t->base), 0);

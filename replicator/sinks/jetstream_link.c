@@ -12,6 +12,8 @@ enum {
     SERVERS_MAX = 16,
 };
 
+_Static_assert(JETSTREAM_SCAN <= SCAN_FIRST << 3 * (JETSTREAM_SPENT - 1), "a scan of each depth");
+
 static int fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s)
 {
     const char *detail = nats_GetLastError(NULL);
@@ -181,8 +183,16 @@ int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
     return 0;
 }
 
+void jetstream_link_tidy(struct jetstream_link *k)
+{
+    while (k->spent_count > 0)
+        natsSubscription_Destroy(k->spent[--k->spent_count]);
+}
+
+/* Nothing reads from the connection any more. */
 void jetstream_link_close(struct jetstream_link *k)
 {
+    jetstream_link_tidy(k);
     jsCtx_Destroy(k->js);
     natsSubscription_Destroy(k->acks);
     natsConnection_Destroy(k->nc);
@@ -266,7 +276,10 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, u
             s = scan_message(q, m, ++nth, &sequence, before);
         natsMsg_Destroy(m);
     }
-    natsSubscription_Destroy(sub);
+    if (sub != NULL) {
+        natsSubscription_Unsubscribe(sub);
+        k->spent[k->spent_count++] = sub;
+    }
     return s;
 }
 

@@ -6,7 +6,7 @@
 #include "nats_loop.h"
 #include "types.h"
 
-enum { JETSTREAM_NAME_MAX = 160, JETSTREAM_ERROR_MAX = 256 };
+enum { JETSTREAM_NAME_MAX = 160, JETSTREAM_ERROR_MAX = 256, JETSTREAM_SPENT = 4 };
 
 struct jetstream_place { /* Of one origin. */
     char stream[JETSTREAM_NAME_MAX], subject[JETSTREAM_NAME_MAX];
@@ -20,6 +20,8 @@ struct jetstream_link {
     jsCtx *js;
     natsSubscription *acks; /* Answers to publishes: read with a timeout of 0. */
     char inbox[64];         /* Their subject is inbox.N. */
+    natsSubscription *spent[JETSTREAM_SPENT];
+    size_t spent_count;
 };
 
 struct jetstream_question {
@@ -33,6 +35,9 @@ struct jetstream_question {
 int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
                         char err[JETSTREAM_ERROR_MAX]);
 void jetstream_link_close(struct jetstream_link *k);
+/* After each of these calls, in the loop's thread: frees the subscriptions that it is done with.
+ * libnats before 3.6 frees one under the reader's feet when another thread does it. */
+void jetstream_link_tidy(struct jetstream_link *k);
 
 /* D1: the highest sequence in the range that the stream holds, and place[origin].last as of then.
  * Records of one range lie in order, but others may lie between and behind them: looks at the last
