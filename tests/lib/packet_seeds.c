@@ -1,4 +1,5 @@
-/* packet_seeds FOLDER: conversations for fuzz_packet to begin with. */
+/* packet_seeds FOLDER [CAPTURE.hex ...]: conversations for fuzz_packet to begin with: some made
+ * here, and those that tests/fuzz/seeds/capture.py took from real programs. */
 #include "frames.h"
 
 #include <stdio.h>
@@ -97,16 +98,66 @@ static void put_seed(const char *folder, size_t n, uint8_t rules)
     fclose(to);
 }
 
+static int digit(int c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The bytes of a line of hex; 0: it is none. */
+static size_t read_hex(const char *text, uint8_t out[FRAME_MAX])
+{
+    size_t n = 0;
+
+    while (n < FRAME_MAX && digit(text[2 * n]) >= 0 && digit(text[2 * n + 1]) >= 0) {
+        out[n] = (uint8_t)(digit(text[2 * n]) << 4 | digit(text[2 * n + 1]));
+        n++;
+    }
+    return text[2 * n] == '\n' ? n : 0;
+}
+
+static void put_capture(const char *folder, const char *capture, uint8_t rules)
+{
+    const char *name = strrchr(capture, '/') != NULL ? strrchr(capture, '/') + 1 : capture;
+    char path[512], line[2 * FRAME_MAX + 8];
+    FILE *from = fopen(capture, "r"), *to;
+
+    snprintf(path, sizeof(path), "%s/%s-%u", folder, name, rules);
+    to = fopen(path, "wb");
+    if (from == NULL || to == NULL) {
+        perror(from == NULL ? capture : path);
+        exit(1);
+    }
+    fputc(rules, to);
+    while (fgets(line, sizeof(line), from) != NULL) {
+        uint8_t frame[FRAME_MAX];
+        size_t len = line[0] != '\0' && line[1] == ' ' ? read_hex(line + 2, frame) : 0;
+
+        if (len == 0) {
+            fprintf(stderr, "%s: a line that is no frame: %.20s\n", capture, line);
+            exit(1);
+        }
+        put_frame(to, line[0] - '0', frame, len);
+    }
+    fclose(from);
+    fclose(to);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fputs("usage: packet_seeds FOLDER\n", stderr);
+    if (argc < 2) {
+        fputs("usage: packet_seeds FOLDER [CAPTURE.hex ...]\n", stderr);
         return 2;
     }
     mkdir(argv[1], 0777);
     for (size_t n = 0; n < sizeof(seeds) / sizeof(seeds[0]); n++) {
         put_seed(argv[1], n, 0);
         put_seed(argv[1], n, 1);
+    }
+    for (int i = 2; i < argc; i++) {
+        put_capture(argv[1], argv[i], 0);
+        put_capture(argv[1], argv[i], 1);
     }
     return 0;
 }
