@@ -82,6 +82,9 @@ struct span {
     bool report;   /* E grew since the peer was told. */
     uint8_t handing; /* T1: enum hand_state, at its owner. */
     bool offer_told; /* On this link. */
+    bool apart; /* Cut off for an offer that was declined: the peer may have it as one with the span
+                   below. */
+    uint64_t marks_ns; /* When its E was told last. */
     uint64_t drain_end_ns;
     uint32_t emitted;   /* E: the sink has confirmed it. */
     uint32_t told;      /* E in the facts that the peer settles by. */
@@ -201,6 +204,7 @@ struct core {
     uint64_t grant_end_ns; /* N4, as the peer of an owner: its lease is over for certain. */
     uint64_t renew_ns;
     bool renew;
+    uint64_t heard_ns;   /* What was told before then has been heard. */
     uint64_t grant_time; /* Of the request that is to be acknowledged, by the owner's clock. */
     bool grant_owed;
     bool peer_dead, may_take, fenced;
@@ -215,7 +219,8 @@ struct core {
     bool sinks_due;                /* Ours are to be told. */
     struct {
         bool up;
-        bool give;         /* T1, T2: to be handed to the peer. */
+        bool give;         /* T1, T2: to be handed to the peer, */
+        uint64_t give_ns;  /* since then. */
         uint64_t since_ns; /* Up or down since then. */
     } sink[SINK_COUNT_MAX];
     struct {

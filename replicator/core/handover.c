@@ -39,6 +39,13 @@ static const char *why_not(const struct core *c, uint8_t sink)
     return known ? "the peer cannot reach the sink" : "there is no such sink";
 }
 
+static void give(struct core *c, size_t k)
+{
+    if (!c->sink[k].give)
+        c->sink[k].give_ns = c->now_ns;
+    c->sink[k].give = true;
+}
+
 void handover_start(struct core *c, uint8_t sink)
 {
     const char *why = why_not(c, sink);
@@ -47,8 +54,10 @@ void handover_start(struct core *c, uint8_t sink)
     c->handover.state = why == NULL ? HANDOVER_RUNNING : HANDOVER_REFUSED;
     c->handover.started_ns = c->now_ns;
     c->handover.stayed = 0;
-    for (size_t k = 0; why == NULL && k < c->o.sink_count; k++)
-        c->sink[k].give |= (sink == SINK_ALL || sink == k) && peer_takes(c, k);
+    for (size_t k = 0; why == NULL && k < c->o.sink_count; k++) {
+        if ((sink == SINK_ALL || sink == k) && peer_takes(c, k))
+            give(c, k);
+    }
 }
 
 static void refuse(struct core *c, const char *why)
@@ -59,22 +68,26 @@ static void refuse(struct core *c, const char *why)
     c->handover.why = why;
 }
 
+/* However it ends: what was only drained goes on here. */
+static void stop(struct core *c, size_t k)
+{
+    c->sink[k].give = false;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct delivery *d = &c->segment[c->order[i]].at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            if (d->span[n].handing == HAND_DRAIN)
+                d->span[n].handing = HAND_NONE;
+        }
+    }
+}
+
 void handover_lost(struct core *c)
 {
     refuse(c, "the session was lost: what the peer has accepted is settled when it returns");
     c->hand_acks_len = 0;
     for (size_t k = 0; k < c->o.sink_count; k++)
-        c->sink[k].give = false;
-    for (uint16_t i = 0; i < c->count; i++) {
-        struct segment *g = &c->segment[c->order[i]];
-
-        for (size_t k = 0; k < c->o.sink_count; k++) {
-            for (uint8_t n = 0; n < g->at[k].count; n++) {
-                if (g->at[k].span[n].handing == HAND_DRAIN)
-                    g->at[k].span[n].handing = HAND_NONE;
-            }
-        }
-    }
+        stop(c, k);
 }
 
 /* What was offered and not answered is offered again. */
@@ -100,8 +113,16 @@ static uint32_t cut_at(const struct core *c, size_t k, const struct span *s)
     return o->answers && o->local ? max_u32(s->handed, s->doubt) : s->handed;
 }
 
-static bool has_rest(const struct core *c, const struct span *s, size_t k)
+/* The peer is its origin, and has lost it. */
+static bool serves_none(const struct core *c, const struct segment *g)
 {
+    return g->lost && g->origin != c->o.node;
+}
+
+static bool has_rest(const struct core *c, const struct segment *g, const struct span *s, size_t k)
+{
+    if (serves_none(c, g))
+        return false;
     return s->owner == c->o.node && cut_at(c, k, s) < s->to && s->handing != HAND_OFFERED;
 }
 
@@ -115,25 +136,46 @@ static bool may_cut(const struct core *c, size_t k, const struct span *s)
     return c->now_ns >= s->drain_end_ns && !c->o.sink[k].answers;
 }
 
-static void offer(struct core *c, struct segment *g, size_t k, struct span *s)
+/* Done, and the peer has heard so: what it has answered was asked later. */
+static void forget_told(const struct core *c, struct delivery *d)
+{
+    for (uint8_t n = d->count; n-- > 0;) {
+        const struct span *s = &d->span[n];
+
+        if (s->owner == c->o.node && s->emitted == s->to && !s->report && s->marks_ns != 0 &&
+            s->marks_ns < c->heard_ns)
+            delivery_remove(d, s);
+    }
+}
+
+/* false: too ragged now; again when some of it is done. */
+static bool offer(struct core *c, struct segment *g, size_t k, struct span *s)
 {
     struct delivery *d = &g->at[k];
     uint32_t at = cut_at(c, k, s);
 
     if (d->count >= SPAN_MAX - 2 && at >= s->from)
-        return; /* Too ragged now: again when some of it is done. */
-    c->handover.stayed += at - s->emitted;
+        return false;
     s->handing = HAND_NONE;
     if (at >= s->from) {
         if (!delivery_split(d, s, at))
-            return;
+            return false;
         s++;
+        s->apart = true;
     }
     delivery_raise_span(c, g, k, s); /* So that the peer can go on at once. */
     s->handing = HAND_OFFERED;
     s->offer_told = false;
     s->asked = ASK_NONE;
     d->dirty = c->durable = true;
+    return true;
+}
+
+/* All of it was handed out before: it stays, and is waited for. */
+static bool is_drained(const struct core *c, size_t k, const struct span *s)
+{
+    return s->owner != c->o.node || s->emitted == s->to ||
+           c->now_ns - c->sink[k].give_ns >= drain_ns(c);
 }
 
 /* false: something of this sink is still ours to give. */
@@ -141,35 +183,53 @@ static bool give_span(struct core *c, struct segment *g, size_t k, struct span *
 {
     if (s->owner == c->o.node && s->handing == HAND_OFFERED)
         return false;
-    if (!has_rest(c, s, k))
-        return true;
+    if (!has_rest(c, g, s, k))
+        return is_drained(c, k, s);
     if (s->handing == HAND_NONE) {
         s->handing = HAND_DRAIN;
         s->drain_end_ns = c->now_ns + drain_ns(c);
     }
-    if (may_cut(c, k, s)) {
-        offer(c, g, k, s);
-    } else if (c->now_ns >= s->drain_end_ns + drain_ns(c)) {
-        s->handing = HAND_NONE;
-        c->handover.stayed += s->handed - s->emitted;
-        c->sink[k].give = false;
-        refuse(c, "the sink did not confirm in time what it had been given");
+    if (may_cut(c, k, s) && offer(c, g, k, s))
+        return false;
+    if (c->now_ns >= s->drain_end_ns + drain_ns(c)) {
+        stop(c, k);
+        refuse(c, may_cut(c, k, s) ? "too many runs of its records wait"
+                                   : "the sink did not confirm in time what it had been given");
     }
     return false;
+}
+
+static void count_stayed(struct core *c, size_t k)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+        const struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            const struct span *s = &d->span[n];
+
+            if (s->owner == c->o.node)
+                c->handover.stayed +=
+                    (serves_none(c, g) ? s->to : min_u32(cut_at(c, k, s), s->to)) - s->emitted;
+        }
+    }
 }
 
 static void give_sink(struct core *c, size_t k)
 {
     bool all = true;
 
-    for (uint16_t i = 0; i < c->count; i++) {
+    for (uint16_t i = 0; i < c->count && c->sink[k].give; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        for (uint8_t n = 0; n < g->at[k].count; n++)
+        forget_told(c, &g->at[k]);
+        for (uint8_t n = 0; n < g->at[k].count && c->sink[k].give; n++)
             all &= give_span(c, g, k, &g->at[k].span[n]);
     }
-    if (all)
-        c->sink[k].give = false;
+    if (all && c->sink[k].give)
+        stop(c, k);
+    if (!c->sink[k].give)
+        count_stayed(c, k);
 }
 
 /* T2 */
@@ -178,7 +238,8 @@ static void give_what_is_lost(struct core *c)
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (c->o.give_ns == 0 || c->sink[k].up || !peer_takes(c, k))
             continue;
-        c->sink[k].give |= c->now_ns - c->sink[k].since_ns >= c->o.give_ns;
+        if (c->now_ns - c->sink[k].since_ns >= c->o.give_ns)
+            give(c, k);
     }
 }
 
@@ -199,11 +260,19 @@ void handover_tick(struct core *c)
         c->handover.state = HANDOVER_DONE;
 }
 
+/* E of what lies below the cut; 0: nothing that the peer could take it for. */
+static uint32_t told_below(const struct delivery *d, const struct span *s)
+{
+    const struct span *below = s > d->span ? s - 1 : NULL;
+
+    if (below == NULL || below->to != s->from - 1 || below->owner != s->owner)
+        return s->from - 1;
+    return span_is_apart(d, below) ? 0 : below->emitted;
+}
+
 static void put_offer(struct core *c, const struct segment *g, size_t k, struct span *s,
                       uint8_t *out)
 {
-    const struct span *below = s > g->at[k].span ? s - 1 : NULL;
-    bool follows = below != NULL && below->to == s->from - 1 && below->owner == s->owner;
 
     wire_put_handover(out, &(struct wire_handover){
                                .origin = g->origin,
@@ -212,7 +281,7 @@ static void put_offer(struct core *c, const struct segment *g, size_t k, struct 
                                .at = s->from - 1,
                                .to = s->to,
                                .term = s->term + 1,
-                               .emitted = follows ? below->emitted : s->from - 1,
+                               .emitted = told_below(&g->at[k], s),
                                .intent = s->intent,
                                .doubt = max_u32(s->doubt, s->from - 1),
                            });
@@ -259,12 +328,15 @@ void handover_acked(struct core *c, const struct wire_handover *e)
     struct span *s = g != NULL && k >= 0 ? delivery_find(&g->at[k], e->at + 1) : NULL;
 
     if (s == NULL || s->owner != c->o.node || s->handing != HAND_OFFERED || s->from != e->at + 1 ||
-        s->term + 1 != e->term)
+        s->term >= e->term)
         return;
     if (e->to == e->at) {
+        if (s->term + 1 != e->term)
+            return;
         s->handing = HAND_NONE;
-        g->at[k].dirty = true;
-        c->sink[k].give = false;
+        s->term = e->term; /* Its copies count as declined, too. */
+        g->at[k].dirty = c->durable = true;
+        stop(c, (size_t)k);
         c->sink[k].since_ns = c->now_ns;
         refuse(c, "the peer declined");
         return;
@@ -276,7 +348,7 @@ void handover_acked(struct core *c, const struct wire_handover *e)
     s->owner = (uint8_t)(1 - c->o.node);
     s->term = e->term;
     s->handing = HAND_NONE;
-    s->resumed = s->foreign = false;
+    s->resumed = s->foreign = s->apart = false;
     s->granted = s->requested = s->from - 1;
     g->at[k].dirty = c->durable = true;
     c->handover.moved++;
@@ -296,7 +368,7 @@ static void own(struct core *c, struct segment *g, size_t k, struct span *s,
     s->term = e->term;
     s->handing = HAND_NONE;
     s->handed = s->emitted;
-    s->intent = max_u32(s->intent, min_u32(min_u32(e->intent, held), s->to));
+    s->intent = max_u32(s->emitted, min_u32(min_u32(e->intent, held), s->to)); /* It knows. */
     s->granted = s->requested = s->intent; /* N3: durable at the giver, which hands out no more. */
     s->doubt = max_u32(s->from - 1, min_u32(e->doubt, s->to));
     s->foreign = s->doubt > s->emitted;
@@ -330,29 +402,79 @@ static bool yields(struct core *c, size_t k)
         return true;
     if (c->o.node == 0)
         return false;
-    c->sink[k].give = false;
+    stop(c, k);
     refuse(c, "the peer hands over at the same time");
     return true;
 }
 
-/* How far it is taken; e->at: not. */
-static uint32_t accept(struct core *c, const struct wire_handover *e)
+/* An offer is said again until it is answered: one that was declined must not be accepted when its
+ * copy comes, so that it gets its term and keeps its owner. */
+static void decline(struct core *c, struct delivery *d, struct span *s,
+                    const struct wire_handover *e)
 {
-    struct segment *g = segment_find(c, e->origin, e->epoch);
-    int k = sink_index(c, e->key);
-    struct span *s = g != NULL && k >= 0 ? delivery_find(&g->at[k], e->at + 1) : NULL;
-    uint32_t to = s != NULL ? min_u32(e->to, s->to) : e->at;
-
-    if (s == NULL)
-        return e->at;
-    if (s->owner == c->o.node && s->term == e->term) { /* Our answer went with a link. */
-        s->report = true;
-        return to;
+    if (s->from <= e->at && d->count < SPAN_MAX - 2) {
+        delivery_split(d, s, e->at);
+        s++;
     }
-    if (s->owner == c->o.node || s->term + 1 != e->term || g->at[k].count >= SPAN_MAX - 2)
-        return e->at;
-    if (!yields(c, (size_t)k))
-        return e->at;
+    s->term = e->term;
+    s->doubt = max_u32(s->doubt, min_u32(e->doubt, s->to));
+    s->foreign |= s->doubt > s->emitted;
+    d->dirty = c->durable = true;
+}
+
+/* How far we can serve it: an origin, what its journal has. */
+static uint32_t serves(const struct core *c, const struct segment *g, uint32_t to)
+{
+    if (g->origin != c->o.node)
+        return to;
+    return g->lost ? 0 : g->closed ? min_u32(to, g->journaled) : to;
+}
+
+/* Our answer went with a link; we may have offered it back since, in vain. */
+static bool accepted_before(struct span *s, struct wire_handover *e)
+{
+    if (s->term < e->term)
+        return false; /* Our own offer is accepted, and we do not know of it yet. */
+    e->term = s->term;
+    e->to = min_u32(e->to, s->to);
+    s->report = true;
+    return true;
+}
+
+/* Where what is done from the cut on ends. */
+static uint32_t done_to(const struct delivery *d, const struct wire_handover *e)
+{
+    uint32_t to = e->to;
+
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].from > e->at)
+            to = min_u32(to, d->span[n].from - 1);
+    }
+    return to;
+}
+
+/* Makes the answer of the offer: how far it is taken; e->at: not.  false: there is none yet, and
+ * the offer comes again. */
+static bool answer(struct core *c, struct segment *g, struct wire_handover *e)
+{
+    int k = sink_index(c, e->key);
+    struct span *s = k >= 0 ? delivery_find(&g->at[k], e->at + 1) : NULL;
+    uint32_t to = s != NULL ? serves(c, g, min_u32(e->to, s->to)) : e->at;
+
+    if (s != NULL && s->owner == c->o.node)
+        return accepted_before(s, e);
+    if (s == NULL && k >= 0) { /* Accepted before, too, and done since. */
+        e->to = done_to(&g->at[k], e);
+        return true;
+    }
+    e->to = e->at;
+    if (s == NULL || s->term >= e->term)
+        return true;
+    if (to <= e->at || g->at[k].count >= SPAN_MAX - 2 || !yields(c, (size_t)k)) {
+        decline(c, &g->at[k], s, e);
+        return true;
+    }
+    e->to = to;
     hear_below(c, &g->at[k], e);
     if (s->from <= e->at) {
         delivery_split(&g->at[k], s, e->at);
@@ -360,12 +482,13 @@ static uint32_t accept(struct core *c, const struct wire_handover *e)
     }
     delivery_split(&g->at[k], s, to);
     own(c, g, (size_t)k, s, e);
-    return to;
+    return true;
 }
 
 void handover_offered(struct core *c, const uint8_t *at, size_t len)
 {
     struct wire_handover e;
+    struct segment *g;
 
     for (size_t i = 0; i < len; i += HANDOVER_ENTRY_SIZE) {
         if (wire_get_handover(at + i, len - i, &e) != 0) {
@@ -374,7 +497,11 @@ void handover_offered(struct core *c, const uint8_t *at, size_t len)
         }
         if (c->hand_acks_len + HANDOVER_ENTRY_SIZE > (int)sizeof(c->hand_acks))
             return; /* Not acknowledged: it is offered again. */
-        e.to = accept(c, &e);
+        g = segment_find(c, e.origin, e.epoch);
+        if (g == NULL)
+            continue; /* Its first record is still on the way: so is the offer, again. */
+        if (!answer(c, g, &e))
+            continue;
         wire_put_handover(c->hand_acks + c->hand_acks_len, &e);
         c->hand_acks_len = (uint16_t)(c->hand_acks_len + HANDOVER_ENTRY_SIZE);
     }

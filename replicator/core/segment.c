@@ -232,6 +232,19 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at)
     return true;
 }
 
+bool span_is_apart(const struct delivery *d, const struct span *s)
+{
+    for (; s > d->span && s->apart; s--) {
+        const struct span *below = s - 1;
+
+        if (below->to + 1 != s->from || below->owner != s->owner)
+            return false;
+        if (below->emitted < below->to)
+            return true;
+    }
+    return false;
+}
+
 void delivery_remove(struct delivery *d, const struct span *s)
 {
     size_t index = (size_t)(s - d->span);

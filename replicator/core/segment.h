@@ -37,6 +37,9 @@ bool delivery_split(struct delivery *d, struct span *s, uint32_t at);
 /* Removes what is done, but not the spans of `keeper` (-1: nobody), which the peer may still have
  * to be told of again; clips to `last` when closed. */
 void delivery_tidy(struct delivery *d, bool closed, uint32_t last, int keeper);
+/* Is what lies below it, of the same owner, not done, and the peer may not know of the cut?  Then
+ * it must not hear of E above the cut. */
+bool span_is_apart(const struct delivery *d, const struct span *s);
 void delivery_remove(struct delivery *d, const struct span *s);
 /* Who has to keep what is done. */
 int delivery_keeper(const struct core *c);

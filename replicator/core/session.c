@@ -78,6 +78,14 @@ static void begin_hello(struct core *c, int link, uint32_t nonce)
     }
 }
 
+static void begin_anew(struct core *c, int link)
+{
+    uint32_t nonce = c->nonce;
+
+    lost(c);
+    begin_hello(c, link, nonce + 1);
+}
+
 void session_link_up(struct core *c, int link, uint32_t random)
 {
     assert(link >= 0 && link < 8);
@@ -97,6 +105,10 @@ void session_link_down(struct core *c, int link)
     }
     if (c->link != link)
         return;
+    if (c->session == SESSION_UP && c->version < 2) { /* Nor may what the lost link still brings. */
+        begin_anew(c, first_link(c->links_up));
+        return;
+    }
     c->link = first_link(c->links_up);
     c->turn++;
     if (c->session == SESSION_UP) {
@@ -114,6 +126,8 @@ void session_link_prefer(struct core *c, int link)
     if (c->session != SESSION_UP || !c->peer_heard || c->link == link ||
         !(c->links_up & (1u << link)))
         return; /* What overtakes the end of our hello would not be heard. */
+    if (c->version < 2)
+        return; /* It has no turn: what is overtaken would be heard. */
     c->link = link;
     c->turn++;
     rewind_link(c);
@@ -158,10 +172,7 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         return;
     }
     if (c->session == SESSION_UP) { /* The peer began anew: so do we. */
-        uint32_t nonce = c->nonce;
-
-        lost(c);
-        begin_hello(c, link, nonce + 1);
+        begin_anew(c, link);
     } else if (c->peer_nonce != h.nonce) {
         c->peer_turn = 0;
         c->hello_sent = false; /* Ours may have gone to the end before. */
@@ -284,6 +295,7 @@ static void get_intent_ack(struct core *c, const uint8_t *at, size_t len)
         return;
     }
     asked_ns = get_le64(at);
+    c->heard_ns = asked_ns > c->heard_ns ? asked_ns : c->heard_ns;
     if (asked_ns + c->o.lease_ns > c->lease_end_ns)
         c->lease_end_ns = asked_ns + c->o.lease_ns; /* N4: from when we asked. */
     for (size_t i = 8; i < len; i += ENTRY_SIZE) {
@@ -703,9 +715,10 @@ static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
             for (uint8_t n = 0; n < g->at[k].count && len + ENTRY_SIZE <= max; n++) {
                 struct span *s = &g->at[k].span[n];
 
-                if (!s->report)
+                if (!s->report || span_is_apart(&g->at[k], s))
                     continue;
                 s->report = false;
+                s->marks_ns = c->now_ns;
                 if (!e_is_news(&g->at[k], n))
                     continue;
                 wire_put_entry(out + len, &(struct wire_entry){g->origin, g->epoch,
@@ -715,6 +728,18 @@ static size_t collect_marks(struct core *c, uint8_t *out, size_t max)
         }
     }
     return len;
+}
+
+static void report_again(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++)
+                g->at[k].span[n].report |= g->at[k].span[n].owner == c->o.node;
+        }
+    }
 }
 
 /* N5, and P */
@@ -728,8 +753,10 @@ static void put_marks(struct core *c, struct core_output *out)
     if (len == 0 && !c->marks_due)
         return;
     p = frame(c, out, FRAME_MARKS, 8 + len);
-    if (p == NULL)
+    if (p == NULL) {
+        report_again(c);
         return;
+    }
     put_le32(p, live != NULL ? live->epoch : 0);
     put_le32(p + 4, live != NULL ? live->produced : 0);
     memcpy(p + 8, entries, len);

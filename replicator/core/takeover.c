@@ -10,19 +10,19 @@ static bool peer_may_have(const struct core *c, const struct segment *g)
     return c->o.has_peer && (g->origin != c->o.node || g->sent > 0);
 }
 
-/* L2, T1: handed over or offered, but never sent: the peer cannot have it. */
-static void keep_unsent(const struct core *c, struct delivery *d, uint32_t sent)
+/* L2, T1: handed over or offered, but never sent: the peer cannot have it.  If it has accepted the
+ * offer, it counts as its owner, one term higher: ours has to be above that. */
+static void keep_unsent(struct core *c, struct delivery *d, uint32_t sent)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
 
         if (s->from <= sent || (s->handing == HAND_NONE && s->owner == c->o.node))
             continue;
-        if (s->owner != c->o.node) {
-            s->owner = c->o.node;
-            s->term++;
-        }
+        s->term += s->handing == HAND_OFFERED ? 2 : s->owner != c->o.node;
+        s->owner = c->o.node;
         s->handing = HAND_NONE;
+        c->durable = true;
         s->granted = s->requested = s->from - 1;
         d->dirty = true;
     }
@@ -356,6 +356,13 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
     keep_handed(c, &now, &g->at[k]);
 }
 
+/* T4a: an owner that fences may have gone on without its peer, above the intents that the peer
+ * holds; in an earlier session, whatever the peer of now says. */
+static bool peer_is_no_witness(const struct core *c)
+{
+    return c->o.fencing || c->peer_fences;
+}
+
 /* What the origin cannot serve any more is the replica's, as far as it goes: from `above` on. */
 static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_t last)
 {
@@ -373,9 +380,11 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
                 continue;
             if (s->from <= above && delivery_split(d, s, above))
                 continue;
+            s->doubt = span_perhaps(g, s);
+            if (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c))
+                s->doubt = span_end(g, s);
             s->owner = replica;
             s->term++;
-            s->doubt = span_perhaps(g, s);
             s->foreign = s->doubt > s->emitted;
             if (sink_knows_all(c, k))
                 doubt_all(s); /* D1 */
@@ -593,7 +602,7 @@ static void unsure_span(const struct core *c, struct segment *g, struct delivery
     bool ours = s->owner == c->o.node;
     bool origin_owns = s->owner == g->origin;
     bool other_unsure = ours ? g->peer_unsure : g->unsure;
-    bool witness = g->fact_seen && origin_owns && !other_unsure;
+    bool witness = g->fact_seen && origin_owns && !other_unsure && !peer_is_no_witness(c);
     uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;
     uint32_t known = witness ? held : 0;
 

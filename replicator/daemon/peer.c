@@ -210,7 +210,7 @@ void peer_choose_link(struct shell *s)
     struct core_input in = {.kind = CORE_LINK_PREFER};
     int link = s->core->link;
 
-    if (link < 0 || s->core->session != SESSION_UP ||
+    if (link < 0 || s->core->session != SESSION_UP || s->core->version < 2 ||
         shell_now_ns() - s->link_chosen_ns < LINK_CHOICE_NS)
         return;
     in.link.link = (int)cluster_better_link(s->cluster, (unsigned)link, shell_now_ns());

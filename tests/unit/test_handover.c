@@ -377,6 +377,55 @@ static void unsent_records_are_the_origins(void **state)
         assert_int_equal(p->node[n].core.count, 2);
 }
 
+/* L2: nor may the peer, which had accepted what was then still to be produced, emit what its origin
+ * took back and has in flight. */
+static void taken_back_is_in_flight(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin(p);
+
+    cut_in_the_middle(p, 2);
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5);
+    pair_elapse_ms(p, 20);
+    expect_times(p, e, 106, 1, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 500);
+    expect_times(p, e, 106, 1, 0);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_elapse_ms(p, 2000);
+    expect_nothing_marked(p);
+}
+
+/* T1: what is only drained when the hand-over is refused goes on where it was. */
+static void refused_while_it_drains(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin(p), theirs = p->node[1].core.live_epoch;
+
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_settle(p);
+    p->node[1].sink_stalls = true;
+    pair_produce(p, 1, 5);
+    pair_settle(p);
+    pair_handover(p, 1);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[1].core.handover.state, HANDOVER_REFUSED);
+    p->node[1].sink_stalls = false;
+    pair_confirm(p, 1);
+    pair_produce(p, 1, 5);
+    pair_settle(p);
+    pair_elapse_ms(p, 500);
+    assert_true(pair_span(p, 1, 1, theirs, 11) == NULL ||
+                pair_span(p, 1, 1, theirs, 11)->emitted == 11);
+    expect_times(p, e, 101, 1, 0);
+    expect_nothing_marked(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
@@ -396,6 +445,8 @@ int main(void)
         T(giver_dies_before_the_answer),
         T(offered_is_held_under_fencing),
         T(unsent_records_are_the_origins),
+        T(taken_back_is_in_flight),
+        T(refused_while_it_drains),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,12 +89,35 @@ static void a_peer_of_version_1_is_told_no_turn(void **state)
     assert_int_equal(wire_get_turn(frame), 5);
 }
 
+/* So it could not tell what was overtaken: its session keeps to its link, and ends with it. */
+static void a_session_of_version_1_ends_with_its_link(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct core_input up = {.kind = CORE_LINK_UP, .now_ns = p->now_ns, .link = {1, 77}};
+    struct core_input prefer = {.kind = CORE_LINK_PREFER, .now_ns = p->now_ns, .link = {1, 0}};
+    struct core_input down = {.kind = CORE_LINK_DOWN, .now_ns = p->now_ns, .link = {0, 0}};
+    uint32_t nonce = c->nonce;
+
+    c->version = 1;
+    core_step(c, &up);
+    c->peer_heard = true;
+    core_step(c, &prefer);
+    assert_int_equal(c->link, 0);
+    core_step(c, &down);
+    assert_int_equal(c->link, 1);
+    assert_int_equal(c->session, SESSION_HELLO);
+    assert_int_not_equal(c->nonce, nonce);
+    assert_int_equal(c->lost_ns, p->now_ns);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_frame_of_an_older_turn_is_not_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_moves_before_the_peer_was_heard, setup, teardown),
         cmocka_unit_test_setup_teardown(a_peer_of_version_1_is_told_no_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_session_of_version_1_ends_with_its_link, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
