@@ -64,6 +64,7 @@ struct cluster {
     bool heard, alive, silent, dead, fenced;
     bool peer_fencing; /* As its last heartbeat says. */
     enum fence_state fence;
+    bool fence_out;    /* The command runs, perhaps for a silence that is over. */
     uint64_t fence_ns; /* Of its last change. */
 };
 

@@ -134,15 +134,17 @@ static void fence(struct cluster *c, uint64_t now_ns, struct cluster_output *out
         c->fence = FENCE_IDLE;
         return;
     }
-    if (c->fenced || c->fence == FENCE_RUNNING || now_ns - since < fence_delay_ns(c))
+    if (c->fenced || c->fence_out || now_ns - since < fence_delay_ns(c))
         return;
     c->fence = FENCE_RUNNING;
+    c->fence_out = true;
     c->fence_ns = now_ns;
     out->fence_run = true;
 }
 
 void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns)
 {
+    c->fence_out = false;
     if (c->fence != FENCE_RUNNING)
         return; /* The peer is heard again: it is not what the command says. */
     c->fence = good ? FENCE_DONE : FENCE_FAILED;

@@ -398,6 +398,30 @@ static void test_a_peer_that_returns_is_not_fenced(void **state)
     assert_int_equal(primary(&t), 0);
 }
 
+/* T4a: a command that still runs from the silence before says nothing of this one. */
+static void test_a_late_result_fences_nobody(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    start_with(&t, o);
+    t.cut[0] = t.cut[1] = true;
+    run(&t, 600);
+    assert_int_equal(t.fence_runs[1], 1);
+    t.cut[0] = t.cut[1] = false;
+    run(&t, 200);
+    t.cut[0] = t.cut[1] = true;
+    run(&t, 600);
+    assert_int_equal(t.fence_runs[1], 1); /* One at a time. */
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
+    assert_false(cluster_peer_dead(&t.c[1]));
+    run(&t, 20);
+    assert_int_equal(t.fence_runs[1], 2);
+    step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
+    assert_true(cluster_peer_dead(&t.c[1]));
+}
+
 static void test_a_frozen_primary_steps_down_before_anything_else(void **state)
 {
     (void)state;
@@ -500,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_no_takeover_before_the_fence),
         cmocka_unit_test(test_the_secondary_fences_first),
         cmocka_unit_test(test_a_peer_that_returns_is_not_fenced),
+        cmocka_unit_test(test_a_late_result_fences_nobody),
         cmocka_unit_test(test_a_frozen_primary_steps_down_before_anything_else),
         cmocka_unit_test(test_a_stall_is_no_death),
         cmocka_unit_test(test_a_peer_of_the_version_before),
