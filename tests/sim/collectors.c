@@ -41,6 +41,7 @@ static bool kept_connection(struct world *w, struct node *n, unsigned sink)
             continue;
         f->attached = true;
         n->sink[sink].flight = i;
+        w->stats.kept++;
         if (f->head < f->tail)
             world_event(w, w->now + 1 * MS, EV_FLIGHT, (uint8_t)i, 0, 0);
         return true;
@@ -260,6 +261,20 @@ void collector_detach(struct world *w, struct node *n, bool host_died)
     for (int i = 0; i < CONNS_MAX && host_died; i++) {
         if (w->flight[i]->used && w->flight[i]->node == n->id)
             cut_off(w, w->flight[i], false);
+    }
+}
+
+void collector_power_cut(struct world *w, struct node *n)
+{
+    for (unsigned k = 0; w->operations && w->power && k < w->sink_count; k++) {
+        struct flight *f = flight_of(w, n, k);
+        uint32_t lost;
+
+        if (f == NULL || w->sink_kind[k] != SINK_FILE)
+            continue;
+        for (lost = rng_below(&w->more, f->tail - f->head + 1); lost > 0; lost--)
+            oracle_lost(w, k, n->id, &f->item[--f->tail % FLIGHT_MAX]);
+        f->arrived = f->tail;
     }
 }
 

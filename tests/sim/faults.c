@@ -7,7 +7,8 @@ const char *const fault_names[FAULTS] = {
     "link reset",       "sink reset",         "confirmation lost", "sink dead",
     "sink slow",        "sink lost to one",   "journal lost",      "disk full",
     "bit rot",          "misdirected write",  "clock jump",        "operator: fenced",
-    "failover command", "handover command",   "event burst",       "worker death",
+    "failover command", "failover reset",     "event burst",       "worker death",
+    "hand-over",        "hand-over struck",   "wire version",      "connected twice",
 };
 
 /* Rare in the world, and each rules some property out: not in every seed. */
@@ -20,7 +21,7 @@ static bool is_harsh(enum fault f)
 void faults_draw(struct world *w)
 {
     w->rate_sum = 0;
-    for (int f = 0; f < FAULTS; f++) {
+    for (int f = 0; f < FAULTS_DRAWN; f++) {
         w->rate[f] = rng_chance(&w->rng, is_harsh(f) ? 250 : 500) ? 1 + rng_below(&w->rng, 20) : 0;
         w->rate_sum += w->rate[f];
     }
@@ -43,6 +44,7 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
     uint64_t after =
         rng_chance(&w->rng, 300) ? rng_between(&w->rng, 1, 60) : rng_between(&w->rng, 60, 1500);
 
+    w->open++;
     world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
 }
 
@@ -118,10 +120,17 @@ void faults_strike(struct world *w)
     enum fault f = draw(w);
     unsigned node = rng_below(&w->rng, NODE_COUNT);
     unsigned sink = rng_below(&w->rng, (uint32_t)w->sink_count);
+
+    faults_apply(w, f, node, sink);
+}
+
+void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
+{
     unsigned a = node;
     struct node *n = w->node[node];
 
     w->stats.faults[f]++;
+    world_struck(w);
     TRACE(w, "fault: %s (node %u, sink %u)", fault_names[f], node, sink);
     switch (f) {
     case FAULT_CRASH:
@@ -167,7 +176,7 @@ void faults_strike(struct world *w)
         break;
     case FAULT_FENCED:
     case FAULT_FAILOVER:
-    case FAULT_HANDOVER:
+    case FAULT_FAILOVER_RESET:
         w->stats.failovers += f == FAULT_FAILOVER;
         node_operator(w, n, f);
         if (f == FAULT_FAILOVER && rng_chance(&w->rng, 300)) /* Both at once. */
@@ -187,6 +196,8 @@ void faults_strike(struct world *w)
 
 void faults_mend(struct world *w, enum fault f, unsigned a)
 {
+    world_struck(w);
+    w->open -= w->open > 0;
     switch (f) {
     case FAULT_CRASH:
     case FAULT_CRASH_IO:
@@ -236,7 +247,8 @@ void faults_mend_all(struct world *w)
         w->node[n]->fuse = 0;
         w->node[n]->disk.misdirect_at = 0;
     }
-    for (int f = 0; f < FAULTS; f++) {
+    w->open = 0;
+    for (int f = 0; f < FAULTS_DRAWN; f++) {
         for (unsigned a = 0; a < NODE_COUNT * SIM_SINKS; a++) {
             bool node = f <= FAULT_FREEZE || f == FAULT_JOURNAL_LOST || f == FAULT_DISK_FULL ||
                         f == FAULT_CLOG;

@@ -7,15 +7,17 @@
 
 enum { DIAL_NS = 60 * MS, PART_HEADER = 16 };
 
+#define PROOF UINT32_MAX /* Instead of a length: here node 1 proves the next connection. */
+
 static void pipe_clear(struct pipe_end *p)
 {
     p->head = p->tail = 0;
 }
 
 static void pipe_put(struct pipe_end *p, uint64_t due, uint32_t generation, const uint8_t *at,
-                     size_t len)
+                     size_t len, bool proof)
 {
-    uint32_t length = (uint32_t)len;
+    uint32_t length = proof ? PROOF : (uint32_t)len;
 
     if (p->head == p->tail)
         p->head = p->tail = 0;
@@ -50,6 +52,73 @@ static bool can_talk(const struct world *w, const struct sim_link *l)
     return true;
 }
 
+static uint32_t length_of(const struct pipe_end *p, size_t at)
+{
+    uint32_t len;
+
+    memcpy(&len, p->bytes + at + 12, 4);
+    return len;
+}
+
+/* What is due later was not read before the end of its connection. */
+static void pipe_cut(struct pipe_end *p, uint64_t due)
+{
+    for (size_t at = p->head; at < p->tail;) {
+        uint32_t len = length_of(p, at);
+        uint64_t when;
+
+        memcpy(&when, p->bytes + at, 8);
+        if (when > due) {
+            p->tail = at;
+            return;
+        }
+        at += PART_HEADER + (len == PROOF ? 0 : len);
+    }
+}
+
+static void schedule(struct world *w, unsigned link, unsigned to);
+
+static void come_up(struct world *w, unsigned link, unsigned side, uint32_t generation)
+{
+    struct sim_link *l = &w->link[link];
+
+    if (l->up[side]) { /* It had not noticed that the one before is gone. */
+        l->up[side] = false;
+        node_link(w, w->node[side], link, false);
+    }
+    if (!w->node[side]->running)
+        return;
+    l->up[side] = true;
+    l->at[side] = generation;
+    node_link(w, w->node[side], link, true);
+}
+
+/* As the links are: node 0 dials, says the proof, and goes on; node 1 reads on in the connection
+ * before until the proof comes. */
+static void dial_staggered(struct world *w, unsigned link)
+{
+    struct sim_link *l = &w->link[link];
+    uint64_t due = w->now + w->latency_ns / 2 + rng_below(&w->more, (uint32_t)w->latency_ns + 1);
+
+    l->generation++;
+    pipe_clear(&l->to[0]);
+    pipe_cut(&l->to[1], due);
+    l->to[1].last_due = due;
+    pipe_put(&l->to[1], due, l->generation, NULL, 0, true);
+    l->open = l->proving = true;
+    TRACE(w, "link %u: dialled", link);
+    schedule(w, link, 1);
+    come_up(w, link, 0, l->generation);
+}
+
+void links_redial(struct world *w, unsigned link)
+{
+    struct sim_link *l = &w->link[link];
+
+    if (w->staggered && !l->proving && can_talk(w, l))
+        dial_staggered(w, link);
+}
+
 void links_dial(struct world *w, unsigned link)
 {
     struct sim_link *l = &w->link[link];
@@ -57,6 +126,10 @@ void links_dial(struct world *w, unsigned link)
     world_event(w, w->now + DIAL_NS + rng_below(&w->rng, 40) * MS, EV_DIAL, (uint8_t)link, 0, 0);
     if (l->open || !can_talk(w, l))
         return;
+    if (w->staggered) {
+        dial_staggered(w, link);
+        return;
+    }
     l->generation++;
     for (unsigned i = 0; i < NODE_COUNT; i++) {
         pipe_clear(&l->to[i]);
@@ -92,7 +165,8 @@ static void schedule(struct world *w, unsigned link, unsigned to)
 }
 
 /* len 0: the end of the connection. */
-static void put(struct world *w, unsigned link, unsigned to, const uint8_t *at, size_t len)
+static void put(struct world *w, unsigned link, unsigned to, uint32_t generation, const uint8_t *at,
+                size_t len)
 {
     struct sim_link *l = &w->link[link];
     struct pipe_end *p = &l->to[to];
@@ -103,7 +177,7 @@ static void put(struct world *w, unsigned link, unsigned to, const uint8_t *at, 
     if (due < p->last_due && !idle)
         due = p->last_due;
     p->last_due = due;
-    pipe_put(p, due, l->generation, at, len);
+    pipe_put(p, due, generation, at, len, false);
     if (idle)
         schedule(w, link, to);
 }
@@ -113,8 +187,8 @@ void links_send(struct world *w, const struct node *from, unsigned link, const u
 {
     struct sim_link *l = &w->link[link];
 
-    if (l->open && l->up[from->id])
-        put(w, link, 1 - from->id, at, len);
+    if (l->open && l->up[from->id] && (!w->staggered || l->at[from->id] == l->generation))
+        put(w, link, 1 - from->id, l->generation, at, len);
 }
 
 size_t links_backlog(const struct world *w, const struct node *from, unsigned link)
@@ -127,13 +201,17 @@ size_t links_backlog(const struct world *w, const struct node *from, unsigned li
 void links_close(struct world *w, const struct node *by, unsigned link)
 {
     struct sim_link *l = &w->link[link];
+    bool unproved = w->staggered && by->id == 1 && l->proving;
 
-    if (!l->up[by->id])
+    if (!l->up[by->id] && (!unproved || by->running))
         return;
     l->up[by->id] = false;
+    if (unproved && by->running)
+        return; /* The one before; the next is under way. */
     pipe_clear(&l->to[by->id]);
+    l->proving &= by->id == 0;
     if (l->open && by->host_up)
-        put(w, link, 1 - by->id, NULL, 0);
+        put(w, link, 1 - by->id, l->generation, NULL, 0);
     l->open = false;
 }
 
@@ -145,9 +223,9 @@ void links_break(struct world *w, unsigned link)
     for (unsigned i = 0; i < NODE_COUNT; i++) {
         pipe_clear(&l->to[i]);
         if (l->up[i] && l->open)
-            put(w, link, i, NULL, 0);
+            put(w, link, i, w->staggered ? l->at[i] : l->generation, NULL, 0);
     }
-    l->open = false;
+    l->open = l->proving = false;
 }
 
 /* What is due for one end, until it is cut, frozen or dead. */
@@ -160,9 +238,10 @@ void links_deliver(struct world *w, unsigned link, unsigned to)
 
     while (p->head < p->tail) {
         uint64_t due;
-        uint32_t len;
+        uint32_t generation, len;
 
         memcpy(&due, p->bytes + p->head, 8);
+        memcpy(&generation, p->bytes + p->head + 8, 4);
         memcpy(&len, p->bytes + p->head + 12, 4);
         if (due > w->now) {
             schedule(w, link, to);
@@ -170,13 +249,20 @@ void links_deliver(struct world *w, unsigned link, unsigned to)
         }
         if (l->cut[to] || n->frozen)
             return; /* links_mend() goes on. */
+        if (len == PROOF) {
+            p->head += PART_HEADER;
+            l->proving &= generation != l->generation;
+            come_up(w, link, to, generation);
+            continue;
+        }
         memcpy(frame, p->bytes + p->head + PART_HEADER, len);
         p->head += PART_HEADER + len;
-        if (!l->up[to])
+        if (!l->up[to] || (w->staggered && generation != l->at[to]))
             continue;
         if (len == 0) {
             l->up[to] = false;
-            pipe_clear(&l->to[1 - to]);
+            if (!w->staggered)
+                pipe_clear(&l->to[1 - to]);
             node_link(w, n, link, false);
             return;
         }

@@ -1,6 +1,6 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--jobs N] [--keep-going] [--brief] */
+ *                  [--jobs N] [--keep-going] [--brief] [--plain] */
 #include "sim.h"
 
 #include <errno.h>
@@ -18,11 +18,16 @@
 
 enum { JOBS_MAX = 256, LISTED_MAX = 4096, SEED_MAX_S = 60 };
 
+struct listed { /* A line of tests/sim/seeds. */
+    uint64_t seed;
+    bool plain; /* Without operations: from before there were any. */
+};
+
 struct job { /* What one process runs. */
     uint64_t from, runs, step;
     double until; /* By now_s(); 0: no end. */
-    bool keep_going, brief;
-    const uint64_t *listed; /* Instead of `from` on, when not NULL. */
+    bool keep_going, brief, plain;
+    const struct listed *listed; /* Instead of `from` on, when not NULL. */
 };
 
 struct shared { /* Between the processes: each job fills its own. */
@@ -91,7 +96,7 @@ static bool run_seed(struct world *w, uint64_t seed, bool quiet)
     return false;
 }
 
-static int show(uint64_t seed, bool trace)
+static int show(uint64_t seed, bool trace, bool plain)
 {
     struct world *w = world_new();
     bool good;
@@ -100,6 +105,7 @@ static int show(uint64_t seed, bool trace)
         return EXIT_FAILURE;
     running = seed;
     w->out = trace ? stdout : NULL;
+    w->plain = plain;
     good = world_run(w, seed, trace);
     if (good)
         printf("seed %" PRIu64 ": OK, %.1f s simulated\n", seed, (double)w->now / 1e9);
@@ -120,8 +126,9 @@ static void work(const struct job *job, struct shared *out)
     while (out->next < job->runs && (job->until == 0 || now_s() < job->until) &&
            (good || job->keep_going)) {
         uint64_t i = out->next++;
-        uint64_t seed = job->listed != NULL ? job->listed[i] : job->from + i * job->step;
+        uint64_t seed = job->listed != NULL ? job->listed[i].seed : job->from + i * job->step;
 
+        w->plain = job->listed != NULL ? job->listed[i].plain : job->plain;
         good = run_seed(w, seed, job->keep_going || job->brief);
         out->stats = w->stats;
         out->violations += !good;
@@ -178,6 +185,10 @@ static void merge(struct sim_stats *sum, const struct sim_stats *s)
     sum->settlements += s->settlements;
     sum->takeovers += s->takeovers;
     sum->placeholders += s->placeholders;
+    sum->handovers += s->handovers;
+    sum->handovers_done += s->handovers_done;
+    sum->moved += s->moved;
+    sum->kept += s->kept;
     for (int f = 0; f < FAULTS; f++)
         sum->faults[f] += s->faults[f];
 }
@@ -203,8 +214,10 @@ static void report(const struct sim_stats *s, uint64_t violations, double second
     printf("%" PRIu64 " records decided, %" PRIu64 " duplicates marked, %" PRIu64
            " gap records, %" PRIu64 " place holders; %.1f h simulated, %" PRIu64 " core steps\n",
            s->records, s->marked, s->gaps, s->placeholders, (double)s->ns / 3.6e12, s->steps);
-    printf("%" PRIu64 " segments taken over, %" PRIu64 " settlements\n", s->takeovers,
-           s->settlements);
+    printf("%" PRIu64 " segments taken over, %" PRIu64 " settlements; %" PRIu64
+           " hand-overs, %" PRIu64 " done, %" PRIu64 " runs moved; %" PRIu64
+           " kept connections resumed\n",
+           s->takeovers, s->settlements, s->handovers, s->handovers_done, s->moved, s->kept);
     for (int f = 0; f < FAULTS; f++)
         printf("%s%s %" PRIu64, f == 0 ? "faults: " : ", ", fault_names[f], s->faults[f]);
     printf("\n");
@@ -263,12 +276,12 @@ static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared
     return good;
 }
 
-/* The seeds of a file: a number at the start of a line, and why it is there. */
-static uint64_t *read_seeds(const char *path, uint64_t *count)
+/* The seeds of a file: a number at the start of a line, perhaps `plain`, and why it is there. */
+static struct listed *read_seeds(const char *path, uint64_t *count)
 {
-    static uint64_t listed[LISTED_MAX];
+    static struct listed listed[LISTED_MAX];
     FILE *f = fopen(path, "r");
-    char line[512];
+    char line[512], *end;
 
     *count = 0;
     if (f == NULL) {
@@ -276,8 +289,10 @@ static uint64_t *read_seeds(const char *path, uint64_t *count)
         return NULL;
     }
     while (*count < LISTED_MAX && fgets(line, sizeof(line), f) != NULL) {
-        if (line[0] >= '0' && line[0] <= '9')
-            listed[(*count)++] = strtoull(line, NULL, 10);
+        if (line[0] < '0' || line[0] > '9')
+            continue;
+        listed[*count].seed = strtoull(line, &end, 10);
+        listed[(*count)++].plain = strncmp(end, " plain ", 7) == 0;
     }
     fclose(f);
     return listed;
@@ -285,8 +300,9 @@ static uint64_t *read_seeds(const char *path, uint64_t *count)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-                    "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief]\n");
+    fprintf(stderr,
+            "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
+            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain]\n");
     return 2;
 }
 
@@ -321,12 +337,17 @@ static int run_all(struct job *job, unsigned jobs)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
-        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 'S'}, {"seeds", required_argument, NULL, 'F'},
-        {"jobs", required_argument, NULL, 'j'},    {"keep-going", no_argument, NULL, 'k'},
-        {"brief", no_argument, NULL, 'b'},         {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"seconds", required_argument, NULL, 'S'},
+                                            {"seeds", required_argument, NULL, 'F'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"keep-going", no_argument, NULL, 'k'},
+                                            {"brief", no_argument, NULL, 'b'},
+                                            {"plain", no_argument, NULL, 'p'},
+                                            {0}};
     struct job job = {.from = (uint64_t)time(NULL) << 20, .runs = UINT64_MAX, .step = 1};
     const char *one = NULL, *file = NULL;
     unsigned long jobs = 1;
@@ -352,13 +373,15 @@ int main(int argc, char **argv)
             job.keep_going = true;
         else if (opt == 'b') /* No trace of what fails. */
             job.brief = true;
+        else if (opt == 'p') /* No operations. */
+            job.plain = true;
         else
             return usage();
     }
     signal(SIGABRT, on_abort);
     signal(SIGVTALRM, on_alarm);
     if (one != NULL)
-        return show(strtoull(one, NULL, 10), trace);
+        return show(strtoull(one, NULL, 10), trace, job.plain);
     if (jobs < 1 || jobs > JOBS_MAX || optind != argc)
         return usage();
     if (file != NULL) {

@@ -57,6 +57,7 @@ void node_kill(struct world *w, struct node *n, const char *why)
     if (!n->running)
         return;
     TRACE(w, "node %u: evrepd dies %s", n->id, why);
+    world_struck(w);
     n->running = n->frozen = n->flushing = false;
     n->fuse = 0;
     n->life++;
@@ -70,6 +71,7 @@ void node_kill(struct world *w, struct node *n, const char *why)
 
 void node_host_died(struct world *w, struct node *n)
 {
+    collector_power_cut(w, n);
     node_kill(w, n, "with its host");
     collector_detach(w, n, true);
     n->host_up = false;
@@ -464,6 +466,8 @@ static void cluster_in(struct world *w, struct node *n, const struct cluster_inp
     core.cluster.peer_dead = cluster_peer_dead(&n->cluster);
     core.cluster.may_take = cluster_is_primary(&n->cluster);
     input(w, n, &core);
+    if (out.fence_run)
+        operations_fence_run(w, n);
     for (size_t i = 0; i < out.close_count; i++) {
         if (w->link[out.close[i]].up[n->id]) {
             links_close(w, n, out.close[i]);
@@ -479,7 +483,7 @@ static void choose_link(struct world *w, struct node *n)
 {
     struct core_input in = {.kind = CORE_LINK_PREFER, .link.link = n->core.link};
 
-    if (n->core.link < 0 || n->core.session != SESSION_UP)
+    if (n->core.link < 0 || n->core.session != SESSION_UP || n->core.version < 2)
         return;
     in.link.link =
         rng_chance(&w->rng, 2)
@@ -567,6 +571,9 @@ static void frame(struct world *w, struct node *n, unsigned link, const uint8_t 
 
     if (wire_get_header(at, len, &type, &nonce) != 0)
         world_fail(w, "node %u: a malformed frame", n->id);
+    if (n->version == 1 && nonce == n->core.nonce && type >= FRAME_HANDOVER &&
+        type <= FRAME_CORE_MAX)
+        world_fail(w, "node %u speaks wire version 1, and is sent a frame of type %u", n->id, type);
     if (type == FRAME_HEARTBEAT)
         cluster_in(w, n,
                    &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
@@ -646,17 +653,49 @@ void node_answered(struct world *w, struct node *n, unsigned sink, const struct 
     ALIVE(w, n, sink_input(w, n, &in));
 }
 
-static void command(struct world *w, struct node *n, enum fault what)
+/* T4a: it would go on with what is its own, as a node that was not fenced. */
+static bool peer_lives_on(const struct world *w, const struct node *n)
+{
+    const struct node *peer = w->node[1 - n->id];
+
+    return w->fencing[n->id] && peer->running && peer->core.had_session;
+}
+
+static void fenced(struct world *w, struct node *n)
 {
     struct core_input in = {.kind = CORE_FENCED};
 
-    if (what == FAULT_FENCED) {
+    cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FENCED});
+    if (n->core.session == SESSION_DOWN) {
         n->fenced_said = true;
-        cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FENCED});
-        input(w, n, &in);
+        w->fence_lied |= peer_lives_on(w, n);
+    }
+    input(w, n, &in);
+}
+
+static void fence_ended(struct world *w, struct node *n, bool good)
+{
+    n->fence_out = false;
+    cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = good});
+    TRACE(w, "node %u: the fencing command %s%s", n->id, good ? "succeeds" : "fails",
+          n->cluster.fence == FENCE_DONE ? "" : ", for nothing");
+    if (n->cluster.fence == FENCE_DONE)
+        fenced(w, n);
+    flush(w, n);
+}
+
+void node_fence_result(struct world *w, struct node *n, bool good)
+{
+    ALIVE(w, n, fence_ended(w, n, good));
+}
+
+static void command(struct world *w, struct node *n, enum fault what)
+{
+    if (what == FAULT_FENCED) {
+        fenced(w, n);
     } else if (what == FAULT_FAILOVER) {
         cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = -1});
-    } else {
+    } else { /* The manual failover is over. */
         for (unsigned g = 1; g <= 2; g++)
             cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_RESET, .group = g});
     }
@@ -666,6 +705,22 @@ static void command(struct world *w, struct node *n, enum fault what)
 void node_operator(struct world *w, struct node *n, enum fault what)
 {
     ALIVE(w, n, command(w, n, what));
+}
+
+static void hand_over(struct world *w, struct node *n, uint8_t sink)
+{
+    struct core_input in = {.kind = CORE_HANDOVER, .sink = sink};
+
+    input(w, n, &in);
+    TRACE(w, "node %u: hand-over of sink %d: %s", n->id, sink == SINK_ALL ? -1 : sink,
+          n->core.handover.state == HANDOVER_RUNNING ? "runs" : n->core.handover.why);
+    witness_handover(w, n, sink);
+    flush(w, n);
+}
+
+void node_handover(struct world *w, struct node *n, uint8_t sink)
+{
+    ALIVE(w, n, hand_over(w, n, sink));
 }
 
 /* ---- start ---- */
@@ -713,6 +768,7 @@ static void start(struct world *w, struct node *n)
     struct cluster_options c = {
         .node = n->id,
         .has_peer = true,
+        .fence = w->fencing[n->id],
         .boot_id = n->boot,
         .heartbeat_ns = w->heartbeat_ns,
         .dead_ns = w->dead_ns,
@@ -726,10 +782,15 @@ static void start(struct world *w, struct node *n)
 
     options.node = n->id;
     options.boot = n->boot;
+    options.fencing = w->fencing[n->id];
+    options.wire_version = n->version;
     options.journal = rng_next(&w->rng) | 1;
     options.clock_epoch =
         (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
     n->had_segments = n->fenced_said = false;
+    n->handover_seen = HANDOVER_NONE;
+    n->asked_handover = 0;
+    n->fence_out = false;
     n->takeovers = n->epoch_opened_ns = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));

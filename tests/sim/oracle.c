@@ -1,6 +1,8 @@
 /* Knows every event ever decided, and reads only what the collectors received. */
 #include "sim.h"
 
+#include "segment.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +171,33 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
                    sink, i->origin, i->epoch, i->sequence, r->once[sink], r->marked[sink], by);
 }
 
+void oracle_lost(struct world *w, unsigned sink, uint8_t by, const struct item *i)
+{
+    struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
+    struct seen *r = &s->record[i->sequence];
+
+    TRACE(w, "sink %u: loses %u/%u %u of node %u's file", sink, i->origin, i->epoch, i->sequence,
+          by);
+    if (i->in_doubt)
+        r->marked[sink]--;
+    else
+        r->once[sink]--;
+    if (r->once[sink] + r->marked[sink] == 0) {
+        r->by[sink] = 0;
+        r->intact[sink] = false;
+    }
+    for (size_t g = w->gap_count;
+         g-- > 0 && i->kind >= RECORD_GAP_PENDING && i->kind <= RECORD_GAP_IN_DOUBT;) {
+        struct gap *a = &w->gap[g];
+
+        if (a->sink != sink || a->kind != i->kind || a->range.epoch != i->note.range_epoch ||
+            a->range.from != i->note.range_from || a->range.to != i->note.range_to)
+            continue;
+        *a = w->gap[--w->gap_count];
+        break;
+    }
+}
+
 uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
                         uint32_t from, uint32_t to, int by)
 {
@@ -319,9 +348,12 @@ void oracle_say(struct world *w, unsigned n)
 
                 world_trace(w,
                             "node %u:    sink %zu: %u-%u owner %u term %u E %u H %u I %u G %u D %u "
-                            "asked %u",
+                            "asked %u%s",
                             n, k, s->from, s->to, s->owner, s->term, s->emitted, s->handed,
-                            s->intent, s->granted, s->doubt, s->asked);
+                            s->intent, s->granted, s->doubt, s->asked,
+                            s->handing == HAND_DRAIN     ? " drains"
+                            : s->handing == HAND_OFFERED ? " offered"
+                                                         : "");
             }
         }
     }
@@ -366,7 +398,8 @@ bool oracle_at_rest(struct world *w, bool say)
         const struct core *c = &node->core;
 
         if (!node->running || c->session != SESSION_UP || c->live_epoch == 0 ||
-            node->ring.read != node->ring.claimed || node->note_count > 0)
+            node->ring.read != node->ring.claimed || node->note_count > 0 ||
+            c->handover.state == HANDOVER_RUNNING)
             return false;
         for (uint16_t i = 0; i < c->count; i++) {
             if (!segment_rests(w, c, &c->segment[c->order[i]]))

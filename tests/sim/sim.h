@@ -81,6 +81,7 @@ void sim_disk_init(struct sim_disk *d, uint64_t seed);
 void sim_disk_wipe(struct sim_disk *d);
 void sim_disk_power_cut(struct sim_disk *d);
 void sim_disk_written_back(struct sim_disk *d);
+
 bool sim_disk_rot(struct sim_disk *d); /* One byte of a records file flips; false: there is none. */
 void sim_disk_free(struct sim_disk *d);
 
@@ -96,6 +97,10 @@ enum event_kind {
     EV_ANSWER,
     EV_FAULT,
     EV_MEND,
+
+    EV_OPERATION, /* The next one is drawn. */
+    EV_AIMED,     /* A fault, `a` at node `b`. */
+    EV_FENCE,     /* A fencing command acts, and ends. */
     EV_KINDS,
 };
 
@@ -127,9 +132,15 @@ enum fault {
     FAULT_CLOCK,    /* The node's clock jumps ahead, its wall clock either way. */
     FAULT_FENCED,   /* The operator says `peer fenced`, right or wrong. */
     FAULT_FAILOVER, /* Manual failover, perhaps on both nodes at once. */
-    FAULT_HANDOVER,
-    FAULT_BURST,  /* More events than the ring takes. */
-    FAULT_WORKER, /* A worker dies between claim and commit. */
+    FAULT_FAILOVER_RESET,
+    FAULT_BURST,                   /* More events than the ring takes. */
+    FAULT_WORKER,                  /* A worker dies between claim and commit. */
+    FAULTS_DRAWN,                  /* By faults.c; those below are drawn by operations.c. */
+    FAULT_HANDOVER = FAULTS_DRAWN, /* T1: of a sink or of all, perhaps at both nodes at once. */
+    FAULT_HANDOVER_STRUCK,         /* And a fault into the midst of it. */
+    FAULT_WIRE,   /* Started anew, as another release that speaks another wire version. */
+    FAULT_REDIAL, /* A connection is made although there is one. */
+
     FAULTS,
 };
 
@@ -195,7 +206,9 @@ struct sim_link {
     bool open;
     uint32_t generation;
     struct pipe_end to[NODE_COUNT];
-    bool cut[NODE_COUNT]; /* Towards that node. */
+    bool cut[NODE_COUNT];    /* Towards that node. */
+    uint32_t at[NODE_COUNT]; /* staggered: the connection that each end is in, */
+    bool proving;            /* node 1 has not proved the newest yet. */
     uint64_t clog_ns;
 };
 
@@ -229,6 +242,12 @@ struct node {
     uint32_t newest_epoch;
     bool had_segments, flushing;
     bool fenced_said;
+    uint8_t handover_seen; /* enum handover_state, as of the last flush. */
+    uint8_t giving;        /* Sinks of the hand-over that runs, bits. */
+    uint8_t version;       /* Of the wire; 0: the newest. */
+    bool fence_out;        /* Its fencing command runs. */
+    uint64_t asked_handover;
+    bool contested;                      /* The peer gives at the same time. */
     uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
     uint8_t session_said;
     struct {
@@ -278,12 +297,14 @@ struct opened {
 struct sim_stats {
     uint64_t runs, failovers, records, marked, gaps, in_doubt_gaps, faults[FAULTS], steps, ns;
     uint64_t settlements, takeovers, placeholders;
+    uint64_t handovers, handovers_done, moved, kept;
 };
 
 struct world {
     uint64_t seed, now;
     struct rng rng;
-    bool trace;
+    struct rng more; /* Of operations.c: a seed without operations is the same run as ever. */
+    bool trace, plain;
     struct event heap[HEAP_MAX];
     size_t heap_count;
     uint64_t order;
@@ -300,6 +321,17 @@ struct world {
     uint64_t heartbeat_ns, dead_ns, latency_ns, end_ns;
     uint32_t rate[FAULTS], rate_sum, data_rate;
     uint32_t nonce;
+    /* Operations. */
+    uint32_t more_rate[FAULTS], more_sum;
+    bool operations; /* This seed has some, */
+    bool quiet;      /* and nothing else. */
+    bool staggered;  /* A connection is up at node 0 before it is at node 1. */
+    bool fencing[NODE_COUNT], fence_lied;
+    uint32_t fence_fails, fence_lies; /* Per mille. */
+    uint64_t struck;                  /* Faults and their ends, so far. */
+    unsigned open;                    /* Faults that are not mended. */
+    bool calm; /* Nothing was in doubt anywhere when `struck` was calm_struck. */
+    uint64_t calm_struck;
     /* The collectors of SINK_STREAM. */
     uint64_t stamps;
     /* The oracle. */
@@ -339,6 +371,8 @@ struct world *world_new(void);
 void world_free(struct world *w);
 /* One seed; true: every property holds, else `why` and the last lines say what does not. */
 bool world_run(struct world *w, uint64_t seed, bool trace);
+/* Something happened that may put records in doubt. */
+void world_struck(struct world *w);
 
 /* node.c */
 uint64_t node_clock(const struct world *w, const struct node *n);
@@ -349,6 +383,8 @@ void node_tick(struct world *w, struct node *n);
 void node_frame(struct world *w, struct node *n, unsigned link, const uint8_t *at, size_t len);
 void node_link(struct world *w, struct node *n, unsigned link, bool up);
 void node_operator(struct world *w, struct node *n, enum fault what);
+void node_fence_result(struct world *w, struct node *n, bool good);
+void node_handover(struct world *w, struct node *n, uint8_t sink); /* Or SINK_ALL. */
 void node_sink_up(struct world *w, struct node *n, unsigned sink);
 void node_sink_lost(struct world *w, struct node *n, unsigned sink);
 void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
@@ -372,6 +408,7 @@ void links_close(struct world *w, const struct node *by, unsigned link);
 void links_break(struct world *w, unsigned link);
 void links_deliver(struct world *w, unsigned link, unsigned to);
 void links_mend(struct world *w, unsigned link);
+void links_redial(struct world *w, unsigned link);
 size_t links_backlog(const struct world *w, const struct node *from, unsigned link);
 
 /* collectors.c */
@@ -383,6 +420,8 @@ void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_ar
 void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
 void collector_answer(struct world *w, struct node *n, unsigned ask);
 void collector_detach(struct world *w, struct node *n, bool host_died);
+/* Of a file, what was not synced goes with the power. */
+void collector_power_cut(struct world *w, struct node *n);
 void collector_retry(struct world *w, struct node *n, unsigned sink);
 
 /* oracle.c */
@@ -398,6 +437,8 @@ enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
                                 const struct core_range *r, uint16_t connection, uint32_t *last);
 bool oracle_has(struct world *w, unsigned sink, const struct item *i);
 void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct item *item);
+/* A file has lost it again. */
+void oracle_lost(struct world *w, unsigned sink, uint8_t by, const struct item *i);
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
 /* What only this host had may be missing from now on. */
 void oracle_ring_died(struct world *w, uint8_t node);
@@ -414,11 +455,20 @@ void witness_flushed(struct world *w, struct node *n);
 void witness_tick(struct world *w, const struct node *n);
 void witness_note(struct world *w, const struct node *n, const struct core_note *note);
 void witness_epoch(struct world *w, struct node *n);
+void witness_handover(struct world *w, struct node *n, uint8_t sink);
 
 /* faults.c */
 void faults_draw(struct world *w);
 void faults_strike(struct world *w);
+void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink);
 void faults_mend(struct world *w, enum fault what, unsigned a);
 void faults_mend_all(struct world *w);
+
+/* operations.c */
+void operations_draw(struct world *w);
+void operations_next(struct world *w);
+void operations_strike(struct world *w);
+void operations_fence_run(struct world *w, struct node *n);
+void operations_fence(struct world *w, const struct event *e);
 
 #endif

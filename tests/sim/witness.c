@@ -1,6 +1,8 @@
 /* Properties that no collector can see, checked while the nodes run, from both nodes' states. */
 #include "sim.h"
 
+#include "segment.h"
+
 static const struct span *span_of(const struct core *c, const struct core_range *r, unsigned sink)
 {
     const struct segment *g = core_segment(c, r->origin, r->epoch);
@@ -14,6 +16,121 @@ static const struct span *span_of(const struct core *c, const struct core_range 
     return NULL;
 }
 
+/* ---- T1, T2: hand-over ---- */
+
+static bool anything_in_doubt(const struct world *w)
+{
+    for (int i = 0; i < NODE_COUNT; i++) {
+        const struct core *c = &w->node[i]->core;
+
+        for (uint16_t g = 0; g < c->count; g++) {
+            const struct segment *s = &c->segment[c->order[g]];
+
+            if (!s->gap_told && (s->gap == GAP_PENDING || s->gap == GAP_LOST))
+                return true;
+            for (size_t k = 0; k < w->sink_count; k++) {
+                const struct delivery *d = &s->at[k];
+
+                for (uint8_t m = 0; m < d->count; m++) {
+                    if (d->span[m].doubt > d->span[m].emitted)
+                        return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* Both nodes up and at one, every collector connected to both, and no fault in force. */
+static bool is_calm(const struct world *w)
+{
+    if (w->open > 0 || anything_in_doubt(w))
+        return false;
+    for (int i = 0; i < NODE_COUNT; i++) {
+        const struct node *n = w->node[i];
+
+        if (!n->running || n->frozen || n->note_count > 0 || n->fuse > 0 ||
+            n->core.session != SESSION_UP)
+            return false;
+        for (size_t k = 0; k < w->sink_count; k++) {
+            if (!n->sink[k].up)
+                return false;
+        }
+    }
+    for (int i = 0; i < CONNS_MAX; i++) {
+        if (w->flight[i]->used && !w->flight[i]->attached)
+            return false;
+    }
+    return true;
+}
+
+/* A hand-over was asked for. */
+void witness_handover(struct world *w, struct node *n, uint8_t sink)
+{
+    n->asked_handover = w->now;
+    n->contested = w->node[1 - n->id]->core.handover.state == HANDOVER_RUNNING;
+    n->giving = 0;
+    for (unsigned k = 0; k < w->sink_count; k++) {
+        if (n->core.sink[k].give && (sink == SINK_ALL || sink == k))
+            n->giving |= (uint8_t)(1u << k);
+    }
+    w->stats.handovers += n->core.handover.state == HANDOVER_RUNNING;
+    n->handover_seen = n->core.handover.state;
+    if (w->calm && w->struck == w->calm_struck)
+        return;
+    w->calm = is_calm(w);
+    w->calm_struck = w->struck;
+}
+
+/* T1: without a fault nothing is in doubt: nothing is marked, and nothing stated. */
+static bool must_be_certain(const struct world *w)
+{
+    return w->calm && w->struck == w->calm_struck;
+}
+
+/* T1: what is done is done: none of it is this node's any more, but what stayed. */
+static void check_done(struct world *w, struct node *n)
+{
+    const struct core *c = &n->core;
+
+    if (n->handover_seen == c->handover.state)
+        return;
+    n->handover_seen = c->handover.state;
+    TRACE(w, "node %u: hand-over: %s", n->id,
+          c->handover.state == HANDOVER_DONE ? "done" : c->handover.why);
+    if (c->handover.state != HANDOVER_DONE)
+        return;
+    w->stats.handovers_done++;
+    if (w->options.give_ns != 0 || n->contested ||
+        w->node[1 - n->id]->asked_handover >= n->asked_handover)
+        return; /* The peer gives too: what this node had none of it may have now. */
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (unsigned k = 0; k < w->sink_count; k++) {
+            /* The next epoch is its origin's. */
+            if (g->epoch == c->live_epoch && c->epoch_opened_ns > c->handover.started_ns)
+                continue;
+            for (uint8_t m = 0; n->giving & 1u << k && m < g->at[k].count; m++) {
+                const struct span *s = &g->at[k].span[m];
+                uint32_t stays =
+                    w->options.sink[k].answers && s->doubt > s->handed ? s->doubt : s->handed;
+
+                if (s->owner == n->id && stays < s->to && (!g->lost || g->origin == n->id))
+                    world_fail(w,
+                               "node %u: the hand-over is done, and %u/%u %u-%u at sink %u is "
+                               "still its own",
+                               n->id, g->origin, g->epoch, stays + 1, s->to, k);
+                if (s->owner == n->id && s->emitted < s->to && c->handover.stayed == 0)
+                    world_fail(w,
+                               "node %u: the hand-over is done, nothing stayed, and %u/%u %u-%u "
+                               "at sink %u is not confirmed",
+                               n->id, g->origin, g->epoch, s->emitted + 1, s->to, k);
+            }
+        }
+    }
+}
+
 /* N4, L3, T6: while the clocks keep their bound, nobody hands over, as certain, what the other node
  * owns by a later takeover. */
 void witness_hand(struct world *w, const struct node *n, unsigned sink,
@@ -23,7 +140,11 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     const struct span *mine = span_of(&n->core, &give->range, sink);
     const struct span *theirs = span_of(&other->core, &give->range, sink);
 
-    if (give->in_doubt || w->clock_lied || !other->running || mine == NULL || theirs == NULL)
+    if (give->in_doubt && must_be_certain(w))
+        world_fail(w, "node %u: %u/%u %u-%u is in doubt at sink %u, and there was no fault", n->id,
+                   give->range.origin, give->range.epoch, give->range.from, give->range.to, sink);
+    if (give->in_doubt || w->clock_lied || w->fence_lied || !other->running || mine == NULL ||
+        theirs == NULL)
         return;
     if (mine->resumed) /* T4: it goes on without news of the peer; a sink that can be asked decides.
                         */
@@ -109,6 +230,10 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
 
     if (note->reason == REASON_JOURNAL_LIMIT) /* It has them, and gives them up. */
         return;
+    if (must_be_certain(w))
+        world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
+                   note->kind, note->range.origin, note->range.epoch, note->range.from,
+                   note->range.to);
     if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled)
         world_fail(w, "node %u: states %u/%u %u-%u, and holds up to %u", n->id, g->origin, g->epoch,
                    note->range.from, note->range.to, g->journaled);
@@ -120,6 +245,10 @@ static void check_takeover(struct world *w, struct node *n)
     if (n->core.takeovers == n->takeovers)
         return;
     n->takeovers = n->core.takeovers;
+    if (must_be_certain(w))
+        world_fail(w, "node %u took over, and there was no fault", n->id);
+    if (!n->fenced_said && w->fencing[n->id])
+        world_fail(w, "node %u took over, and fenced nobody", n->id);
     if (!n->fenced_said && !(cluster_peer_dead(&n->cluster) && cluster_is_primary(&n->cluster)))
         world_fail(w, "node %u took over without the cluster's leave", n->id);
 }
@@ -127,8 +256,34 @@ static void check_takeover(struct world *w, struct node *n)
 void witness_flushed(struct world *w, struct node *n)
 {
     check_takeover(w, n);
-    if (n->core.session == SESSION_UP)
+    check_done(w, n);
+    if (n->core.session != SESSION_DOWN) /* It was started anew, or never was dead. */
         n->fenced_said = false;
+}
+
+/* T4a: a node that was not fenced holds nothing of its own, but what it offered. */
+static void check_unfenced(struct world *w, const struct node *n)
+{
+    const struct core *c = &n->core;
+
+    if (!w->fencing[n->id] || !c->peer_fences || !c->had_session || c->session != SESSION_DOWN)
+        return;
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < w->sink_count; k++) {
+            for (uint8_t m = 0; m < g->at[k].count; m++) {
+                const struct span *s = &g->at[k].span[m];
+                uint64_t limit = (uint64_t)s->emitted + w->options.sink[k].window;
+                uint32_t end = s->to < g->journaled ? s->to : g->journaled;
+
+                if (s->owner == n->id && s->handing != HAND_OFFERED && s->emitted < s->to &&
+                    s->granted < end && s->granted < limit)
+                    world_fail(w, "node %u was not fenced, and holds %u/%u %u-%u at sink %zu",
+                               n->id, g->origin, g->epoch, s->granted + 1, end, k);
+            }
+        }
+    }
 }
 
 void witness_tick(struct world *w, const struct node *n)
@@ -136,6 +291,7 @@ void witness_tick(struct world *w, const struct node *n)
     check_epoch(w, n);
     check_gaps(w, n);
     check_window(w, n);
+    check_unfenced(w, n);
 }
 
 /* N6 */

@@ -101,6 +101,11 @@ void world_fail(struct world *w, const char *format, ...)
     longjmp(w->failed, 1);
 }
 
+void world_struck(struct world *w)
+{
+    w->struck++;
+}
+
 /* ---- one run ---- */
 
 static const char *const sink_words[SINK_KINDS] = {
@@ -160,6 +165,7 @@ static void draw(struct world *w)
     };
     draw_sinks(w);
     faults_draw(w);
+    operations_draw(w);
     TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",
           (unsigned)(w->dead_ns / MS), (unsigned)(w->options.lease_ns / MS));
     for (size_t k = 0; k < w->sink_count; k++)
@@ -197,6 +203,7 @@ static void reset(struct world *w, uint64_t seed)
 {
     w->seed = seed;
     w->rng.state = seed;
+    w->more.state = ~seed * 0x9e3779b97f4a7c15ull;
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;
@@ -213,6 +220,7 @@ static void reset(struct world *w, uint64_t seed)
 
         l->open = l->up[0] = l->up[1] = l->cut[0] = l->cut[1] = false;
         l->clog_ns = 0;
+        l->proving = false;
         for (int n = 0; n < NODE_COUNT; n++) {
             l->to[n].head = l->to[n].tail = 0;
             l->to[n].last_due = 0;
@@ -270,7 +278,7 @@ static void happen(struct world *w, const struct event *e)
             collector_answer(w, n, e->b);
         break;
     case EV_FAULT:
-        if (w->ending)
+        if (w->ending || w->quiet)
             return;
         faults_strike(w);
         world_event(w,
@@ -281,6 +289,19 @@ static void happen(struct world *w, const struct event *e)
         break;
     case EV_MEND:
         faults_mend(w, e->a, e->b);
+        break;
+    case EV_OPERATION:
+        if (w->ending)
+            return;
+        operations_strike(w);
+        operations_next(w);
+        break;
+    case EV_FENCE:
+        operations_fence(w, e);
+        break;
+    case EV_AIMED:
+        if (!w->ending)
+            faults_apply(w, e->a, e->b, e->arg);
         break;
     }
 }
@@ -293,13 +314,17 @@ static void run(struct world *w)
         w->node[i]->host_up = true;
         if (i == 0 || rng_chance(&w->rng, 800))
             node_start(w, w->node[i]);
-        else
+        else {
+            w->open++;
             world_event(w, rng_between(&w->rng, 1, 3000) * MS, EV_MEND, FAULT_CRASH, (uint8_t)i, 0);
+        }
         world_event(w, 30 * MS, EV_DATA, (uint8_t)i, 0, 0);
     }
     for (unsigned l = 0; l < SIM_LINKS; l++)
         world_event(w, 5 * MS, EV_DIAL, (uint8_t)l, 0, 0);
     world_event(w, rng_between(&w->rng, 100, 1500) * MS, EV_FAULT, 0, 0, 0);
+    if (w->operations)
+        operations_next(w);
     while (w->heap_count > 0) {
         struct event e = next_event(w);
 
@@ -335,6 +360,7 @@ bool world_run(struct world *w, uint64_t seed, bool trace)
     run(w);
     w->stats.ns += w->now;
     for (int i = 0; i < NODE_COUNT; i++) {
+        w->stats.moved += w->node[i]->core.handover.moved;
         w->stats.takeovers += w->node[i]->core.takeovers;
         w->stats.settlements += w->node[i]->core.settlements;
     }

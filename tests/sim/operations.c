@@ -1,0 +1,185 @@
+/* What operators do to a cluster, and faults aimed at it.  Drawn from a stream of chance of their
+ * own, so that a seed without them (--plain, and some of the others) is the same run as ever. */
+#include "sim.h"
+
+static void draw_rates(struct world *w)
+{
+    w->more_sum = 0;
+    for (int f = 0; f < FAULTS; f++) {
+        bool on = f >= FAULTS_DRAWN && rng_chance(&w->more, 500);
+
+        w->more_rate[f] = on ? 1 + rng_below(&w->more, 20) : 0;
+        if (w->quiet && f != FAULT_HANDOVER)
+            w->more_rate[f] = 0;
+        w->more_sum += w->more_rate[f];
+    }
+}
+
+/* T1, T2: how long a hand-over waits, and whether a lost sink starts one. */
+static void draw_options(struct world *w)
+{
+    struct core_options *o = &w->options;
+
+    if (rng_chance(&w->more, 500))
+        o->drain_ns = rng_between(&w->more, 10, 400) * MS;
+    if (rng_chance(&w->more, 400))
+        o->give_ns = rng_between(&w->more, 20, 1500) * MS;
+}
+
+/* Of both nodes, or of one: then nobody relies on it. */
+static void draw_fencing(struct world *w)
+{
+    bool on = rng_chance(&w->more, 250);
+
+    for (int i = 0; i < NODE_COUNT; i++)
+        w->fencing[i] = on && !rng_chance(&w->more, 100);
+    w->fence_fails = rng_chance(&w->more, 500) ? rng_below(&w->more, 600) : 0;
+    w->fence_lies = rng_chance(&w->more, 250) ? rng_below(&w->more, 1000) : 0;
+}
+
+static void draw_versions(struct world *w)
+{
+    if (!rng_chance(&w->more, 300))
+        return;
+    for (int i = 0; i < NODE_COUNT; i++)
+        w->node[i]->version = rng_chance(&w->more, 500) ? 1 : 0;
+}
+
+void operations_draw(struct world *w)
+{
+    w->struck = w->open = w->more_sum = 0;
+    w->calm = w->quiet = w->staggered = w->fence_lied = false;
+    for (int i = 0; i < NODE_COUNT; i++) {
+        w->fencing[i] = false;
+        w->node[i]->version = 0;
+    }
+    w->operations = !w->plain && rng_chance(&w->more, 800);
+    w->quiet = w->operations && rng_chance(&w->more, 150);
+    if (!w->operations)
+        return;
+    draw_options(w);
+    draw_fencing(w);
+    draw_versions(w);
+    w->staggered = rng_chance(&w->more, 500);
+    draw_rates(w);
+    TRACE(w, "operations%s%s, fencing %u %u, wire versions %u %u", w->quiet ? ", and no fault" : "",
+          w->staggered ? ", staggered connections" : "", w->fencing[0], w->fencing[1],
+          w->node[0]->version, w->node[1]->version);
+}
+
+void operations_next(struct world *w)
+{
+    uint64_t after = rng_chance(&w->more, 400) ? rng_between(&w->more, 1, 100)
+                                               : rng_between(&w->more, 100, 1200);
+
+    world_event(w, w->now + after * MS, EV_OPERATION, 0, 0, 0);
+}
+
+static enum fault draw(struct world *w)
+{
+    uint32_t at = rng_below(&w->more, w->more_sum);
+    int f = 0;
+
+    while (at >= w->more_rate[f])
+        at -= w->more_rate[f++];
+    return (enum fault)f;
+}
+
+/* Any time until well after a hand-over has drained. */
+static void aim(struct world *w, unsigned node, unsigned sink)
+{
+    static const enum fault faults[] = {
+        FAULT_CRASH,     FAULT_CRASH_IO,      FAULT_FREEZE,     FAULT_CUT_ONE,     FAULT_CUT_ALL,
+        FAULT_CUT_WAY,   FAULT_RESET_LINK,    FAULT_SINK_RESET, FAULT_SINK_SILENT, FAULT_SINK_DEAD,
+        FAULT_SINK_SLOW, FAULT_SINK_ONE_SIDE, FAULT_DISK_FULL};
+    enum fault f = faults[rng_below(&w->more, sizeof(faults) / sizeof(faults[0]))];
+    uint64_t after = rng_chance(&w->more, 500) ? rng_below(&w->more, 4 * (uint32_t)w->latency_ns)
+                                               : rng_below(&w->more, 200) * MS;
+
+    if (rng_chance(&w->more, 500))
+        node = 1 - node;
+    world_event(w, w->now + after, EV_AIMED, (uint8_t)f, (uint8_t)node, sink);
+}
+
+static void hand_over(struct world *w, unsigned node)
+{
+    uint8_t sink = rng_chance(&w->more, 500)
+                       ? SINK_ALL
+                       : (uint8_t)rng_below(&w->more, (uint32_t)w->sink_count);
+
+    node_handover(w, w->node[node], sink);
+    if (rng_chance(&w->more, 200)) /* Both at once. */
+        node_handover(w, w->node[1 - node], sink);
+}
+
+/* An upgrade; now and then a way back. */
+static void restart_as(struct world *w, unsigned node)
+{
+    w->node[node]->version = rng_chance(&w->more, 300) ? 1 : 0;
+    TRACE(w, "node %u: wire version %u", node, w->node[node]->version);
+    faults_apply(w, FAULT_CRASH, node, 0);
+}
+
+/* ---- T4a ---- */
+
+enum { FENCE_ACTS, FENCE_SUCCEEDS, FENCE_FAILS };
+
+/* cluster/shell/fence.c: one at a time.  It acts on the peer, and some time later it ends. */
+void operations_fence_run(struct world *w, struct node *n)
+{
+    uint64_t acts = w->now + rng_between(&w->more, 1, 100) * MS;
+    uint64_t ends = acts + rng_between(&w->more, 1, 1000) * MS;
+    bool fails = rng_chance(&w->more, w->fence_fails);
+
+    if (n->fence_out)
+        return;
+    n->fence_out = true;
+    TRACE(w, "node %u: runs its fencing command", n->id);
+    if (!fails && !rng_chance(&w->more, w->fence_lies))
+        world_event(w, acts, EV_FENCE, n->id, FENCE_ACTS, 0);
+    world_event(w, ends, EV_FENCE, n->id, fails ? FENCE_FAILS : FENCE_SUCCEEDS, n->life);
+}
+
+void operations_fence(struct world *w, const struct event *e)
+{
+    struct node *n = w->node[e->a];
+
+    if (e->b == FENCE_ACTS)
+        faults_apply(w, rng_chance(&w->more, 300) ? FAULT_HOST : FAULT_CRASH, 1 - e->a, 0);
+    else if (n->running && n->life == e->arg && n->frozen)
+        world_event(w, w->now + 10 * MS, EV_FENCE, e->a, e->b, e->arg);
+    else if (n->running && n->life == e->arg)
+        node_fence_result(w, n, e->b == FENCE_SUCCEEDS);
+}
+
+void operations_strike(struct world *w)
+{
+    unsigned node = rng_below(&w->more, NODE_COUNT);
+    unsigned sink = rng_below(&w->more, (uint32_t)w->sink_count);
+    enum fault f;
+
+    if (w->more_sum == 0)
+        return;
+    f = draw(w);
+    w->stats.faults[f]++;
+    TRACE(w, "operation: %s (node %u)", fault_names[f], node);
+    switch (f) {
+    case FAULT_HANDOVER:
+        hand_over(w, node);
+        break;
+    case FAULT_HANDOVER_STRUCK:
+        if (rng_chance(&w->more, 300)) /* The fault comes first. */
+            aim(w, node, sink);
+        hand_over(w, node);
+        aim(w, node, sink);
+        break;
+    case FAULT_WIRE:
+        restart_as(w, node);
+        break;
+    case FAULT_REDIAL:
+        links_redial(w, rng_below(&w->more, SIM_LINKS));
+        break;
+    default:
+        break;
+    }
+}
