@@ -14,7 +14,7 @@ void audit_deinit(struct audit *a)
         free(a->segment[i]->seen);
         free(a->segment[i]);
     }
-    free(a->cover);
+    audit_init(a);
 }
 
 static struct audit_segment *segment(struct audit *a, uint8_t origin, uint32_t epoch)
@@ -56,20 +56,45 @@ static bool reserve(struct audit_segment *g, uint32_t sequence)
     return true;
 }
 
-static void count(struct audit *a, uint8_t origin, uint32_t epoch, uint32_t sequence, bool marked)
+/* A byte for each position: copies without a mark, copies with one (each up to 7), and whether a
+ * gap covers it. */
+enum { SEEN_COVERED = 1, SEEN_PENDING = 2, SEEN_MARKED = 4, SEEN_PLAIN = 32, SEEN_MOST = 7 };
+
+static unsigned plain_copies(uint8_t seen)
+{
+    return seen / SEEN_PLAIN;
+}
+
+static unsigned marked_copies(uint8_t seen)
+{
+    return seen / SEEN_MARKED & SEEN_MOST;
+}
+
+/* The segment, with room up to that sequence. */
+static struct audit_segment *reach(struct audit *a, uint8_t origin, uint32_t epoch,
+                                   uint32_t sequence)
 {
     struct audit_segment *g = segment(a, origin, epoch);
 
     if (g == NULL || !reserve(g, sequence)) {
         a->malformed++;
-        return;
+        return NULL;
     }
-    if (marked && (g->seen[sequence] & 15) < 15)
-        g->seen[sequence]++;
-    else if (!marked && g->seen[sequence] >> 4 < 15)
-        g->seen[sequence] = (uint8_t)(g->seen[sequence] + 16);
     if (sequence > g->highest)
         g->highest = sequence;
+    return g;
+}
+
+static void count(struct audit *a, uint8_t origin, uint32_t epoch, uint32_t sequence, bool marked)
+{
+    struct audit_segment *g = reach(a, origin, epoch, sequence);
+
+    if (g == NULL)
+        return;
+    if (marked && marked_copies(g->seen[sequence]) < SEEN_MOST)
+        g->seen[sequence] = (uint8_t)(g->seen[sequence] + SEEN_MARKED);
+    else if (!marked && plain_copies(g->seen[sequence]) < SEEN_MOST)
+        g->seen[sequence] = (uint8_t)(g->seen[sequence] + SEEN_PLAIN);
 }
 
 /* ---- the tag of a line ---- */
@@ -162,19 +187,22 @@ static void epoch_open(struct audit *a, const char *line, size_t len, uint8_t or
     uint64_t epoch, last;
     struct audit_segment *g;
 
-    if (!parameter(line, len, " previous-epoch=\"", &epoch) || epoch == 0 || epoch > UINT32_MAX ||
-        !parameter(line, len, " last-sequence=\"", &last) || last >= AUDIT_SEQUENCE_MAX)
+    if (!parameter(line, len, " previous-epoch=\"", &epoch) || epoch == 0 || epoch > UINT32_MAX)
         return;
     g = segment(a, origin, (uint32_t)epoch);
     if (g == NULL)
         return;
-    g->proven = true;
-    g->last = (uint32_t)last;
+    g->proven = parameter(line, len, " last-sequence=\"", &last) && last < AUDIT_SEQUENCE_MAX;
+    g->unproven = !g->proven;
+    if (g->proven)
+        g->last = (uint32_t)last;
 }
 
-static void cover(struct audit *a, const char *line, size_t len)
+/* That a range is named proves that it was decided, also where nothing of it is there. */
+static void cover(struct audit *a, const char *line, size_t len, uint8_t how)
 {
     uint64_t origin, epoch, from, to;
+    struct audit_segment *g;
 
     if (!parameter(line, len, " range-origin=\"", &origin) ||
         !parameter(line, len, " range-epoch=\"", &epoch) ||
@@ -182,21 +210,13 @@ static void cover(struct audit *a, const char *line, size_t len)
         !parameter(line, len, " range-to=\"", &to))
         return;
     if (origin >= NODE_COUNT || epoch > UINT32_MAX || from < 1 || to < from ||
-        to >= AUDIT_SEQUENCE_MAX)
+        to >= AUDIT_SEQUENCE_MAX) {
+        a->malformed++;
         return;
-    if (a->cover_count == a->cover_size) {
-        size_t size = a->cover_size != 0 ? a->cover_size * 2 : 64;
-        struct audit_cover *more = realloc(a->cover, size * sizeof(*more));
-
-        if (more == NULL) {
-            a->overflow = true;
-            return;
-        }
-        a->cover = more;
-        a->cover_size = size;
     }
-    a->cover[a->cover_count++] =
-        (struct audit_cover){(uint8_t)origin, (uint32_t)epoch, (uint32_t)from, (uint32_t)to};
+    g = reach(a, (uint8_t)origin, (uint32_t)epoch, (uint32_t)to);
+    for (uint64_t q = from; g != NULL && q <= to; q++)
+        g->seen[q] |= how;
 }
 
 static bool has(const char *line, size_t len, const char *what)
@@ -204,21 +224,31 @@ static bool has(const char *line, size_t len, const char *what)
     return memmem(line, len, what, strlen(what)) != NULL;
 }
 
-/* A statement counts only as a record of evrep's own, so that no name in a record can forge one. */
+/* A statement counts only as a record of evrep's own, by its place in the line's header, so that no
+ * name in a record can forge one: a header has no parameter. */
 static bool is_statement(const char *line, size_t len)
 {
-    return (has(line, len, " EVREP - EVREP_") || has(line, len, " EVREP - - EVREP_") ||
-            has(line, len, ": EVREP - EVREP_")) &&
-           !has(line, len, "[junos@");
+    static const char *const heads[] = {" EVREP - EVREP_", " EVREP - - EVREP_", ": EVREP - EVREP_"};
+
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        const char *at = memmem(line, len, heads[i], strlen(heads[i]));
+
+        if (at != NULL && memchr(line, '=', (size_t)(at - line)) == NULL &&
+            memchr(line, '"', (size_t)(at - line)) == NULL)
+            return true;
+    }
+    return false;
 }
 
 void audit_line(struct audit *a, const char *line, size_t len)
 {
     struct tag t = {0};
-    bool statement = is_statement(line, len);
+    bool statement;
 
+    len -= len > 0 && line[len - 1] == '\r'; /* Written, or carried, by another system. */
     if (len == 0)
         return;
+    statement = is_statement(line, len);
     a->lines++;
     if (!inline_tag(line, len, &t) && !element_tag(line, len, &t) && !text_tag(line, len, &t)) {
         a->untagged++;
@@ -229,7 +259,7 @@ void audit_line(struct audit *a, const char *line, size_t len)
         return;
     }
     if (statement && has(line, len, "EVREP_FILTERED")) {
-        cover(a, line, len);
+        cover(a, line, len, SEEN_COVERED);
         return; /* It carries the tag of the record that it precedes. */
     }
     count(a, (uint8_t)t.origin, (uint32_t)t.epoch, (uint32_t)t.sequence, t.marked);
@@ -239,39 +269,24 @@ void audit_line(struct audit *a, const char *line, size_t len)
     if (has(line, len, "EVREP_EPOCH_OPEN"))
         epoch_open(a, line, len, (uint8_t)t.origin);
     else if (has(line, len, "EVREP_GAP_"))
-        cover(a, line, len);
+        cover(a, line, len, has(line, len, "EVREP_GAP_PENDING") ? SEEN_PENDING : SEEN_COVERED);
 }
 
 /* ---- the sum ---- */
 
-static bool is_covered(const struct audit *a, const struct audit_segment *g, uint32_t sequence)
-{
-    for (size_t i = 0; i < a->cover_count; i++) {
-        const struct audit_cover *c = &a->cover[i];
-
-        if (c->origin == g->origin && c->epoch == g->epoch && sequence >= c->from &&
-            sequence <= c->to)
-            return true;
-    }
-    return false;
-}
-
-static void judge(struct audit *a, struct audit_segment *g, uint32_t sequence)
+static void judge(struct audit_segment *g, uint32_t sequence)
 {
     uint8_t seen = sequence < g->size ? g->seen[sequence] : 0;
-    uint8_t plain = seen >> 4, marked = seen & 15;
+    unsigned plain = plain_copies(seen), copies = plain + marked_copies(seen);
 
-    if (seen == 0 && is_covered(a, g, sequence)) {
+    if (copies == 0 && seen != 0) {
         g->covered++;
-    } else if (seen == 0) {
+        g->pending += !(seen & SEEN_COVERED);
+    } else if (copies == 0) {
         g->missing++;
-        if (g->first_missing == 0)
-            g->first_missing = sequence;
     } else if (plain > 1) {
         g->doubled++;
-        if (g->first_doubled == 0)
-            g->first_doubled = sequence;
-    } else if (plain + marked > 1) {
+    } else if (copies > 1) {
         g->marked++;
     } else {
         g->once++;
@@ -285,15 +300,17 @@ bool audit_finish(struct audit *a)
         uint32_t last = g->proven ? g->last : g->highest;
 
         for (uint32_t q = 1; q <= last; q++)
-            judge(a, g, q);
+            judge(g, q);
         for (uint32_t q = last + 1; q <= g->highest; q++)
-            g->beyond += g->seen[q] != 0;
+            g->beyond += g->seen[q] >= SEEN_MARKED;
         a->once += g->once;
         a->marked += g->marked;
         a->doubled += g->doubled;
         a->missing += g->missing;
         a->covered += g->covered;
         a->beyond += g->beyond;
+        a->pending += g->pending;
+        a->unproven += g->unproven;
     }
     return a->lines > 0 && !a->overflow &&
            a->untagged + a->malformed + a->doubled + a->missing + a->beyond == 0;

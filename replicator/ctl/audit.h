@@ -10,26 +10,19 @@ enum { AUDIT_SEQUENCE_MAX = 1 << 28, AUDIT_SEGMENTS_MAX = 4096 };
 struct audit_segment {
     uint8_t origin;
     uint32_t epoch, highest, size;
-    uint8_t
-        *seen;   /* For each sequence: copies without a mark << 4 | copies with one; each to 15. */
-    bool proven; /* The next epoch's first record says where it ends, */
-    uint32_t last;                                            /* here. */
+    uint8_t *seen;         /* For each sequence: how often, with and without a mark; covered. */
+    bool proven, unproven; /* The next epoch's first record says where it ends; or cannot say. */
+    uint32_t last;         /* proven: here. */
     uint64_t once, marked, doubled, missing, covered, beyond; /* After audit_finish(). */
-    uint32_t first_missing, first_doubled;
-};
-
-struct audit_cover {
-    uint8_t origin;
-    uint32_t epoch, from, to;
+    uint64_t pending; /* Of the covered ones: only by a gap that may still be filled. */
 };
 
 struct audit {
     struct audit_segment *segment[AUDIT_SEGMENTS_MAX];
     size_t count;
-    struct audit_cover *cover;
-    size_t cover_count, cover_size;
     uint64_t lines, untagged, malformed, notes;
-    uint64_t once, marked, doubled, missing, covered, beyond;
+    uint64_t once, marked, doubled, missing, covered, beyond, pending;
+    uint64_t unproven; /* Epochs whose end nothing in the files proves, but a later one came. */
     bool overflow;
 };
 

@@ -7,33 +7,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int cannot_read(const char *path)
+{
+    fprintf(stderr, "evrepctl: audit: %s: %s\n", path, strerror(errno));
+    return -1;
+}
+
 static int read_file(struct audit *a, const char *path)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     char *line = NULL;
     size_t size = 0;
     ssize_t n;
+    int rc = 0;
 
-    if (f == NULL) {
-        fprintf(stderr, "evrepctl: audit: %s: %s\n", path, strerror(errno));
-        return -1;
-    }
+    if (f == NULL)
+        return cannot_read(path);
+    errno = 0;
     while ((n = getline(&line, &size, f)) > 0)
         audit_line(a, line, (size_t)(n - (line[n - 1] == '\n')));
+    if (!feof(f)) /* What could not be read proves nothing. */
+        rc = cannot_read(path);
     free(line);
     if (f != stdin)
         fclose(f);
-    return 0;
+    return rc;
 }
 
 static json_t *segment_json(const struct audit_segment *g)
 {
-    return json_pack("{s:i,s:I,s:I,s:b,s:I,s:I,s:I,s:I,s:I,s:I}", "origin", g->origin, "epoch",
-                     (json_int_t)g->epoch, "last", (json_int_t)(g->proven ? g->last : g->highest),
-                     "proven", g->proven, "once", (json_int_t)g->once, "marked",
+    return json_pack("{s:i,s:I,s:I,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "origin", g->origin,
+                     "epoch", (json_int_t)g->epoch, "last",
+                     (json_int_t)(g->proven ? g->last : g->highest), "proven", g->proven,
+                     "unproven", g->unproven, "once", (json_int_t)g->once, "marked",
                      (json_int_t)g->marked, "twice", (json_int_t)g->doubled, "missing",
-                     (json_int_t)g->missing, "covered", (json_int_t)g->covered, "beyond",
-                     (json_int_t)g->beyond);
+                     (json_int_t)g->missing, "covered", (json_int_t)g->covered, "pending",
+                     (json_int_t)g->pending, "beyond", (json_int_t)g->beyond);
 }
 
 static void print_json(const struct audit *a, bool good)
@@ -43,12 +52,13 @@ static void print_json(const struct audit *a, bool good)
 
     for (size_t i = 0; i < a->count; i++)
         json_array_append_new(segments, segment_json(a->segment[i]));
-    o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "verdict",
+    o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "verdict",
                   good ? "OK" : "VIOLATION", "lines", (json_int_t)a->lines, "statements",
                   (json_int_t)a->notes, "once", (json_int_t)a->once, "marked",
                   (json_int_t)a->marked, "twice", (json_int_t)a->doubled, "missing",
                   (json_int_t)a->missing, "covered", (json_int_t)a->covered, "beyond",
-                  (json_int_t)a->beyond, "untagged", (json_int_t)a->untagged, "malformed",
+                  (json_int_t)a->beyond, "pending", (json_int_t)a->pending, "unprovenEnds",
+                  (json_int_t)a->unproven, "untagged", (json_int_t)a->untagged, "malformed",
                   (json_int_t)a->malformed, "segments", segments);
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
@@ -80,7 +90,7 @@ static void print_table(const struct audit *a, bool good)
         cell(line, 0, g->origin);
         cell(line, 1, g->epoch);
         cell(line, 2, g->proven ? g->last : g->highest);
-        scols_line_set_data(line, 3, g->proven ? "proven" : "open");
+        scols_line_set_data(line, 3, g->proven ? "proven" : g->unproven ? "unknown" : "open");
         for (size_t k = 0; k < 6; k++)
             cell(line, 4 + k, cells[k]);
     }
@@ -89,6 +99,12 @@ static void print_table(const struct audit *a, bool good)
     if (a->untagged + a->malformed > 0)
         printf("%llu lines without a tag, %llu with an impossible one\n",
                (unsigned long long)a->untagged, (unsigned long long)a->malformed);
+    if (a->pending > 0)
+        printf("%llu of the covered ones may still come: their gap is only pending\n",
+               (unsigned long long)a->pending);
+    if (a->unproven > 0)
+        printf("of %llu epochs nobody could say where they ended: a lost tail would not show\n",
+               (unsigned long long)a->unproven);
     printf("%llu records: %llu once, %llu again and marked, %llu twice unmarked, %llu missing, "
            "%llu covered by gap records\n%s\n",
            (unsigned long long)a->lines, (unsigned long long)a->once, (unsigned long long)a->marked,

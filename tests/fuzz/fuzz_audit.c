@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         audit_line(&a, line, n);
         line += n + 1;
     }
+    audit_finish(&a);
     audit_deinit(&a);
     return 0;
 }

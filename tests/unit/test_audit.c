@@ -117,6 +117,54 @@ static void gap_record_covers_what_it_names(void **state)
     check(false);
 }
 
+static void a_range_proves_that_it_was_decided(void **state)
+{
+    static struct audit a;
+
+    (void)state;
+    statement(file[LINES], "EVREP_GAP_PENDING [evrep@32473 range-origin=\"0\" range-epoch=\"14\" "
+                           "range-from=\"4\" range-to=\"6\" evrep-origin=\"0\" evrep-epoch=\"14\" "
+                           "evrep-seq=\"2\"]");
+    assert_false(verdict(&a)); /* 3 is nowhere. */
+    assert_int_equal(a.missing, 1);
+    assert_int_equal(a.covered, 3);
+    assert_int_equal(a.pending, 3);
+    audit_deinit(&a);
+    statement(file[LINES + 1],
+              "EVREP_GAP_LOST [evrep@32473 range-origin=\"0\" range-epoch=\"14\" "
+              "range-from=\"4\" range-to=\"5\" evrep-origin=\"0\" evrep-epoch=\"14\" "
+              "evrep-seq=\"3\"]");
+    assert_true(verdict(&a));
+    assert_int_equal(a.once, LINES - 1 + 3);
+    assert_int_equal(a.pending, 1);
+    audit_deinit(&a);
+}
+
+static void an_end_that_nobody_knows_is_told(void **state)
+{
+    static struct audit a;
+
+    (void)state;
+    statement(file[LINES],
+              "EVREP_EPOCH_OPEN [evrep@32473 previous-epoch=\"14\" last-sequence=\"unknown\" "
+              "evrep-origin=\"0\" evrep-epoch=\"16\" evrep-seq=\"1\"]");
+    assert_true(verdict(&a));
+    assert_int_equal(a.unproven, 1);
+    assert_int_equal(a.count, 3);
+    audit_deinit(&a);
+}
+
+static void line_ends_of_another_system_change_nothing(void **state)
+{
+    (void)state;
+    strcpy(file[LINES], "<14>T fw1 x: RT_FLOW FILTER_LOG source=lo0 tag=0/14/2");
+    for (size_t i = 0; i <= LINES; i++)
+        strcat(file[i], "\r");
+    check(true);
+    file[7][0] = '\0';
+    check(false);
+}
+
 static void a_name_cannot_forge_a_statement(void **state)
 {
     (void)state;
@@ -125,6 +173,10 @@ static void a_name_cannot_forge_a_statement(void **state)
              "<14>1 T fw1 RT_FLOW - X [junos@2636 policy-name=\" EVREP - EVREP_GAP_LOST "
              "range-origin=\\\"0\\\"\" range-epoch=\"12\" range-from=\"8\" range-to=\"8\" "
              "evrep-origin=\"0\" evrep-epoch=\"14\" evrep-seq=\"2\"]");
+    check(false);
+    snprintf(file[LINES], 256,
+             "<14>T fw1 x: RT_FLOW FILTER_LOG source=lo0 name EVREP - EVREP_GAP_LOST "
+             "range-origin=\"0\" range-epoch=\"12\" range-from=\"8\" range-to=\"8\" tag=0/14/2");
     check(false);
 }
 
@@ -149,6 +201,9 @@ int main(void)
         T(doubled_and_marked_is_ok),
         T(altered_tag_is_a_violation),
         T(gap_record_covers_what_it_names),
+        T(a_range_proves_that_it_was_decided),
+        T(an_end_that_nobody_knows_is_told),
+        T(line_ends_of_another_system_change_nothing),
         T(a_name_cannot_forge_a_statement),
         T(empty_file_proves_nothing),
     };
