@@ -118,6 +118,12 @@ def choose(name, known):
     sys.exit("integration/drill: no story %s; there are: %s, quick, all" % (name, ", ".join(known)))
 
 
+def count(text):
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
+
+
 def options(known):
     p = argparse.ArgumentParser(
         prog="integration/drill", formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -128,7 +134,7 @@ def options(known):
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--sink", default="tcp", choices=list(collectors.KINDS) + list(collectors.PLANNED) + ["all"],
                    help="the collector (default tcp)")
-    p.add_argument("--repeat", type=int, default=1, help="so many drills of each, with seeds from --seed on")
+    p.add_argument("--repeat", type=count, default=1, help="so many drills of each, with seeds from --seed on")
     p.add_argument("--rate", type=int, default=1500, help="packets a second")
     p.add_argument("--out", help="leave the collector's file, marks, verdict and report there")
     p.add_argument("--keep", action="store_true", help="keep the working folder")
@@ -136,6 +142,8 @@ def options(known):
     p.add_argument("--build", help=argparse.SUPPRESS)
     o = p.parse_args()
     o.short = o.name == "quick"
+    if o.out:
+        os.makedirs(o.out, exist_ok=True)  # Before anything runs for it.
     return o
 
 

@@ -8,10 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-from net import Net, remove_leftovers
+from net import Net, remove_leftovers, working_folder
 from processes import Processes
 
 EVREPD = """node = {n}
@@ -140,7 +139,7 @@ class Run:
         self.o, self.seed = options, seed
         self.random = random.Random(seed)
         self.net = Net(os.getpid())
-        self.dir = tempfile.mkdtemp(prefix="evrep-exact-")
+        self.dir = working_folder("exact")
         self.processes = Processes(self.net, self.dir)
         self.collector = KINDS[options.sink](self)
         self.begin = time.monotonic()

@@ -107,7 +107,16 @@ class HostileTcp:
             getattr(self, name)(s)
         except (ConnectionError, OSError):
             if s in self.open and s.fileno() >= 0:
-                self.forget(s)
+                self.give_up(s)
+
+    def give_up(self, s):
+        """What was acknowledged until now is read: the story says that nothing of it is thrown away."""
+        s.setblocking(False)
+        try:
+            self.close_it(s)
+        except OSError:  # It has no peer any more.
+            self.drain(s)
+            self.forget(s)
 
     # ---- the loop ----
 

@@ -1,7 +1,9 @@
 """Six network namespaces of one run: node0, node1, client, server, collector and a switch between them."""
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 PREFIX = "evrep"
 
@@ -24,6 +26,15 @@ def remove_leftovers():
         m = re.match(r"%s(\d+)n\d" % PREFIX, name)
         if m and not os.path.exists("/proc/" + m.group(1)):
             os.unlink("/dev/shm/" + name)
+    for name in os.listdir(tempfile.gettempdir()):
+        m = re.match(r"evrep-(?:drill|exact)-(\d+)-", name)
+        if m and not os.path.exists("/proc/" + m.group(1)):
+            shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+
+
+def working_folder(kind):
+    """remove_leftovers() knows by its name whose it is."""
+    return tempfile.mkdtemp(prefix="evrep-%s-%d-" % (kind, os.getpid()))
 
 
 class Net:

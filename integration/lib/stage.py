@@ -5,10 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-from net import Net
+from net import Net, working_folder
 from node import Node
 from processes import Processes
 from sampler import Sampler
@@ -23,7 +22,7 @@ class Stage:
         self.settings = settings or {}
         self.random = random.Random(seed)
         self.net = Net(os.getpid())
-        self.dir = tempfile.mkdtemp(prefix="evrep-drill-")
+        self.dir = working_folder("drill")
         self.processes = Processes(self.net, self.dir)
         self.begin, self.begin_time = time.monotonic(), time.time()
         self.faults, self.said, self.problems = [], [], self.processes.problems
