@@ -234,11 +234,13 @@ class Verdict:
         print("twice, unmarked     %8d" % a.get("twice", -1))
         print("missing             %8d" % a.get("missing", -1))
         print("covered by gap      %8d" % a.get("covered", 0))
+        if sum(self.file.marked) > a.get("marked", 0):
+            print("marked, there once  %8d   what was in doubt had not arrived" % (
+                sum(self.file.marked) - a.get("marked", 0)))
         if self.first_taken:
-            print("death to first record taken over: %s" % ", ".join(
-                "none was waiting" if t is None else "%d ms" % t for t in self.first_taken))
-        if sum(self.file.marked):
-            print("sent again with the mark in them: %d" % sum(self.file.marked))
+            print("death to takeover: %s; to the first record taken over: %s" % (
+                ", ".join("%d ms" % t["takeover"] if "takeover" in t else "none" for t in self.times),
+                ", ".join("none was waiting" if t is None else "%d ms" % t for t in self.first_taken)))
         for r in self.remarks:
             print("note: " + r)
         for p in self.problems:
