@@ -620,8 +620,8 @@ static void put_acks(struct core *c, struct core_output *out)
         struct segment *g = &c->segment[c->order[i]];
         uint8_t *p;
 
-        if (!g->ack || g->origin == c->o.node)
-            continue;
+        if (!g->ack || g->origin == c->o.node || g->journaled < g->base)
+            continue; /* What is settled and gone is not acknowledged: its end is told. */
         p = frame(c, out, FRAME_ACK, 9);
         if (p == NULL)
             return;

@@ -626,7 +626,9 @@ static void unsure_settled(const struct core *c, struct segment *g)
         for (uint8_t n = 0; n < g->at[k].count; n++)
             unsure_span(c, g, &g->at[k], &g->at[k].span[n]);
     }
-    g->unsure = g->peer_unsure = false;
+    /* Of ours that the peer has not spoken of it may still know more. */
+    g->unsure = g->unsure && g->origin == c->o.node && !g->fact_seen;
+    g->peer_unsure = false;
 }
 
 /* Its origin's journal is older than this segment and does not have it: it has settled it. */

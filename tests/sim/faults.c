@@ -58,6 +58,7 @@ static void crash(struct world *w, struct node *n, enum fault f)
         if (f == FAULT_JOURNAL_LOST) {
             w->journal_lost = true;
             sim_disk_wipe(&n->disk);
+            n->remembers = MEMORY_NONE;
         }
     } else {
         node_kill(w, n, "at once");

@@ -49,6 +49,7 @@ static void disk_effect(void *ctx)
         } else {                                                                                   \
             alive_->in_call = false;                                                               \
             node_kill((w), alive_, "in the middle of an effect");                                  \
+            memory_died(alive_, false);                                                            \
         }                                                                                          \
     } while (0)
 
@@ -58,6 +59,7 @@ void node_kill(struct world *w, struct node *n, const char *why)
         return;
     TRACE(w, "node %u: evrepd dies %s", n->id, why);
     world_struck(w);
+    memory_died(n, true);
     n->running = n->frozen = n->flushing = false;
     n->fuse = 0;
     n->life++;
@@ -81,6 +83,7 @@ void node_host_died(struct world *w, struct node *n)
     oracle_ring_died(w, n->id);
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_power_cut(&n->disk);
+    memory_power_cut(w, n);
 }
 
 /* ---- the core's inputs and outputs ---- */
@@ -198,6 +201,7 @@ static void perform_peer(struct world *w, struct node *n)
 
     for (size_t i = 0; i < out->frame_count && out->link >= 0; i++) {
         effect(n);
+        witness_sent(w, n, out->bytes + out->frame[i].at, out->frame[i].len);
         links_send(w, n, (unsigned)out->link, out->bytes + out->frame[i].at, out->frame[i].len);
     }
     for (size_t i = 0; i < out->send_count && out->link >= 0; i++)
@@ -799,6 +803,8 @@ static void start(struct world *w, struct node *n)
         longjmp(n->died, 1);
     }
     core_recovered(&n->core);
+    memory_check(w, n);
+    n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
     n->cursor = n->ring.read;
     n->feed_count = n->note_count = 0;
     n->flushing = false;

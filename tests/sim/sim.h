@@ -217,6 +217,8 @@ struct ask {
     struct core_range range;
 };
 
+enum memory { MEMORY_NONE, MEMORY_TAKEOVERS, MEMORY_ALL };
+
 struct node {
     uint8_t id;
     bool host_up, running, frozen;
@@ -249,7 +251,10 @@ struct node {
     uint64_t asked_handover;
     bool contested;                      /* The peer gives at the same time. */
     uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
+    uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
     uint8_t session_said;
+    uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */
+    struct core *before; /* As it was at its last death. */
     struct {
         bool up, reachable;
         bool unheard; /* Lost while it was frozen: it reads of it when it thaws. */
@@ -448,7 +453,13 @@ void oracle_verdict(struct world *w);
 uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
                         uint32_t from, uint32_t to, int by);
 
+/* memory.c */
+void memory_died(struct node *n, bool at_once);
+void memory_power_cut(const struct world *w, struct node *n);
+void memory_check(struct world *w, struct node *n);
+
 /* witness.c */
+void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t len);
 void witness_hand(struct world *w, const struct node *n, unsigned sink,
                   const struct core_give *give);
 void witness_flushed(struct world *w, struct node *n);

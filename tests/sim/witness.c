@@ -251,6 +251,18 @@ static void check_takeover(struct world *w, struct node *n)
         world_fail(w, "node %u took over, and fenced nobody", n->id);
     if (!n->fenced_said && !(cluster_peer_dead(&n->cluster) && cluster_is_primary(&n->cluster)))
         world_fail(w, "node %u took over without the cluster's leave", n->id);
+    if (node_clock(w, n) < n->granted_ns + w->options.lease_ns) /* L3, by its own count. */
+        world_fail(w, "node %u took over while a lease that it granted lasts", n->id);
+}
+
+/* N4 */
+void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t len)
+{
+    uint32_t nonce;
+    uint8_t type;
+
+    if (wire_get_header(frame, len, &type, &nonce) == 0 && type == FRAME_INTENT_ACK)
+        n->granted_ns = node_clock(w, n);
 }
 
 void witness_flushed(struct world *w, struct node *n)

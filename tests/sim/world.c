@@ -192,6 +192,7 @@ static void reset_node(struct world *w, int i)
     w->clock_lied |= n->clock_ppm >= 900;
     n->boot = 1 + rng_next(&w->rng) % 1000000;
     n->fuse = 0;
+    n->remembers = MEMORY_NONE;
     n->asks = 0;
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_init(&n->disk, rng_next(&w->rng));
@@ -386,6 +387,7 @@ void world_free(struct world *w)
         if (w->node[i]->journal != NULL)
             journal_close(w->node[i]->journal);
         sim_disk_free(&w->node[i]->disk);
+        free(w->node[i]->before);
         free(w->node[i]);
     }
     for (int i = 0; i < CONNS_MAX; i++)

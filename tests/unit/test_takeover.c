@@ -9,6 +9,7 @@
 
 #include "pair.h"
 #include "record.h"
+#include "segment.h"
 
 /* T1: a node that the cluster does not name takes nothing, however long it waits. */
 static void nobody_takes_without_the_cluster(void **state)
@@ -415,6 +416,39 @@ static void lost_file_is_the_replicas(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* T3: the power took an origin's memory of a segment that its peer had taken over, and both had
+ * settled.  The peer speaks of it only after its facts: until then what it owned stays its own. */
+static void silence_about_a_segment_is_no_word(void **state)
+{
+    struct pair *p = *state;
+    struct core *origin = &p->node[0].core, *peer = &p->node[1].core;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_power_cut(p, 0, p->node[0].disk.meta_len);
+    p->node[0].disk.held_count = 0;
+    segment_remove(peer, segment_find(peer, 0, e));
+    peer->dropped[0].epoch = e;
+    pair_start(p, 0);
+    g = segment_find(origin, 0, e);
+    g->unsure = true;
+    g->at[0].span[0].owner = 1;
+    g->at[0].span[0].term = 1;
+    pair_connect(p);
+    for (int i = 0; i < 3; i++)
+        pair_work_once(p, i % 2);
+    assert_int_equal(origin->session, SESSION_UP);
+    pair_cut(p);
+    assert_int_equal(g->at[0].span[0].owner, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    assert_null(segment_find(origin, 0, e)); /* Its peer's word has come. */
+}
+
 /* T5, finding 9: no journal and no peer, twice within a second: never the same epoch. */
 static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
 {
@@ -459,6 +493,7 @@ int main(void)
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
         T(lost_file_is_the_replicas),
+        T(silence_about_a_segment_is_no_word),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
     };
 

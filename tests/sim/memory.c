@@ -1,0 +1,108 @@
+/* What a process knew when it died, its successor knows: of what is not marked as changed since the
+ * last commit, nothing may be missing that the durability promises to keep. */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct span *at(const struct delivery *d, uint32_t q)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].from <= q && q <= d->span[n].to)
+            return &d->span[n];
+    }
+    return NULL; /* Done. */
+}
+
+/* N5, N3, T3: E and I only grow, and who owned it owns it. */
+static void same_span(struct world *w, const struct node *n, const struct segment *g, size_t k,
+                      const struct span *old, const struct delivery *now)
+{
+    const struct span *e = old->emitted >= old->from ? at(now, old->emitted) : NULL;
+    const struct span *i = old->intent > old->emitted ? at(now, old->intent) : NULL;
+
+    if (e != NULL && e->emitted < old->emitted)
+        world_fail(w, "node %u forgot in a crash that sink %zu has %u/%u up to %u", n->id, k,
+                   g->origin, g->epoch, old->emitted);
+    if (i != NULL && i->intent < old->intent)
+        world_fail(w, "node %u forgot in a crash that %u/%u is intended up to %u at sink %zu",
+                   n->id, g->origin, g->epoch, old->intent, k);
+    if (old->emitted < old->to && old->owner == n->id) {
+        const struct span *s = at(now, old->emitted + 1);
+
+        if (s != NULL && s->owner != n->id)
+            world_fail(w, "node %u forgot in a crash that it owns %u/%u/%u at sink %zu", n->id,
+                       g->origin, g->epoch, old->emitted + 1, k);
+    }
+}
+
+/* L2: what the peer may have; L1: where it ended. */
+static void same_segment(struct world *w, const struct node *n, const struct segment *old)
+{
+    const struct segment *g = core_segment(&n->core, old->origin, old->epoch);
+
+    if (old->dirty)
+        return;
+    if (g == NULL)
+        world_fail(w, "node %u forgot %u/%u in a crash", n->id, old->origin, old->epoch);
+    if (old->origin == n->id && old->sent > g->sent_bound)
+        world_fail(w, "node %u forgot in a crash that it has sent %u/%u up to %u", n->id,
+                   old->origin, old->epoch, old->sent);
+    if (old->closed && !g->closed)
+        world_fail(w, "node %u forgot in a crash that %u/%u is closed", n->id, old->origin,
+                   old->epoch);
+    for (size_t k = 0; k < w->sink_count; k++) {
+        for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++)
+            same_span(w, n, g, k, &old->at[k].span[m], &g->at[k]);
+    }
+}
+
+/* L3: a takeover survives the power, whatever the durability. */
+static void same_takeover(struct world *w, const struct node *n, const struct segment *old)
+{
+    const struct segment *g = core_segment(&n->core, old->origin, old->epoch);
+
+    for (size_t k = 0; k < w->sink_count && old->origin != n->id; k++) {
+        for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++) {
+            const struct span *o = &old->at[k].span[m];
+            const struct span *s = g != NULL ? at(&g->at[k], o->to) : NULL;
+
+            if (o->owner == n->id && o->resumed && o->emitted < o->to &&
+                (s == NULL || s->owner != n->id))
+                world_fail(w, "node %u forgot with the power that it took %u/%u over up to %u",
+                           n->id, old->origin, old->epoch, o->to);
+        }
+    }
+}
+
+void memory_died(struct node *n, bool at_once)
+{
+    if (n->before == NULL)
+        n->before = malloc(sizeof(*n->before));
+    if (n->before == NULL)
+        abort();
+    n->remembers = at_once ? MEMORY_ALL : MEMORY_NONE;
+    if (at_once)
+        *n->before = n->core;
+}
+
+void memory_power_cut(const struct world *w, struct node *n)
+{
+    if (n->remembers == MEMORY_ALL && !w->power)
+        n->remembers = MEMORY_TAKEOVERS;
+}
+
+void memory_check(struct world *w, struct node *n)
+{
+    const struct core *c = n->before;
+
+    for (uint16_t i = 0; n->remembers != MEMORY_NONE && i < c->count; i++) {
+        const struct segment *old = &c->segment[c->order[i]];
+
+        if (n->remembers == MEMORY_ALL)
+            same_segment(w, n, old);
+        else if (c->session == SESSION_DOWN && c->taken_ns > c->lost_ns)
+            same_takeover(w, n, old);
+    }
+    n->remembers = MEMORY_NONE;
+}
