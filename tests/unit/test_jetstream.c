@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,6 +333,45 @@ static void test_answers_what_it_has(void **state)
     }
 }
 
+static atomic_bool published_enough;
+
+static void publish_on(void *ctx)
+{
+    natsConnection *other = NULL;
+
+    (void)ctx;
+    assert_int_equal(natsConnection_ConnectTo(&other, url), NATS_OK);
+    while (!atomic_load(&published_enough) &&
+           natsConnection_PublishString(other, "race.0", "x") == NATS_OK)
+        natsConnection_Flush(other);
+    natsConnection_Destroy(other);
+    nats_ReleaseThreadMemory();
+}
+
+/* What a question reads from goes while more comes in. */
+static void test_asks_while_another_writer_publishes(void **state)
+{
+    struct host *h;
+    uv_thread_t writer;
+
+    (void)state;
+    stream_make("RACE", "race.*", js_LimitsPolicy);
+    h = host_new(0, "RACE", "race");
+    h->last = 10;
+    RUN_UNTIL(h, none, h->confirmed == 10);
+    atomic_store(&published_enough, false);
+    assert_int_equal(uv_thread_create(&writer, publish_on, NULL), 0);
+    for (uint32_t i = 0; i < 30; i++) {
+        uint32_t answers = h->answers;
+
+        sink_ask(h->sink, 0, EPOCH, 1, 10);
+        sink_wake(h->sink);
+        RUN_UNTIL(h, none, h->answers > answers);
+    }
+    atomic_store(&published_enough, true);
+    uv_thread_join(&writer);
+}
+
 /* Each breaks the other's chain. */
 static void test_two_origins_share_a_stream(void **state)
 {
@@ -471,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_publishes_in_a_pipeline),
         cmocka_unit_test(test_refuses_a_late_writer),
         cmocka_unit_test(test_answers_what_it_has),
+        cmocka_unit_test(test_asks_while_another_writer_publishes),
         cmocka_unit_test(test_two_origins_share_a_stream),
         cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
         cmocka_unit_test(test_survives_the_server),
