@@ -1,5 +1,5 @@
 /* Claim, fill, commit: the worker's side. */
-#include "layout.h"
+#include "admit.h"
 
 #include <string.h>
 
@@ -37,7 +37,7 @@ struct ring_slot *claim_slot(struct evhooks_worker *w, uint8_t kind, uint32_t wh
             *result = word == 0 ? EVHOOKS_CLOSED : EVHOOKS_RING_FULL;
             break;
         }
-        if (ring_is_telemetry(kind) && !admit_cap(w, kind, at - ring_get(&h->read))) {
+        if (ring_is_telemetry(kind) && !admit_cap(w, kind, at)) {
             *result = EVHOOKS_CAPPED;
             break;
         }

@@ -104,6 +104,7 @@ struct evhooks_worker {
     struct ring_worker *cell;
     uint64_t mask;
     struct ring_limits limits;
+    uint64_t read; /* The header's, when it was last looked at: it only grows. */
     uint32_t place;
     int fd; /* Holds the lock that ends with the process. */
 };
@@ -161,12 +162,8 @@ static inline void ring_add(_Atomic uint64_t *at, uint64_t n)
     atomic_store_explicit(at, ring_get(at) + n, memory_order_relaxed);
 }
 
-/* admit.c: A2 up to the claim; pure. */
+/* admit.c, beside admit.h; pure. */
 void admit_limits(const struct ring_header *h, struct ring_limits *out);
-bool admit_is_active(const struct ring_header *h, unsigned group, uint64_t now_ns);
-bool admit_limiter(struct evhooks_worker *w, uint8_t kind, uint16_t zone, uint64_t now_ns);
-/* used: slots of the ring that are taken. */
-bool admit_cap(const struct evhooks_worker *w, uint8_t kind, uint64_t used);
 void admit_count_refused(struct evhooks_worker *w, enum evhooks_result result, uint8_t kind,
                          uint16_t zone, uint64_t time_ns);
 

@@ -1,5 +1,5 @@
 /* Opening a ring: who makes it, and who is refused. */
-#include "layout.h"
+#include "admit.h"
 
 #include <errno.h>
 #include <fcntl.h>
