@@ -5,7 +5,8 @@
 #include <time.h>
 
 enum { IDLE_MS = 20 };
-#define AGE_EVERY_NS 50000000ull
+#define AGE_EVERY_NS   50000000ull
+#define CLOCK_EVERY_NS 1000000ull /* So late is a step of the wall clock seen. */
 
 uint64_t clock_ns(clockid_t id)
 {
@@ -26,33 +27,35 @@ static void emit(struct worker *w, const struct decision *v, uint64_t now_ns)
     (void)now_ns;
 }
 
-static bool is_active(const struct dataplane *d, unsigned group)
+static bool is_active(const struct dataplane *d, unsigned group, uint64_t now_ns)
 {
     (void)d;
     (void)group;
+    (void)now_ns;
     return true;
 }
 
 #else
 
-/* The time of a decision is that of its batch: one look at the clock for up to BATCH frames. */
+/* The time of a decision is that of its batch: one look at the clock for up to BATCH frames, and
+ * one at the other clock each millisecond. */
 static void emit(struct worker *w, const struct decision *v, uint64_t now_ns)
 {
     uint64_t time_ns;
 
-    if (w->time_of_ns != now_ns) {
-        w->time_of_ns = now_ns;
-        w->time_ns = clock_ns(CLOCK_REALTIME);
+    if (now_ns - w->offset_at_ns >= CLOCK_EVERY_NS) {
+        w->offset_at_ns = now_ns;
+        w->offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
     }
-    time_ns = w->time_ns;
+    time_ns = now_ns + w->offset_ns;
     for (size_t i = 0; i < v->event_count; i++)
         evhooks_emit(w->hook, v->event_group[i], now_ns, time_ns, v->event_names[i], v->event[i]);
 }
 
 /* A node that is not active forwards nothing and decides nothing: its peer does (A1). */
-static bool is_active(const struct dataplane *d, unsigned group)
+static bool is_active(const struct dataplane *d, unsigned group, uint64_t now_ns)
 {
-    return evhooks_active(d->ring, group);
+    return evhooks_active_at(d->ring, group, now_ns);
 }
 
 #endif
@@ -120,15 +123,15 @@ static uint32_t work(struct worker *w, struct loaded *c, uint32_t port)
 
     if (n == 0)
         return 0;
+    now_ns = clock_ns(CLOCK_MONOTONIC);
     memcpy(at.mac, p->mac, 6);
     count_add(&w->port[port].received, n);
-    if (!is_active(w->d, c->config.rules.end[port].group)) {
+    if (!is_active(w->d, c->config.rules.end[port].group, now_ns)) {
         for (uint32_t i = 0; i < n; i++)
             lane_free(&w->lane, frame[i].addr);
         count_add(&w->port[port].fate[FATE_INACTIVE], n);
         return n;
     }
-    now_ns = clock_ns(CLOCK_MONOTONIC);
     for (uint32_t i = 0; i < n; i++)
         __builtin_prefetch(w->lane.area + frame[i].addr);
     for (uint32_t i = 0; i < n; i++)

@@ -44,7 +44,7 @@ struct worker {
     _Atomic(struct loaded *) using; /* Not to be freed before it is another one. */
     struct worker_port port[PORTS_MAX];
     uint64_t aged_ns;
-    uint64_t time_of_ns, time_ns; /* CLOCK_REALTIME when CLOCK_MONOTONIC was time_of_ns. */
+    uint64_t offset_ns, offset_at_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, as it was at. */
 };
 
 struct dataplane {

@@ -69,6 +69,8 @@ void evhooks_close(struct evhooks_ring *r);
 
 /* For the dataplane's own forwarding decision: is the group active here?  Any thread. */
 bool evhooks_active(const struct evhooks_ring *r, unsigned group);
+/* The same at a time (CLOCK_MONOTONIC, ns) that the caller has read already. */
+bool evhooks_active_at(const struct evhooks_ring *r, unsigned group, uint64_t now_ns);
 /* The same for one who tells others: until when it is so (CLOCK_MONOTONIC, ns), 0: it is not. */
 uint64_t evhooks_active_end(const struct evhooks_ring *r, unsigned group);
 

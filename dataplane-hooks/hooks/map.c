@@ -208,6 +208,11 @@ bool evhooks_active(const struct evhooks_ring *r, unsigned group)
     return admit_is_active(r->h, group, (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec);
 }
 
+bool evhooks_active_at(const struct evhooks_ring *r, unsigned group, uint64_t now_ns)
+{
+    return admit_is_active(r->h, group, now_ns);
+}
+
 uint64_t evhooks_active_end(const struct evhooks_ring *r, unsigned group)
 {
     uint64_t end = atomic_load_explicit(&r->h->active_until_ns, memory_order_acquire);
