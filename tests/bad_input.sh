@@ -63,7 +63,7 @@ expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
 conf 1 7 "$dir/other"
 start 1 && b=$last
-expect "wrong key" "$dir/n1.err" "refused: wrong key"
+expect "d44: wrong key" "$dir/n1.err" "refused: wrong key"
 stop "$b"
 conf 1 8 "$dir/key"
 start 1 && b=$last
@@ -97,7 +97,7 @@ conf 0 7 "$dir/key" 'sink "x" { type = syslog transport = tls address = "a:6514"
 expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-file' go together"
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { "policy", "colour" } }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
-expect "a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
+expect "d37: a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
 conf 0 7 "$dir/key" 'source "b" { type = ring ring = "other" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "two rings" "$dir/check.err" "n0.conf:[0-9]*: a second source of type ring"

@@ -46,7 +46,8 @@ static inline bool admit_cap(struct evhooks_worker *w, uint8_t kind, uint64_t in
 {
     uint64_t used = index - w->read;
 
-    if (used < w->limits.cap_kind && used < w->limits.cap_telemetry) /* The reader's line is not touched for each event. */
+    if (used < w->limits.cap_kind &&
+        used < w->limits.cap_telemetry) /* The reader's line is not touched for each event. */
         return true;
     w->read = ring_get(&w->h->read);
     used = index - w->read;

@@ -1,6 +1,6 @@
 """The collector stops reading for a minute under load, twice (a few seconds in the quick set).
 
-Its window closes.  The journal takes what it would not: nothing is lost, nothing is marked, and the backlog drains.
+Its window closes.  The journal takes what it would not: nothing is lost, nothing is marked, and the backlog drains (d38).
 """
 NOT = {"udp": "UDP has no back pressure: a collector that does not read loses"}
 QUICK = True

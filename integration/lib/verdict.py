@@ -32,7 +32,7 @@ class File:
     def __init__(self, path):
         self.events, self.statements, self.ranges, self.words = {}, set(), [], {}
         self.suppressed = {}
-        self.differ = []  # Copies of one position that are not the same record.
+        self.differ = []  # Copies of one position that are not the same record (d42).
         self.marked = [0, 0]
         self.lines = 0
         with open(path, errors="replace") as f:

@@ -342,6 +342,7 @@ static void fenced_pair(struct cluster_options o[2])
     o[0].fence = o[1].fence = true;
 }
 
+/* d45. */
 static void test_no_takeover_before_the_fence(void **state)
 {
     struct cluster_options o[2];

@@ -44,6 +44,7 @@ static void expect_closed(struct box *b, uint8_t reason)
 
 /* ---- fields ---- */
 
+/* d10, d12. */
 static void open_and_close_tell_all(void **unused)
 {
     struct box *b = box_open(LOGGED);
@@ -301,6 +302,7 @@ static void opens_and_closes_balance(void **unused)
 
 /* ---- new rules ---- */
 
+/* d43. */
 static void sessions_outlive_a_new_configuration(void **unused)
 {
     struct box *b = box_open(LOGGED);

@@ -74,7 +74,8 @@ static void survivor_goes_on_in_a_new_epoch(void **state)
     assert_int_equal(marked, 0);
 }
 
-/* L4: the taker names what the origin produced and it does not have; the origin emits it later. */
+/* d41: L4: the taker names what the origin produced and it does not have; the origin emits it
+ * later. */
 static void gap_is_stated_and_filled(void **state)
 {
     struct pair *p = *state;

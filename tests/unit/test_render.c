@@ -296,6 +296,7 @@ static void a_filter_log_is_read_word_by_word(void **state)
 
 /* ---- what rfc5424 mends ---- */
 
+/* d32. */
 static void refusals_are_told_apart(void **state)
 {
     struct record r = event(RECORD_POLICY_DENY, 6);
@@ -306,6 +307,7 @@ static void refusals_are_told_apart(void **state)
     value_is(&r, "reason", "Rejected by policy");
 }
 
+/* d4. */
 static void a_default_deny_has_no_rule(void **state)
 {
     struct record r = event(RECORD_POLICY_DENY, 6);
@@ -352,6 +354,7 @@ static void every_screen_has_a_name(void **state)
     value_is(&r, "source-zone-name", "untrust");
 }
 
+/* d33. */
 static void without_nat_the_original_is_repeated(void **state)
 {
     struct record r = event(RECORD_SESSION_OPEN, 6);
@@ -396,6 +399,7 @@ static void ipv6_is_shown_by_rfc5952(void **state)
     }
 }
 
+/* d35. */
 static void elapsed_time_is_real(void **state)
 {
     struct record r = closed();
@@ -424,6 +428,7 @@ static void missing_names_are_shown_as_the_contract_says(void **state)
     value_is(&r, "service-name", "icmp");
 }
 
+/* d28. */
 static void session_ids_follow_from_the_tag(void **state)
 {
     struct record r = event(RECORD_SESSION_OPEN, 6);
@@ -439,6 +444,45 @@ static void session_ids_follow_from_the_tag(void **state)
     assert_string_not_equal(render(&plain, &r, false), first);
 }
 
+/* d29: the decision's time, whenever it is rendered; nothing else of the record moves it. */
+static void the_time_is_the_decisions(void **state)
+{
+    struct record r = event(RECORD_POLICY_DENY, 6);
+
+    (void)state;
+    put_le64(r.event + EVENT_TIME, UINT64_MAX); /* d11: no wall clock either. */
+    assert_non_null(strstr(render(&plain, &r, false), "<14>1 2026-11-25T11:47:46.709Z fw1 "));
+    r.time_ns -= 1000000000;
+    assert_non_null(strstr(render(&plain, &r, true), "<14>1 2026-11-25T11:47:45.709Z fw1 "));
+}
+
+/* d36: byte 134 is a reason only of a close: a filter's source is none. */
+static void a_filters_source_is_no_reason(void **state)
+{
+    static const enum render_format formats[] = {FORMAT_RFC5424, FORMAT_STRUCTURED,
+                                                 FORMAT_STANDARD};
+    struct record r = filtered(1);
+    struct render_options o = plain;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        o.format = formats[i];
+        assert_null(strstr(render(&o, &r, false), "reason"));
+        assert_null(strstr(line, "TCP FIN"));
+    }
+}
+
+/* d40: an interface's number has all its 32 bits. */
+static void the_highest_interface_has_its_name(void **state)
+{
+    struct record r = event(RECORD_POLICY_DENY, 6);
+
+    (void)state;
+    put_le32(r.event + EVENT_IFINDEX, UINT32_MAX);
+    assert_int_equal(names_add(&names, 'i', UINT32_MAX, (const uint8_t *)"ge-9/9/9", 8), 0);
+    value_is(&r, "packet-incoming-interface", "ge-9/9/9");
+}
+
 /* ---- names from outside ---- */
 
 static void name_is(const char *name, size_t len, const char *want)
@@ -452,6 +496,7 @@ static void name_is(const char *name, size_t len, const char *want)
     fields_are(&r, "<14>1 ", deny_fields);
 }
 
+/* d30. */
 static void no_name_breaks_out_of_its_field(void **state)
 {
     (void)state;
@@ -482,7 +527,7 @@ static void a_long_name_is_cut_at_a_whole_character(void **state)
     name_is(name, 600, want);
 }
 
-/* Each name as long as it may be, all of it escaped: the whole record fits, its tag too. */
+/* d31: Each name as long as it may be, all of it escaped: the whole record fits, its tag too. */
 static void nothing_is_longer_than_its_bound(void **state)
 {
     static const uint32_t ids[] = {1, 2, 300, 3, 7, 34};
@@ -733,6 +778,9 @@ int main(void)
         TEST(elapsed_time_is_real),
         TEST(missing_names_are_shown_as_the_contract_says),
         TEST(session_ids_follow_from_the_tag),
+        TEST(the_time_is_the_decisions),
+        TEST(a_filters_source_is_no_reason),
+        TEST(the_highest_interface_has_its_name),
         TEST(no_name_breaks_out_of_its_field),
         TEST(a_long_name_is_cut_at_a_whole_character),
         TEST(nothing_is_longer_than_its_bound),

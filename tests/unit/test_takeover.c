@@ -11,7 +11,7 @@
 #include "record.h"
 #include "segment.h"
 
-/* T1: a node that the cluster does not name takes nothing, however long it waits. */
+/* d45: T1: a node that the cluster does not name takes nothing, however long it waits. */
 static void nobody_takes_without_the_cluster(void **state)
 {
     struct pair *p = *state;
