@@ -40,8 +40,9 @@ start() { # NODE [CONF]
     last=$!
 }
 stop() { kill -9 "$@" 2>/dev/null; wait "$@" 2>/dev/null; }
-expect() { # NAME FILE TEXT: within 6 s
-    for _ in $(seq 120); do
+expect() { # NAME FILE TEXT: within 15 s
+    local until=$((SECONDS + 15))
+    while [ "$SECONDS" -lt "$until" ]; do
         if grep -q -- "$3" "$2" 2>/dev/null; then
             echo "ok      $1"
             passed=$((passed + 1))
@@ -59,17 +60,66 @@ expect() { # NAME FILE TEXT: within 6 s
 conf 0 7 "$dir/key"
 start 0 && a=$last
 expect "unreachable collector at start: says so, and runs" "$dir/n0.err" "sink siem: down"
+expect "the first epoch: its line says what its record says" "$dir/n0.err" "is open (before it 0, last sequence unknown)"
 expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
+once() { # NAME FILE TEXT: in one line, not in more
+    if [ "$(grep -c -- "$3" "$2")" -eq 1 ]; then
+        echo "ok      $1"
+        passed=$((passed + 1))
+    else
+        echo "FAILED  $1: \"$3\" is in $(grep -c -- "$3" "$2") lines"
+        failed=$((failed + 1))
+    fi
+}
+why() { # NAME NODE TEXT: what `evrepctl cluster` says of a link that is down, as a table and as JSON
+    "$bin/evrepctl" -s "$dir/n$2.sock" cluster >"$dir/cluster.txt"
+    "$bin/evrepctl" -s "$dir/n$2.sock" --json cluster >"$dir/cluster.json"
+    expect "$1, in the table" "$dir/cluster.txt" "down .*$3"
+    expect "$1, in JSON" "$dir/cluster.json" "\"why\":\"[^\"]*$3"
+}
+
+expect "nobody at the other end" "$dir/n0.err" "link control: cannot come up: connection refused"
+why "nobody at the other end" 0 "connection refused"
 conf 1 7 "$dir/other"
 start 1 && b=$last
 expect "d44: wrong key" "$dir/n1.err" "refused: wrong key"
+expect "wrong key, at the dialler" "$dir/n0.err" "cannot come up: the peer closed when it saw our key"
+why "wrong key" 1 "wrong key"
+why "wrong key, at the dialler" 0 "when it saw our key"
 stop "$b"
+once "wrong key is said once" "$dir/n1.err" "refused: wrong key"
+once "wrong key is said once at the dialler" "$dir/n0.err" "when it saw our key"
 conf 1 8 "$dir/key"
 start 1 && b=$last
 expect "wrong cluster id" "$dir/n1.err" "refused: wrong cluster id"
+expect "wrong cluster id, at the dialler" "$dir/n0.err" "refused: wrong cluster id"
+stop "$b"
+conf 1 7 "$dir/key"
+start 1 && b=$last
+expect "and the right one comes up" "$dir/n0.err" "link control: up"
 stop "$b"
 stop "$a"
+# Two that have one node id both dial, or both listen.
+for id in 0 1; do
+    for n in 0 1; do
+        conf $n 7 "$dir/key"
+        sed -i -e "s/^node = .*/node = $id/" -e "s,^state-dir.*,state-dir = \"$dir/same$id$n\"," \
+            -e "s,$ring-$n,$ring-$id$n," "$dir/n$n.conf"
+        mkdir -p "$dir/same$id$n"
+        : >"$dir/n$n.err"
+    done
+    start 0 && a=$last
+    start 1 && b=$last
+    for n in 0 1; do
+        expect "two with node = $id, the one at .1$n" "$dir/n$n.err" \
+            "refused: the same node id on both sides: the peer says that it is node $id too"
+        why "two with node = $id, the one at .1$n" "$n" "the same node id on both sides"
+    done
+    stop "$a" "$b"
+    once "two with node = $id: said once" "$dir/n0.err" "the same node id on both sides"
+done
+rm -f "$dir"/n?.err
 # A dialler that says it is node 1 too; made by hand, as two real ones would both listen.
 conf 1 7 "$dir/key"
 start 1 && b=$last
@@ -134,6 +184,12 @@ expect "and it runs" "$dir/n0.err" "node 0 of cluster 7 is up"
 expect "a second evrepd on one journal" "$dir/second.err" "is another evrepd running"
 "$bin/evrepctl" -s "$dir/none.sock" watermark 2>"$dir/none.err"
 [ $? -eq 3 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED  exit code without a daemon"; }
+kill -STOP "$a"
+"$bin/evrepctl" -s "$dir/n0.sock" watermark 2>"$dir/stopped.err"
+rc=$?
+kill -CONT "$a"
+expect "a daemon that stands still" "$dir/stopped.err" "no answer of the daemon at"
+[ "$rc" -eq 3 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED  its exit code: $rc"; }
 "$bin/evrepctl" keygen "$dir/key" 2>"$dir/keygen.err"
 expect "keygen never overwrites" "$dir/keygen.err" "never overwritten"
 cat >"$dir/evdp.conf" <<C

@@ -5,8 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+enum { ANSWER_S = 5 };
+
+/* A daemon that was stopped still takes connections, and with a full queue not even these. */
+static void set_patience(int fd, time_t seconds)
+{
+    struct timeval t = {.tv_sec = seconds};
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
 
 static int dial(const char *path)
 {
@@ -19,6 +31,8 @@ static int dial(const char *path)
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     strcpy(to.sun_path, path);
+    if (fd >= 0)
+        set_patience(fd, ANSWER_S);
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
         return fd;
     close(fd);
@@ -50,7 +64,7 @@ static json_t *read_reply(FILE *f)
 
     if (getline(&line, &size, f) > 0)
         reply = json_loads(line, 0, NULL);
-    free(line);
+    free(line); /* Keeps errno. */
     return reply;
 }
 
@@ -59,19 +73,30 @@ int ctl_open(const struct ctl *c, const char *command, int argc, char **argv, js
 {
     int fd = dial(c->socket);
     const char *error;
+    bool late;
 
     *lines = fd >= 0 ? fdopen(fd, "r+") : NULL;
     if (*lines == NULL) {
         fprintf(stderr, "evrepctl: no daemon at %s: %s\n", c->socket, strerror(errno));
         return CTL_NO_DAEMON;
     }
+    errno = 0;
     *reply = send_request(*lines, command, argc, argv) ? read_reply(*lines) : NULL;
+    late = *reply == NULL && errno == EAGAIN;
+    set_patience(fd, 0); /* The lines of a tail come when they come. */
     error = json_string_value(json_object_get(*reply, "error"));
     if (*reply != NULL && error == NULL)
         return CTL_DONE;
     fclose(*lines);
     if (*reply == NULL) {
-        fprintf(stderr, "evrepctl: the daemon at %s gave no answer\n", c->socket);
+        if (late)
+            fprintf(stderr,
+                    "evrepctl: no answer of the daemon at %s within %d s: is it stopped, or "
+                    "is its disk stuck?\n",
+                    c->socket, ANSWER_S);
+        else
+            fprintf(stderr, "evrepctl: the daemon at %s ended the connection without an answer\n",
+                    c->socket);
         return CTL_NO_DAEMON;
     }
     if (c->json)

@@ -21,6 +21,8 @@ static void links(const json_t *o)
         ctl_cell(l, 3, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
         if (json_is_true(json_object_get(v, "carriesRecords")))
             ctl_cell(l, 4, "carries the records");
+        else if (json_is_string(json_object_get(v, "why")))
+            ctl_cell(l, 4, "%s", ctl_str(v, "why"));
     }
     ctl_table_end(t);
 }

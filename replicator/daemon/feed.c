@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,6 +288,7 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
                        .source = SOURCE_EVREP};
     uint8_t bytes[RECORD_SIZE];
     struct record_note note = {0};
+    char known[16];
     int rc;
 
     note.previous_epoch = in.epoch.previous;
@@ -303,8 +305,9 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
         shell_log("journal: %s: cannot open epoch %" PRIu32 "; ending", strerror(-rc), epoch);
         exit(EXIT_FAILURE);
     }
-    shell_log("epoch %" PRIu32 " is open (before it %" PRIu32 ", last sequence %" PRIu32 ")", epoch,
-              note.previous_epoch, note.last_sequence);
+    snprintf(known, sizeof(known), "%" PRIu32, note.last_sequence);
+    shell_log("epoch %" PRIu32 " is open (before it %" PRIu32 ", last sequence %s)", epoch,
+              note.previous_epoch, note.last_known ? known : "unknown");
     shell_input(s, &in);
     journaled(s, epoch, 1, 1);
 }

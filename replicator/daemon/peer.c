@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +14,28 @@ enum { LINK_BACKLOG_MAX = 2 << 20 };
 
 #define LINK_CHOICE_NS SECOND_NS /* At most one move in that time. */
 
+/* true: not said yet since the link was up last.  A peer that is wrong is wrong each second. */
+static bool is_new(struct shell *s, int link, const char *reason)
+{
+    for (size_t i = 0; i < LINK_SAID_MAX; i++) {
+        char *said = s->link_said[link][i];
+
+        if (strncmp(said, reason, LINK_WHY_MAX - 1) == 0)
+            return false;
+        if (said[0] != '\0')
+            continue;
+        snprintf(said, LINK_WHY_MAX, "%s", reason);
+        return true;
+    }
+    return false;
+}
+
 static void on_up(void *ctx, int link, uint16_t version)
 {
     struct shell *s = ctx;
     struct core_input in = {.kind = CORE_LINK_UP, .link = {link, 0}};
 
+    memset(s->link_said[link], 0, sizeof(s->link_said[link]));
     shell_log("link %s: up, wire version %u", s->config->link[link].name, version);
     randombytes_buf(&in.link.random, sizeof(in.link.random));
     s->names_sent_count = 0;
@@ -43,7 +61,16 @@ static void on_refused(void *ctx, int link, const char *reason)
     struct shell *s = ctx;
 
     s->refused_frames++;
-    shell_log("link %s: refused: %s", s->config->link[link].name, reason);
+    if (is_new(s, link, reason))
+        shell_log("link %s: refused: %s", s->config->link[link].name, reason);
+}
+
+static void on_failed(void *ctx, int link, const char *reason)
+{
+    struct shell *s = ctx;
+
+    if (is_new(s, link, reason))
+        shell_log("link %s: cannot come up: %s; trying on", s->config->link[link].name, reason);
 }
 
 static void on_renewed(void *ctx, int link, bool other_key)
@@ -171,6 +198,7 @@ static int open_links(struct shell *s, char *err, size_t err_size)
                                 .on_down = on_down,
                                 .on_frame = on_frame,
                                 .on_refused = on_refused,
+                                .on_failed = on_failed,
                                 .on_renewed = on_renewed,
                                 .on_drain = on_drain,
                                 .on_batch = on_batch};

@@ -34,6 +34,7 @@ enum {
     FRAME_NAMES = 16,     /* Our own frames, above the core's: a name table, */
     FRAME_HEARTBEAT = 17, /* the cluster's heartbeat, */
     SINK_RENDER_BYTES = 1 << 18,
+    LINK_SAID_MAX = 16,
 };
 
 enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN, GIVEN_REPLAY };
@@ -129,6 +130,8 @@ struct shell {
     uint32_t newest_epoch; /* Of ours, found at start. */
     uint32_t epoch_waits;  /* To be opened once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
+    /* What was said of a link since it was up last: each once.  peer.c */
+    char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
 };
 

@@ -17,13 +17,20 @@ json_t *status_links(const struct shell *s)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < s->config->link_count; i++)
+    for (size_t i = 0; i < s->config->link_count; i++) {
+        struct link_state state = {0};
+
+        if (s->links != NULL)
+            link_set_state(s->links, (int)i, &state);
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:I,s:f,s:b}", "name", s->config->link[i].name, "state",
-                            s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
-                            (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
-                            (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000,
-                            "carriesRecords", s->core->link == (int)i));
+            list,
+            json_pack("{s:s,s:s,s:I,s:f,s:b,s:s?,s:I}", "name", s->config->link[i].name, "state",
+                      s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
+                      (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
+                      (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000, "carriesRecords",
+                      s->core->link == (int)i, "why", state.why[0] != '\0' ? state.why : NULL,
+                      "refused", (json_int_t)state.refused));
+    }
     return list;
 }
 

@@ -19,14 +19,14 @@ static void on_limit(uv_timer_t *t)
 {
     struct conn *c = t->data;
 
-    if (c->state == CONN_SHAKING)
+    if (c->state == CONN_SHAKING && !c->shake.probe)
         link_refused(c->link, "the handshake did not end in time");
     link_conn_end(c, c->state == CONN_DIALLING  ? "no answer"
                      : c->state == CONN_SHAKING ? "the handshake did not end in time"
                                                 : "the connection before it did not end in time");
 }
 
-struct conn *conn_new(struct link *l, bool succeeds)
+struct conn *conn_new(struct link *l, bool dialler, bool succeeds)
 {
     struct conn *c = calloc(1, sizeof(*c));
     uint8_t secret[NOISE_KEY];
@@ -37,7 +37,7 @@ struct conn *conn_new(struct link *l, bool succeeds)
     c->handles = 2;
     c->since_ms = uv_now(link_loop(l));
     randombytes_buf(secret, sizeof(secret));
-    handshake_init(&c->shake, link_shake(l), link_shake(l)->node == 0, succeeds, secret);
+    handshake_init(&c->shake, link_shake(l), dialler, succeeds, secret);
     sodium_memzero(secret, sizeof(secret));
     uv_tcp_init(link_loop(l), &c->tcp);
     uv_timer_init(link_loop(l), &c->limit);
@@ -192,7 +192,13 @@ static bool shake(struct conn *c)
             handshake_take(&c->shake, c->early + at, c->in_len - at, &used, out, &out_len);
 
         at += used;
+        if (r == HANDSHAKE_MET) {
+            link_conn_end(c, "a probe has met the other node");
+            return false;
+        }
         if (r == HANDSHAKE_FAILED) {
+            if (!say_early(c, out, out_len))
+                return false;
             link_refused(c->link, c->shake.why);
             link_conn_end(c, c->shake.why);
             return false;

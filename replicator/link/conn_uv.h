@@ -47,7 +47,7 @@ struct conn {
 };
 
 /* NULL: no memory. */
-struct conn *conn_new(struct link *l, bool succeeds);
+struct conn *conn_new(struct link *l, bool dialler, bool succeeds);
 /* Connected: reads, and the dialler speaks, offering that version. */
 void conn_begin(struct conn *c, uint16_t offer);
 /* Proved, and not read before the end of the one that it succeeds; then read on. */

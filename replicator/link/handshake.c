@@ -42,6 +42,20 @@ size_t handshake_begin(struct handshake *h, uint16_t offer, uint8_t out[HANDSHAK
     return PREAMBLE_SIZE;
 }
 
+void handshake_probe(struct handshake *h)
+{
+    h->probe = true;
+}
+
+const char *handshake_closed_why(const struct handshake *h)
+{
+    if (!h->dialler)
+        return "the peer closed in the handshake";
+    if (h->step == STEP_PREAMBLE)
+        return "the peer closed at our first bytes: its log says why";
+    return "the peer closed when it saw our key: it has another key, or its log says why";
+}
+
 bool handshake_is_unheard(const struct handshake *h)
 {
     return h->step == STEP_PREAMBLE;
@@ -66,7 +80,8 @@ static const char *preamble_fault(const struct handshake *h, const uint8_t at[PR
     if (memcmp(at + 8, want + 8, 4) != 0)
         return "wrong cluster id";
     if (at[6] == h->o->node)
-        return "the same node id on both sides";
+        return at[6] == 0 ? "the same node id on both sides: the peer says that it is node 0 too"
+                          : "the same node id on both sides: the peer says that it is node 1 too";
     if (at[6] > 1 || at[7] != want[7])
         return at[6] > 1 ? "an impossible node id" : "both sides have the same role";
     return NULL;
@@ -85,8 +100,14 @@ static enum handshake_result take_preamble(struct handshake *h, const uint8_t *i
     const char *fault = preamble_fault(h, in);
     uint16_t version = (uint16_t)(in[4] | in[5] << 8);
 
+    if (fault != NULL && !h->dialler && memcmp(in, "EVRL", 4) == 0 && version >= LINK_VERSION_OLD) {
+        put_preamble(h, false, version < h->o->version ? version : h->o->version, out);
+        *out_len = PREAMBLE_SIZE; /* So that its log says what is wrong, too. */
+    }
     if (fault != NULL)
         return fail(h, fault);
+    if (h->probe)
+        return HANDSHAKE_MET;
     memcpy(h->preamble[h->dialler ? 1 : 0], in, PREAMBLE_SIZE);
     h->step = STEP_NOISE;
     if (h->dialler) {

@@ -38,13 +38,14 @@ struct handshake_options {
 enum handshake_result {
     HANDSHAKE_MORE,   /* Call again with more bytes. */
     HANDSHAKE_DONE,   /* `send`, `receive`, `version`, `key`, `succeeds` are in force. */
-    HANDSHAKE_FAILED, /* `why`, a constant text. */
+    HANDSHAKE_FAILED, /* `why`, a constant text; what was said may still be written. */
+    HANDSHAKE_MET,    /* Of a probe: the peer has the other node id, which is all it asks. */
 };
 
 struct handshake {
     const struct handshake_options *o; /* Must outlive it. */
     uint8_t step;
-    bool dialler, succeeds;
+    bool dialler, succeeds, probe;
     uint16_t version;
     size_t key; /* Index of the key that the peer proved. */
     const char *why;
@@ -61,6 +62,11 @@ size_t handshake_begin(struct handshake *h, uint16_t offer, uint8_t out[HANDSHAK
 /* One step: takes *used of the bytes, and says *out_len bytes (also before it is DONE). */
 enum handshake_result handshake_take(struct handshake *h, const uint8_t *in, size_t len,
                                      size_t *used, uint8_t out[HANDSHAKE_OUT_MAX], size_t *out_len);
+/* It only compares the preambles and ends there: between nodes that have one id, both would dial,
+ * or both listen.  After handshake_init(). */
+void handshake_probe(struct handshake *h);
+/* What it means that the peer closes now; a constant text. */
+const char *handshake_closed_why(const struct handshake *h);
 /* Nothing was heard yet: what a peer does that refuses our preamble. */
 bool handshake_is_unheard(const struct handshake *h);
 void handshake_wipe(struct handshake *h);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PROBE_MS = 3000 };
 enum { DIAL_MS = 100, LISTEN_MS = 1000, NEWER_MS = 60 * 1000, BUSY_MS = 5, UNHEARD_MAX = 3 };
 
 struct link {
@@ -14,13 +15,15 @@ struct link {
     int index;
     struct sockaddr_storage local, remote;
     uv_tcp_t listener;
-    uv_timer_t retry, renew;
+    uv_timer_t retry, renew, ask;
     bool listening, listener_closing;
     bool quiet_wanted; /* Says that it is full, until what waits is little enough to be renewed. */
     struct conn *up;   /* UP or WAITING. */
     struct conn *young[LINK_HANDSHAKES_MAX];
-    uint16_t offer;   /* The wire version of the next dial. */
-    unsigned unheard; /* Dials in a row that were closed at our preamble. */
+    struct conn *probe; /* Of the other direction: node 1 dials it, node 0 accepts it. */
+    uint64_t heard_ms;  /* Somebody at the peer's address took, or made, a connection. */
+    uint16_t offer;     /* The wire version of the next dial. */
+    unsigned unheard;   /* Dials in a row that were closed at our preamble. */
     uint64_t refused_ms;
     const char *refused_why;
     const char *kicked;
@@ -40,6 +43,7 @@ struct link_set {
 static void start_retry(struct link *l, uint64_t ms);
 static void start_renew(struct link *l);
 static void on_renew(uv_timer_t *t);
+static void stop_listening(struct link *l);
 
 /* ---- what a connection asks of its link ---- */
 
@@ -64,6 +68,8 @@ void link_refused(struct link *l, const char *why)
     uint64_t now = uv_now(l->set->loop);
 
     l->state.refused++;
+    if (l->up == NULL)
+        snprintf(l->state.why, sizeof(l->state.why), "%s", why);
     if (l->refused_why == why && now - l->refused_ms < 1000)
         return;
     l->refused_why = why;
@@ -118,14 +124,14 @@ static size_t young_place(struct link *l)
             oldest = i;
     }
     link_refused(l, "too many unfinished handshakes: the oldest is dropped");
-    link_conn_end(l->young[oldest], "too many unfinished handshakes");
+    link_conn_end(l->young[oldest], "too many unfinished handshakes: the oldest is dropped");
     return oldest;
 }
 
 static struct conn *young_add(struct link *l, bool succeeds)
 {
     size_t place = young_place(l);
-    struct conn *c = conn_new(l, succeeds);
+    struct conn *c = conn_new(l, l->set->o.shake.node == 0, succeeds);
 
     l->young[place] = c;
     return c;
@@ -138,6 +144,8 @@ void link_conn_closed_early(struct conn *c)
 {
     struct link *l = c->link;
 
+    if (c->shake.probe)
+        return;
     if (l->set->o.shake.node != 0 || !handshake_is_unheard(&c->shake)) {
         l->unheard = 0;
         return;
@@ -158,7 +166,19 @@ static void up_ended(struct link *l, struct conn *c, const char *why)
     uv_timer_stop(&l->renew);
     if (before != NULL)
         conn_close(before);
+    snprintf(l->state.why, sizeof(l->state.why), "%s", why);
+    l->heard_ms = uv_now(l->set->loop);
     l->set->cb.on_down(l->set->cb.ctx, l->index, why);
+}
+
+/* It never came up. */
+static void young_ended(struct link *l, const char *why)
+{
+    if (l->up != NULL || l->set->closing)
+        return;
+    snprintf(l->state.why, sizeof(l->state.why), "%s", why);
+    if (l->set->cb.on_failed != NULL)
+        l->set->cb.on_failed(l->set->cb.ctx, l->index, why);
 }
 
 void link_conn_end(struct conn *c, const char *why)
@@ -171,10 +191,17 @@ void link_conn_end(struct conn *c, const char *why)
         link_conn_end(l->up, why); /* What it still had to say is lost: so is the link. */
         return;
     }
+    if (l->probe == c) {
+        l->probe = NULL;
+        conn_close(c);
+        return;
+    }
     young_remove(l, c);
     conn_close(c);
     if (l->up == c)
         up_ended(l, c, why);
+    else
+        young_ended(l, why);
     if (l->set->o.shake.node == 0 && l->up == NULL && !l->set->closing)
         start_retry(l, DIAL_MS);
 }
@@ -195,7 +222,8 @@ void link_conn_fin(struct conn *c)
     struct conn *next = l->up != NULL && l->up->before == c ? l->up : NULL;
 
     if (next == NULL) {
-        link_conn_end(c, "closed by the peer");
+        link_conn_end(c, c->state == CONN_SHAKING ? handshake_closed_why(&c->shake)
+                                                  : "closed by the peer");
         return;
     }
     if (c->in_len > 0) {
@@ -247,6 +275,9 @@ void link_conn_proved(struct conn *c)
     c->state = CONN_UP;
     l->up = c;
     l->state.version = c->shake.version;
+    l->state.why[0] = '\0';
+    if (l->set->o.shake.node == 0)
+        stop_listening(l);
     start_renew(l);
     l->set->cb.on_up(l->set->cb.ctx, l->index, c->shake.version);
 }
@@ -259,26 +290,39 @@ static void on_dialled(uv_connect_t *r, int status)
 
     if (c->state == CONN_CLOSED)
         return;
-    if (status != 0)
+    if (status != 0) {
         link_conn_end(c, uv_strerror(status));
-    else
-        conn_begin(c, c->link->offer);
+        return;
+    }
+    if (!c->shake.probe)
+        c->link->heard_ms = uv_now(link_loop(c->link));
+    conn_begin(c, c->link->offer);
 }
 
-static void dial(struct link *l, bool succeeds)
+static void dial_as(struct link *l, struct conn *c)
 {
     struct sockaddr_storage from = l->local;
-    struct conn *c = young_count(l) == 0 ? young_add(l, succeeds) : NULL;
+    int rc;
 
-    if (c == NULL)
-        return;
     if (from.ss_family == AF_INET6)
         ((struct sockaddr_in6 *)&from)->sin6_port = 0;
     else
         ((struct sockaddr_in *)&from)->sin_port = 0;
-    if (uv_tcp_bind(&c->tcp, (struct sockaddr *)&from, 0) != 0 ||
-        uv_tcp_connect(&c->dial, &c->tcp, (struct sockaddr *)&l->remote, on_dialled) != 0)
-        link_conn_end(c, "cannot dial");
+    rc = uv_tcp_bind(&c->tcp, (struct sockaddr *)&from, 0);
+    if (rc == 0)
+        rc = uv_tcp_connect(&c->dial, &c->tcp, (struct sockaddr *)&l->remote, on_dialled);
+    if (rc == UV_EADDRNOTAVAIL)
+        link_conn_end(c, "cannot dial: 'local' is not an address of this host");
+    else if (rc != 0)
+        link_conn_end(c, uv_strerror(rc));
+}
+
+static void dial(struct link *l, bool succeeds)
+{
+    struct conn *c = young_count(l) == 0 ? young_add(l, succeeds) : NULL;
+
+    if (c != NULL)
+        dial_as(l, c);
 }
 
 /* The dialler's part: a new handshake, before the old connection ends.  A peer that speaks less
@@ -329,10 +373,21 @@ static bool from_peer(struct link *l, struct conn *c)
            ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
 }
 
+static struct conn *probe_new(struct link *l, bool dialler)
+{
+    if (l->probe != NULL)
+        link_conn_end(l->probe, "the next one");
+    l->probe = conn_new(l, dialler, false);
+    if (l->probe != NULL)
+        handshake_probe(&l->probe->shake);
+    return l->probe;
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
     struct link *l = server->data;
-    struct conn *c = status == 0 ? young_add(l, false) : NULL;
+    bool probe = l->set->o.shake.node == 0;
+    struct conn *c = status != 0 ? NULL : probe ? probe_new(l, false) : young_add(l, false);
 
     if (c == NULL)
         return;
@@ -342,9 +397,11 @@ static void on_connection(uv_stream_t *server, int status)
     }
     if (!from_peer(l, c)) {
         link_refused(l, "a connection from an address that is not the peer's");
-        link_conn_end(c, "not the peer's address");
+        link_conn_end(c, "a connection from an address that is not the peer's");
         return;
     }
+    if (!probe)
+        l->heard_ms = uv_now(l->set->loop);
     conn_begin(c, 0);
 }
 
@@ -371,9 +428,42 @@ static void listen_on(struct link *l)
         return;
     }
     l->listener_closing = true;
-    link_refused(l, "cannot listen on the local address; trying again each second");
     uv_close((uv_handle_t *)&l->listener, on_listener_closed);
+    if (l->set->o.shake.node == 0)
+        return; /* It goes on dialling, which says what is wrong with the address. */
+    link_refused(l, rc == UV_EADDRNOTAVAIL
+                        ? "cannot listen: 'local' is not an address of this host"
+                        : "cannot listen on the local address; trying again each second");
     start_retry(l, LISTEN_MS);
+}
+
+static void stop_listening(struct link *l)
+{
+    if (!l->listening)
+        return;
+    l->listening = false;
+    l->listener_closing = true;
+    uv_close((uv_handle_t *)&l->listener, on_listener_closed);
+}
+
+/* Two nodes of one id never meet: both dial, or both listen.  So while nothing is heard of the
+ * peer, the dialler listens too, and the listener dials too, for a look at the preambles. */
+static void on_ask(uv_timer_t *t)
+{
+    struct link *l = t->data;
+    struct conn *c;
+
+    if (l->up != NULL || uv_now(l->set->loop) - l->heard_ms < PROBE_MS)
+        return;
+    if (l->state.why[0] == '\0')
+        snprintf(l->state.why, sizeof(l->state.why), "nothing is heard of the peer");
+    if (l->set->o.shake.node == 0) {
+        listen_on(l);
+        return;
+    }
+    c = probe_new(l, true);
+    if (c != NULL)
+        dial_as(l, c);
 }
 
 static void on_retry(uv_timer_t *t)
@@ -522,7 +612,10 @@ static int open_link(struct link_set *set, size_t i, char *err, size_t err_size)
     }
     uv_timer_init(set->loop, &l->retry);
     uv_timer_init(set->loop, &l->renew);
-    l->retry.data = l->renew.data = l;
+    uv_timer_init(set->loop, &l->ask);
+    l->retry.data = l->renew.data = l->ask.data = l;
+    l->heard_ms = uv_now(set->loop);
+    uv_timer_start(&l->ask, on_ask, PROBE_MS, PROBE_MS);
     start_retry(l, 0);
     return 0;
 }
@@ -561,8 +654,11 @@ void link_set_close(struct link_set *set)
             if (l->young[k] != NULL)
                 link_conn_end(l->young[k], "closing");
         }
+        if (l->probe != NULL)
+            link_conn_end(l->probe, "closing");
         if (l->listening)
             uv_close((uv_handle_t *)&l->listener, NULL);
+        uv_close((uv_handle_t *)&l->ask, NULL);
         uv_close((uv_handle_t *)&l->retry, NULL);
         uv_close((uv_handle_t *)&l->renew, NULL);
     }

@@ -19,6 +19,7 @@ enum {
     LINK_MAX = 2,
     LINK_HANDSHAKES_MAX = 64,    /* Unfinished at a time on one link; the oldest makes room. */
     LINK_RENEW_MS = 3600 * 1000, /* Age at which a connection is succeeded by a new one. */
+    LINK_WHY_MAX = 128,
 };
 
 struct link_set;
@@ -41,6 +42,9 @@ struct link_callbacks {
     void (*on_refused)(void *ctx, int link, const char *reason); /* At most one a second each. */
     void (*on_renewed)(void *ctx, int link, bool other_key);     /* Succeeded without a gap. */
     void (*on_drain)(void *ctx, int link);                       /* What waits has become little. */
+    /* May be NULL.  Not up, and an attempt at it has failed: each time, so up to ten times a
+     * second. */
+    void (*on_failed)(void *ctx, int link, const char *reason);
 };
 
 struct link_state {
@@ -48,6 +52,7 @@ struct link_state {
     uint64_t refused;        /* Connections and handshakes, since start. */
     uint64_t renewed;        /* Successions. */
     uint64_t received, sent; /* Bytes, sealed. */
+    char why[LINK_WHY_MAX];  /* It is not up, as far as that is known; else empty. */
 };
 
 int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_options *o,

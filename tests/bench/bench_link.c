@@ -154,8 +154,8 @@ static void close_all(uv_handle_t *h, void *arg)
 static void open_side(int i, int port)
 {
     struct side *s = &side[i];
-    struct link_callbacks cb = {s,          on_up,      on_down,    on_frame,
-                                on_nothing, on_refused, on_renewed, on_drain};
+    struct link_callbacks cb = {s,          on_up,      on_down,  on_frame, on_nothing,
+                                on_refused, on_renewed, on_drain, NULL};
     char err[200];
 
     memset(s, 0, sizeof(*s));

@@ -541,7 +541,8 @@ static void a_reflected_connection_is_refused(void **state)
     end_open(t, 0);
     WAIT(t, t->end[0].refused > 0);
     assert_int_equal(t->end[0].ups, 0);
-    assert_string_equal(t->end[0].why, "the same node id on both sides");
+    assert_string_equal(t->end[0].why,
+                        "the same node id on both sides: the peer says that it is node 0 too");
 }
 
 /* A thief at the peer's own address opens connections and says nothing, or rubbish. */
