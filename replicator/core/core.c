@@ -250,21 +250,25 @@ static void finish(struct core *c)
     }
 }
 
-/* T5: after a lost journal the clock says what cannot have been used, also where the peer says
- * less: it may not have seen what this node opened alone.  The clock counts four a second; two
- * nodes that are ahead of it open one a second each, across restarts too, which raises the highest
- * by four at most; so after two seconds nothing meets (finding 9).  Only the wall clock of the
- * start goes into the number, as the next life can know nothing else: not how long this one says
- * that it has lived, because that clock may have jumped. */
+/* T5: the clock says what cannot have been used, also where the journal or the peer says less: the
+ * journal may be an old copy, and the peer may not have seen what this node opened alone.  The
+ * clock counts four a second; two nodes that are ahead of it open one a second each, across
+ * restarts too, which raises the highest by four at most; so after two seconds nothing meets
+ * (finding 9).  Only the wall clock of the start goes into the number, as the next life can know
+ * nothing else: not how long this one says that it has lived, because that clock may have jumped.
+ */
 static bool epoch_known(struct core *c)
 {
     uint64_t age_ns = c->now_ns - c->started_ns;
     uint32_t clock = c->o.clock_epoch + EPOCH_WAIT;
     uint32_t now = c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4));
 
-    if (!c->fresh)
-        return c->epoch_opened_ns != 0 || c->highest_epoch < c->o.clock_epoch ||
-               age_ns >= SECOND_NS;
+    if (!c->fresh) {
+        if (c->epoch_opened_ns == 0 && c->highest_epoch >= c->o.clock_epoch && age_ns < SECOND_NS)
+            return false;
+        c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+        return true;
+    }
     if (age_ns < 2 * SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
     /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
@@ -346,6 +350,8 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
     if (epoch == 0)
         return false;
     close_previous(c, previous, last);
+    if ((epoch & 1) == c->o.node) /* T5: the journal may be an older copy. */
+        c->highest_epoch = max_u32(c->highest_epoch, epoch);
     return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
 }
 

@@ -71,6 +71,17 @@ int journal_check_header(const uint8_t in[JOURNAL_HEADER_USED], uint8_t origin, 
     return memcmp(in, want, sizeof(want)) == 0 ? 0 : -1;
 }
 
+bool journal_is_other_version(const uint8_t in[META_MAGIC_SIZE])
+{
+    return (memcmp(in, records_magic, 6) == 0 || memcmp(in, meta_magic, 6) == 0) && in[7] == '\n' &&
+           in[6] != records_magic[6];
+}
+
+bool journal_header_is_whole(const uint8_t in[JOURNAL_HEADER_USED])
+{
+    return get_le32(in + 20) == crc32c(0, in, 20);
+}
+
 void journal_put_slot(uint8_t out[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
                       const uint8_t record[RECORD_SIZE])
 {

@@ -1,4 +1,5 @@
 /* Bytes of the journal: pure.  Everything is checked by CRC-32C (Castagnoli), little-endian.
+ * The digit before the line feed of a file's first 8 bytes is its version.
  *
  * Records file `r-<origin>-<epoch>-<first>`: a header of 4096 bytes, then slots of 168 bytes: the
  * 160 bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
@@ -27,6 +28,10 @@ void journal_put_header(uint8_t out[JOURNAL_HEADER_USED], uint8_t origin, uint32
 /* 0 or -1: not a header of that segment and first sequence. */
 int journal_check_header(const uint8_t in[JOURNAL_HEADER_USED], uint8_t origin, uint32_t epoch,
                          uint32_t first);
+/* Of 8 bytes: a records or meta file of an evrepd, but of another version than this one's. */
+bool journal_is_other_version(const uint8_t in[META_MAGIC_SIZE]);
+/* Whatever it says: its CRC holds. */
+bool journal_header_is_whole(const uint8_t in[JOURNAL_HEADER_USED]);
 void journal_put_slot(uint8_t out[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
                       const uint8_t record[RECORD_SIZE]);
 /* 0 or -1: not intact, or not the record of that place. */

@@ -180,7 +180,9 @@ uint32_t segment_undone(const struct core *c, const struct segment *g)
 
 uint32_t segment_needed(const struct core *c, const struct segment *g)
 {
-    return min_u32(g->journaled + 1, segment_undone(c, g));
+    uint32_t end = g->closed ? g->journaled + 1 : max_u32(g->journaled, 1);
+
+    return min_u32(end, segment_undone(c, g));
 }
 
 struct span *delivery_find(struct delivery *d, uint32_t sequence)

@@ -24,7 +24,8 @@ bool segment_is_done(const struct core *c, const struct segment *g);
 void segment_done_below(struct core *c, struct segment *g, uint32_t base);
 /* First sequence that some sink of ours has not confirmed; SEQUENCE_MAX: none. */
 uint32_t segment_undone(const struct core *c, const struct segment *g);
-/* As that, and at most journaled + 1. */
+/* As that, and at most journaled + 1; while more is to come the last one is kept, and replicated
+ * although it is confirmed: a peer that has it knows where the segment is (L1: R follows E). */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 
 /* The end of what the span has, as far as this node knows. */

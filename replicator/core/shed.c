@@ -26,7 +26,7 @@ static bool oldest_of(const struct core *c, const struct segment *g, uint32_t le
 
     if (c->session == SESSION_UP && g->origin == c->o.node) /* Section 2: E <= R. */
         limit = min_u32(limit, g->replicated);
-    *r = (struct core_range){g->origin, g->epoch, segment_needed(c, g), ours_to(c, g, limit)};
+    *r = (struct core_range){g->origin, g->epoch, segment_undone(c, g), ours_to(c, g, limit)};
     return r->from <= r->to && (r->to - r->from >= least - 1 || (g->closed && r->to == g->last));
 }
 

@@ -13,7 +13,8 @@
 #include <time.h>
 
 enum { TICK_MS = 5, NICE = -10, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
-enum { EPOCH_RECORDS = 4 << 20 }; /* About 700 MiB of journal. */
+#define CLOCK_EPOCH_MAX (UINT32_MAX - (1u << 27)) /* A year before the numbers end. */
+enum { EPOCH_RECORDS = 4 << 20 };                 /* About 700 MiB of journal. */
 
 static void usage(FILE *to)
 {
@@ -50,9 +51,16 @@ static void on_marks_lost(void *ctx)
     struct shell *s = ctx;
 
     shell_log(
-        "journal: damaged: some marks are gone; what may be at a collector already is treated "
-        "as in doubt");
+        "journal: damaged: marks are gone; what may be at a collector already is treated as in "
+        "doubt");
     core_recover_stale(s->core);
+}
+
+static void on_header(void *ctx, const char *name)
+{
+    (void)ctx;
+    shell_log("journal: %s: its header is damaged; its records are checked one by one, and kept",
+              name);
 }
 
 static void on_damage(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
@@ -75,6 +83,14 @@ static uint64_t boot_id(void)
     return told ? (uint64_t)sink_key(text) << 32 | strtoul(text, NULL, 16) : 0;
 }
 
+/* T5; a clock outside of 2020 to 2053 was never set, and says nothing. */
+static uint32_t clock_epoch(uint64_t time_ns)
+{
+    uint64_t quarters = time_ns / (SECOND_NS / 4), from = 4ull * SECONDS_TO_2020;
+
+    return quarters < from || quarters - from > CLOCK_EPOCH_MAX ? 0 : (uint32_t)(quarters - from);
+}
+
 static void core_options(const struct shell *s, struct core_options *o)
 {
     const struct config *c = s->config;
@@ -92,7 +108,7 @@ static void core_options(const struct shell *s, struct core_options *o)
         .fencing = c->fence_command[0] != '\0',
         .give_ns = c->handover_after_ms * 1000000ull,
         .hello_ns = c->dead_after_ms * 1000000ull,
-        .clock_epoch = (uint32_t)(shell_time_ns() / (SECOND_NS / 4) - 4ull * SECONDS_TO_2020),
+        .clock_epoch = clock_epoch(shell_time_ns()),
         .sink_count = c->sink_count,
     };
     for (size_t k = 0; k < c->sink_count; k++)
@@ -132,6 +148,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
                                 .on_segment = on_segment,
                                 .on_marks_lost = on_marks_lost,
                                 .on_damage = on_damage,
+                                .on_header = on_header,
                                 .snapshot = emit_snapshot};
 
     snprintf(dir, sizeof(dir), "%s/journal", s->config->state_dir);
@@ -143,7 +160,8 @@ static int recover(struct shell *s, char *err, size_t err_size)
         return -1;
     core_recovered(s->core);
     if (s->core->fresh)
-        shell_log("journal: empty: the clock says which epochs cannot have been used (T5)");
+        shell_log("journal: %s: the clock says which epochs cannot have been used (T5)",
+                  s->had_segments ? "does not say which epochs were opened" : "empty");
     return 0;
 }
 

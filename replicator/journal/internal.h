@@ -31,13 +31,18 @@ struct journal {
     bool names_touched;             /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
     size_t chunk_count;
-    uint8_t *slots; /* Room for one write. */
+    uint8_t *slots;              /* Room for one write. */
+    char refused[DISK_NAME_MAX]; /* A file of another version. */
 };
 
 /* records.c */
+/* false: not the name of a records file. */
+bool records_parse_name(const char *name, struct chunk *c);
 int records_scan(struct journal *j);
 int records_commit(struct journal *j, bool sync);
 void records_undo(struct journal *j);
+/* version.c: 0, -EPROTO with the file's name in `refused`, or another negative errno. */
+int versions_check(struct journal *j);
 /* meta.c */
 int meta_open(struct journal *j);
 int meta_commit(struct journal *j, bool sync);

@@ -23,6 +23,8 @@ int journal_open(struct journal **out, const struct journal_options *o,
     j->snapshot_buffer = malloc(META_BUFFER_MAX);
     j->slots = malloc((size_t)1024 * JOURNAL_SLOT_SIZE);
     if (j->meta_buffer != NULL && j->snapshot_buffer != NULL && j->slots != NULL)
+        rc = versions_check(j);
+    if (rc == 0)
         rc = meta_open(j);
     if (rc == 0)
         rc = records_scan(j);
@@ -31,7 +33,13 @@ int journal_open(struct journal **out, const struct journal_options *o,
             j->v.on_marks_lost(j->v.ctx);
         return 0;
     }
-    snprintf(err, err_size, "journal: cannot be used: %s", strerror(-rc));
+    if (j->refused[0] != '\0')
+        snprintf(err, err_size,
+                 "journal: %s is of another version, and nothing was touched: start the evrepd "
+                 "that wrote it, or move 'state-dir' away",
+                 j->refused);
+    else
+        snprintf(err, err_size, "journal: cannot be used: %s", strerror(-rc));
     journal_close(j);
     *out = NULL;
     return -1;

@@ -22,11 +22,14 @@ struct journal_visitor { /* Called by journal_open(), in this order; snapshot al
     void (*on_marks_lost)(void *ctx);
     /* Later too, by journal_read(): these cannot be read and read as record_lost() from now on. */
     void (*on_damage)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
+    /* Before all others; NULL: nobody asks.  The header of that file is damaged; its records, each
+     * checked by itself, are kept. */
+    void (*on_header)(void *ctx, const char *name);
     /* Calls journal_meta() for every mark of the present state. */
     void (*snapshot)(void *ctx, struct journal *j);
 };
 
-/* 0, or -1 with one line in err. */
+/* 0, or -1 with one line in err.  A file of another version is refused, and nothing is touched. */
 int journal_open(struct journal **out, const struct journal_options *o,
                  const struct journal_visitor *v, char *err, size_t err_size);
 /* Writes nothing: what is not committed is gone, as after a crash. */

@@ -135,7 +135,8 @@ static void remove_others(struct journal *j)
     }
 }
 
-static size_t take_snapshot(struct journal *j)
+/* whole: it describes all there is, and counts. */
+static size_t take_snapshot(struct journal *j, bool whole)
 {
     uint8_t *pending = j->meta_buffer;
     size_t pending_len = j->meta_len;
@@ -146,7 +147,8 @@ static size_t take_snapshot(struct journal *j)
     j->meta_len = META_MAGIC_SIZE;
     if (j->v.snapshot != NULL)
         j->v.snapshot(j->v.ctx, j);
-    j->meta_len += meta_put(j->meta_buffer + j->meta_len, NULL, 0);
+    if (whole)
+        j->meta_len += meta_put(j->meta_buffer + j->meta_len, NULL, 0);
     len = j->meta_len;
     j->meta_buffer = pending;
     j->meta_len = pending_len;
@@ -154,10 +156,10 @@ static size_t take_snapshot(struct journal *j)
 }
 
 /* The new file is whole and on the disk before the old one goes. */
-static int new_generation(struct journal *j)
+static int new_generation(struct journal *j, bool whole)
 {
     const struct disk *d = j->disk;
-    size_t len = take_snapshot(j);
+    size_t len = take_snapshot(j, whole);
     char name[DISK_NAME_MAX];
     int handle, rc;
 
@@ -204,8 +206,11 @@ int meta_open(struct journal *j)
             j->generation = found.at[best];
         found.at[best] = found.at[--found.count];
     }
-    j->marks_lost = j->generation > 0;
-    return new_generation(j);
+    /* None, or none that is whole.  What records there are is not known yet: until the first commit
+     * says it, a death in between has to find the marks gone again. */
+    j->marks_lost = true;
+    j->renew = j->v.snapshot != NULL;
+    return new_generation(j, !j->renew);
 }
 
 void journal_meta(struct journal *j, const uint8_t *at, size_t len)
@@ -234,6 +239,7 @@ int meta_commit(struct journal *j, bool sync)
     j->meta_size += j->meta_len;
     j->meta_len = 0;
     if ((j->meta_size > META_FILE_MAX || j->renew) && j->v.snapshot != NULL)
-        j->renew = new_generation(j) != 0; /* When there is no room for it the old one goes on. */
+        j->renew =
+            new_generation(j, true) != 0; /* When there is no room for it the old one goes on. */
     return 0;
 }

@@ -94,7 +94,7 @@ static int chunk_handle(struct journal *j, struct chunk *c)
 /* ---- start ---- */
 
 /* Up to the last record that is whole.  Torn ones behind it never counted; damaged ones before it
- * are found when they are read.  The header is for people: every slot says what it is. */
+ * are found when they are read.  The header is version.c's. */
 static uint32_t count_records(struct journal *j, struct chunk *c)
 {
     int handle = chunk_handle(j, c);
@@ -115,7 +115,7 @@ static uint32_t count_records(struct journal *j, struct chunk *c)
     return n < JOURNAL_CHUNK_RECORDS ? n : JOURNAL_CHUNK_RECORDS;
 }
 
-static bool parse_name(const char *name, struct chunk *c)
+bool records_parse_name(const char *name, struct chunk *c)
 {
     unsigned origin;
     char again[DISK_NAME_MAX];
@@ -164,7 +164,7 @@ static void found_name(void *arg, const char *name)
     struct journal *j = arg;
     struct chunk c;
 
-    if (parse_name(name, &c))
+    if (records_parse_name(name, &c))
         add_chunk(j, &c);
 }
 

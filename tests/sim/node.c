@@ -768,7 +768,12 @@ static void snapshot(void *ctx, struct journal *j)
 static void start(struct world *w, struct node *n)
 {
     struct journal_options o = {.disk = &n->disk.disk, .sync = w->power};
-    struct journal_visitor v = {n, on_meta, on_segment, on_marks_lost, on_damage, snapshot};
+    struct journal_visitor v = {.ctx = n,
+                                .on_meta = on_meta,
+                                .on_segment = on_segment,
+                                .on_marks_lost = on_marks_lost,
+                                .on_damage = on_damage,
+                                .snapshot = snapshot};
     struct cluster_options c = {
         .node = n->id,
         .has_peer = true,

@@ -230,6 +230,25 @@ static void frames_of_another_session_are_dropped(void **state)
     assert_int_equal(core_segment(&p->node[0].core, 0, pair_live(p, 0))->replicated, 11);
 }
 
+/* L1, section 2: what was confirmed before the session reaches the peer when it comes up, not when
+ * the next record is tagged; so E <= R. */
+static void what_was_confirmed_alone_is_replicated_at_once(void **state)
+{
+    struct pair *p = *state;
+    const struct segment *g;
+    uint32_t e;
+
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    e = pair_live(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 1)->emitted, 1);
+    pair_connect(p);
+    pair_settle(p);
+    g = core_segment(&p->node[0].core, 0, e);
+    assert_int_equal(g->replicated, g->journaled);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, g->journaled);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -245,6 +264,7 @@ int main(void)
         T(epoch_rolls_while_the_session_is_up),
         T(what_is_delivered_leaves_the_journal_an_epoch_at_a_time),
         T(frames_of_another_session_are_dropped),
+        T(what_was_confirmed_alone_is_replicated_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

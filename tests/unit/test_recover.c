@@ -187,6 +187,33 @@ static void a_jump_of_the_boot_clock_gives_no_later_epoch(void **state)
     assert_true(l->out.epoch_open <= options.clock_epoch + 10);
 }
 
+/* T5: the journal may be an old copy: what was opened since it was made is not opened again. */
+static void an_old_copy_opens_no_epoch_again(void **state)
+{
+    struct life *l = *state;
+
+    open_epoch(l, &l->before, 4, 0, 0); /* Far below the clock. */
+    start_again(l);
+    core_recovered(&l->after);
+    flush(l, &l->after);
+    assert_true(l->out.epoch_open > options.clock_epoch);
+}
+
+/* The ring lived on, and has a newer epoch than the old copy knows. */
+static void an_old_copy_learns_from_the_ring(void **state)
+{
+    struct life *l = *state;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    start_again(l);
+    core_recovered(&l->after);
+    assert_false(core_recover_ring(&l->after, THIRD, SECOND, 10));
+    l->now_ns += SECOND_NS;
+    step(l, &l->after, (struct core_input){.kind = CORE_TICK});
+    flush(l, &l->after);
+    assert_true(l->out.epoch_open > THIRD);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -197,6 +224,8 @@ int main(void)
         T(what_the_disk_lost_is_a_hole),
         T(a_lost_file_is_a_hole_too),
         T(a_jump_of_the_boot_clock_gives_no_later_epoch),
+        T(an_old_copy_opens_no_epoch_again),
+        T(an_old_copy_learns_from_the_ring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
