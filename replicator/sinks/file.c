@@ -84,12 +84,12 @@ static void open_file(struct file_sink *f)
         return;
     }
     wrong = check_file(f, &code);
+    if (wrong == NULL && code == 0 && f->base.o.sync)
+        code = -file_sync_folder(f->base.o.path);
     if (wrong != NULL || code != 0) {
         fault(f, wrong, code);
         return;
     }
-    if (f->base.o.sync)
-        file_sync_folder(f->base.o.path);
     file_rotation_start(&f->rotation, f->fd, f->size);
     sink_is_up(&f->base);
     pump(f);

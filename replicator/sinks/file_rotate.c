@@ -63,11 +63,11 @@ int file_rotate(struct file_rotation *r, const char *path, unsigned keep)
     return 0;
 }
 
-void file_sync_folder(const char *path)
+int file_sync_folder(const char *path)
 {
     char folder[FILE_PATH_MAX];
     char *slash;
-    int fd;
+    int fd, rc;
 
     snprintf(folder, sizeof(folder), "%s", path);
     slash = strrchr(folder, '/');
@@ -75,7 +75,8 @@ void file_sync_folder(const char *path)
         slash[slash == folder ? 1 : 0] = '\0';
     fd = open(slash != NULL ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return;
-    fsync(fd);
+        return -errno;
+    rc = fsync(fd) != 0 ? -errno : 0;
     close(fd);
+    return rc;
 }

@@ -15,6 +15,7 @@ void file_rotation_start(struct file_rotation *r, int fd, off_t size);
 bool file_rotation_due(struct file_rotation *r, const struct sink_options *o, off_t size);
 /* Renames; the one above `keep` is removed.  0 or a negative errno. */
 int file_rotate(struct file_rotation *r, const char *path, unsigned keep);
-void file_sync_folder(const char *path);
+/* Of the file `path`.  0 or a negative errno: then its name may not survive the power. */
+int file_sync_folder(const char *path);
 
 #endif
