@@ -133,6 +133,44 @@ P
 expect "the same node id on both sides" "$dir/n1.err" "refused: the same node id on both sides"
 stop "$b"
 
+check() { # NAME TEXT EDIT...: what --check says of a configuration to which sed did that
+    local name=$1 text=$2
+    shift 2
+    conf 0 7 "$dir/key"
+    sed -i "$@" "$dir/n0.conf"
+    "$bin/evrepd" -c "$dir/n0.conf" --check >"$dir/check.err" 2>&1
+    expect "$name" "$dir/check.err" "$text"
+}
+mkdir -p "$dir/folder" "$dir/n0"
+install -m 600 /dev/null "$dir/empty"
+c="$dir/n0.conf"
+check "a good one" "n0.conf: good" -e ''
+check "the line of a number" "$c:2: 'cluster-id' is 70000; it must be" -e '2s/7/70000/'
+check "the line of a bad host name" "$c:3: 'hostname' has a character" -e '3s/fw1/f w/'
+check "the line of a word" "$c:4: 'durability' is \"paper\"" -e '3adurability = "paper"'
+check "a journal's limit" "$c:3: 'journal-limit-mib' is -1" -e '2ajournal-limit-mib = -1'
+check "a node without a number" "n0.conf: 'node' is missing" -e '1s/.*//'
+check "a node with two" "$c:2: 'node' is given twice, first in line 1" -e '1anode = 1'
+check "a peer without a key" "$c:6: 'key-file' is missing" -e '7d'
+check "a key that is not there" "$c:7: 'key-file': key file .*No such file" -e '7s/key"/none"/'
+check "an empty key" "$c:7: 'key-file': key file .*not a key" -e '7s,= ".*",= "'"$dir"'/empty",'
+check "a key that is a folder" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/folder",'
+check "a state folder that is a file" "$c:4: 'state-dir': .* is not a folder" -e '4s,= ".*",= "'"$dir"'/empty",'
+check "an end of a link that is none" "$c:8: 'local' is \"garbage\"" -e '8s/local = "[^"]*"/local = "garbage"/'
+check "a port that is too high" "$c:8: 'remote' is .*: its port must be" -e '8s/5900" }/99999" }/'
+check "a sink without a port" "$c:12: 'address' is \"1.2.3.4\": it must be" -e '12s/127.7.0.99:6514/1.2.3.4/'
+check "a sink with a port that is too high" "$c:12: 'address' is .*its port" -e '12s/:6514/:99999/'
+check "a sink without a name" "$c:12: a 'sink' section without a name" -e '12s/"siem"/""/'
+check "a sink with a newline in its name" "$c:1[23]: 'sink' has a control character" -e '12s/siem/si\\nem/'
+check "two sinks of one file" "$c:14: 'path': sinks .* both write" -e '13{p;s/"local"/"other"/}'
+check "metrics nowhere" "$c:2: 'metrics' is \"nonsense\"" -e '1ametrics = "nonsense"'
+check "a group that is too long" "$c:2: 'control-group' is too long" -e "1acontrol-group = \"$(printf 'g%.0s' {1..99})\""
+"$bin/evrepd" -c /etc --check 2>"$dir/check.err"
+expect "a folder for a configuration" "$dir/check.err" "/etc: is a folder"
+conf 0 7 "$dir/key"
+sed -i "s,^control-socket.*,control-socket = \"$dir/nowhere/sock\"," "$c"
+"$bin/evrepd" -c "$c" 2>"$dir/check.err"
+expect "a socket in no folder" "$dir/check.err" "control socket .*: the folder $dir/nowhere is not there"
 conf 0 7 "$dir/key" 'colour = "red"'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "unknown key, with file and line" "$dir/check.err" "n0.conf:[0-9]*: no such option 'colour'"

@@ -1,34 +1,60 @@
 #include "config.h"
 #include "handshake.h"
 #include "config_parts.h"
+#include "key.h"
 
+#include <errno.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static _Thread_local char *error_at;
 static _Thread_local size_t error_size;
 
-static void on_error(cfg_t *cfg, const char *format, va_list ap)
+static void say(const cfg_t *cfg, int line, const char *text)
 {
-    int n;
+    const char *file = cfg->filename != NULL ? cfg->filename : "configuration";
 
     if (error_at[0] != '\0')
         return; /* The first one says it. */
-    n = snprintf(error_at, error_size, "%s:%d: ", cfg->filename ? cfg->filename : "configuration",
-                 cfg->line);
-    if (n > 0 && (size_t)n < error_size)
-        vsnprintf(error_at + n, error_size - (size_t)n, format, ap);
+    if (line > 0)
+        snprintf(error_at, error_size, "%s:%d: %s", file, line, text);
+    else
+        snprintf(error_at, error_size, "%s: %s", file, text);
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list ap)
+{
+    char text[768];
+
+    vsnprintf(text, sizeof(text), format, ap);
+    say(cfg, cfg->line, text);
 }
 
 int config_fail(cfg_t *cfg, const char *format, ...)
 {
+    char text[768];
     va_list ap;
 
     va_start(ap, format);
-    on_error(cfg, format, ap);
+    vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
+    say(cfg, config_line(cfg, text), text);
+    return -1;
+}
+
+int config_fail_at(cfg_t *cfg, int line, const char *format, ...)
+{
+    char text[768];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    say(cfg, line, text);
     return -1;
 }
 
@@ -67,8 +93,14 @@ static cfg_opt_t opts[] = {
 
 int config_copy(cfg_t *cfg, const char *key, const char *value, char *out, size_t size)
 {
-    if (value == NULL || value[0] == '\0')
+    if (value == NULL)
         return config_fail(cfg, "'%s' is missing; it has no default", key);
+    if (value[0] == '\0')
+        return config_fail(cfg, "'%s' is empty; it needs a value", key);
+    for (const char *p = value; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return config_fail(cfg, "'%s' has a control character; take it out", key);
+    }
     if (strlen(value) >= size)
         return config_fail(cfg, "'%s' is too long: at most %zu bytes", key, size - 1);
     strcpy(out, value);
@@ -107,17 +139,28 @@ static int read_links(struct config *c, cfg_t *peer)
     for (size_t i = 0; i < c->link_count; i++) {
         cfg_t *l = cfg_getnsec(peer, "link", (unsigned)i);
 
-        if (config_copy(l, "link", cfg_title(l), c->link[i].name, sizeof(c->link[i].name)) != 0 ||
-            config_copy(l, "local", cfg_getstr(l, "local"), c->link[i].local,
-                        sizeof(c->link[i].local)) != 0 ||
-            config_copy(l, "remote", cfg_getstr(l, "remote"), c->link[i].remote,
-                        sizeof(c->link[i].remote)) != 0)
+        if (config_title(l, c->link[i].name, sizeof(c->link[i].name)) != 0 ||
+            config_address(l, "local", cfg_getstr(l, "local"), true, c->link[i].local,
+                           sizeof(c->link[i].local)) != 0 ||
+            config_address(l, "remote", cfg_getstr(l, "remote"), true, c->link[i].remote,
+                           sizeof(c->link[i].remote)) != 0)
             return -1;
         if (strcmp(c->link[i].local, c->link[i].remote) == 0)
             return config_fail(l, "link \"%s\": local and remote are the same address",
                                c->link[i].name);
     }
     return 0;
+}
+
+/* Now, and not only when it is used. */
+static int check_key(cfg_t *peer, const char *key, const char *path)
+{
+    uint8_t bytes[NOISE_KEY];
+    char err[400];
+    int rc = key_load(path, bytes, err, sizeof(err));
+
+    sodium_memzero(bytes, sizeof(bytes));
+    return rc == 0 ? 0 : config_fail(peer, "'%s': %s", key, err);
 }
 
 /* How the peer is spoken to: keys, wire version, age of a connection. */
@@ -127,14 +170,17 @@ static int read_peer_link(struct config *c, cfg_t *peer)
 
     if (config_copy(peer, "key-file", cfg_getstr(peer, "key-file"), c->key_file,
                     sizeof(c->key_file)) != 0 ||
+        check_key(peer, "key-file", c->key_file) != 0 ||
         config_number(peer, "wire-version", LINK_VERSION_OLD, LINK_VERSION, &c->wire_version) !=
             0 ||
         config_number(peer, "renew-s", 1, 7 * 86400, &c->renew_s) != 0)
         return -1;
     if (accept == NULL)
         return 0;
-    return config_copy(peer, "accept-key-file", accept, c->accept_key_file,
-                       sizeof(c->accept_key_file));
+    if (config_copy(peer, "accept-key-file", accept, c->accept_key_file,
+                    sizeof(c->accept_key_file)) != 0)
+        return -1;
+    return check_key(peer, "accept-key-file", c->accept_key_file);
 }
 
 static int read_peer(struct config *c, cfg_t *cfg)
@@ -171,6 +217,32 @@ static int hostname_fits(cfg_t *cfg, const char *name)
     return 0;
 }
 
+/* Where it keeps and shows things. */
+static int read_places(struct config *c, cfg_t *cfg)
+{
+    struct stat st;
+
+    if (config_copy(cfg, "state-dir", cfg_getstr(cfg, "state-dir"), c->state_dir,
+                    sizeof(c->state_dir)) != 0 ||
+        config_copy(cfg, "control-socket", cfg_getstr(cfg, "control-socket"), c->control_socket,
+                    sizeof(c->control_socket)) != 0 ||
+        config_optional(cfg, "control-group", c->control_group, sizeof(c->control_group)) != 0)
+        return -1;
+    if (stat(c->state_dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return config_fail(cfg, "'state-dir': %s is not a folder", c->state_dir);
+    if (cfg_getstr(cfg, "metrics")[0] == '\0')
+        return 0;
+    return config_address(cfg, "metrics", cfg_getstr(cfg, "metrics"), true, c->metrics,
+                          sizeof(c->metrics));
+}
+
+static int read_node(cfg_t *cfg, uint64_t *node)
+{
+    if ((cfg_getopt(cfg, "node")->flags & CFGF_MODIFIED) == 0)
+        return config_fail(cfg, "'node' is missing: 0 on one of the two, 1 on the other");
+    return config_number(cfg, "node", 0, 1, node);
+}
+
 static int read_all(struct config *c, cfg_t *cfg)
 {
     static const char *const durabilities[] = {"process", "power", NULL};
@@ -181,21 +253,14 @@ static int read_all(struct config *c, cfg_t *cfg)
     int scheduling = config_word(cfg, "scheduling", cfg_getstr(cfg, "scheduling"), schedulings);
     uint64_t node = 0, cluster = 0, limit = 0, keep = 0;
 
-    if (durability < 0 || full < 0 || scheduling < 0 ||
-        config_number(cfg, "node", 0, 1, &node) != 0 ||
+    if (durability < 0 || full < 0 || scheduling < 0 || read_node(cfg, &node) != 0 ||
         config_number(cfg, "cluster-id", 0, 65535, &cluster) != 0 ||
         config_number(cfg, "journal-limit-mib", 0, 1 << 20, &limit) != 0 ||
         config_number(cfg, "journal-keep-mib", 0, 1 << 20, &keep) != 0 ||
         config_copy(cfg, "hostname", cfg_getstr(cfg, "hostname"), c->hostname,
                     sizeof(c->hostname)) != 0 ||
-        hostname_fits(cfg, c->hostname) != 0 ||
-        config_copy(cfg, "state-dir", cfg_getstr(cfg, "state-dir"), c->state_dir,
-                    sizeof(c->state_dir)) != 0 ||
-        config_copy(cfg, "control-socket", cfg_getstr(cfg, "control-socket"), c->control_socket,
-                    sizeof(c->control_socket)) != 0)
+        hostname_fits(cfg, c->hostname) != 0 || read_places(c, cfg) != 0)
         return -1;
-    snprintf(c->control_group, sizeof(c->control_group), "%s", cfg_getstr(cfg, "control-group"));
-    snprintf(c->metrics, sizeof(c->metrics), "%s", cfg_getstr(cfg, "metrics"));
     c->node = (uint8_t)node;
     c->cluster_id = (uint32_t)cluster;
     c->journal_limit = limit << 20;
@@ -217,17 +282,27 @@ static int read_all(struct config *c, cfg_t *cfg)
 
 int config_load(struct config *c, const char *path, char *err, size_t err_size)
 {
-    cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+    struct stat st;
+    cfg_t *cfg;
     int rc;
 
     memset(c, 0, sizeof(*c));
     error_at = err;
     error_size = err_size;
     err[0] = '\0';
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        snprintf(err, err_size, "%s: is %s, not a configuration file", path,
+                 S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+        return -1;
+    }
+    config_lines_watch(opts);
+    cfg = cfg_init(opts, CFGF_NONE);
     cfg_set_error_function(cfg, on_error);
+    errno = 0;
     rc = cfg_parse(cfg, path);
     if (rc == CFG_FILE_ERROR)
-        snprintf(err, err_size, "%s: cannot be read", path);
+        snprintf(err, err_size, "%s: cannot be read: %s", path,
+                 errno != 0 ? strerror(errno) : "is it there?");
     rc = rc == CFG_SUCCESS ? read_all(c, cfg) : -1;
     cfg_free(cfg);
     return rc;

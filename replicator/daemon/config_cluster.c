@@ -31,8 +31,7 @@ static int read_monitors(struct config_group *g, cfg_t *section)
         cfg_t *m = cfg_getnsec(section, "monitor", (unsigned)i);
         uint64_t weight = 0;
 
-        if (config_copy(m, "monitor", cfg_title(m), g->monitor[i].name,
-                        sizeof(g->monitor[i].name)) != 0 ||
+        if (config_title(m, g->monitor[i].name, sizeof(g->monitor[i].name)) != 0 ||
             config_number(m, "weight", 1, WEIGHT_FULL, &weight) != 0 ||
             config_number(m, "hold-ms", 0, 3600000, &g->monitor[i].hold_ms) != 0)
             return -1;

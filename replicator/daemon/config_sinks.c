@@ -163,19 +163,12 @@ static int read_jetstream(cfg_t *s, struct config_sink *o)
                : config_copy(s, "credentials", credentials, o->credentials, sizeof(o->credentials));
 }
 
-static int read_optional(cfg_t *s, const char *key, char *out, size_t size)
-{
-    const char *value = cfg_getstr(s, key);
-
-    return value[0] == '\0' ? 0 : config_copy(s, key, value, out, size);
-}
-
 static int read_tls(cfg_t *s, struct config_sink *o)
 {
-    if (read_optional(s, "ca-file", o->ca_file, sizeof(o->ca_file)) != 0 ||
-        read_optional(s, "cert-file", o->cert_file, sizeof(o->cert_file)) != 0 ||
-        read_optional(s, "key-file", o->key_file, sizeof(o->key_file)) != 0 ||
-        read_optional(s, "server-name", o->server_name, sizeof(o->server_name)) != 0)
+    if (config_optional(s, "ca-file", o->ca_file, sizeof(o->ca_file)) != 0 ||
+        config_optional(s, "cert-file", o->cert_file, sizeof(o->cert_file)) != 0 ||
+        config_optional(s, "key-file", o->key_file, sizeof(o->key_file)) != 0 ||
+        config_optional(s, "server-name", o->server_name, sizeof(o->server_name)) != 0)
         return -1;
     o->no_verify = !cfg_getbool(s, "verify");
     if ((o->cert_file[0] == '\0') != (o->key_file[0] == '\0'))
@@ -210,7 +203,8 @@ static int read_syslog(cfg_t *s, struct config_sink *o)
         return -1;
     if (kinds[i] == KIND_UDP && read_udp(s, o) != 0)
         return -1;
-    return config_copy(s, "address", cfg_getstr(s, "address"), o->address, sizeof(o->address));
+    return config_address(s, "address", cfg_getstr(s, "address"), false, o->address,
+                          sizeof(o->address));
 }
 
 static int read_sink(cfg_t *s, struct config_sink *o)
@@ -219,9 +213,9 @@ static int read_sink(cfg_t *s, struct config_sink *o)
     const char *type = cfg_getstr(s, "type") != NULL ? cfg_getstr(s, "type") : "";
     uint64_t window = 0;
 
-    if (config_copy(s, "sink", cfg_title(s), o->name, sizeof(o->name)) != 0 ||
-        config_word(s, "type", type, types) < 0 || read_sink_words(s, o) != 0 ||
-        read_filter(s, &o->filter) != 0 || config_number(s, "window", 16, 8192, &window) != 0 ||
+    if (config_title(s, o->name, sizeof(o->name)) != 0 || config_word(s, "type", type, types) < 0 ||
+        read_sink_words(s, o) != 0 || read_filter(s, &o->filter) != 0 ||
+        config_number(s, "window", 16, 8192, &window) != 0 ||
         config_number(s, "hold-ms", 0, 86400000, &o->hold_ms) != 0)
         return -1;
     o->window = (uint32_t)window;
@@ -244,6 +238,11 @@ int config_read_sinks(struct config *c, cfg_t *cfg)
             return -1;
         c->sink[i].sync |= c->durability_power;
         for (size_t k = 0; k < i; k++) {
+            if (c->sink[i].path[0] != '\0' && strcmp(c->sink[k].path, c->sink[i].path) == 0)
+                return config_fail(s,
+                                   "'path': sinks \"%s\" and \"%s\" both write %s: each needs a "
+                                   "file of its own",
+                                   c->sink[k].name, c->sink[i].name, c->sink[i].path);
             if (sink_key(c->sink[k].name) == sink_key(c->sink[i].name))
                 return config_fail(s, "sinks \"%s\" and \"%s\" have one key: rename one",
                                    c->sink[k].name, c->sink[i].name);

@@ -104,7 +104,7 @@ static int read_source(struct config *c, cfg_t *s, struct config_source *o)
 {
     int type = config_word(s, "type", cfg_getstr(s, "type"), types);
 
-    if (type < 0 || config_copy(s, "source", cfg_title(s), o->name, sizeof(o->name)) != 0)
+    if (type < 0 || config_title(s, o->name, sizeof(o->name)) != 0)
         return -1;
     o->type = (enum config_source_type)type;
     if (refuse_keys_of_others(s, o->type) != 0)

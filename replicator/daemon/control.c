@@ -204,6 +204,17 @@ static int make_room(const char *path, char *err, size_t err_size)
 {
     struct stat st;
 
+    char folder[sizeof(((struct config *)0)->control_socket)];
+    const char *slash = strrchr(path, '/');
+
+    if (slash != NULL && slash != path) {
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+        if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) {
+            snprintf(err, err_size, "control socket %s: the folder %s is not there: make it", path,
+                     folder);
+            return -1;
+        }
+    }
     if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
         snprintf(err, err_size, "control socket %s: there is something that is not a socket", path);
         return -1;
@@ -243,8 +254,7 @@ int control_open(struct shell *s, char *err, size_t err_size)
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&s->control, 16, on_connection);
     if (rc != 0) {
-        snprintf(err, err_size, "control socket %s: %s: does its folder exist?", path,
-                 uv_strerror(rc));
+        snprintf(err, err_size, "control socket %s: %s", path, uv_strerror(rc));
         return rc;
     }
     return open_to_group(s, err, err_size);

@@ -1,0 +1,67 @@
+/* Values that are more than a word or a number. */
+#include "config_parts.h"
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_port(const char *text)
+{
+    long port = strtol(text, NULL, 10);
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (!isdigit((unsigned char)*p))
+            return false;
+    }
+    return strlen(text) <= 5 && port > 0 && port <= 65535;
+}
+
+static bool is_ip(const char *host)
+{
+    char plain[ADDRESS_HOST_MAX];
+    uint8_t ip[16];
+
+    strcpy(plain, host);
+    plain[strcspn(plain, "%")] = '\0'; /* The interface of a link-local one. */
+    return inet_pton(AF_INET, plain, ip) == 1 || inet_pton(AF_INET6, plain, ip) == 1;
+}
+
+int config_address(cfg_t *cfg, const char *key, const char *value, bool ip, char *out, size_t size)
+{
+    char host[ADDRESS_HOST_MAX], port[ADDRESS_PORT_MAX], err[256];
+
+    if (config_copy(cfg, key, value, out, size) != 0)
+        return -1;
+    if (address_parse("", value, host, port, err, sizeof(err)) != 0)
+        return config_fail(cfg, "'%s' is \"%s\": it must be ADDRESS:PORT, or [ADDRESS]:PORT", key,
+                           value);
+    if (!is_port(port))
+        return config_fail(cfg, "'%s' is \"%s\": its port must be a number, 1 to 65535", key,
+                           value);
+    if (ip && !is_ip(host))
+        return config_fail(cfg, "'%s' is \"%s\": its address must be an IPv4 or [IPv6] address",
+                           key, value);
+    if (strpbrk(host, " /\"") != NULL)
+        return config_fail(cfg, "'%s' is \"%s\": that is no host", key, value);
+    return 0;
+}
+
+int config_optional(cfg_t *cfg, const char *key, char *out, size_t size)
+{
+    const char *value = cfg_getstr(cfg, key);
+
+    out[0] = '\0';
+    return value == NULL || value[0] == '\0' ? 0 : config_copy(cfg, key, value, out, size);
+}
+
+int config_title(cfg_t *section, char *out, size_t size)
+{
+    const char *title = cfg_title(section);
+
+    if (title == NULL || title[0] == '\0')
+        return config_fail(section, "a '%s' section without a name: write %s \"NAME\" {",
+                           section->name, section->name);
+    return config_copy(section, section->name, title, out, size);
+}
