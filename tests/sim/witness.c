@@ -92,6 +92,7 @@ static bool must_be_certain(const struct world *w)
 static void check_done(struct world *w, struct node *n)
 {
     const struct core *c = &n->core;
+    uint64_t drain_ns = c->o.drain_ns != 0 ? c->o.drain_ns : SECOND_NS;
 
     if (n->handover_seen == c->handover.state)
         return;
@@ -121,6 +122,12 @@ static void check_done(struct world *w, struct node *n)
                                "node %u: the hand-over is done, and %u/%u %u-%u at sink %u is "
                                "still its own",
                                n->id, g->origin, g->epoch, stays + 1, s->to, k);
+                if (s->owner == n->id && s->emitted < s->to &&
+                    c->now_ns - c->sink[k].give_ns < drain_ns)
+                    world_fail(w,
+                               "node %u: the hand-over is done, and did not wait for %u/%u %u-%u "
+                               "at sink %u",
+                               n->id, g->origin, g->epoch, s->emitted + 1, s->to, k);
                 if (s->owner == n->id && s->emitted < s->to && c->handover.stayed == 0)
                     world_fail(w,
                                "node %u: the hand-over is done, nothing stayed, and %u/%u %u-%u "

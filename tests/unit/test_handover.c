@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pair.h"
+#include "rules.h"
 
 static int setup(void **state)
 {
@@ -426,6 +427,92 @@ static void refused_while_it_drains(void **state)
     expect_nothing_marked(p);
 }
 
+/* What that node answers to this offer. */
+static struct wire_handover answer_of(struct core *c, const struct wire_handover *offer)
+{
+    uint8_t bytes[HANDOVER_ENTRY_SIZE];
+    struct wire_handover answer;
+
+    wire_put_handover(bytes, offer);
+    c->hand_acks_len = 0;
+    handover_offered(c, bytes, sizeof(bytes));
+    assert_int_equal(c->hand_acks_len, HANDOVER_ENTRY_SIZE);
+    assert_int_equal(wire_get_handover(c->hand_acks, sizeof(bytes), &answer), 0);
+    c->hand_acks_len = 0;
+    return answer;
+}
+
+/* T1: an offer is told again until it is answered: its copies are answered as it was, whatever came
+ * between. */
+static void copies_are_answered_as_the_offer(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin(p);
+    struct core *c = &p->node[1].core;
+    struct delivery *d = &segment_find(c, 0, e)->at[0];
+    struct wire_handover offer = {.origin = 0,
+                                  .epoch = e,
+                                  .key = c->o.sink[0].key,
+                                  .at = 9,
+                                  .to = SEQUENCE_MAX,
+                                  .term = 1,
+                                  .emitted = 9,
+                                  .intent = 9,
+                                  .doubt = 9};
+
+    assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
+    assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
+    delivery_find(d, 10)->term = 2; /* Offered back, and declined. */
+    assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
+    assert_int_equal(answer_of(c, &offer).term, 2);
+    d->count = 0; /* Done since. */
+    assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
+}
+
+static void a_copy_of_what_was_declined_is_declined(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct wire_handover offer = {.origin = 1,
+                                  .key = 0,
+                                  .at = 1,
+                                  .to = SEQUENCE_MAX,
+                                  .term = 1,
+                                  .emitted = 1,
+                                  .intent = 1,
+                                  .doubt = 1};
+
+    begin(p);
+    offer.key = c->o.sink[0].key;
+    offer.epoch = p->node[1].core.live_epoch;
+    c->sink[0].give = true; /* Node 0 gives at the same time: it goes on. */
+    assert_int_equal(answer_of(c, &offer).to, offer.at);
+    c->sink[0].give = false;
+    assert_int_equal(answer_of(c, &offer).to, offer.at);
+    assert_int_equal(pair_span(p, 0, 1, offer.epoch, 2)->owner, 1);
+    offer.term = 2;
+    assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
+}
+
+/* N5: E above a cut that the peer may not know of would count as done there what is below it. */
+static void nothing_is_told_across_a_cut(void **state)
+{
+    struct delivery d = {.count = 3,
+                         .span = {{.from = 1, .to = 5, .emitted = 3},
+                                  {.from = 6, .to = 9, .emitted = 9, .apart = true},
+                                  {.from = 10, .to = 20, .emitted = 12, .apart = true}}};
+
+    (void)state;
+    assert_false(span_is_apart(&d, &d.span[0]));
+    assert_true(span_is_apart(&d, &d.span[1]));
+    assert_true(span_is_apart(&d, &d.span[2]));
+    d.span[0].emitted = 5;
+    assert_false(span_is_apart(&d, &d.span[2]));
+    d.span[0].emitted = 3;
+    d.span[0].owner = 1;
+    assert_false(span_is_apart(&d, &d.span[2]));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
@@ -447,6 +534,9 @@ int main(void)
         T(unsent_records_are_the_origins),
         T(taken_back_is_in_flight),
         T(refused_while_it_drains),
+        T(copies_are_answered_as_the_offer),
+        T(a_copy_of_what_was_declined_is_declined),
+        T(nothing_is_told_across_a_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
