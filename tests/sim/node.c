@@ -809,6 +809,7 @@ static void start(struct world *w, struct node *n)
     }
     core_recovered(&n->core);
     memory_check(w, n);
+    n->was_up = false;
     n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
     n->cursor = n->ring.read;
     n->feed_count = n->note_count = 0;

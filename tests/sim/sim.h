@@ -251,6 +251,7 @@ struct node {
     uint64_t asked_handover;
     bool contested;                      /* The peer gives at the same time. */
     uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
+    bool was_up;                         /* At its last flush. */
     uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
     uint8_t session_said;
     uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */

@@ -138,6 +138,21 @@ static void check_done(struct world *w, struct node *n)
     }
 }
 
+/* N6: its facts are out, so that the peer may have a session, lose it, and take over: what that one
+ * may have does not go out without a lease. */
+static void check_alone(struct world *w, const struct node *n, const struct core_give *give)
+{
+    const struct core *c = &n->core;
+    const struct segment *g = core_segment(c, give->range.origin, give->range.epoch);
+
+    if (c->session != SESSION_HELLO || !c->facts_out || core_lease_valid(c) || g == NULL ||
+        (c->o.fencing && c->peer_fences))
+        return;
+    if (g->origin != n->id || give->range.from <= g->sent)
+        world_fail(w, "node %u hands %u/%u %u-%u over after its facts, and alone", n->id,
+                   give->range.origin, give->range.epoch, give->range.from, give->range.to);
+}
+
 /* N4, L3, T6: while the clocks keep their bound, nobody hands over, as certain, what the other node
  * owns by a later takeover. */
 void witness_hand(struct world *w, const struct node *n, unsigned sink,
@@ -147,6 +162,7 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     const struct span *mine = span_of(&n->core, &give->range, sink);
     const struct span *theirs = span_of(&other->core, &give->range, sink);
 
+    check_alone(w, n, give);
     if (give->in_doubt && must_be_certain(w))
         world_fail(w, "node %u: %u/%u %u-%u is in doubt at sink %u, and there was no fault", n->id,
                    give->range.origin, give->range.epoch, give->range.from, give->range.to, sink);
@@ -272,8 +288,45 @@ void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t 
         n->granted_ns = node_clock(w, n);
 }
 
+static void same_owners(struct world *w, const struct segment *g, const struct segment *h, size_t k)
+{
+    for (uint8_t m = 0; m < g->at[k].count; m++) {
+        const struct span *s = &g->at[k].span[m];
+        struct core_range r = {g->origin, g->epoch, s->emitted + 1, 0};
+        const struct span *t = NULL;
+
+        for (uint8_t i = 0; i < h->at[k].count && s->emitted < s->to; i++) {
+            if (h->at[k].span[i].from <= r.from && r.from <= h->at[k].span[i].to)
+                t = &h->at[k].span[i];
+        }
+        if (t != NULL && t->emitted < r.from && (t->owner != s->owner || t->term != s->term))
+            world_fail(w, "the nodes settled %u/%u/%u at sink %zu as node %u's and as node %u's",
+                       g->origin, g->epoch, r.from, k, s->owner, t->owner);
+    }
+}
+
+/* T3: from the same facts both compute the same owners, of what each spoke of. */
+static void check_settled(struct world *w, struct node *n)
+{
+    const struct core *a = &n->core, *b = &w->node[1 - n->id]->core;
+    bool was_up = n->was_up;
+
+    n->was_up = a->session == SESSION_UP;
+    if (was_up || !n->was_up || b->session != SESSION_UP || a->peer_nonce != b->nonce ||
+        b->peer_nonce != a->nonce)
+        return;
+    for (uint16_t i = 0; i < a->count; i++) {
+        const struct segment *g = &a->segment[a->order[i]];
+        const struct segment *h = core_segment(b, g->origin, g->epoch);
+
+        for (size_t k = 0; h != NULL && g->fact_seen && h->fact_seen && k < w->sink_count; k++)
+            same_owners(w, g, h, k);
+    }
+}
+
 void witness_flushed(struct world *w, struct node *n)
 {
+    check_settled(w, n);
     check_takeover(w, n);
     check_done(w, n);
     if (n->core.session != SESSION_DOWN) /* It was started anew, or never was dead. */
