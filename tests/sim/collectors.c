@@ -278,16 +278,32 @@ void collector_power_cut(struct world *w, struct node *n)
     }
 }
 
+/* A keeper answers in the call.  Here it takes a moment, in which the core may have come to ask
+ * something else: to what it does not ask any more nothing is confirmed. */
+static bool still_asked(const struct node *n, const struct ask *a)
+{
+    const struct segment *g = core_segment(&n->core, a->range.origin, a->range.epoch);
+
+    for (uint8_t m = 0; g != NULL && m < g->at[a->sink].count; m++) {
+        const struct span *s = &g->at[a->sink].span[m];
+
+        if (s->from <= a->range.from && a->range.from <= s->to)
+            return s->owner == n->id && s->emitted + 1 == a->range.from && s->doubt <= a->range.to;
+    }
+    return false;
+}
+
 /* D1a: what this connection was given, and how much of that has arrived. */
 static void answer_kept(struct world *w, struct node *n, const struct ask *a)
 {
     struct core_range r = a->range;
+    bool asked = still_asked(n, a);
     uint32_t last;
     enum core_answer answer =
         oracle_written(w, a->sink, n->id, &r, flight_of(w, n, a->sink)->name, &last);
 
     node_answered(w, n, a->sink, &r, answer, last);
-    if (answer != ANSWER_WRITTEN || last < r.from)
+    if (!asked || answer != ANSWER_WRITTEN || last < r.from)
         return;
     r.to = oracle_highest(w, a->sink, r.origin, r.epoch, r.from, last, n->id);
     if (r.to >= r.from)
