@@ -230,6 +230,25 @@ expect "a daemon that stands still" "$dir/stopped.err" "no answer of the daemon 
 [ "$rc" -eq 3 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED  its exit code: $rc"; }
 "$bin/evrepctl" keygen "$dir/key" 2>"$dir/keygen.err"
 expect "keygen never overwrites" "$dir/keygen.err" "never overwritten"
+# A journal that has lost its marks, and one that a later evrepd wrote.
+stop "$a"
+rm -f "$dir"/n0/journal/meta-* "/dev/shm/$ring-0"
+: >"$dir/n0.err"
+start 0 && a=$last
+expect "records without marks are in doubt" "$dir/n0.err" "marks are gone; what may be at a collector already"
+expect "and it is not called empty" "$dir/n0.err" "journal: does not say which epochs were opened"
+expect "and it goes on" "$dir/n0.err" "is open (before it"
+stop "$a"
+for meta in "$dir"/n0/journal/meta-*; do printf 2 | dd of="$meta" bs=1 seek=6 conv=notrunc status=none; done
+cp -r "$dir/n0/journal" "$dir/later"
+"$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/version.err"
+expect "a journal of another version" "$dir/version.err" "journal: meta-[0-9a-f]* is of another version, and nothing was touched"
+if diff -r "$dir/n0/journal" "$dir/later" >"$dir/version.diff"; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAILED  a journal of another version was changed: $(cat "$dir/version.diff")"
+fi
 cat >"$dir/evdp.conf" <<C
 ring = "$ring-x"
 node = 0
