@@ -245,7 +245,9 @@ void audit_line(struct audit *a, const char *line, size_t len)
     struct tag t = {0};
     bool statement;
 
-    len -= len > 0 && line[len - 1] == '\r'; /* Written, or carried, by another system. */
+    if (line == NULL || len == 0)
+        return;
+    len -= line[len - 1] == '\r'; /* Written, or carried, by another system. */
     if (len == 0)
         return;
     statement = is_statement(line, len);
