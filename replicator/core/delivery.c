@@ -204,6 +204,13 @@ static const struct segment *c_segment(const struct core *c, uint16_t i)
     return &c->segment[c->order[i]];
 }
 
+/* Of a span that goes on above what this node holds (T1), what lies there is not asked about: its
+ * origin may have emitted some of it alone (L2), which would hide a hole below. */
+static uint32_t held_end(const struct segment *g, const struct span *s)
+{
+    return min_u32(span_end(g, s), max_u32(max_u32(g->journaled, s->intent), s->from - 1));
+}
+
 void delivery_lost(struct core *c, uint8_t sink)
 {
     for (uint16_t i = 0; i < c->count; i++) {
@@ -215,8 +222,8 @@ void delivery_lost(struct core *c, uint8_t sink)
             /* The next connection's guard starts anew: what the other node may write in between has
              * to be asked for. */
             if (s->foreign && sink_knows_all(c, sink) && s->owner == c->o.node &&
-                s->emitted < span_end(c_segment(c, i), s)) {
-                s->doubt = s->intent = span_end(c_segment(c, i), s);
+                s->emitted < held_end(c_segment(c, i), s)) {
+                s->doubt = s->intent = held_end(c_segment(c, i), s);
                 s->asked = ASK_NONE;
                 d->dirty = true;
             }
