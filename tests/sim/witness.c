@@ -110,7 +110,7 @@ static void check_done(struct world *w, struct node *n)
 
         for (unsigned k = 0; k < w->sink_count; k++) {
             /* The next epoch is its origin's. */
-            if (g->epoch == c->live_epoch && c->epoch_opened_ns > c->handover.started_ns)
+            if (g->epoch == c->live_epoch && c->epoch_opened_ns >= c->handover.started_ns)
                 continue;
             for (uint8_t m = 0; n->giving & 1u << k && m < g->at[k].count; m++) {
                 const struct span *s = &g->at[k].span[m];
