@@ -73,8 +73,13 @@ once() { # NAME FILE TEXT: in one line, not in more
     fi
 }
 why() { # NAME NODE TEXT: what `evrepctl cluster` says of a link that is down, as a table and as JSON
-    "$bin/evrepctl" -s "$dir/n$2.sock" cluster >"$dir/cluster.txt"
-    "$bin/evrepctl" -s "$dir/n$2.sock" --json cluster >"$dir/cluster.json"
+    local until=$((SECONDS + 15)) # The last attempt may have failed otherwise; the next tells.
+    while [ "$SECONDS" -lt "$until" ]; do
+        "$bin/evrepctl" -s "$dir/n$2.sock" cluster >"$dir/cluster.txt"
+        "$bin/evrepctl" -s "$dir/n$2.sock" --json cluster >"$dir/cluster.json"
+        grep -q "down .*$3" "$dir/cluster.txt" && grep -q "$3" "$dir/cluster.json" && break
+        read -rt 0.05 <> <(:)
+    done
     expect "$1, in the table" "$dir/cluster.txt" "down .*$3"
     expect "$1, in JSON" "$dir/cluster.json" "\"why\":\"[^\"]*$3"
 }
