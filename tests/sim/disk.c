@@ -365,6 +365,16 @@ void sim_disk_wipe(struct sim_disk *d)
     d->saved_len = 0;
 }
 
+void sim_disk_lose_marks(struct sim_disk *d)
+{
+    for (size_t i = 0; i < SIM_FILES; i++) {
+        if (strncmp(d->file[i].name, "meta-", 5) == 0)
+            d->file[i].exists = d->file[i].kept = false;
+    }
+    d->undo_count = 0;
+    d->saved_len = 0;
+}
+
 bool sim_disk_rot(struct sim_disk *d)
 {
     size_t at = rng_below(&d->rng, SIM_FILES);

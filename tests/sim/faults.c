@@ -57,7 +57,10 @@ static void crash(struct world *w, struct node *n, enum fault f)
         node_host_died(w, n);
         if (f == FAULT_JOURNAL_LOST) {
             w->journal_lost = true;
-            sim_disk_wipe(&n->disk);
+            if (w->now / MS % 3 == 0) /* No draw: the seeds keep their story. */
+                sim_disk_lose_marks(&n->disk);
+            else
+                sim_disk_wipe(&n->disk);
             n->remembers = MEMORY_NONE;
         }
     } else {

@@ -79,6 +79,7 @@ struct sim_disk {
 
 void sim_disk_init(struct sim_disk *d, uint64_t seed);
 void sim_disk_wipe(struct sim_disk *d);
+void sim_disk_lose_marks(struct sim_disk *d); /* The records stay. */
 void sim_disk_power_cut(struct sim_disk *d);
 void sim_disk_written_back(struct sim_disk *d);
 
