@@ -11,6 +11,7 @@ import sys
 import time
 
 from net import Net, remove_leftovers, working_folder
+from node import at_rest
 from processes import Processes
 
 EVREPD = """node = {n}
@@ -218,12 +219,7 @@ class Run:
     def quiet(self):
         for n in (0, 1):
             w = self.marks(n)
-            if not w or w["held"] or w["waiting"]:
-                return False
-            # A stream's newest segment is open; it may be with the other node (T2: a sink was slow to come up here).
-            if any(g["state"] not in ("live", "settled") for s in w["streams"] for g in s["segments"][:-1]):
-                return False
-            if any(g["state"] not in ("live", "settled", "handed-over", "taken") for s in w["streams"] for g in s["segments"][-1:]):
+            if not w or w["waiting"] or not at_rest(w):
                 return False
         return True
 
