@@ -123,7 +123,7 @@ static void take_statement(struct world *w, unsigned sink, const struct item *i)
 {
     const struct record_note *n = &i->note;
 
-    if (i->kind == RECORD_EPOCH_OPEN && sink == 0 && w->opened_count < OPENS_MAX) {
+    if (i->kind == RECORD_EPOCH_OPEN && w->opened_count < OPENS_MAX) { /* Wherever it arrived. */
         w->opened[w->opened_count++] =
             (struct opened){i->origin, n->previous_epoch, n->last_sequence, n->last_known};
         return;

@@ -26,7 +26,7 @@ enum {
     HEAP_MAX = 8192,
     GAPS_MAX = 4096,
     STATED_MAX = 2048,
-    OPENS_MAX = 1024,
+    OPENS_MAX = 4096,
     SEGMENTS_MAX = 1024,
     ASKS_MAX = 128,
     TRACE_LINES = 50,
