@@ -350,6 +350,8 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
     if (epoch == 0)
         return false;
     close_previous(c, previous, last);
+    if (previous == 0) /* It was made for this epoch. */
+        older_epochs_ended(c, epoch);
     if ((epoch & 1) == c->o.node) /* T5: the journal may be an older copy. */
         c->highest_epoch = max_u32(c->highest_epoch, epoch);
     return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
