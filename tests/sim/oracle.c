@@ -307,6 +307,19 @@ static bool statement_is_held(struct world *w, unsigned sink, const struct seen_
     return false;
 }
 
+/* D2 hold: the first record of a later epoch, which would say that the end before it is unknown,
+ * waits for the operator itself. */
+static bool opening_is_held(const struct world *w, unsigned sink, const struct seen_segment *s)
+{
+    for (size_t i = 0; i < w->segment_count; i++) {
+        const struct seen_segment *later = &w->segment[i];
+
+        if (later->origin == s->origin && later->epoch > s->epoch && is_held(w, sink, later, 1))
+            return true;
+    }
+    return false;
+}
+
 static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
 {
     const struct seen *r = &s->record[q];
@@ -321,7 +334,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
-    if (s->tail_unknown && (w->given_up || end_is_unknown(w, s)))
+    if (s->tail_unknown && (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s)))
         return NULL;
     return "is missing without a word";
 }
