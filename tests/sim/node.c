@@ -798,7 +798,6 @@ static void start(struct world *w, struct node *n)
         (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
-    n->asked_handover = 0;
     n->fence_out = false;
     n->takeovers = n->epoch_opened_ns = 0;
     n->newest_epoch = 0;

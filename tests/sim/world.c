@@ -194,6 +194,7 @@ static void reset_node(struct world *w, int i)
     n->fuse = 0;
     n->remembers = MEMORY_NONE;
     n->asks = 0;
+    n->asked_handover = 0;
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_init(&n->disk, rng_next(&w->rng));
     for (unsigned k = 0; k < SIM_SINKS; k++)
