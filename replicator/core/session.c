@@ -177,6 +177,7 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         c->peer_turn = 0;
         c->hello_sent = false; /* Ours may have gone to the end before. */
     }
+    c->fenced = false; /* T4: it lives, so that the word that it is dead and stays so is over. */
     c->peer_nonce = h.nonce;
     c->version = h.version < own_version(c) ? h.version : own_version(c);
     c->peer_fences = h.fences;

@@ -349,6 +349,24 @@ static void taker_fences_first(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T4: the word that it is dead and stays so is over once it speaks, also when no session comes of
+ * it. */
+static void fenced_is_over_when_the_peer_speaks(void **state)
+{
+    struct pair *p = *state;
+
+    pair_crash(p, 0);
+    pair_settle(p);
+    pair_fenced(p, 1);
+    assert_true(p->node[1].core.fenced);
+    pair_start(p, 0);
+    pair_connect(p);
+    while (p->node[1].core.fenced) {
+        assert_true(pair_work_once(p, 0) | pair_work_once(p, 1));
+        assert_int_not_equal(p->node[1].core.session, SESSION_UP);
+    }
+}
+
 /* T4: the peer's word that it is fenced is no word while it speaks. */
 static void fenced_is_ignored_while_the_peer_speaks(void **state)
 {
@@ -490,6 +508,7 @@ int main(void)
         T(unfenced_node_holds_nothing),
         T(restarted_node_may_have_been_fenced),
         T(taker_fences_first),
+        T(fenced_is_over_when_the_peer_speaks),
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
         T(lost_file_is_the_replicas),
