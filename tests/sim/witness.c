@@ -64,11 +64,27 @@ static bool is_calm(const struct world *w)
     return true;
 }
 
+/* Also what a refused hand-over had offered before: its answer may still be on the way. */
+static bool gives(const struct world *w, const struct core *c)
+{
+    bool any = c->handover.state == HANDOVER_RUNNING;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (unsigned k = 0; k < w->sink_count; k++) {
+            for (uint8_t m = 0; m < g->at[k].count; m++)
+                any |= g->at[k].span[m].handing == HAND_OFFERED;
+        }
+    }
+    return any;
+}
+
 /* A hand-over was asked for. */
 void witness_handover(struct world *w, struct node *n, uint8_t sink)
 {
     n->asked_handover = w->now;
-    n->contested = w->node[1 - n->id]->core.handover.state == HANDOVER_RUNNING;
+    n->contested = gives(w, &w->node[1 - n->id]->core);
     n->giving = 0;
     for (unsigned k = 0; k < w->sink_count; k++) {
         if (n->core.sink[k].give && (sink == SINK_ALL || sink == k))
