@@ -581,6 +581,11 @@ class Run:
         box.children["evbpf"].send_signal(signal.SIGHUP)
         wait("NAT to be refused", lambda: "has no sessions to translate" in box.log("evbpf"))
         expect("the old configuration stays in force" in box.log("evbpf"), box.log("evbpf"))
+        os.unlink(box.dir + "/dp.conf")
+        os.mkdir(box.dir + "/dp.conf")
+        box.children["evbpf"].send_signal(signal.SIGHUP)
+        wait("a folder to be refused", lambda: "dp.conf: is a folder, not a configuration file; the old" in box.log("evbpf"))
+        os.rmdir(box.dir + "/dp.conf")
         box.configure()
         self.ok("SIGHUP: new rules and their limit at once, on the same rings; what it cannot do is refused")
 

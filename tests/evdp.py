@@ -449,13 +449,18 @@ class Run:
             f.write('policy "broken" { }\n')
         self.children["evdp"].send_signal(signal.SIGHUP)
         wait("the bad one to be refused", lambda: "the old configuration stays in force" in self.log("evdp"))
+        os.unlink(os.path.join(self.dir, "evdp.conf"))
+        os.mkdir(os.path.join(self.dir, "evdp.conf"))
+        self.children["evdp"].send_signal(signal.SIGHUP)
+        wait("a folder to be refused", lambda: "evdp.conf: is a folder, not a configuration file; the old" in self.log("evdp"))
         s.sendall(b"again")
         expect(c.recv(10) == b"again", "a session was lost")
+        os.rmdir(os.path.join(self.dir, "evdp.conf"))
         self.configure(web="82")
         c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         c.close()
         self.record("RT_FLOW_SESSION_CLOSE", 'reason="TCP RST"', 'destination-port="81"', 'policy-name="web"')
-        self.ok("SIGHUP: sessions live on, new flows meet the new rules, a bad file changes nothing")
+        self.ok("SIGHUP: sessions live on, new flows meet the new rules, a bad file or a folder changes nothing")
 
     KINDS = {"session_open": "RT_FLOW_SESSION_CREATE", "session_close": "RT_FLOW_SESSION_CLOSE",
              "policy_deny": "RT_FLOW_SESSION_DENY", "screen_drop": "RT_FLOW SCREEN_DROP", "filter_log": "RT_FLOW FILTER_LOG"}

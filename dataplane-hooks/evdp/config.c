@@ -307,10 +307,7 @@ int evdp_config_load_for(struct evdp_config *c, enum backend backend, const char
     error_size = err_size;
     err[0] = '\0';
     cfg_set_error_function(cfg, on_error);
-    rc = cfg_parse(cfg, path);
-    if (rc == CFG_FILE_ERROR)
-        snprintf(err, err_size, "%s: cannot be read", path);
-    rc = rc == CFG_SUCCESS ? read_all(c, cfg) : -1;
+    rc = config_parse_file(cfg, path, err, err_size) == 0 ? read_all(c, cfg) : -1;
     cfg_free(cfg);
     if (rc != 0)
         evdp_config_free(c);

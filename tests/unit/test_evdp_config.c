@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -113,11 +114,43 @@ static void what_is_right_is_read_as_meant(void **unused)
     evdp_config_free(&c);
 }
 
+static void refuses(const char *path, const char *said)
+{
+    struct evdp_config c;
+    char err[512] = "";
+
+    assert_int_equal(evdp_config_load(&c, path, err, sizeof(err)), -1);
+    if (strstr(err, said) == NULL || strstr(err, path) != err)
+        fail_msg("%s, not: %s", err, said);
+}
+
+/* What is no file, or none that can be: said, and the process goes on. */
+static void what_cannot_be_read_ends_nothing(void **state)
+{
+    char dir[] = "/tmp/evdp-config-XXXXXX", path[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/x", dir);
+    refuses(dir, ": is a folder, not a configuration file");
+    refuses(path, ": cannot be read: No such file or directory");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    refuses(path, ": is no regular file, not a configuration file"); /* Nor waits for a writer. */
+    unlink(path);
+    fclose(fopen(path, "w"));
+    refuses(path, ":1: 'node' is -1");
+    assert_int_equal(truncate(path, 1l << 40), 0);
+    refuses(path, ": is larger than 64 MiB");
+    unlink(path);
+    rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_one_clear_line),
         cmocka_unit_test(what_is_right_is_read_as_meant),
+        cmocka_unit_test(what_cannot_be_read_ends_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
