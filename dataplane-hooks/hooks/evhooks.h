@@ -190,6 +190,11 @@ int evhooks_reader_open(struct evhooks_ring *r);
 /* NULL, or what another process did to the ring: one line.  Nothing is read from it any more. */
 const char *evhooks_damage(const struct evhooks_ring *r);
 
+/* How many free slots another process has overwritten since evhooks_open(): no worker could claim
+ * them, its events counted as ring full, until evhooks_read() found nothing to read, or
+ * evhooks_reader_open(), set them right. */
+uint64_t evhooks_repaired(const struct evhooks_ring *r);
+
 /* Copies up to n records in position order, each checked (another process wrote it).  A slot
  * claimed but not committed stops it, until its worker has committed it or is dead (then it is
  * returned as abandoned).  Records of one call are of one epoch.  The slots stay taken until

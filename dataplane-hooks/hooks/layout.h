@@ -133,6 +133,7 @@ struct evhooks_ring {
     uint64_t sweep_ns, swept[EVHOOKS_KIND_MAX];
     uint64_t said_last_ns[EVHOOKS_KIND_MAX][EVHOOKS_ZONE_MAX][RING_CAUSES];
     uint32_t sweep_at; /* Of a sweep that goes on; UINT32_MAX: none does. */
+    uint64_t repaired; /* Slots, since it was opened. */
     char damage[160];
 };
 
@@ -183,6 +184,11 @@ void worker_settle(struct evhooks_ring *r, uint64_t upto);
 /* The slot of this index is given up: whoever had claimed it counts it.  Its kind, or -1. */
 int worker_settle_abandoned(struct evhooks_ring *r, uint64_t index);
 bool worker_claimed(const struct evhooks_ring *r, uint32_t place, uint64_t index);
+
+/* repair.c, by the reader.  All slots that are free; or only when the next one to be claimed,
+ * `end`, does not say that it is. */
+void repair_free(struct evhooks_ring *r);
+void repair_next(struct evhooks_ring *r, uint64_t end);
 
 /* suppressed.c: around the claim of a summary's record. */
 void suppressed_begin(struct evhooks_ring *r, const struct evhooks_suppressed *s);

@@ -123,8 +123,11 @@ size_t evhooks_read(struct evhooks_ring *r, struct evhooks_record *out, size_t n
     struct ring_tag tag;
     size_t count = 0;
 
-    if (r->cursor >= end)
+    if (r->cursor >= end) {
+        if (r->damage[0] == '\0')
+            repair_next(r, end);
         return 0;
+    }
     if (!epoch_of(r, r->cursor, &tag, &until)) {
         damaged(r, "epochs");
         return 0;
@@ -260,7 +263,7 @@ int evhooks_reader_open(struct evhooks_ring *r)
     r->damage[0] = '\0';
     restore_released(r);
     restore_epochs(r);
-    claimed_end(r);
+    repair_free(r);
     suppressed_restore(r);
     worker_settle(r, r->first);
     flock(r->fd, LOCK_UN);

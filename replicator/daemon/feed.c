@@ -252,6 +252,23 @@ static void say_damage(struct shell *s)
     s->ring_damage_said = damage != NULL;
 }
 
+/* Once a second at most: another process decides how often. */
+static void say_repaired(struct shell *s)
+{
+    uint64_t n = ingest_ring_repaired(s->ring) - s->ring_repaired_said, now;
+
+    if (n == 0)
+        return;
+    now = shell_now_ns();
+    if (s->ring_repaired_ns != 0 && now - s->ring_repaired_ns < 1000000000ull)
+        return;
+    shell_log("ring %s: another process overwrote %llu of its free slots; they are set right; "
+              "events that found no slot meanwhile count as ring full",
+              s->config->ring, (unsigned long long)n);
+    s->ring_repaired_said += n;
+    s->ring_repaired_ns = now;
+}
+
 bool feed_run(struct shell *s)
 {
     size_t n = s->feed_pending;
@@ -265,6 +282,7 @@ bool feed_run(struct shell *s)
         n = ingest_ring_read(s->ring, s->records, FEED_BATCH);
         if (n == 0) {
             say_damage(s);
+            say_repaired(s);
             return false;
         }
         n = skip_known(s, n);

@@ -130,6 +130,7 @@ struct shell {
     uint32_t newest_epoch; /* Of ours, found at start. */
     uint32_t epoch_waits;  /* To be opened once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
+    uint64_t ring_repaired_said, ring_repaired_ns; /* Of its slots; when that was. */
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     bool stopping, flushing, waking, peer_was_dead, peer_flush;

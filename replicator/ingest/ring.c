@@ -103,6 +103,11 @@ const char *ingest_ring_damage(const struct ingest_ring *r)
     return evhooks_damage(r->ring);
 }
 
+uint64_t ingest_ring_repaired(const struct ingest_ring *r)
+{
+    return evhooks_repaired(r->ring);
+}
+
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
                               uint32_t *last)
 {

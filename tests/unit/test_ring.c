@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -456,6 +458,124 @@ static void damage_is_said(void **state)
     assert_int_equal(evhooks_read(f->ring, out, 4), 1);
 }
 
+/* ---- free slots that another process overwrote ---- */
+
+static void overwrite(struct fixture *f, uint64_t index, uint64_t with)
+{
+    atomic_store(&f->ring->slot[index & f->ring->mask].state, with);
+}
+
+static int emit_all(struct fixture *f)
+{
+    int n = 0;
+
+    while (fixture_emit(f->worker, 1) == EVHOOKS_OK)
+        n++;
+    return n;
+}
+
+/* Whatever the word, the ring is not full any more once the reader found it empty. */
+static void an_overwritten_free_slot_is_repaired(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_epoch(f, 12);
+    for (uint64_t i = 0; i < 5; i++) {
+        uint64_t at = evhooks_claimed(f->ring) + 3;
+        const uint64_t words[] = {0, 12345, at + 1, at - FIXTURE_SLOTS, ~0ull};
+
+        overwrite(f, at, words[i]);
+        overwrite(f, at + 9, words[i]);
+        assert_int_equal(emit_all(f), 3);
+        assert_int_equal(read_all(f), 3);
+        assert_int_equal(evhooks_repaired(f->ring), 2 * i + 2);
+        assert_int_equal(emit_all(f), FIXTURE_SLOTS);
+        assert_int_equal(read_all(f), FIXTURE_SLOTS);
+    }
+    assert_null(evhooks_damage(f->ring));
+}
+
+/* Also by a reader that comes later, and before an epoch is open. */
+static void a_new_reader_repairs_free_slots(void **state)
+{
+    struct fixture *f = *state;
+
+    overwrite(f, evhooks_claimed(f->ring), 7);
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+    fixture_epoch(f, 12);
+    assert_int_equal(fixture_emit(f->worker, 1), EVHOOKS_OK);
+    for (uint64_t i = 0; i < FIXTURE_SLOTS - 1; i++)
+        overwrite(f, evhooks_claimed(f->ring) + i, 7);
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+    assert_int_equal(evhooks_repaired(f->ring), FIXTURE_SLOTS);
+    assert_int_equal(emit_all(f), FIXTURE_SLOTS - 1);
+    assert_int_equal(read_all(f), FIXTURE_SLOTS);
+}
+
+/* What is claimed or not yet released is nobody's to repair. */
+static void a_full_ring_is_not_repaired(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_record out[FIXTURE_SLOTS];
+
+    fixture_epoch(f, 12);
+    assert_int_equal(emit_all(f), FIXTURE_SLOTS);
+    assert_int_equal(evhooks_read(f->ring, out, FIXTURE_SLOTS), FIXTURE_SLOTS);
+    assert_int_equal(evhooks_read(f->ring, out, 1), 0);
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+    assert_int_equal(fixture_emit(f->worker, 1), EVHOOKS_RING_FULL);
+    assert_int_equal(evhooks_repaired(f->ring), 0);
+    assert_int_equal(read_all(f), FIXTURE_SLOTS);
+}
+
+static atomic_bool storm_ends;
+
+static void *storm(void *worker)
+{
+    static uint64_t taken;
+
+    taken = 0;
+    while (!atomic_load(&storm_ends))
+        taken += fixture_emit(worker, 1) == EVHOOKS_OK;
+    return &taken;
+}
+
+/* Slots are overwritten and repaired while a worker claims them: each claim is read once, and no
+ * more of them are spoilt than words were overwritten. */
+static void repairs_meet_claims(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_record out[64];
+    uint32_t sequence = 1, random = 1;
+    uint64_t read = 0, overwritten = 0, abandoned = 0;
+    pthread_t thread;
+    void *taken;
+
+    fixture_epoch(f, 12);
+    atomic_store(&storm_ends, false);
+    assert_int_equal(pthread_create(&thread, NULL, storm, f->worker), 0);
+    for (int turn = 0; turn < 400000 || evhooks_repaired(f->ring) < 100; turn++) {
+        size_t n;
+
+        random = random * 1103515245 + 12345;
+        if (turn % 64 == 0 && ++overwritten > 0)
+            overwrite(f, evhooks_claimed(f->ring) + (random >> 16) % 8, random);
+        n = evhooks_read(f->ring, out, 64);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(out[i].sequence, ++sequence);
+            abandoned += out[i].abandoned;
+        }
+        read += n;
+        evhooks_release(f->ring);
+    }
+    atomic_store(&storm_ends, true);
+    pthread_join(thread, &taken);
+    read += read_all(f);
+    assert_int_equal(read, *(uint64_t *)taken);
+    assert_in_range(abandoned, 0, overwritten);
+    assert_null(evhooks_damage(f->ring));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +594,10 @@ int main(void)
         RING_TEST(marks_last_until_release),
         RING_TEST(too_many_epochs_wait),
         RING_TEST(damage_is_said),
+        RING_TEST(an_overwritten_free_slot_is_repaired),
+        RING_TEST(a_new_reader_repairs_free_slots),
+        RING_TEST(a_full_ring_is_not_repaired),
+        RING_TEST(repairs_meet_claims),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
