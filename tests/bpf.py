@@ -50,7 +50,7 @@ policy "any" {{ from-zone = "bare" to-zone = "dmz" action = permit }}
 filter "route" {{ on = pbr term "log" {{ protocol = udp ports = {{ "7003" }} log = true }}
                  term "dmz" {{ protocol = udp ports = {{ "7100-7109" }} wire = "w1" log = true }}
                  term "never" {{ protocol = udp ports = {{ "7110" }} action = deny log = true }} }}
-filter "in" {{ term "count" {{ protocol = udp ports = {{ "7005" }} count = true }}
+filter "i\\"n\\\\" {{ term "count" {{ protocol = udp ports = {{ "7005" }} count = true }}
               term "log" {{ protocol = udp ports = {{ "7001" }} syslog = true }}
               term "deny" {{ protocol = udp ports = {{ "7020" }} action = deny log = true }}
               term "reject" {{ protocol = udp ports = {{ "7021" }} action = reject log = true }}
@@ -576,6 +576,9 @@ class Run:
         self.flood(3000)
         expect(box.stats()["policy_deny"]["rate_limited"] > 1500, "the limiter: %s" % box.stats())
         self.accounts()
+        for b in self.box.values():
+            terms = b.stats()["dataplane"]["terms"]
+            expect([(t["filter"], t["term"]) for t in terms] == [("i\"n\\", "count")], "%s: %s" % (b.program, terms))
         with open(box.dir + "/dp.conf", "a") as f:
             f.write('nat "n" { from-zone = "trust" to-zone = "untrust" pool = { "192.0.2.0/29" } }\n')
         box.children["evbpf"].send_signal(signal.SIGHUP)

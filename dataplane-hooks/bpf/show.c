@@ -1,10 +1,12 @@
 /* What evbpf counts, from its pinned maps: while it runs, and after. */
+#include "json.h"
 #include "program.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,13 +67,14 @@ static void show_port(const char *name, int fd, uint32_t port)
                                         "rejected",  "malformed", "other",    "inactive"};
     uint64_t received = 0, one[2];
 
-    printf("{\"name\":\"%s\"", name);
+    putchar('{');
+    json_name(stdout, "name", name, IFNAMSIZ);
     for (uint32_t f = 0; f < sizeof(fates) / sizeof(fates[0]); f++) {
         sum(fd, port * EVBPF_FATES + f, one, 2);
         received += one[0];
-        printf(",\"%s\":%" PRIu64, fates[f], one[0]);
+        printf("\"%s\":%" PRIu64 ",", fates[f], one[0]);
     }
-    printf(",\"received\":%" PRIu64 "}", received);
+    printf("\"received\":%" PRIu64 "}", received);
 }
 
 static void show_terms(const struct evdp_config *c, int fd)
@@ -84,9 +87,10 @@ static void show_terms(const struct evdp_config *c, int fd)
 
         if (!t->count || !sum(fd, i, n, 2))
             continue;
-        printf("%s{\"filter\":\"%s\",\"term\":\"%s\",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64
-               "}",
-               comma, t->filter, t->name, n[0], n[1]);
+        printf("%s{", comma);
+        json_name(stdout, "filter", t->filter, RULE_NAME_MAX);
+        json_name(stdout, "term", t->name, RULE_NAME_MAX);
+        printf("\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 "}", n[0], n[1]);
         comma = ",";
     }
 }

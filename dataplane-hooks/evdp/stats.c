@@ -1,4 +1,5 @@
 #include "stats.h"
+#include "json.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -66,19 +67,6 @@ const struct stats *stats_look(const char *ring)
 
 /* ---- JSON ---- */
 
-static void put_name(FILE *to, const char *key, const char *name, size_t max)
-{
-    fprintf(to, "\"%s\":\"", key);
-    for (size_t i = 0; i < max && name[i] != '\0'; i++) {
-        if ((unsigned char)name[i] < ' ')
-            continue;
-        if (name[i] == '"' || name[i] == '\\')
-            fputc('\\', to);
-        fputc(name[i], to);
-    }
-    fputs("\",", to);
-}
-
 static void put(FILE *to, const char *key, uint64_t value, const char *after)
 {
     fprintf(to, "\"%s\":%" PRIu64 "%s", key, value, after);
@@ -92,7 +80,7 @@ static void put_port(FILE *to, const struct stats_port *p)
     uint64_t dropped = 0;
 
     fputc('{', to);
-    put_name(to, "name", p->name, sizeof(p->name));
+    json_name(to, "name", p->name, sizeof(p->name));
     fprintf(to, "\"mode\":\"%s\",", p->native ? "native" : "generic");
     put(to, "received", p->received, ",");
     for (int i = 0; i < FATES; i++) {
@@ -142,8 +130,8 @@ static void put_dataplane(FILE *to, const struct stats *s)
     fputs("],\"terms\":[", to);
     for (uint32_t i = 0; i < s->term_count; i++) {
         fputs(i > 0 ? ",{" : "{", to);
-        put_name(to, "filter", s->term[i].filter, RULE_NAME_MAX);
-        put_name(to, "term", s->term[i].name, RULE_NAME_MAX);
+        json_name(to, "filter", s->term[i].filter, RULE_NAME_MAX);
+        json_name(to, "term", s->term[i].name, RULE_NAME_MAX);
         put(to, "packets", s->term[i].packets, ",");
         put(to, "bytes", s->term[i].bytes, "}");
     }
