@@ -464,8 +464,17 @@ class Run:
         expect(r.returncode == 1 and text.count("\n") == 1, "%s %s: %d, %s" % (program, arguments, r.returncode, text))
         return text
 
+    def refuses_jumbo(self, box):
+        sh("ip", "link", "add", "j0", "netns", box.ns.name, "mtu", "9000", "type", "veth", "peer", "name", "j1", "netns", box.ns.name)
+        with open(box.dir + "/other.conf", "w") as f:
+            f.write('ring = "%s"\nnode = 0\npin = "%sj"\nzone "a" { }\nzone "b" { }\n'
+                    'wire "j" { left = "j0" right = "j1" left-zone = "a" right-zone = "b" backend = ebpf }\n' % (box.ring, box.pin))
+        line = self.fails("evbpf", ["-c", box.dir + "/other.conf"], box.ns)
+        expect("interface j0: its MTU is 9000; jumbo frames (above 3818) are not supported" in line, line)
+
     def double_sources(self):
         x, k = self.box["x"], self.box["k"]
+        self.refuses_jumbo(k)
         for box, program, backend in ((k, "evdp", "af-xdp"), (x, "evbpf", "ebpf")):
             with open(box.dir + "/dp.conf") as f:
                 text = f.read()
@@ -491,7 +500,7 @@ class Run:
             f.write(text + 'source "again" { type = bpf-ringbuf pin = "%s" }\n' % k.pin)
         line = self.fails("evrepd", ["--check", "-c", k.dir + "/other.conf"])
         expect("read the same" in line, line)
-        self.ok("a double source is one clear line: at attach both ways, in the dataplane's configuration, in evrepd's")
+        self.ok("jumbo frames are refused; a double source is one clear line: at attach both ways, in the dataplane's configuration, in evrepd's")
 
     # ---- nothing is dropped unseen ----
 

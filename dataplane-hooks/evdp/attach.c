@@ -4,9 +4,37 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/* What the kernel leaves of a frame's room, less Ethernet and two tags. */
+enum { XDP_HEADROOM = 256, MTU_MAX = FRAME_SIZE - XDP_HEADROOM - 14 - 8 };
+
+/* The generic mode would take larger frames: what is refused is not to depend on the mode. */
+static int check_mtu(const struct port *p, char *err, size_t err_size)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = -1;
+    struct ifreq r = {0};
+
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", p->name);
+    if (fd < 0 || ioctl(fd, SIOCGIFMTU, &r) != 0)
+        snprintf(err, err_size, "interface %s: its MTU cannot be read: %s", p->name,
+                 strerror(errno));
+    else if (r.ifr_mtu > MTU_MAX)
+        snprintf(err, err_size,
+                 "interface %s: its MTU is %d; jumbo frames (above %d) are not supported, set it "
+                 "to 1500",
+                 p->name, r.ifr_mtu, MTU_MAX);
+    else
+        rc = 0;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
 
 static int attach(struct port *p, int program, uint32_t flags)
 {
@@ -57,6 +85,8 @@ int attach_port(struct port *p, enum evdp_mode mode, int program, char *err, siz
 {
     char there[32] = "";
 
+    if (check_mtu(p, err, err_size) != 0)
+        return -1;
     if (attach_as_asked(p, mode, program) >= 0)
         return 0;
     if (program_there(p, there, sizeof(there)) && owner_of(there) != NULL)

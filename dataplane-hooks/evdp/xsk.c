@@ -17,8 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What the kernel leaves of a frame's room, less Ethernet and two tags. */
-enum { XDP_HEADROOM = 256, MTU_MAX = FRAME_SIZE - XDP_HEADROOM - 14 - 8, SENDS_A_TURN = 16 };
+enum { SENDS_A_TURN = 16 };
 
 static int fail(char *err, size_t size, const char *name, const char *what, int code)
 {
@@ -47,14 +46,6 @@ static int look_at(struct port *p, uint32_t *queues, char *err, size_t err_size)
     p->ifindex = if_nametoindex(p->name);
     if (fd < 0 || p->ifindex == 0) {
         rc = fail(err, err_size, p->name, "does not exist", errno);
-    } else if (ioctl(fd, SIOCGIFMTU, &r) != 0) {
-        rc = fail(err, err_size, p->name, "its MTU cannot be read", errno);
-    } else if (r.ifr_mtu > MTU_MAX) {
-        snprintf(err, err_size,
-                 "interface %s: its MTU is %d; jumbo frames (above %d) are not supported, set it "
-                 "to 1500",
-                 p->name, r.ifr_mtu, MTU_MAX);
-        rc = -1;
     } else if (ioctl(fd, SIOCGIFHWADDR, &r) != 0) {
         rc = fail(err, err_size, p->name, "its address cannot be read", errno);
     } else {
