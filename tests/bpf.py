@@ -419,6 +419,7 @@ class Run:
             self.box[name].start()
         for box in self.box.values():
             box.passes()
+            expect("rx-vlan-offload: off" in box.ns.run("ethtool", "-k", "left"), box.program + ": tags are taken out of frames")
         self.ok("both backends run on one configuration but for the word that gives the wires to one of them")
 
     def records(self, box, form):

@@ -383,6 +383,8 @@ class Run:
 
     def vlan(self):
         raw, there = self.raw("client"), self.raw("server")
+        for end in ("left", "right"):
+            expect("rx-vlan-offload: off" in self.ns["box"].run("ethtool", "-k", end), end + ": tags are taken out of frames")
         for tags in (b"\x81\x00\x00\x05", b"\x88\xa8\x00\x06\x81\x00\x00\x07"):
             raw.send(self.frame(ipv4("10.50.0.1", "10.50.0.2", 17, udp(7000, b"tagged")), tags))
             while True:

@@ -3,7 +3,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,14 +83,34 @@ static const char *owner_of(const char *program)
     return strcmp(program, "evbpf") == 0 ? "evbpf" : NULL;
 }
 
+/* XDP does not see a tag that the driver took out of the frame, and what is redirected is without
+ * it.  Not every driver can leave it there. */
+static void leave_tags_in(const struct port *p)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+    struct ifreq r = {.ifr_data = (void *)&flags};
+
+    snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", p->name);
+    if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &r) == 0 && (flags.data & ETH_FLAG_RXVLAN) != 0) {
+        flags.cmd = ETHTOOL_SFLAGS;
+        flags.data &= ~(uint32_t)ETH_FLAG_RXVLAN;
+        ioctl(fd, SIOCETHTOOL, &r);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
 int attach_port(struct port *p, enum evdp_mode mode, int program, char *err, size_t err_size)
 {
     char there[32] = "";
 
     if (check_mtu(p, err, err_size) != 0)
         return -1;
-    if (attach_as_asked(p, mode, program) >= 0)
+    if (attach_as_asked(p, mode, program) >= 0) {
+        leave_tags_in(p);
         return 0;
+    }
     if (program_there(p, there, sizeof(there)) && owner_of(there) != NULL)
         snprintf(
             err, err_size,

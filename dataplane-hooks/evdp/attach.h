@@ -6,7 +6,7 @@
 #include "xsk.h"
 
 /* p: name and ifindex; its link goes with the process.  Native or generic as asked and as can be;
- * jumbo frames cannot.
+ * jumbo frames cannot.  rx-vlan-offload is switched off where the driver lets it.
  * 0, or -1 with one line in err: who decides there already, when that is so. */
 int attach_port(struct port *p, enum evdp_mode mode, int program, char *err, size_t err_size);
 
