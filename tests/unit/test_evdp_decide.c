@@ -254,6 +254,104 @@ static void new_filters_are_seen_by_known_flows(void **unused)
     box_close(b);
 }
 
+/* ---- an ICMP error meets the filters itself, and its flow's terms stay the flow's ---- */
+
+#define ANSWER                                                                                     \
+    (&(struct frame){.from = "10.0.0.2",                                                           \
+                     .to = "10.0.0.1",                                                             \
+                     .protocol = 17,                                                               \
+                     .source_port = 53,                                                            \
+                     .destination_port = 5})
+
+/* A query is permitted, and nothing else known yet; terms: of the filter at the server's end. */
+static struct box *asked(const char *terms)
+{
+    char text[1024];
+    struct box *b;
+
+    snprintf(text, sizeof(text),
+             "policy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit }\n"
+             "filter \"f\" { %s }\n",
+             terms);
+    b = box_open(text);
+    assert_true(box_send(b, LEFT, UDP(53)));
+    return b;
+}
+
+static bool send_error(struct box *b)
+{
+    uint8_t quoted[FRAME_MAX];
+    struct frame e = {.from = "10.0.0.2",
+                      .to = "10.0.0.1",
+                      .protocol = 1,
+                      .type = 3,
+                      .code = 1,
+                      .quoted = quoted};
+
+    e.quoted_len = (uint16_t)frame_build(UDP(53), quoted);
+    return box_send(b, RIGHT, &e);
+}
+
+static void an_error_opens_no_filter_for_its_flow(void **unused)
+{
+    struct box *b =
+        asked("term \"t\" { zone = \"untrust\" protocol = udp source-ports = { \"53\" } "
+              "action = deny log = true }");
+
+    (void)unused;
+    assert_true(send_error(b));
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(box_send(b, RIGHT, ANSWER));
+        assert_int_equal(b->d.fate, FATE_FILTERED);
+        expect_filter(b, i, 1, 1, FILTER_INPUT);
+    }
+    assert_true(send_error(b));
+    assert_int_equal(box_count(b, EVENT_FILTER), 3);
+    box_close(b);
+}
+
+static void an_error_passes_by_no_term_of_its_flow(void **unused)
+{
+    struct box *b = asked("term \"t\" { zone = \"untrust\" protocol = icmp action = deny }");
+
+    (void)unused;
+    assert_true(box_send(b, RIGHT, ANSWER));
+    assert_false(send_error(b));
+    assert_int_equal(b->d.fate, FATE_FILTERED);
+    assert_true(box_send(b, RIGHT, ANSWER));
+    box_close(b);
+}
+
+static void an_error_shuts_no_filter_for_its_flow(void **unused)
+{
+    struct box *b =
+        asked("term \"t\" { zone = \"untrust\" protocol = icmp action = deny log = true }");
+
+    (void)unused;
+    assert_false(send_error(b));
+    expect_filter(b, 0, 1, 1, FILTER_INPUT);
+    assert_int_equal(box_get(b, EVENT_FILTER, 0)[53], 1);
+    for (int i = 0; i < 3; i++)
+        assert_true(box_send(b, RIGHT, ANSWER));
+    assert_int_equal(box_count(b, EVENT_FILTER), 1);
+    box_close(b);
+}
+
+/* Nor is it told as cached: it was looked up. */
+static void an_error_is_told_by_output(void **unused)
+{
+    struct box *b = asked("on = output term \"t\" { zone = \"trust\" protocol = icmp log = true }");
+
+    (void)unused;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(send_error(b));
+        expect_filter(b, i, 1, 1, FILTER_OUTPUT);
+    }
+    assert_true(box_send(b, RIGHT, ANSWER));
+    assert_int_equal(box_count(b, EVENT_FILTER), 2);
+    box_close(b);
+}
+
 static void pbr_chooses_another_wire(void **unused)
 {
     static const char text[] =
@@ -422,6 +520,10 @@ int main(void)
         cmocka_unit_test(defect_9_a_filter_rejects),
         cmocka_unit_test(a_cached_flow_is_logged_as_such),
         cmocka_unit_test(new_filters_are_seen_by_known_flows),
+        cmocka_unit_test(an_error_opens_no_filter_for_its_flow),
+        cmocka_unit_test(an_error_passes_by_no_term_of_its_flow),
+        cmocka_unit_test(an_error_shuts_no_filter_for_its_flow),
+        cmocka_unit_test(an_error_is_told_by_output),
         cmocka_unit_test(pbr_chooses_another_wire),
         cmocka_unit_test(local_delivery),
         cmocka_unit_test(its_own_addresses_are_found),

@@ -34,12 +34,13 @@ bool filter_place(struct job *j, enum filter_place place, uint16_t *index)
     return *index == 0 || apply(j, &j->r->term[*index - 1], (uint8_t)place);
 }
 
+static const enum filter_place place[PLACES] = {FILTER_PBR, FILTER_INPUT, FILTER_OUTPUT};
+
 /* Of a flow that is known, the terms are too: only its first packet in each direction, and its
  * first under new rules, looks them up. */
 bool filter_session(struct job *j, struct session *s, int direction)
 {
     static const uint8_t source[PLACES] = {FILTER_PBR, FILTER_INPUT, FILTER_CACHED_OUTPUT};
-    static const enum filter_place place[PLACES] = {FILTER_PBR, FILTER_INPUT, FILTER_OUTPUT};
     uint16_t *term = s->term[direction];
 
     if (!(s->looked_up >> direction & 1)) {
@@ -49,6 +50,17 @@ bool filter_session(struct job *j, struct session *s, int direction)
     }
     for (int i = 0; i < PLACES; i++) {
         if (term[i] != 0 && !apply(j, &j->r->term[term[i] - 1], source[i]))
+            return false;
+    }
+    return true;
+}
+
+bool filter_stray(struct job *j)
+{
+    uint16_t term;
+
+    for (int i = 0; i < PLACES; i++) {
+        if (!filter_place(j, place[i], &term))
             return false;
     }
     return true;

@@ -102,7 +102,7 @@ static void related(struct job *j, struct session *s, int direction)
     struct packet quoted;
 
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
-    if (!filter_session(j, s, direction))
+    if (!filter_stray(j))
         return;
     if (s->is_nat && packet_quoted(&quoted, &j->p, j->frame))
         nat_error(j->frame, &j->p, &quoted, s, direction);

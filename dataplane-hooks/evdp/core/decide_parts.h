@@ -35,6 +35,8 @@ void job_set_out(struct job *j, uint8_t port);
 enum { PLACE_PBR, PLACE_INPUT, PLACE_OUTPUT, PLACES };
 bool filter_place(struct job *j, enum filter_place place, uint16_t *index);
 bool filter_session(struct job *j, struct session *s, int direction);
+/* A packet that goes the way of a session and is not of its flow: no term of the session is its. */
+bool filter_stray(struct job *j);
 
 /* ---- decide_flow.c ---- */
 
