@@ -183,6 +183,25 @@ static void check_went_on(const struct packet *p, const uint8_t *before, int por
     }
 }
 
+/* What may pass undecided: ARP, and what RFC 4861 needs on a link, byte for byte. */
+static bool is_of_link(const uint8_t *frame, const struct packet *p)
+{
+    static const size_t least[] = {8, 16, 24, 24};
+    const uint8_t *ip = frame + p->ip, *to = ip + 24, *icmp = ip + 40;
+    size_t len;
+
+    if (p->family == 0)
+        return frame[p->ip - 2] == 8 && frame[p->ip - 1] == 6;
+    len = (size_t)(ip[4] << 8 | ip[5]);
+    if (ip[6] != 58 || ip[7] != 255 || icmp[0] < 133 || icmp[0] > 136 || icmp[1] != 0 ||
+        len < least[icmp[0] - 133])
+        return false;
+    if ((to[0] == 0xfe && to[1] >> 6 == 2) || (to[0] == 0xff && to[1] == 2))
+        return true;
+    return icmp[0] >= 135 && to[0] != 0xff && len <= 32 &&
+           memcmp(icmp + 8, icmp[0] == 135 ? to : ip + 8, 16) == 0;
+}
+
 /* ---- what holds of every decision ---- */
 
 static void check_translated(const uint8_t *frame, size_t len, const struct packet *p, int port)
@@ -220,7 +239,7 @@ static void check(const uint8_t *before, size_t len, const uint8_t *after, const
         CHECK(d->event[i][52] >= 1 && d->event[i][52] <= 6 && d->event[i][135] == 0);
     if (!d->send)
         return;
-    CHECK(class == PACKET_IP || class == PACKET_NEIGHBOUR);
+    CHECK(class == PACKET_IP || (class == PACKET_NEIGHBOUR && is_of_link(before, &p)));
     if (d->port == port) {
         check_answer(&p, after, d);
     } else if (class == PACKET_IP && nat) {

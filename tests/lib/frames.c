@@ -148,7 +148,7 @@ static size_t put_v6(const struct frame *f, uint8_t *ip)
 
     memset(ip, 0, 40);
     ip[0] = 0x60;
-    ip[7] = 64;
+    ip[7] = f->hops != 0 ? f->hops : 64;
     address(f->from, true, ip + 8);
     address(f->to, true, ip + 24);
     if (f->extension != 0 || f->source_route) {

@@ -19,6 +19,7 @@ struct frame {             /* What is left out is 0: an IPv4 frame without tags.
     uint32_t id, offset; /* Fragment, offset in bytes: `data` bytes from there. */
     bool more, fragment; /* fragment: also where offset is 0. */
     bool source_route, no_udp_sum;
+    uint8_t hops;          /* IPv6; 0: 64. */
     uint8_t extension;     /* IPv6: this header comes first, empty. */
     const uint8_t *quoted; /* ICMP error: the frame whose packet it quotes ... */
     uint16_t quoted_len;   /* ... of that length, Ethernet header included. */

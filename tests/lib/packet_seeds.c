@@ -51,6 +51,17 @@ static const struct step seeds[][8] = {
      {0, {.from = "10.0.0.2", .to = "10.9.0.2", TO80, .flags = 2}},
      {0, {.from = "10.0.0.3", .to = "10.9.0.2", TO80, .flags = 2, .seq = 1, .mss = 1400}},
      {0, {.from = "10.0.0.3", .to = "10.9.0.2", TO80, .flags = 16, .seq = 2, .ack = 12345}}},
+    {{0,
+      {.from = "fe80::1", .to = "ff02::1", .protocol = 58, .type = 135, .hops = 255, .data = 16}},
+     {0, {OUT6, .protocol = 58, .type = 133, .hops = 255, .data = 40}},
+     {1, {BACK6, .protocol = 58, .type = 136, .hops = 255, .data = 16}},
+     {0,
+      {.from = "::",
+       .to = "1:203:405:607:809:a0b:c0d:e0f",
+       .protocol = 58,
+       .type = 135,
+       .hops = 255,
+       .data = 24}}},
 };
 
 static void put_frame(FILE *to, int port, const uint8_t *frame, size_t len)

@@ -277,11 +277,61 @@ static inline bool skip_extensions(struct packet *p, struct cursor *c)
     return !is_extension(p->protocol) || p->fragment;
 }
 
-/* Neighbour discovery never comes over a router, nor in fragments (RFC 4861, RFC 6980). */
-static inline bool is_neighbour(const struct packet *p, uint8_t hop_limit)
+/* RFC 4861 section 4.  A redirect is none of them: it turns traffic, so a policy has to permit it.
+ */
+enum {
+    ROUTER_SOLICITATION = 133,
+    ROUTER_ADVERTISEMENT = 134,
+    NEIGHBOUR_SOLICITATION = 135,
+    NEIGHBOUR_ADVERTISEMENT = 136
+};
+enum { NEIGHBOUR_MIN = 24, NEIGHBOUR_PROBE_MAX = 32 }; /* MAX: with one link-layer address. */
+
+static inline size_t discovery_min(uint8_t type)
 {
-    return p->protocol == PROTOCOL_ICMP6 && p->icmp_type >= 133 && p->icmp_type <= 137 &&
-           p->icmp_code == 0 && hop_limit == 255 && !p->fragment && !p->first_fragment;
+    switch (type) {
+    case ROUTER_SOLICITATION:
+        return 8;
+    case ROUTER_ADVERTISEMENT:
+        return 16;
+    default:
+        return NEIGHBOUR_MIN;
+    }
+}
+
+/* fe80::/10 and ff02::/16: no router carries it further. */
+static inline bool is_link_scope(const uint8_t address[16])
+{
+    return (address[0] == 0xfe && (address[1] & 0xc0) == 0x80) ||
+           (address[0] == 0xff && address[1] == 2);
+}
+
+/* Neighbours of global addresses ask each other by unicast too (RFC 4861 7.3): about the one that
+ * is asked, and nothing else in it, since a router beyond the wire would carry it on. */
+static inline bool is_probe(const struct packet *p, const struct cursor *c)
+{
+    const bool asks = p->icmp_type == NEIGHBOUR_SOLICITATION;
+    uint8_t h[NEIGHBOUR_MIN], differ = 0;
+
+    if (!(asks || p->icmp_type == NEIGHBOUR_ADVERTISEMENT) || p->destination[0] == 0xff ||
+        c->left > NEIGHBOUR_PROBE_MAX || !look(c, h, sizeof(h)))
+        return false;
+    for (int i = 0; i < 16; i++)
+        differ |= h[8 + i] ^ (asks ? p->destination[i] : p->source[i]);
+    return differ == 0;
+}
+
+/* What a wire passes without a decision, so only what hosts of one link need to find each other.
+ * It never comes over a router (hop limit), nor in fragments (RFC 6980), nor behind another header.
+ * c: at the transport; next: the first header after IPv6's own. */
+static inline bool is_neighbour(const struct packet *p, const struct cursor *c, uint8_t next,
+                                uint8_t hop_limit)
+{
+    if (next != PROTOCOL_ICMP6 || hop_limit != 255 || p->icmp_code != 0 ||
+        p->icmp_type < ROUTER_SOLICITATION || p->icmp_type > NEIGHBOUR_ADVERTISEMENT ||
+        c->left < discovery_min(p->icmp_type))
+        return false;
+    return is_link_scope(p->destination) || is_probe(p, c);
 }
 
 static inline enum packet_class parse_ipv6(struct packet *p, struct cursor *c)
@@ -305,7 +355,7 @@ static inline enum packet_class parse_ipv6(struct packet *p, struct cursor *c)
     if (!skip_extensions(p, c))
         return PACKET_MALFORMED;
     class = parse_transport(p, c);
-    return class == PACKET_IP && is_neighbour(p, h[7]) ? PACKET_NEIGHBOUR : class;
+    return class == PACKET_IP && is_neighbour(p, c, h[6], h[7]) ? PACKET_NEIGHBOUR : class;
 }
 
 /* The tags; false: one does not fit. */

@@ -14,7 +14,7 @@
 
 enum packet_class {
     PACKET_IP,        /* The fields below are set. */
-    PACKET_NEIGHBOUR, /* ARP, or IPv6 neighbour discovery: a wire passes it. */
+    PACKET_NEIGHBOUR, /* ARP, or IPv6 neighbour discovery of this link: a wire passes it. */
     PACKET_OTHER,     /* Neither: a firewall does not pass what it cannot read. */
     PACKET_MALFORMED,
 };
