@@ -132,15 +132,38 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
     g->dirty = true;
 }
 
-void takeover_tail_lost(struct core *c, struct segment *g)
+/* The first above `have` that some sink has not confirmed; SEQUENCE_MAX: none. */
+static uint32_t undone_above(const struct core *c, const struct segment *g, uint32_t have)
 {
-    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
-    uint32_t from = max_u32(have + 1, segment_undone(c, g)), to = g->last;
+    uint32_t first = SEQUENCE_MAX;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->to > have && s->emitted < s->to)
+                first = min_u32(first, max_u32(s->emitted, have) + 1);
+        }
+    }
+    return first;
+}
+
+/* Of a closed segment no node has more than `have`: what some sink lacks of the rest is stated. */
+static void note_tail_lost(const struct core *c, struct segment *g, uint32_t have)
+{
+    uint32_t from = undone_above(c, g, have), to = g->last;
 
     if (g->gap != GAP_NONE && !g->gap_told)
         to = max_u32(to, g->gap_to);
     if (from <= to)
         note_range(g, GAP_LOST, from, to);
+}
+
+void takeover_tail_lost(struct core *c, struct segment *g)
+{
+    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
+
+    note_tail_lost(c, g, have);
     g->last = have;
     g->dirty = true;
     if (g->origin == c->o.node)
@@ -456,6 +479,8 @@ static void learn_tail(struct core *c, struct segment *g, const struct segment *
 
     if (g->lost || replica_has <= origin_has)
         return;
+    if (own && g->closed && g->last > replica_has)
+        note_tail_lost(c, g, replica_has);
     give_tail(c, g, origin_has, replica_has);
 }
 
