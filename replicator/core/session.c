@@ -163,13 +163,6 @@ static uint8_t own_version(const struct core *c)
     return c->o.wire_version != 0 ? c->o.wire_version : WIRE_VERSION;
 }
 
-/* What a process of the peer's said before it died is not what this one says. */
-static void forget_facts(struct core *c)
-{
-    for (uint16_t i = 0; i < c->count; i++)
-        c->segment[c->order[i]].fact_seen = false;
-}
-
 static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at, size_t len)
 {
     struct wire_hello h;
@@ -183,7 +176,6 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
     } else if (c->peer_nonce != h.nonce) {
         c->peer_turn = 0;
         c->hello_sent = false; /* Ours may have gone to the end before. */
-        forget_facts(c);
     }
     c->fenced = false; /* T4: it lives, so that the word that it is dead and stays so is over. */
     c->peer_nonce = h.nonce;
