@@ -638,8 +638,9 @@ static void unsure_span(const struct core *c, struct segment *g, struct delivery
     if (ours && s->handed > s->emitted) /* Of this process, which knew what it did. */
         return;
     s->doubt = max_u32(s->doubt, span_end(g, s));
-    /* A replica that holds nothing may have taken it over, emitted all of it, and forgotten it. */
-    s->foreign |= held == 0 || other_unsure;
+    /* A replica that holds nothing may have taken it over, emitted all of it, and forgotten it; so
+     * may its origin have, when its journal is gone. */
+    s->foreign |= held == 0 || other_unsure || g->lost;
     s->intent = max_u32(s->intent, s->doubt);
     s->asked = ASK_NONE;
     d->dirty = true;
