@@ -32,7 +32,7 @@ static void keep_unsent(struct core *c, struct delivery *d, uint32_t sent)
  * a node without memory knows only a bound. */
 static void split_at_sent(struct core *c, struct segment *g, bool recovered)
 {
-    if (g->origin != c->o.node)
+    if (g->origin != c->o.node || g->lost) /* T5: what is lost here is the replica's. */
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
