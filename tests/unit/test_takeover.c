@@ -362,7 +362,8 @@ static void fenced_is_over_when_the_peer_speaks(void **state)
     pair_start(p, 0);
     pair_connect(p);
     while (p->node[1].core.fenced) {
-        assert_true(pair_work_once(p, 0) | pair_work_once(p, 1));
+        pair_work_once(p, 0);
+        pair_work_once(p, 1);
         assert_int_not_equal(p->node[1].core.session, SESSION_UP);
     }
 }
