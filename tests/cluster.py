@@ -77,7 +77,7 @@ class Collector(threading.Thread):
 
 class Pair:
     def __init__(self, name, **conf):
-        self.name, self.dir = name, tempfile.mkdtemp(prefix="evrep-cluster-")
+        self.name, self.dir = name, tempfile.mkdtemp(prefix="evrep-cluster-", dir="/dev/shm")  # A slow disk is not asked here.
         self.ring = "evrepc%d%s" % (os.getpid(), name[:8])
         self.conf = conf
         self.processes, self.generators = {}, {}
