@@ -2,8 +2,13 @@
 #ifndef EVREP_RENDER_PARTS_H
 #define EVREP_RENDER_PARTS_H
 
+#include "bytes.h"
+#include "contract.h"
 #include "render.h"
 #include "text.h"
+
+/* Rates of rendering rest on it: what is known when it is compiled is not asked for each record. */
+#define INLINED static inline __attribute__((always_inline))
 
 /* One rendering. */
 struct render {
@@ -19,6 +24,27 @@ struct render {
 static inline bool render_is_note(const struct render *w)
 {
     return w->hidden != NULL || w->r->kind >= RECORD_EPOCH_OPEN;
+}
+
+/* From packets-from-client to the open value of elapsed-time.  partial: they are not known. */
+INLINED void render_counters(struct text *t, const uint8_t *e, bool partial)
+{
+    if (partial) {
+        text_literal(t, "\" packets-from-client=\"N/A\" bytes-from-client=\"N/A\""
+                        " packets-from-server=\"N/A\" bytes-from-server=\"N/A\""
+                        " elapsed-time=\"N/A");
+        return;
+    }
+    text_literal(t, "\" packets-from-client=\"");
+    text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
+    text_literal(t, "\" bytes-from-client=\"");
+    text_u64(t, get_le64(e + EVENT_BYTES_OUT));
+    text_literal(t, "\" packets-from-server=\"");
+    text_u64(t, get_le64(e + EVENT_PACKETS_IN));
+    text_literal(t, "\" bytes-from-server=\"");
+    text_u64(t, get_le64(e + EVENT_BYTES_IN));
+    text_literal(t, "\" elapsed-time=\"");
+    text_u64(t, contract_elapsed(e));
 }
 
 uint64_t render_session_id(const struct render *w);

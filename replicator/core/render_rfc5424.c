@@ -217,30 +217,6 @@ static void session_open(struct render *w)
     application_details(w);
 }
 
-/* To the open value of elapsed-time. */
-static void traffic(struct render *w)
-{
-    const uint8_t *e = w->r->event;
-    struct text *t = &w->t;
-
-    if (record_is_partial(w->r)) {
-        text_literal(t, "\" packets-from-client=\"N/A\" bytes-from-client=\"N/A\""
-                        " packets-from-server=\"N/A\" bytes-from-server=\"N/A\""
-                        " elapsed-time=\"N/A");
-        return;
-    }
-    text_literal(t, "\" packets-from-client=\"");
-    text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
-    text_literal(t, "\" bytes-from-client=\"");
-    text_u64(t, get_le64(e + EVENT_BYTES_OUT));
-    text_literal(t, "\" packets-from-server=\"");
-    text_u64(t, get_le64(e + EVENT_PACKETS_IN));
-    text_literal(t, "\" bytes-from-server=\"");
-    text_u64(t, get_le64(e + EVENT_BYTES_IN));
-    text_literal(t, "\" elapsed-time=\"");
-    text_u64(t, contract_elapsed(e));
-}
-
 static void session_close(struct render *w)
 {
     const uint8_t *e = w->r->event;
@@ -256,7 +232,7 @@ static void session_close(struct render *w)
     protocol_id(w);
     policy_and_zones(w);
     session_id(w);
-    traffic(w);
+    render_counters(&w->t, w->r->event, record_is_partial(w->r));
     applications(w);
     user_and_interface(w);
     text_literal(t, "\" encrypted=\"UNKNOWN");

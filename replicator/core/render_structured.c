@@ -5,7 +5,6 @@
 
 /* The text is a local of the two functions at the end, and stays in registers as long as all that
  * write to it are inlined. */
-#define INLINED static inline __attribute__((always_inline))
 
 INLINED void address(struct text *t, const uint8_t *e, size_t at)
 {
@@ -78,26 +77,6 @@ INLINED void place(struct text *t, const struct names *n, const uint8_t *e, bool
     text_literal(t, "\" session-id=\"");
 }
 
-INLINED void counters(struct text *t, const uint8_t *e, bool partial)
-{
-    if (partial) {
-        text_literal(t, "\" packets-from-client=\"N/A\" bytes-from-client=\"N/A\""
-                        " packets-from-server=\"N/A\" bytes-from-server=\"N/A\""
-                        " elapsed-time=\"N/A");
-        return;
-    }
-    text_literal(t, "\" packets-from-client=\"");
-    text_u64(t, get_le64(e + EVENT_PACKETS_OUT));
-    text_literal(t, "\" bytes-from-client=\"");
-    text_u64(t, get_le64(e + EVENT_BYTES_OUT));
-    text_literal(t, "\" packets-from-server=\"");
-    text_u64(t, get_le64(e + EVENT_PACKETS_IN));
-    text_literal(t, "\" bytes-from-server=\"");
-    text_u64(t, get_le64(e + EVENT_BYTES_IN));
-    text_literal(t, "\" elapsed-time=\"");
-    text_u64(t, contract_elapsed(e));
-}
-
 INLINED void application(struct text *t, const struct names *n, const uint8_t *e)
 {
     name_or(t, n, 'a', get_le16(e + EVENT_APPLICATION), "UNKNOWN");
@@ -130,7 +109,7 @@ static void session(struct render *w, bool close)
     place(&t, w->n, e, partial);
     text_u64(&t, render_session_id(w));
     if (close)
-        counters(&t, e, partial);
+        render_counters(&t, e, partial);
     else
         text_literal(&t, "\" username=\"N/A\" roles=\"N/A");
     interface_and_application(&t, w->n, e);
