@@ -184,7 +184,7 @@ static void merge(struct sim_stats *sum, const struct sim_stats *s)
     sum->ns += s->ns;
     sum->settlements += s->settlements;
     sum->takeovers += s->takeovers;
-    sum->placeholders += s->placeholders;
+    sum->lost_in_place += s->lost_in_place;
     sum->handovers += s->handovers;
     sum->handovers_done += s->handovers_done;
     sum->moved += s->moved;
@@ -212,8 +212,9 @@ static void report(const struct sim_stats *s, uint64_t violations, double second
            s->runs, violations, s->failovers, cpu > 0 ? (double)s->failovers / cpu : 0, cpu,
            seconds);
     printf("%" PRIu64 " records decided, %" PRIu64 " duplicates marked, %" PRIu64
-           " gap records, %" PRIu64 " place holders; %.1f h simulated, %" PRIu64 " core steps\n",
-           s->records, s->marked, s->gaps, s->placeholders, (double)s->ns / 3.6e12, s->steps);
+           " gap records, %" PRIu64 " records lost in their place; %.1f h simulated, %" PRIu64
+           " core steps\n",
+           s->records, s->marked, s->gaps, s->lost_in_place, (double)s->ns / 3.6e12, s->steps);
     printf("%" PRIu64 " segments taken over, %" PRIu64 " settlements; %" PRIu64
            " hand-overs, %" PRIu64 " done, %" PRIu64 " runs moved; %" PRIu64
            " kept connections resumed\n",

@@ -153,7 +153,7 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
             i->note.range_origin != i->origin)
             world_fail(w, "sink %u got %u/%u/%u with other contents", sink, i->origin, i->epoch,
                        i->sequence);
-        w->stats.placeholders++;
+        w->stats.lost_in_place++;
     } else {
         r->intact[sink] = true;
         take_statement(w, sink, i);

@@ -271,7 +271,7 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
-    bool intact[SIM_SINKS];                /* Not a place holder. */
+    bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
 };
 
@@ -303,7 +303,7 @@ struct opened {
 
 struct sim_stats {
     uint64_t runs, failovers, records, marked, gaps, in_doubt_gaps, faults[FAULTS], steps, ns;
-    uint64_t settlements, takeovers, placeholders;
+    uint64_t settlements, takeovers, lost_in_place;
     uint64_t handovers, handovers_done, moved, kept;
 };
 
