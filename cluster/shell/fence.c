@@ -1,5 +1,6 @@
 #include "fence.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,19 @@ void fence_init(struct fence *f, uv_loop_t *loop, const struct fence_options *o)
     f->o = *o;
 }
 
+/* The command is not urgent as this program may be: it starts with the usual scheduling. */
+static int spawn(struct fence *f, const uv_process_options_t *o)
+{
+    struct sched_param p;
+    int policy = sched_getscheduler(0), rc;
+
+    sched_getparam(0, &p);
+    sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &p);
+    rc = uv_spawn(f->loop, &f->process, o);
+    sched_setscheduler(0, policy, &p);
+    return rc;
+}
+
 void fence_run(struct fence *f)
 {
     char command[FENCE_COMMAND_MAX], peer[32];
@@ -103,7 +117,7 @@ void fence_run(struct fence *f)
     f->handles = 2;
     uv_timer_init(f->loop, &f->limit);
     f->limit.data = f->process.data = f;
-    rc = uv_spawn(f->loop, &f->process, &o);
+    rc = spawn(f, &o);
     if (rc == 0) {
         uv_timer_start(&f->limit, on_limit, f->o.timeout_ms, 0);
         return;

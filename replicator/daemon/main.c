@@ -242,6 +242,18 @@ static void start_signals(struct shell *s)
     }
 }
 
+/* Where it may: heartbeats and leases are about time.  Before the first thread is made, as threads
+ * inherit it: libuv's loop spins while another thread tells it of its work, and would spin for as
+ * long as a thread below it waits for the processor. */
+static void take_priority(bool realtime)
+{
+    struct sched_param p = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+
+    setpriority(PRIO_PROCESS, 0, NICE);
+    if (realtime && sched_setscheduler(0, SCHED_RR, &p) != 0)
+        shell_log("scheduling = realtime: %s; it goes on with nice %d", strerror(errno), NICE);
+}
+
 static int open_parts(struct shell *s, char *err, size_t err_size)
 {
     uv_loop_init(&s->loop);
@@ -252,6 +264,7 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
     core_output_clear(s->out);
     if (recover(s, err, err_size) != 0 || feed_open(s, err, err_size) != 0)
         return -1;
+    take_priority(s->config->realtime);
     if (config_cluster(s->config, &s->cluster, shell_now_ns()) != 0 ||
         control_open(s, err, err_size) != 0)
         return -1;
@@ -275,16 +288,6 @@ static void start(struct shell *s)
     uv_timer_init(&s->loop, &s->feed);
     s->feed.data = s;
     uv_timer_start(&s->feed, on_feed, 1, 1);
-}
-
-/* Where it may: heartbeats and leases are about time. */
-static void take_priority(bool realtime)
-{
-    struct sched_param p = {.sched_priority = sched_get_priority_min(SCHED_RR)};
-
-    setpriority(PRIO_PROCESS, 0, NICE);
-    if (realtime && sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p) != 0)
-        shell_log("scheduling = realtime: %s; it goes on with nice %d", strerror(errno), NICE);
 }
 
 int main(int argc, char **argv)
@@ -332,7 +335,6 @@ int main(int argc, char **argv)
         shell_log("cannot start: %s", err);
         return EXIT_FAILURE;
     }
-    take_priority(config.realtime);
     start(&shell);
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
