@@ -79,6 +79,7 @@ struct span {
     uint8_t asked; /* D1: enum ask_state. */
     bool resumed;  /* T4: the operator or the hold time let its owner go on without the peer. */
     bool foreign;  /* D: the other node may have emitted it, so that only a common sink can tell. */
+    bool guarded;  /* D1: what this connection's guard stands on is an answer about it. */
     bool report;   /* E grew since the peer was told. */
     uint8_t handing; /* T1: enum hand_state, at its owner. */
     bool offer_told; /* On this link. */
@@ -133,6 +134,7 @@ struct segment {
     uint32_t journaled;  /* Origin: J.  Replica: R. */
     uint32_t base;       /* First sequence that this node's journal holds. */
     uint32_t sent;       /* S, at the origin. */
+    uint32_t peer_sent;  /* S, at the replica, as the origin's hello says. */
     uint32_t cursor;     /* Sent to the peer on the present link; at or below S. */
     uint32_t sent_bound; /* Durable, at or above S. */
     uint32_t replicated; /* R as acknowledged, at the origin. */

@@ -131,10 +131,24 @@ static uint32_t hand_limit(const struct core *c, const struct segment *g, size_t
     return core_lease_valid(c) ? limit : s->handed; /* N4, L2, T6 */
 }
 
+void delivery_unguard(struct span *s)
+{
+    s->guarded = false;
+    if (s->asked == ASK_DONE)
+        s->asked = ASK_NONE;
+}
+
+/* D1: where a second writer is refused, the guard has to stand on an answer: one that a connection
+ * merely starts with hides what the other node wrote before. */
+static bool is_guarded(const struct core *c, size_t sink, const struct span *s)
+{
+    return s->guarded || !sink_knows_all(c, sink);
+}
+
 /* D1, D2: false while the in-doubt range of the span has to wait. */
 static bool doubt_allows(struct core *c, size_t sink, struct span *s)
 {
-    if (s->handed >= s->doubt)
+    if (s->handed >= s->doubt && is_guarded(c, sink, s))
         return true;
     if (c->o.sink[sink].answers && s->asked != ASK_DONE) {
         /* What is in flight here would make the answer old. */
@@ -142,7 +156,7 @@ static bool doubt_allows(struct core *c, size_t sink, struct span *s)
             s->asked = ASK_WANTED;
         return false;
     }
-    return c->o.sink[sink].policy == IN_DOUBT_RESEND;
+    return s->handed >= s->doubt || c->o.sink[sink].policy == IN_DOUBT_RESEND;
 }
 
 static bool pull_span(struct core *c, const struct segment *g, uint8_t sink, uint32_t max,
@@ -199,18 +213,6 @@ void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r
     }
 }
 
-static const struct segment *c_segment(const struct core *c, uint16_t i)
-{
-    return &c->segment[c->order[i]];
-}
-
-/* Of a span that goes on above what this node holds (T1), what lies there is not asked about: its
- * origin may have emitted some of it alone (L2), which would hide a hole below. */
-static uint32_t held_end(const struct segment *g, const struct span *s)
-{
-    return min_u32(span_end(g, s), max_u32(max_u32(g->journaled, s->intent), s->from - 1));
-}
-
 void delivery_lost(struct core *c, uint8_t sink)
 {
     for (uint16_t i = 0; i < c->count; i++) {
@@ -219,14 +221,7 @@ void delivery_lost(struct core *c, uint8_t sink)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
 
-            /* The next connection's guard starts anew: what the other node may write in between has
-             * to be asked for. */
-            if (s->foreign && sink_knows_all(c, sink) && s->owner == c->o.node &&
-                s->emitted < held_end(c_segment(c, i), s)) {
-                s->doubt = s->intent = held_end(c_segment(c, i), s);
-                s->asked = ASK_NONE;
-                d->dirty = true;
-            }
+            delivery_unguard(s);
             if (s->handed > s->emitted && s->owner == c->o.node) {
                 s->doubt = max_u32(s->doubt, s->handed);
                 s->asked = ASK_NONE;
@@ -249,6 +244,26 @@ static void answer_moves(struct span *s, enum core_answer kind, uint32_t last)
     s->intent = max_u32(s->intent, s->handed);
 }
 
+/* What the other node may have written: of a span that it had before, also what its origin has sent
+ * and this node does not hold.  Above that it may have emitted some alone (L2), which would hide a
+ * hole below. */
+static uint32_t unknown_to(const struct core *c, size_t sink, const struct segment *g,
+                           const struct span *s)
+{
+    if (!sink_knows_all(c, sink) || g->origin == c->o.node)
+        return s->doubt;
+    return max_u32(s->doubt, min_u32(s->to, g->peer_sent));
+}
+
+/* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can. */
+static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *g,
+                       const struct span *s)
+{
+    uint32_t to = unknown_to(c, sink, g, s);
+
+    return c->o.sink[sink].local ? to : max_u32(to, min_u32(s->to, g->journaled));
+}
+
 /* D1, D1a, D1b */
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last)
@@ -259,11 +274,12 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     if (s == NULL || s->asked != ASK_SENT || s->owner != c->o.node)
         return;
     /* To an older question, of less than what is in doubt since: it is asked again. */
-    if (r->from != s->emitted + 1 || r->to < s->doubt) {
+    if (r->from != s->emitted + 1 || r->to < unknown_to(c, sink, g, s)) {
         s->asked = ASK_NONE;
         return;
     }
     s->asked = ASK_DONE;
+    s->guarded = true;
     if (kind == ANSWER_UNKNOWN)
         return; /* D2 */
     last = min_u32(last, span_end(g, s));
@@ -273,13 +289,6 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     if (!c->o.sink[sink].local || !s->foreign)
         s->doubt = s->handed;
     g->at[sink].dirty = true;
-}
-
-/* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can. */
-static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *g,
-                       const struct span *s)
-{
-    return c->o.sink[sink].local ? s->doubt : max_u32(s->doubt, min_u32(s->to, g->journaled));
 }
 
 void delivery_asks(struct core *c, struct core_output *out)

@@ -374,6 +374,7 @@ static void own(struct core *c, struct segment *g, size_t k, struct span *s,
     s->foreign = s->doubt > s->emitted;
     s->resumed = false;
     s->asked = ASK_NONE;
+    delivery_unguard(s);
     s->report = true;
     if (sink_knows_all(c, k)) { /* D1: our next write has to follow the giver's last one. */
         s->foreign = true;

@@ -134,6 +134,7 @@ static void recover_span(const struct core *c, const struct segment *g, struct s
     s->handed = s->emitted;
     s->granted = s->requested = s->from - 1;
     s->asked = ASK_NONE;
+    delivery_unguard(s);
     if (s->owner != c->o.node)
         return;
     if (s->intent > s->emitted)

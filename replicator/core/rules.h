@@ -36,6 +36,8 @@ void delivery_raise(struct core *c);
 void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct span *s);
 void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r);
 void delivery_lost(struct core *c, uint8_t sink);
+/* Its sink is asked before anything of it is handed over again, where it can be. */
+void delivery_unguard(struct span *s);
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last);
 void delivery_check(const struct core *c, size_t sink, const struct span *s);

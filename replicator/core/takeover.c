@@ -88,6 +88,7 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->foreign = s->doubt > s->emitted;
     s->resumed = true; /* Nobody else may emit it: we go on without the peer. */
     s->asked = ASK_NONE;
+    delivery_unguard(s);
     d->dirty = true;
 }
 
@@ -229,6 +230,7 @@ static void resume(struct core *c, struct segment *g, size_t k)
         s->doubt = max_u32(s->doubt, span_perhaps(g, s));
         s->foreign = s->doubt > s->emitted;
         s->asked = ASK_NONE;
+        delivery_unguard(s);
         g->at[k].dirty = true;
         c->durable = true;
     }
@@ -329,6 +331,21 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
     }
 }
 
+/* D1: of its own records an origin knows that nobody took them.  What it emitted alone of others
+ * the taker has to ask for, now that it hears how far that may go. */
+static void keep_guard(const struct core *c, const struct segment *g, const struct delivery *old,
+                       struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        s->guarded = o != NULL && o->guarded && o->term == s->term && g->origin == c->o.node;
+        if (!s->guarded)
+            delivery_unguard(s);
+    }
+}
+
 /* As the peer knows it, where it has our facts: a confirmation since then changes no outcome. */
 static struct delivery as_told(const struct core *c, const struct delivery *d)
 {
@@ -377,6 +394,8 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
     confirmed_since(c, &now, &g->at[k]);
     delivery_tidy(&now, g->closed, g->last, -1);
     keep_handed(c, &now, &g->at[k]);
+    if (sink_knows_all(c, k))
+        keep_guard(c, g, &now, &g->at[k]);
 }
 
 /* T4a: an owner that fences may have gone on without its peer, above the intents that the peer
@@ -415,6 +434,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;
             s->asked = ASK_NONE;
+            delivery_unguard(s);
         }
     }
 }
@@ -443,6 +463,7 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->sent_bound = max_u32(g->sent_bound, g->sent);
     } else {
         g->produced = max_u32(g->produced, fact->produced);
+        g->peer_sent = fact->sent;
         g->sent = max_u32(g->sent, fact->sent);
         if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
             note_lost(g, max_u32(fact->last, g->journaled) + 1);
