@@ -376,10 +376,6 @@ static void own(struct core *c, struct segment *g, size_t k, struct span *s,
     s->asked = ASK_NONE;
     delivery_unguard(s);
     s->report = true;
-    if (sink_knows_all(c, k)) { /* D1: our next write has to follow the giver's last one. */
-        s->foreign = true;
-        s->doubt = max_u32(s->doubt, min_u32(s->to, g->journaled));
-    }
     g->at[k].dirty = c->durable = true;
     segment_show(c, g);
 }

@@ -92,12 +92,6 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     d->dirty = true;
 }
 
-static void doubt_all(struct span *s)
-{
-    s->doubt = s->intent = s->to;
-    s->foreign = true;
-}
-
 static void take_segment(struct core *c, struct segment *g)
 {
     bool taken = false;
@@ -109,8 +103,6 @@ static void take_segment(struct core *c, struct segment *g)
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
             take_span(c, g, &g->at[k], s, g->journaled);
-            if (s->owner == c->o.node && sink_knows_all(c, k))
-                doubt_all(s); /* D1: its owner may have gone on alone (T4), the sink knows. */
             taken = true;
         }
     }
@@ -428,8 +420,6 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->owner = replica;
             s->term++;
             s->foreign = s->doubt > s->emitted;
-            if (sink_knows_all(c, k))
-                doubt_all(s); /* D1 */
             s->intent = max_u32(s->intent, s->doubt);
             s->granted = s->requested = s->from - 1;
             s->handed = s->emitted;

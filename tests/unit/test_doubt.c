@@ -123,6 +123,31 @@ static void reconnect(struct pair *p)
     pair_settle(p);
 }
 
+/* D1: the guard of a new connection hides what the other node wrote before it, so that the sink is
+ * asked also where nothing is in doubt here: the fencing command may have lied. */
+static void new_connection_is_asked_about(void **state)
+{
+    struct pair *p = begin(stream);
+    uint32_t e;
+
+    (void)state;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    e = p->node[0].core.live_epoch;
+    reconnect(p);
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    expect_times(p, e, 11, 1, 0);
+    expect_times(p, e, 12, 0, 0);
+    assert_int_equal(p->node[0].asked_count, 1);
+    pair_answer(p, 0, ANSWER_HAS, 14);
+    pair_settle(p);
+    expect_times(p, e, 14, 0, 0);
+    expect_times(p, e, 15, 1, 0);
+    expect_times(p, e, 21, 1, 0);
+    free(p);
+}
+
 /* D1: the answer to a question of before, about less than what is in doubt now, says nothing of the
  * rest. */
 static void older_answer_is_no_answer(void **state)
@@ -247,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(taker_goes_on_from_the_answer),
         cmocka_unit_test(answer_above_the_doubt_is_believed),
+        cmocka_unit_test(new_connection_is_asked_about),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
