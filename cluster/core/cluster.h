@@ -14,6 +14,8 @@ struct cluster_options {
     bool has_peer;
     bool fence; /* A command fences a silent peer before it counts as dead (T4a). */
     uint64_t boot_id, heartbeat_ns, dead_ns;
+    uint64_t start_ns; /* A peer not heard since this node's start is not dead before, nor before
+                          dead_ns. */
     size_t link_count, group_count;
     struct {
         uint8_t id;

@@ -152,6 +152,12 @@ void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns)
     c->fenced = c->fenced || good;
 }
 
+/* A node that has just started, and its network, take longer than a short timer. */
+static uint64_t patience_ns(const struct cluster *c)
+{
+    return c->met || c->o.dead_ns > c->o.start_ns ? c->o.dead_ns : c->o.start_ns;
+}
+
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
 {
     uint64_t last = c->started_ns;
@@ -166,7 +172,7 @@ void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output 
             out->close_count < CLUSTER_LINKS_MAX)
             out->close[out->close_count++] = i;
     }
-    if (!c->o.has_peer || now_ns - last < c->o.dead_ns)
+    if (!c->o.has_peer || now_ns - last < patience_ns(c))
         c->silent = false;
     else if (!c->silent && !blind) {
         c->silent = true;

@@ -21,7 +21,7 @@ class Story:
     def __init__(self, o):
         self.o = o
         dead = o.dead_after_ms
-        self.SETTINGS = {"one-first": True, "daemon": "scheduling = realtime\n", "timing": "  heartbeat-ms = %d dead-after-ms = %d lease-ms = %d\n" %
+        self.SETTINGS = {"daemon": "scheduling = realtime\n", "timing": "  heartbeat-ms = %d dead-after-ms = %d lease-ms = %d\n" %
                          (max(10, dead // 5), dead, dead * 3 // 5)}
 
     def bear(self, s):

@@ -71,10 +71,7 @@ class Stage:
             prepare(self)
         for node in self.node:
             node.configure()
-        self.node[0].start()
-        if self.settings.get("one-first"):  # Else the other one may, with a short timer, before this one is heard.
-            self.wait("node0 to be primary alone", self.node[0].is_primary)
-        self.node[1].start()
+            node.start()
         self.await_session()
         self.wait("node0 to be primary", lambda: self.node[1].primary() == 0)
         self.wait("both nodes to have opened an epoch", lambda: all((n.ask() or {}).get("epoch") for n in self.node))

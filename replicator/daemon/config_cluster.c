@@ -112,6 +112,7 @@ int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns
         .boot_id = now_ns,
         .heartbeat_ns = c->heartbeat_ms * 1000000ull,
         .dead_ns = c->dead_after_ms * 1000000ull,
+        .start_ns = SECOND_NS / 2,
         .link_count = c->link_count,
         .group_count = c->group_count,
     };

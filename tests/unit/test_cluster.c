@@ -193,6 +193,34 @@ static void test_dead_within_the_interval(void **state)
     assert_true(cluster_peer_dead(&t.c[1]));
 }
 
+/* With a short timer too a node that starts waits for its network, and takes nothing from a peer
+ * that lives. */
+static void test_a_short_timer_counts_from_the_first_word(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    for (int n = 0; n < 2; n++) {
+        options(&o[n], n);
+        o[n].heartbeat_ns = 20 * MS;
+        o[n].dead_ns = 100 * MS;
+        o[n].start_ns = 500 * MS;
+    }
+    memset(&t, 0, sizeof(t));
+    t.now_ns = 1000000 * MS;
+    for (int n = 0; n < 2; n++)
+        cluster_init(&t.c[n], &o[n], t.now_ns);
+    run(&t, 400);
+    assert_int_equal(primary(&t), -1);
+    links_up(&t, 0);
+    links_up(&t, 1);
+    run(&t, 50);
+    assert_int_equal(primary(&t), 0);
+    t.dead[0] = true;
+    run(&t, 130);
+    assert_int_equal(primary(&t), 1);
+}
+
 static void test_partition_heals_to_the_better(void **state)
 {
     (void)state;
@@ -515,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_one_link_is_enough),
         cmocka_unit_test(test_dead_within_the_interval),
+        cmocka_unit_test(test_a_short_timer_counts_from_the_first_word),
         cmocka_unit_test(test_partition_heals_to_the_better),
         cmocka_unit_test(test_a_hundred_manual_failovers),
         cmocka_unit_test(test_manual_failover_holds_until_reset),
