@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 
+import batch
 import collectors
 import report
 import stories
@@ -16,15 +17,6 @@ import timeline
 from net import remove_leftovers
 from stage import Stage
 from verdict import Verdict
-
-
-class Result:
-    """A row of the table at the end."""
-
-    def __init__(self, story, kind, seed, verdict=None, word=None):
-        self.story, self.kind, self.seed, self.verdict = story, kind, seed, verdict
-        self.word = word or verdict.word()
-        self.good = self.word == "OK" or self.word.startswith("-")
 
 
 def leave(folder, stage, verdict):
@@ -51,13 +43,13 @@ def run_one(o, story, kind, seed, out):
             leave(out, stage, verdict)
         if not verdict.good and o.verbose:
             stage.last_words()
-        return Result(story, kind, seed, verdict)
+        return batch.row(story, kind, seed, verdict.word(), verdict)
     except Exception as e:
         print("the drill broke down: %s" % e, flush=True)
         if not isinstance(e, RuntimeError):
             traceback.print_exc()
         stage.last_words()
-        return Result(story, kind, seed, word="BROKE DOWN")
+        return batch.row(story, kind, seed, "BROKE DOWN")
     finally:
         stage.clean_up()
 
@@ -89,24 +81,6 @@ def sinks(o):
     return good
 
 
-def ms(value):
-    return "-" if value is None else str(value)
-
-
-def table(results):
-    print("\n%-20s %-12s %6s  %-10s %8s %7s %6s %10s %12s %11s" % (
-        "STORY", "SINK", "SEED", "VERDICT", "RECORDS", "MARKED", "GAPS", "DETECT ms", "TAKEOVER ms", "POSSIBLE ms"))
-    for r in results:
-        v = r.verdict
-        if v is None:
-            print("%-20s %-12s %6d  %s" % (r.story.NAME, r.kind, r.seed, r.word))
-            continue
-        first = [t for t in v.first_taken if t is not None]
-        print("%-20s %-12s %6d  %-10s %8d %7d %6d %10s %12s %11s" % (
-            r.story.NAME, r.kind, r.seed, r.word, v.file.lines, sum(v.file.marked), v.audit.get("covered", 0),
-            ms(v.milliseconds("declared")), ms(max(first) if first else v.milliseconds("takeover")), ms(v.milliseconds("possible"))))
-
-
 def choose(name, known):
     if name == "all":
         return list(known.values())
@@ -132,35 +106,34 @@ def options(known):
     p.add_argument("name", nargs="?", default="node-dies", metavar="NAME",
                    help="a story by name or number (default node-dies), quick, or all")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--sink", default="tcp", choices=list(collectors.KINDS) + list(collectors.PLANNED) + ["all"],
-                   help="the collector (default tcp)")
+    p.add_argument("--sink", choices=list(collectors.KINDS) + list(collectors.PLANNED) + ["all"],
+                   help="the collector (default tcp; with all stories: all of them)")
     p.add_argument("--repeat", type=count, default=1, help="so many drills of each, with seeds from --seed on")
+    p.add_argument("--beside", type=count, default=1, help="so many drills at a time (default 1)")
     p.add_argument("--rate", type=int, default=1500, help="packets a second")
     p.add_argument("--out", help="leave the collector's file, marks, verdict and report there")
     p.add_argument("--keep", action="store_true", help="keep the working folder")
     p.add_argument("--verbose", action="store_true", help="show the status command's answers on the way")
     p.add_argument("--build", help=argparse.SUPPRESS)
+    p.add_argument("--short", action="store_true", help=argparse.SUPPRESS)  # As in the quick set.
+    p.add_argument("--row", help=argparse.SUPPRESS)                         # A file for what the table needs.
     o = p.parse_args()
-    o.short = o.name == "quick"
+    o.short = o.short or o.name == "quick"
+    o.sink = o.sink or ("all" if o.name == "all" else "tcp")
     if o.out:
         os.makedirs(o.out, exist_ok=True)  # Before anything runs for it.
     return o
 
 
-def run_all(o, chosen, kinds):
-    todo = [(s, k, o.seed + i) for i in range(o.repeat) for s in chosen for k in kinds]
-    results = []
-    for story, kind, seed in todo:
-        if kind in story.NOT:
-            results.append(Result(story, kind, seed, word="- " + story.NOT[kind]))
-            continue
-        if len(todo) > 1:
-            print("\n==== %s, sink %s, seed %d: %s" % (story.NAME, kind, seed, story.TITLE), flush=True)
-        out = o.out
-        if out and len(todo) > 1:
-            out = os.path.join(out, "%s-%s-%d" % (story.NAME, kind, seed))
-        results.append(run_one(o, story, kind, seed, out))
-    return results
+def run_single(o, story, kind):
+    if kind in story.NOT:
+        print("story %s says nothing about sink %s: %s" % (story.NAME, kind, story.NOT[kind]))
+        return [batch.row(story, kind, o.seed, "- " + story.NOT[kind])]
+    row = run_one(o, story, kind, o.seed, o.out)
+    if o.row:
+        with open(o.row, "w") as f:
+            json.dump(row, f)
+    return [row]
 
 
 def main():
@@ -170,11 +143,13 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     remove_leftovers()
-    results = run_all(o, chosen, sinks(o))
-    if len(results) > 1:
-        table(results)
-        print("%d of %d drills OK" % (sum(r.good for r in results), len(results)))
-    return 0 if all(r.good for r in results) else 1
+    todo = [(s, k, o.seed + i) for i in range(o.repeat) for s in chosen for k in ([o.sink] if o.row else sinks(o))]
+    if len(todo) == 1:
+        rows = run_single(o, *todo[0][:2])
+    else:
+        rows = batch.run(o, todo)
+        batch.table(rows)
+    return 0 if all(r["good"] for r in rows) else 1
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def main():
     remove_leftovers()
     if not o.disk:  # How long a write to the machine's disk takes is not what is asked here.
         tempfile.tempdir = "/dev/shm"
-    return 0 if run_one(o, Story(o), o.sink, o.seed, o.out).good else 1
+    return 0 if run_one(o, Story(o), o.sink, o.seed, o.out)["good"] else 1
 
 
 if __name__ == "__main__":
