@@ -45,6 +45,8 @@ static void lost_tail(struct core *c, struct segment *g)
         return;
     if (c->session == SESSION_UP ? g->replicated >= g->last : peer_may_have)
         return;
+    if (delivery_asks_first(c, g))
+        return;
     takeover_tail_lost(c, g);
 }
 

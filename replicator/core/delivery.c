@@ -291,6 +291,33 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     g->at[sink].dirty = true;
 }
 
+/* A3: what is stated as lost must not be there. */
+static bool asks_first(struct core *c, const struct segment *g, size_t k, struct span *s)
+{
+    bool comes = c->sink[k].up || c->now_ns - c->sink[k].since_ns < c->o.hello_ns;
+
+    if (!c->o.sink[k].answers || !comes || s->owner != c->o.node)
+        return false;
+    if (s->doubt <= g->journaled || s->handed >= s->doubt || s->asked == ASK_DONE)
+        return false;
+    if (s->asked == ASK_NONE && s->handed == s->emitted)
+        s->asked = ASK_WANTED;
+    return true;
+}
+
+bool delivery_asks_first(struct core *c, struct segment *g)
+{
+    bool any = false;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++)
+            any |= asks_first(c, g, k, &d->span[n]);
+    }
+    return any;
+}
+
 void delivery_asks(struct core *c, struct core_output *out)
 {
     for (uint16_t i = 0; i < c->count; i++) {

@@ -42,6 +42,8 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last);
 void delivery_check(const struct core *c, size_t sink, const struct span *s);
 void delivery_asks(struct core *c, struct core_output *out);
+/* Is one of its sinks to say first what it has above J?  No longer than a sink needs to be up. */
+bool delivery_asks_first(struct core *c, struct segment *g);
 void delivery_skips(struct core *c, struct core_output *out);
 void delivery_skipped(struct core *c, struct segment *g, const struct core_range *r);
 

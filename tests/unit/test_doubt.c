@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pair.h"
+#include "record.h"
 
 static struct pair *begin(void (*options)(struct core_sink_options *))
 {
@@ -148,6 +149,43 @@ static void new_connection_is_asked_about(void **state)
     free(p);
 }
 
+/* A3: what the journal lost may be at the sink, which is asked before it is stated as lost. */
+static void lost_tail_is_asked_about(void **state)
+{
+    struct pair *p = begin(stream);
+    struct pair_node *origin = &p->node[0];
+    uint32_t e = origin->core.live_epoch;
+
+    (void)state;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    origin->sink_stalls = true;
+    pair_produce(p, 0, 29); /* 12-40, never sent; 12-19 are in flight when it dies. */
+    pair_cut(p);
+    pair_elapse_ms(p, 100);
+    pair_crash(p, 0);
+    for (size_t i = 0; i < origin->disk.held_count; i++) {
+        if (origin->disk.held[i].epoch == e)
+            origin->disk.held[i].to = 11;
+    }
+    origin->ring_epoch = origin->ring_next = 0;
+    pair_start(p, 0);
+    pair_sink_up(p, 0);
+    pair_elapse_ms(p, 1100);          /* Its ring has nothing more of it. */
+    pair_answer(p, 0, ANSWER_HAS, 0); /* Of the epoch after it. */
+    pair_connect(p);                  /* The peer does not have it either. */
+    pair_settle(p);
+    assert_int_equal(origin->asked[0].epoch, e);
+    assert_int_equal(origin->asked[0].to, 19);
+    pair_answer(p, 0, ANSWER_HAS, 15);
+    pair_elapse_ms(p, 1100);
+    assert_int_equal(origin->stated.kind, RECORD_GAP_LOST);
+    assert_int_equal(origin->stated.range.from, 16);
+    assert_int_equal(origin->stated.range.to, 40);
+    free(p);
+}
+
 /* D1: the answer to a question of before, about less than what is in doubt now, says nothing of the
  * rest. */
 static void older_answer_is_no_answer(void **state)
@@ -273,6 +311,7 @@ int main(void)
         cmocka_unit_test(taker_goes_on_from_the_answer),
         cmocka_unit_test(answer_above_the_doubt_is_believed),
         cmocka_unit_test(new_connection_is_asked_about),
+        cmocka_unit_test(lost_tail_is_asked_about),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
