@@ -172,6 +172,10 @@ check "metrics nowhere" "$c:2: 'metrics' is \"nonsense\"" -e '1ametrics = "nonse
 check "a group that is too long" "$c:2: 'control-group' is too long" -e "1acontrol-group = \"$(printf 'g%.0s' {1..99})\""
 "$bin/evrepd" -c /etc --check 2>"$dir/check.err"
 expect "a folder for a configuration" "$dir/check.err" "/etc: is a folder"
+for program in evrepd evdp; do # A regular file whose read fails.
+    "$bin/$program" -c /sys/class/net/lo/speed --check 2>"$dir/check.err"
+    expect "$program: a configuration that cannot be read" "$dir/check.err" "/sys/class/net/lo/speed: cannot be read: Invalid arg"
+done
 conf 0 7 "$dir/key"
 sed -i "s,^control-socket.*,control-socket = \"$dir/nowhere/sock\"," "$c"
 "$bin/evrepd" -c "$c" 2>"$dir/check.err"
@@ -215,6 +219,19 @@ truncate -s 40000000 "/dev/shm/$ring-0"
 "$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/ring.err"
 expect "a ring of another version" "$dir/ring.err" "of another version"
 rm -f "/dev/shm/$ring-0"
+
+conf 0 7 "$dir/key"
+: >"$dir/n0.err"
+start 0 && a=$last
+expect "it runs" "$dir/n0.err" "node 0 of cluster 7 is up"
+ln -sf /sys/class/net/lo/speed "$dir/n0.conf"
+kill -HUP "$a"
+expect "SIGHUP, and the configuration cannot be read" "$dir/n0.err" "n0.conf: cannot be read: Invalid argument; the ones that are in force stay"
+rm "$dir/n0.conf"
+conf 0 7 "$dir/key"
+kill -HUP "$a"
+expect "and it lives, and reads the next one" "$dir/n0.err" "keys: $dir/key is used"
+stop "$a"
 
 before=$(ls "$dir"/n0/journal/r-* | wc -l)
 for f in "$dir"/n0/journal/meta-*; do printf 'torn' >>"$f"; done

@@ -3,6 +3,7 @@
 #define EVDP_CONFIG_PARTS_H
 
 #include "config.h"
+#include "config_file.h"
 
 #include <confuse.h>
 
@@ -24,11 +25,6 @@ int config_number(cfg_t *cfg, const char *key, long from, long to, uint32_t *out
 /* The index of a word in a list that ends with NULL; -1 after an error that was said. */
 int config_word(cfg_t *cfg, const char *key, const char *value, const char *const *words);
 int config_zone(const struct rules *r, cfg_t *cfg, const char *key, uint16_t *out);
-
-/* ---- config_file.c ---- */
-
-/* 0, or -1 with one line in err; what cannot be read ends nothing. */
-int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size);
 
 /* ---- config_match.c ---- */
 

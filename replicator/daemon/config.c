@@ -1,9 +1,9 @@
 #include "config.h"
 #include "handshake.h"
+#include "config_file.h"
 #include "config_parts.h"
 #include "key.h"
 
-#include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -282,7 +282,6 @@ static int read_all(struct config *c, cfg_t *cfg)
 
 int config_load(struct config *c, const char *path, char *err, size_t err_size)
 {
-    struct stat st;
     cfg_t *cfg;
     int rc;
 
@@ -290,20 +289,10 @@ int config_load(struct config *c, const char *path, char *err, size_t err_size)
     error_at = err;
     error_size = err_size;
     err[0] = '\0';
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        snprintf(err, err_size, "%s: is %s, not a configuration file", path,
-                 S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
-        return -1;
-    }
     config_lines_watch(opts);
     cfg = cfg_init(opts, CFGF_NONE);
     cfg_set_error_function(cfg, on_error);
-    errno = 0;
-    rc = cfg_parse(cfg, path);
-    if (rc == CFG_FILE_ERROR)
-        snprintf(err, err_size, "%s: cannot be read: %s", path,
-                 errno != 0 ? strerror(errno) : "is it there?");
-    rc = rc == CFG_SUCCESS ? read_all(c, cfg) : -1;
+    rc = config_parse_file(cfg, path, err, err_size) == 0 ? read_all(c, cfg) : -1;
     cfg_free(cfg);
     return rc;
 }

@@ -1,9 +1,8 @@
-/* The whole file before anything is parsed: the scanner of the parser ends the process when a read
- * fails, as of a folder, and the process that reads again on SIGHUP has sessions to lose. */
-#include "config_parts.h"
+#include "config_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,50 +38,55 @@ static int open_regular(const char *path, size_t *size, char *err, size_t err_si
     return -1;
 }
 
-/* As much as it has, if it shrinks meanwhile; -1: errno. */
-static ssize_t read_whole(int fd, char *out, size_t size)
+/* The file as long as it was when it was opened, and no longer; else it is being written.  0, or -1
+ * with errno. */
+static int read_whole(int fd, char *out, size_t size)
 {
     size_t have = 0;
+    char more;
 
-    while (have < size) {
-        ssize_t n = read(fd, out + have, size - have);
+    for (;;) {
+        ssize_t n = have < size ? read(fd, out + have, size - have) : read(fd, &more, 1);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
+        if (n < 0 && errno != EINTR)
             return -1;
-        if (n == 0)
-            break;
-        have += (size_t)n;
+        if (n == 0 && have == size)
+            return 0;
+        if (n == 0 || (n > 0 && have == size)) {
+            errno = ESTALE;
+            return -1;
+        }
+        have += n > 0 ? (size_t)n : 0;
     }
-    return (ssize_t)have;
 }
 
-static char *load(const char *path, size_t *len, char *err, size_t err_size)
+static char *load(const char *path, size_t *size, char *err, size_t err_size)
 {
-    size_t size = 0;
-    int fd = open_regular(path, &size, err, err_size);
-    char *text = fd >= 0 ? malloc(size + 1) : NULL;
-    ssize_t n = text != NULL ? read_whole(fd, text, size) : -1;
+    int fd = open_regular(path, size, err, err_size), rc;
+    char *text = fd >= 0 ? malloc(*size + 1) : NULL;
 
-    if (fd >= 0 && n < 0)
-        fail(err, err_size, path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    if (n < 0) {
-        free(text);
+    if (fd < 0)
         return NULL;
-    }
-    *len = (size_t)n;
-    return text;
+    rc = text != NULL ? read_whole(fd, text, *size) : -1;
+    if (rc != 0)
+        fail(err, err_size, path,
+             errno == ESTALE ? "it is being written; try again when it is done" : strerror(errno));
+    close(fd);
+    if (rc == 0)
+        return text;
+    free(text);
+    return NULL;
 }
 
 int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size)
 {
-    size_t len;
+    size_t len = 0;
     char *text = load(path, &len, err, err_size);
-    FILE *from = text != NULL ? fmemopen(text, len, "r") : NULL;
+    FILE *from = text != NULL ? fmemopen(text, len, "r") : NULL; /* Of nothing: fails or is empty. */
     int rc = -1;
+
+    free(cfg->filename);
+    cfg->filename = strdup(path);
 
     if (text != NULL && from == NULL)
         fail(err, err_size, path, strerror(errno));

@@ -1,0 +1,14 @@
+/* How evrepd, evdp and evbpf read a configuration: the whole file before anything is parsed.  The
+ * scanner of libconfuse ends the process when a read fails, as of a folder or a bad disk, and a
+ * process that reads again on SIGHUP has more to lose. */
+#ifndef EVREP_CONFIG_FILE_H
+#define EVREP_CONFIG_FILE_H
+
+#include <confuse.h>
+#include <stddef.h>
+
+/* Parses the file into cfg, whose filename is its path then.  0, or -1 with one line in err: what
+ * cannot be read, or changed meanwhile, or what the parser said to the error function of cfg. */
+int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size);
+
+#endif
