@@ -2,6 +2,7 @@
 """Two backends, one record: tests/bpf.py BUILD-FOLDER (root).  The same frames through evdp on real AF_XDP sockets and
 through evbpf's program on real veth, each with an evrepd of its own: the rendered records are compared byte for byte,
 less tag and time, and so is what was passed on.  Then what the BPF ring loses, double sources, SIGHUP, kill -9."""
+import glob
 import json
 import os
 import re
@@ -516,6 +517,20 @@ class Run:
         line = self.fails("evbpf", ["-c", box.dir + "/other.conf"], box.ns)
         expect("interface j0: its MTU is 9000; jumbo frames (above 3818) are not supported" in line, line)
 
+    def checks_limits(self, text, backend):
+        """--check has every limit that a start has."""
+        path = os.path.join(self.dir, "limits.conf")
+        with open(path, "w") as f:
+            f.write(text)
+            for i in range(4100):
+                f.write('policy "q%d" { from-zone = "trust" to-zone = "untrust" destination = { "20.%d.%d.0/24" } action = deny }\n' %
+                        (i, i // 256, i % 256))
+        if backend == "af-xdp":
+            line = self.fails("evbpf", ["-c", path, "--check"])
+            expect("limits.conf: 41" in line and "the eBPF program searches at most 4096" in line, line)
+        else:
+            sh(self.bin("evdp"), "-c", path, "--check")
+
     def double_sources(self):
         x, k = self.box["x"], self.box["k"]
         self.refuses_jumbo(k)
@@ -531,6 +546,7 @@ class Run:
             expect("no wire has backend = " + backend in line, line)
             with open(box.dir + "/other.conf", "w") as f:
                 f.write(text + 'wire "w2" { left = "left" right = "r2" left-zone = "bare" right-zone = "dmz" backend = %s }\n' % backend)
+            self.checks_limits(text, backend)
             for each in ("evdp", "evbpf"):
                 line = self.fails(each, ["-c", box.dir + "/other.conf", "--check"])
                 expect("interface left is used twice" in line and "one backend" in line, line)
@@ -545,6 +561,26 @@ class Run:
         line = self.fails("evrepd", ["--check", "-c", k.dir + "/other.conf"])
         expect("read the same" in line, line)
         self.ok("jumbo frames are refused; a double source is one clear line: at attach both ways, in the dataplane's configuration, in evrepd's")
+
+    def second(self):
+        """A second start touches nothing that the first one counts, or evrepd goes by."""
+        k = self.box["k"]
+        k.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.54.0.1", "10.50.0.2", 17, udp(7005, 1)))
+
+        def terms():
+            return k.stats()["dataplane"]["terms"]
+        wait("the term to count", lambda: terms()[0]["packets"] > 0)
+        before = terms()
+        line = self.fails("evbpf", ["-c", k.dir + "/dp.conf"], k.ns)
+        expect("another evbpf runs with it" in line, line)
+        sh("ip", "link", "add", "q0", "netns", k.ns.name, "type", "veth", "peer", "name", "q1", "netns", k.ns.name)
+        with open(k.dir + "/other.conf", "w") as f:
+            f.write('ring = "%sz"\nnode = 0\npin = "%s"\nzone "a" { }\nzone "b" { }\n'
+                    'wire "q" { left = "q0" right = "q1" left-zone = "a" right-zone = "b" backend = ebpf }\n' % (k.ring, k.pin))
+        line = self.fails("evbpf", ["-c", k.dir + "/other.conf"], k.ns)
+        expect("another evbpf runs with it" in line, line)
+        expect(terms() == before, "the second one cleared %s to %s" % (before, terms()))
+        self.ok("a second evbpf of the same wires, or of others with the same pin, is refused and touches nothing")
 
     # ---- nothing is dropped unseen ----
 
@@ -620,6 +656,41 @@ class Run:
         self.accounts()
         self.ok("evrepd killed twice in the middle: no record lost, none told twice")
 
+    def edit(self, box, old, new):
+        with open(box.dir + "/dp.conf") as f:
+            text = f.read()
+        expect(old in text, "%s is not in the configuration" % old)
+        with open(box.dir + "/dp.conf", "w") as f:
+            f.write(text.replace(old, new))
+
+    def hang_up(self, box):
+        before = box.log("evbpf").count("configuration read again")
+        box.children["evbpf"].send_signal(signal.SIGHUP)
+        wait("the configuration to be read again", lambda: box.log("evbpf").count("configuration read again") > before)
+
+    def keeps_limit(self, box):
+        """A reload is no way to a second burst of 1024."""
+        self.flood(3000)
+        before = box.stats()["policy_deny"]["emitted"]
+        self.hang_up(box)
+        self.flood(1500)
+        more = box.stats()["policy_deny"]["emitted"] - before
+        expect(more < 1000, "%d after a reload: the limiter began anew" % more)
+
+    def moves_on(self, box):
+        """The word on activity is brought while a program is loaded."""
+        maps = [re.search(r"map_type:\t2\n.*max_entries:\t128\n.*map_id:\t(\d+)", open(f).read(), re.S)
+                for f in glob.glob("/proc/%d/fdinfo/*" % box.children["evbpf"].pid)]
+        active = next(m[1] for m in maps if m)
+
+        def moves():
+            said, words = box.log("evbpf").count("configuration read again"), set()
+            box.children["evbpf"].send_signal(signal.SIGHUP)
+            while box.log("evbpf").count("configuration read again") == said:
+                words.add(sh("bpftool", "map", "lookup", "id", active, "key", "1", "0", "0", "0"))
+            return len(words) > 3
+        wait("activity to move on during a reload", moves)
+
     def reloads(self):
         box = self.box["k"]
         box.configure(telnet="9924", rate=100)
@@ -637,6 +708,17 @@ class Run:
         box.children["evbpf"].send_signal(signal.SIGHUP)
         wait("NAT to be refused", lambda: "has no sessions to translate" in box.log("evbpf"))
         expect("the old configuration stays in force" in box.log("evbpf"), box.log("evbpf"))
+        for edit, what in (("node = 0", "node = 1"), "'ring' or 'node'"), (("node = 0", "node = 0 mode = generic"), "'mode'"), \
+                (("node = 0", "node = 0 sessions = 2048"), "'sessions'"), ((box.pin, box.pin + "9"), "'pin'"), \
+                (('"left1"', '"leftx"'), "the interfaces of a wire"):
+            box.configure(rate=100)
+            self.edit(box, *edit)
+            box.children["evbpf"].send_signal(signal.SIGHUP)
+            wait(what + " to be refused", lambda: re.search(
+                r"dp.conf: .*%s.* cannot change while evbpf runs; the old configuration stays in force" % what, box.log("evbpf")))
+        box.configure(rate=100)
+        self.keeps_limit(box)
+        self.moves_on(box)
         os.unlink(box.dir + "/dp.conf")
         os.mkdir(box.dir + "/dp.conf")
         box.children["evbpf"].send_signal(signal.SIGHUP)
@@ -660,7 +742,7 @@ class Run:
         self.ok("evbpf ends and leaves no program, its counters stay, and a new one goes on with the same rings")
 
     def run(self):
-        for step in (self.starts, self.compares, self.double_sources, self.loses, self.dies, self.reloads, self.ends):
+        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends):
             step()
 
     def clean_up(self):

@@ -284,6 +284,29 @@ class Run:
         wait("the group to be active, and a datagram to pass", passes)
         self.ok("native mode, two queues; passes once its group is active")
 
+    def one_line(self, config, *arguments):
+        """What evdp says as it refuses."""
+        r = subprocess.run(["ip", "netns", "exec", self.ns["box"].name, os.path.join(self.build, "bin", "evdp"), "-c", config] +
+                           list(arguments), capture_output=True, text=True, timeout=PATIENCE_S)
+        expect(r.returncode == 1 and (r.stdout + r.stderr).count("\n") == 1, "%s: %d %s" % (arguments, r.returncode, r.stderr))
+        return r.stderr
+
+    def second(self):
+        path = os.path.join(self.dir, "evdp.conf")
+        wait("statistics", lambda: self.stats()["dataplane"]["interfaces"])
+        before = self.stats()["dataplane"]
+        expect("another evdp runs on it" in self.one_line(path), "a second evdp on one ring")
+        after = self.stats()["dataplane"]
+        expect(after["pid"] == before["pid"] and len(after["terms"]) == len(before["terms"]) == 1 and
+               all(b["received"] >= a["received"] > 0 for a, b in zip(before["interfaces"][:1], after["interfaces"])),
+               "the second one cleared what the first counts: %s, %s" % (before, after))
+        other = os.path.join(self.dir, "other.conf")
+        with open(path) as f, open(other, "w") as to:
+            to.write(f.read().replace(self.ring, self.ring + "x"))
+        expect("No such file" in self.one_line(other, "--stats"), "statistics of a ring that is not there")
+        expect(not os.path.exists("/dev/shm/%sx" % self.ring), "--stats made a ring")
+        self.ok("a second evdp touches nothing, --stats makes nothing")
+
     def tcp_sessions(self):
         for address in ("10.50.0.2", "fd50::2"):
             c, s = self.connect(address, 80)
@@ -492,7 +515,7 @@ class Run:
     def run(self):
         self.network()
         self.configure()
-        for step in (self.refuses_jumbo, self.starts, self.tcp_sessions, self.rejects, self.screens, self.filters,
+        for step in (self.refuses_jumbo, self.starts, self.second, self.tcp_sessions, self.rejects, self.screens, self.filters,
                      self.nat, self.vlan, self.queues, self.cookies, self.reload, self.accounts):
             step()
 

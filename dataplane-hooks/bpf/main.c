@@ -1,43 +1,33 @@
 /* evbpf: loads the eBPF backend of evdp's configuration and keeps it informed. */
+#include "activity.h"
 #include "attach.h"
 #include "evhooks.h"
-#include "names_file.h"
+#include "flatten.h"
 #include "program.h"
+#include "service.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { TURN_MS = 2 }; /* How late a change of activity is. */
+enum { LOOK_MS = 500 };
+
+const char service_name[] = "evbpf";
 
 struct loader {
     const char *path;
     struct evdp_config *config;
     struct ports ports;
     struct evhooks_ring *ring;
+    struct activity activity;
     struct evbpf *program;
 };
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void say(const char *format, ...)
-{
-    char line[1200];
-    va_list ap;
-
-    va_start(ap, format);
-    vsnprintf(line, sizeof(line), format, ap);
-    va_end(ap);
-    fprintf(stderr, "evbpf: %s\n", line);
-}
 
 /* ---- configurations ---- */
 
@@ -64,6 +54,19 @@ static int check_supported(const struct evdp_config *c, const char *path, char *
     return 0;
 }
 
+/* The program's tables are smaller than evdp's. */
+static int check_tables(const struct evdp_config *c, const char *path, char *err, size_t err_size)
+{
+    char why[512];
+    struct flat f;
+    int rc = flat_rules(&f, &c->rules, why, sizeof(why));
+
+    flat_free(&f);
+    if (rc != 0)
+        snprintf(err, err_size, "%s: %s", path, why);
+    return rc;
+}
+
 static void unload(struct evdp_config *c)
 {
     if (c != NULL)
@@ -83,7 +86,7 @@ static struct evdp_config *load(const char *path, char *err, size_t err_size)
         free(c);
         return NULL;
     }
-    if (check_supported(c, path, err, err_size) == 0)
+    if (check_supported(c, path, err, err_size) == 0 && check_tables(c, path, err, err_size) == 0)
         return c;
     unload(c);
     return NULL;
@@ -108,57 +111,42 @@ static void say_limits(const struct evdp_config *c)
             "of their own");
 }
 
-static uint32_t name_things(struct loader *l, const struct evdp_config *c)
+/* The program of a configuration takes the place of the one that runs; -1: that one goes on. */
+static int take(struct loader *l, const struct evdp_config *c, char *err, size_t err_size)
 {
-    size_t left_out;
-    uint32_t names = names_publish(c, &l->ports, &left_out);
-
-    if (names == 0)
-        say("the name tables cannot be written to /dev/shm: records show numbers");
-    else if (left_out > 0)
-        say("%zu names do not fit the name tables (8192 names, 64 KiB): records show their numbers",
-            left_out);
-    return names;
-}
-
-static bool same_wires(const struct evdp_config *a, const struct evdp_config *b)
-{
-    return a->rules.wire_count == b->rules.wire_count &&
-           memcmp(a->wire, b->wire, sizeof(a->wire)) == 0 && strcmp(a->pin, b->pin) == 0 &&
-           strcmp(a->ring, b->ring) == 0;
-}
-
-static int take(struct loader *l, struct evdp_config *c, char *err, size_t err_size)
-{
+    struct program_shared s = {.names = service_names(c, &l->ports), .active = l->activity.map};
     struct evbpf *program;
+    char ignored[256];
 
-    if (program_open(&program, c, &l->ports, name_things(l, c), err, err_size) != 0)
+    if (program_open(&program, c, &l->ports, &s, err, err_size) != 0)
         return -1;
-    for (size_t i = 0; i < 2 * c->rules.wire_count; i++)
-        program_activate(program, c->rules.end[i].group,
-                         evhooks_active_end(l->ring, c->rules.end[i].group));
-    if (program_attach(program, &l->ports, c->mode, err, err_size) != 0) {
+    if (program_attach(program, &l->ports, c->mode, err, err_size) != 0 ||
+        program_publish(program, c, s.names, err, err_size) != 0) {
+        if (l->program != NULL) /* At ends that have the new one. */
+            program_attach(l->program, &l->ports, c->mode, ignored, sizeof(ignored));
         program_close(program);
         return -1;
     }
     if (l->program != NULL)
         program_close(l->program);
-    unload(l->config);
     l->program = program;
-    l->config = c;
-    say_limits(c);
     return 0;
 }
 
 static void reload(struct loader *l)
 {
+    const char *fixed = NULL;
     char err[1024] = "";
     struct evdp_config *c = load(l->path, err, sizeof(err));
 
-    if (c != NULL && !same_wires(l->config, c)) {
-        snprintf(err, sizeof(err), "%s: wires, 'ring' and 'pin' cannot change while evbpf runs",
-                 l->path);
+    if (c != NULL)
+        fixed = service_fixed(l->config, c, BACKEND_EBPF);
+    if (fixed != NULL) {
+        snprintf(err, sizeof(err), "%s: %s cannot change while evbpf runs", l->path, fixed);
     } else if (c != NULL && take(l, c, err, sizeof(err)) == 0) {
+        unload(l->config);
+        l->config = c;
+        say_limits(c);
         say("configuration read again: %zu policies, %zu terms", c->rules.policy_count,
             c->rules.term_count);
         return;
@@ -187,28 +175,9 @@ static int find_ports(struct ports *p, const struct evdp_config *c, char *err, s
     return 0;
 }
 
-static int open_ring(struct loader *l, const struct evdp_config *c, char *err, size_t err_size)
-{
-    struct evhooks_options o;
-
-    evhooks_defaults(&o);
-    o.node = c->node;
-    o.rate_per_s = c->rate_per_s;
-    return evhooks_open(&l->ring, c->ring, &o, err, err_size);
-}
-
-static void keep_active(struct loader *l)
-{
-    for (size_t i = 0; i < 2 * l->config->rules.wire_count; i++) {
-        uint8_t group = l->config->rules.end[i].group;
-
-        program_activate(l->program, group, evhooks_active_end(l->ring, group));
-    }
-}
-
 static void run(struct loader *l, const sigset_t *signals)
 {
-    const struct timespec wait = {.tv_nsec = TURN_MS * 1000000l};
+    const struct timespec wait = {.tv_nsec = LOOK_MS * 1000000l};
 
     for (size_t i = 0; i < l->config->rules.wire_count; i++)
         say("wire %s: %s (%s) - %s (%s), %zu policies, pin %s", l->config->wire[i].name,
@@ -222,7 +191,6 @@ static void run(struct loader *l, const sigset_t *signals)
             return;
         if (number == SIGHUP)
             reload(l);
-        keep_active(l);
     }
 }
 
@@ -232,48 +200,44 @@ static int start(struct loader *l, struct evdp_config *c, char *err, size_t err_
     sigset_t signals;
     int rc;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
+    service_signals(&signals);
     rc = find_ports(&l->ports, c, err, err_size);
+    if (rc == 0) /* Before anything is touched that another one may use. */
+        rc = program_lock(c->pin, err, err_size) >= 0 ? 0 : -1;
     if (rc == 0)
-        rc = open_ring(l, c, err, err_size);
+        rc = service_ring(&l->ring, c, false, err, err_size);
+    if (rc == 0)
+        rc = activity_start(&l->activity, l->ring, err, err_size);
     if (rc == 0)
         rc = take(l, c, err, err_size);
-    if (rc == 0)
+    l->config = c;
+    if (rc == 0) {
+        say_limits(c);
         run(l, &signals);
-    else
-        unload(c);
+    }
     for (uint32_t i = 0; i < l->ports.count; i++) {
         if (l->ports.port[i].link >= 0)
             close(l->ports.port[i].link);
     }
     if (l->program != NULL)
         program_close(l->program);
+    activity_stop(&l->activity);
     unload(l->config);
     if (l->ring != NULL)
         evhooks_close(l->ring);
     return rc;
 }
 
-static void usage(FILE *to)
-{
-    fputs("usage: evbpf -c FILE [--check | --stats]\n", to);
-}
-
-/* what: 'k' check, 't' statistics, 'r' run. */
-static int act(struct loader *l, char what, char *err, size_t err_size)
+static int act(struct loader *l, int asked, char *err, size_t err_size)
 {
     struct evdp_config *c = load(l->path, err, err_size);
     int rc = 0;
 
     if (c == NULL)
         return 1;
-    if (what == 'r')
+    if (asked == ASKED_TO_RUN)
         return start(l, c, err, err_size) == 0 ? 0 : 1;
-    if (what == 'k')
+    if (asked == ASKED_TO_CHECK)
         printf("%s: good\n", l->path);
     else
         rc = program_show(c, err, err_size) == 0 ? 0 : 1;
@@ -283,30 +247,13 @@ static int act(struct loader *l, char what, char *err, size_t err_size)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"stats", no_argument, NULL, 't'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     static struct loader l;
-    char err[1024] = "", what = 'r';
-    int opt, rc;
+    int asked = service_asked(argc, argv, &l.path), rc;
+    char err[1024] = "";
 
-    while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (opt == 'c') {
-            l.path = optarg;
-        } else if (opt == 'k' || opt == 't') {
-            what = (char)opt;
-        } else {
-            usage(opt == 'h' ? stdout : stderr);
-            return opt == 'h' ? 0 : 2;
-        }
-    }
-    if (l.path == NULL || optind != argc) {
-        usage(stderr);
-        return 2;
-    }
-    rc = act(&l, what, err, sizeof(err));
+    if (asked == 0 || asked == ASKED_BADLY)
+        return asked == 0 ? 0 : 2;
+    rc = act(&l, asked, err, sizeof(err));
     if (err[0] != '\0')
         say("%s", err);
     return rc;

@@ -5,11 +5,13 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -29,10 +31,6 @@ static int make_folder(const char *pin, char *err, size_t err_size)
     char copy[128], *folder;
     struct statfs fs;
 
-    if (strchr(strrchr(pin, '/') != NULL ? strrchr(pin, '/') : pin, '.') != NULL) {
-        snprintf(err, err_size, "pin %s: a bpffs has no names with a dot", pin);
-        return -1;
-    }
     snprintf(copy, sizeof(copy), "%s", pin);
     folder = dirname(copy);
     mkdir(folder, 0700);
@@ -42,6 +40,29 @@ static int make_folder(const char *pin, char *err, size_t err_size)
              "pin %s: its folder is in no bpffs: mount -t bpf bpf /sys/fs/bpf, or choose another "
              "'pin'",
              pin);
+    return -1;
+}
+
+/* A pin cannot be locked, but a folder beside it can. */
+int program_lock(const char *pin, char *err, size_t err_size)
+{
+    char path[128];
+    int fd;
+
+    if (make_folder(pin, err, err_size) != 0)
+        return -1;
+    snprintf(path, sizeof(path), "%s-lock", pin);
+    mkdir(path, 0700);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    if (fd >= 0 && errno == EWOULDBLOCK)
+        snprintf(err, err_size,
+                 "pin %s: another evbpf runs with it: end it, or give each its own 'pin'", pin);
+    else
+        fail(err, err_size, path, errno);
+    if (fd >= 0)
+        close(fd);
     return -1;
 }
 
@@ -75,15 +96,15 @@ static int pin(struct bpf_map *map, const char *base, const char *suffix, char *
     return bpf_map__set_pin_path(map, path) == 0 ? 0 : fail(err, err_size, path, errno);
 }
 
+/* `terms` is each program's own, until it decides. */
 static int pin_all(struct evbpf *b, const char *base, char *err, size_t err_size)
 {
-    if (make_folder(base, err, err_size) != 0 || pin(b->maps.events, base, "", err, err_size) != 0)
-        return -1;
-    if (pin(b->maps.counts, base, "-counts", err, err_size) != 0 ||
+    if (pin(b->maps.events, base, "", err, err_size) != 0 ||
+        pin(b->maps.counts, base, "-counts", err, err_size) != 0 ||
         pin(b->maps.about, base, "-about", err, err_size) != 0 ||
-        pin(b->maps.frames, base, "-frames", err, err_size) != 0)
+        pin(b->maps.due, base, "-due", err, err_size) != 0)
         return -1;
-    return pin(b->maps.terms, base, "-terms", err, err_size);
+    return pin(b->maps.frames, base, "-frames", err, err_size);
 }
 
 /* ---- the configuration, in maps and constants ---- */
@@ -131,34 +152,15 @@ static int fill_tables(struct evbpf *b, const struct flat *f, char *err, size_t 
     return rc == 0 ? 0 : fail(err, err_size, "the tables of the rules cannot be filled", rc);
 }
 
-static int clear_counts(const struct bpf_map *map, char *err, size_t err_size)
+static int fill_outs(struct evbpf *b, const struct ports *p, char *err, size_t err_size)
 {
-    size_t size = bpf_map__value_size(map) * (size_t)libbpf_num_possible_cpus();
-    uint8_t *zero = calloc(1, size);
-    int rc = zero != NULL ? 0 : -ENOMEM;
-
-    for (uint32_t i = 0; i < bpf_map__max_entries(map) && rc == 0; i++)
-        rc = bpf_map_update_elem(bpf_map__fd(map), &i, zero, 0);
-    free(zero);
-    return rc == 0 ? 0 : fail(err, err_size, "counters cannot be cleared", rc);
-}
-
-static int fill_maps(struct evbpf *b, const struct evdp_config *c, const struct ports *p,
-                     uint32_t names, char *err, size_t err_size)
-{
-    struct evbpf_about about = {.version = EVBPF_VERSION, .names = names};
-    uint32_t zero = 0;
-
-    snprintf(about.ring, sizeof(about.ring), "%s", c->ring);
-    if (bpf_map_update_elem(bpf_map__fd(b->maps.about), &zero, &about, 0) != 0)
-        return fail(err, err_size, "map `about`", errno);
     for (uint32_t i = 0; i < p->count; i++) {
         uint32_t ifindex = p->port[i].ifindex;
 
         if (bpf_map_update_elem(bpf_map__fd(b->maps.outs), &i, &ifindex, 0) != 0)
             return fail(err, err_size, "the way out of an interface cannot be set", errno);
     }
-    return clear_counts(b->maps.terms, err, err_size);
+    return 0;
 }
 
 /* ---- all ---- */
@@ -179,19 +181,20 @@ static int load(struct evbpf *b, char *err, size_t err_size)
     return -1;
 }
 
-static int make(struct evbpf *b, const struct evdp_config *c, const struct ports *p, uint32_t names,
-                const struct flat *f, char *err, size_t err_size)
+static int make(struct evbpf *b, const struct evdp_config *c, const struct ports *p,
+                const struct program_shared *s, const struct flat *f, char *err, size_t err_size)
 {
-    set_up(&b->rodata->setup, c, p, names, f);
-    if (bpf_map__set_max_entries(b->maps.tables, (uint32_t)f->count) != 0)
+    set_up(&b->rodata->setup, c, p, s->names, f);
+    if (bpf_map__set_max_entries(b->maps.tables, (uint32_t)f->count) != 0 ||
+        bpf_map__reuse_fd(b->maps.active, s->active) != 0)
         return fail(err, err_size, "the tables of the rules", errno);
     if (pin_all(b, c->pin, err, err_size) != 0 || load(b, err, err_size) != 0)
         return -1;
-    return fill_tables(b, f, err, err_size) != 0 ? -1 : fill_maps(b, c, p, names, err, err_size);
+    return fill_tables(b, f, err, err_size) != 0 ? -1 : fill_outs(b, p, err, err_size);
 }
 
 int program_open(struct evbpf **out, const struct evdp_config *c, const struct ports *p,
-                 uint32_t names, char *err, size_t err_size)
+                 const struct program_shared *s, char *err, size_t err_size)
 {
     struct evbpf *b;
     struct flat f;
@@ -202,7 +205,7 @@ int program_open(struct evbpf **out, const struct evdp_config *c, const struct p
     if (rc == 0 && b == NULL)
         rc = fail(err, err_size, "the eBPF program", errno);
     if (rc == 0)
-        rc = make(b, c, p, names, &f, err, err_size);
+        rc = make(b, c, p, s, &f, err, err_size);
     flat_free(&f);
     if (rc == 0)
         *out = b;
@@ -222,7 +225,9 @@ int program_attach(struct evbpf *b, struct ports *p, enum evdp_mode mode, char *
     int fd = bpf_program__fd(b->progs.evbpf), rc = 0;
 
     for (uint32_t i = 0; i < p->count && rc == 0; i++) {
-        if (p->port[i].link < 0) {
+        if (p->port[i].ifindex == 0) { /* It comes back later. */
+            continue;
+        } else if (p->port[i].link < 0) {
             rc = attach_port(&p->port[i], mode, fd, err, err_size);
         } else if (bpf_link_update(p->port[i].link, fd, NULL) != 0) {
             snprintf(err, err_size,
@@ -234,7 +239,27 @@ int program_attach(struct evbpf *b, struct ports *p, enum evdp_mode mode, char *
     return rc;
 }
 
-void program_activate(struct evbpf *b, uint32_t group, uint64_t until_ns)
+/* In the place of the program before, whose counts are of other rules. */
+static int pin_terms(struct evbpf *b, const char *base, char *err, size_t err_size)
 {
-    bpf_map_update_elem(bpf_map__fd(b->maps.active), &group, &until_ns, 0);
+    char path[128], fresh[128];
+
+    snprintf(path, sizeof(path), "%s-terms", base);
+    snprintf(fresh, sizeof(fresh), "%s-terms-new", base);
+    unlink(fresh);
+    if (bpf_obj_pin(bpf_map__fd(b->maps.terms), fresh) != 0 || rename(fresh, path) != 0)
+        return fail(err, err_size, path, errno);
+    return 0;
+}
+
+int program_publish(struct evbpf *b, const struct evdp_config *c, uint32_t names, char *err,
+                    size_t err_size)
+{
+    struct evbpf_about about = {.version = EVBPF_VERSION, .names = names};
+    uint32_t zero = 0;
+
+    snprintf(about.ring, sizeof(about.ring), "%s", c->ring);
+    if (bpf_map_update_elem(bpf_map__fd(b->maps.about), &zero, &about, 0) != 0)
+        return fail(err, err_size, "map `about`", errno);
+    return pin_terms(b, c->pin, err, err_size);
 }

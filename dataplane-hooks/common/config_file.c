@@ -82,7 +82,8 @@ int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size)
 {
     size_t len = 0;
     char *text = load(path, &len, err, err_size);
-    FILE *from = text != NULL ? fmemopen(text, len, "r") : NULL; /* Of nothing: fails or is empty. */
+    FILE *from =
+        text != NULL ? fmemopen(text, len, "r") : NULL; /* Of nothing: fails or is empty. */
     int rc = -1;
 
     free(cfg->filename);

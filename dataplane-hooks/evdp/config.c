@@ -1,5 +1,6 @@
 #include "compile.h"
 #include "config_parts.h"
+#include "evhooks.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -254,6 +255,25 @@ static int read_timeouts(struct timeouts *t, cfg_t *cfg)
     return 0;
 }
 
+static int read_places(struct evdp_config *c, cfg_t *cfg)
+{
+    const char *wrong, *file;
+
+    if (config_copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring)) != 0 ||
+        config_copy(cfg, "pin", cfg_getstr(cfg, "pin"), c->pin, sizeof(c->pin) - 16) != 0)
+        return -1;
+    wrong = evhooks_name_wrong(c->ring);
+    if (wrong != NULL)
+        return config_fail(cfg, "'ring' %s", wrong);
+    file = strrchr(c->pin, '/');
+    if (c->pin[0] != '/' || file[1] == '\0' || strchr(file, '.') != NULL)
+        return config_fail(cfg,
+                           "'pin' is \"%s\"; it must be the path of a file of a bpffs, whose name "
+                           "has no dot",
+                           c->pin);
+    return 0;
+}
+
 static int read_globals(struct evdp_config *c, cfg_t *cfg)
 {
     static const char *const modes[] = {"auto", "native", "generic", NULL};
@@ -271,9 +291,7 @@ static int read_globals(struct evdp_config *c, cfg_t *cfg)
     c->group = group;
     c->rules.syn_check = cfg_getbool(cfg, "tcp-syn-check");
     c->rules.policy_rematch = cfg_getbool(cfg, "policy-rematch");
-    return config_copy(cfg, "ring", cfg_getstr(cfg, "ring"), c->ring, sizeof(c->ring)) != 0
-               ? -1
-               : config_copy(cfg, "pin", cfg_getstr(cfg, "pin"), c->pin, sizeof(c->pin) - 16);
+    return read_places(c, cfg);
 }
 
 static int read_all(struct evdp_config *c, cfg_t *cfg)

@@ -1,9 +1,8 @@
 /* evdp: a virtual-wire firewall on AF_XDP whose decisions become events. */
-#include "names_file.h"
+#include "service.h"
 #include "worker.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,26 +14,16 @@
 
 enum { PUBLISH_MS = 500 };
 
+const char service_name[] = "evdp";
+
 struct evdp {
     const char *path;
     struct dataplane d;
     struct state state;
-    struct stats *stats;
+    int stats_fd;
+    struct stats stats;
     uint64_t reloads;
 };
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void say(const char *format, ...)
-{
-    char line[1200];
-    va_list ap;
-
-    va_start(ap, format);
-    vsnprintf(line, sizeof(line), format, ap);
-    va_end(ap);
-    fprintf(stderr, "evdp: %s\n", line);
-}
 
 /* ---- configurations ---- */
 
@@ -61,35 +50,6 @@ static struct loaded *load(const char *path, char *err, size_t err_size)
     return c;
 }
 
-static void name_things(struct evdp *e, struct loaded *c)
-{
-    size_t left_out;
-
-    c->config.rules.names = names_publish(&c->config, &e->d.ports, &left_out);
-    if (c->config.rules.names == 0)
-        say("the name tables cannot be written to /dev/shm: records show numbers");
-    else if (left_out > 0)
-        say("%zu names do not fit the name tables (8192 names, 64 KiB): records show their numbers",
-            left_out);
-}
-
-/* What a running dataplane cannot change: it stands in rings, sockets and tables. */
-static const char *what_needs_a_restart(const struct evdp_config *a, const struct evdp_config *b)
-{
-    if (strcmp(a->ring, b->ring) != 0 || a->node != b->node)
-        return "'ring' or 'node'";
-    if (a->sessions != b->sessions || a->queues != b->queues || a->mode != b->mode)
-        return "'sessions', 'queues' or 'mode'";
-    if (a->rules.wire_count != b->rules.wire_count)
-        return "the number of wires";
-    for (size_t i = 0; i < a->rules.wire_count; i++) {
-        if (strcmp(a->wire[i].left, b->wire[i].left) != 0 ||
-            strcmp(a->wire[i].right, b->wire[i].right) != 0)
-            return "the interfaces of a wire";
-    }
-    return NULL;
-}
-
 static void wait_until_unused(struct evdp *e, const struct loaded *old)
 {
     for (uint32_t i = 0; i < e->d.worker_count; i++) {
@@ -111,7 +71,7 @@ static void reload(struct evdp *e)
         say("%s; the old configuration stays in force", err);
         return;
     }
-    fixed = what_needs_a_restart(&old->config, &new->config);
+    fixed = service_fixed(&old->config, &new->config, BACKEND_AF_XDP);
     if (fixed != NULL) {
         say("%s: %s cannot change while evdp runs; the old configuration stays in force", e->path,
             fixed);
@@ -119,7 +79,7 @@ static void reload(struct evdp *e)
         return;
     }
     new->config.rules.serial = old->config.rules.serial + 1;
-    name_things(e, new);
+    new->config.rules.names = service_names(&new->config, &e->d.ports);
     atomic_store(&e->d.current, new);
     wait_until_unused(e, old);
     unload(old);
@@ -152,7 +112,7 @@ static void publish_port(struct evdp *e, uint32_t i)
         sum.kernel.tx_ring_empty += c.tx_ring_empty;
         sum.kernel.invalid += c.invalid;
     }
-    e->stats->port[i] = sum;
+    e->stats.port[i] = sum;
 }
 
 static void publish_terms(struct evdp *e)
@@ -172,9 +132,9 @@ static void publish_terms(struct evdp *e)
             sum.packets += count_get(&c->term[k][i].packets);
             sum.bytes += count_get(&c->term[k][i].bytes);
         }
-        e->stats->term[n++] = sum;
+        e->stats.term[n++] = sum;
     }
-    e->stats->term_count = n;
+    e->stats.term_count = n;
 }
 
 static void publish_queue(struct evdp *e, uint32_t queue)
@@ -183,7 +143,7 @@ static void publish_queue(struct evdp *e, uint32_t queue)
 
     for (uint32_t i = 0; i < e->d.ports.count; i++)
         received += count_get(&e->d.worker[queue]->port[i].received);
-    e->stats->received_by_queue[queue] = received;
+    e->stats.received_by_queue[queue] = received;
 }
 
 static void publish(struct evdp *e)
@@ -197,30 +157,20 @@ static void publish(struct evdp *e)
         capacity += s->shard[i].capacity;
         spin_unlock(&s->shard[i].lock);
     }
-    e->stats->sessions = used;
-    e->stats->session_capacity = capacity;
+    e->stats.sessions = used;
+    e->stats.session_capacity = capacity;
     for (uint32_t i = 0; i < e->d.ports.count; i++)
         publish_port(e, i);
     for (uint32_t i = 0; i < e->d.worker_count; i++)
         publish_queue(e, i);
     publish_terms(e);
-    e->stats->port_count = e->d.ports.count;
-    e->stats->queues = e->d.worker_count;
-    e->stats->reloads = e->reloads;
+    e->stats.port_count = e->d.ports.count;
+    e->stats.queues = e->d.worker_count;
+    e->stats.reloads = e->reloads;
+    stats_write(e->stats_fd, &e->stats);
 }
 
 /* ---- start and end ---- */
-
-static int open_ring(const struct evdp_config *c, struct evhooks_ring **ring, char *err,
-                     size_t err_size)
-{
-    struct evhooks_options o;
-
-    evhooks_defaults(&o);
-    o.node = c->node;
-    o.rate_per_s = c->rate_per_s;
-    return evhooks_open(ring, c->ring, &o, err, err_size);
-}
 
 static int open_state(struct evdp *e, const struct evdp_config *c, char *err, size_t err_size)
 {
@@ -283,10 +233,10 @@ static void say_end(const struct evdp *e)
 {
     uint64_t received = 0, fate[FATES] = {0};
 
-    for (uint32_t i = 0; i < e->stats->port_count; i++) {
-        received += e->stats->port[i].received;
+    for (uint32_t i = 0; i < e->stats.port_count; i++) {
+        received += e->stats.port[i].received;
         for (int f = 0; f < FATES; f++)
-            fate[f] += e->stats->port[i].fate[f];
+            fate[f] += e->stats.port[i].fate[f];
     }
     say("received %" PRIu64 ", forwarded %" PRIu64 ", screened %" PRIu64 ", refused %" PRIu64
         ", malformed %" PRIu64,
@@ -348,21 +298,17 @@ static int start(struct evdp *e, struct loaded *c, char *err, size_t err_size)
     sigset_t signals;
     int rc = -1;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &signals, NULL); /* Also in the workers to come. */
-    e->stats = stats_create(c->config.ring);
-    if (e->stats == NULL) {
-        snprintf(err, err_size, "statistics of ring %s: %s", c->config.ring, strerror(errno));
+    service_signals(&signals);
+    e->stats_fd = stats_open(c->config.ring, err, err_size);
+    if (e->stats_fd < 0) /* Before anything is touched that another one may use. */
         return -1;
-    }
-    e->stats->pid = (uint64_t)getpid();
+    e->stats.magic = STATS_MAGIC;
+    e->stats.version = STATS_VERSION;
+    e->stats.pid = (uint64_t)getpid();
     if (ports_open(&e->d.ports, &c->config, err, err_size) == 0 &&
         open_state(e, &c->config, err, err_size) == 0 && open_workers(e, err, err_size) == 0) {
         c->config.rules.serial = 1;
-        name_things(e, c);
+        c->config.rules.names = service_names(&c->config, &e->d.ports);
         atomic_store(&e->d.current, c);
         say_wires(e, &c->config);
         run(e, &signals);
@@ -372,67 +318,45 @@ static int start(struct evdp *e, struct loaded *c, char *err, size_t err_size)
     return rc;
 }
 
-static void usage(FILE *to)
-{
-    fputs("usage: evdp -c FILE [--check | --stats]\n", to);
-}
-
 static int show_stats(const struct evdp_config *c, struct evhooks_ring *ring)
 {
+    static struct stats stats;
     struct evhooks_counters counters;
     uint32_t epoch, last;
 
     evhooks_counters(ring, &counters);
     evhooks_produced(ring, &epoch, &last);
     printf("{\"ring\":{\"epoch\":%" PRIu32 ",\"last\":%" PRIu32 "},", epoch, last);
-    stats_print(stdout, &counters, stats_look(c->ring));
+    stats_print(stdout, &counters, stats_look(c->ring, &stats) ? &stats : NULL);
     return 0;
 }
 
-/* what: 'k' check, 't' statistics, 'r' run. */
-static int act(struct evdp *e, char what, char *err, size_t err_size)
+static int act(struct evdp *e, int asked, char *err, size_t err_size)
 {
     struct loaded *c = load(e->path, err, err_size);
 
     if (c == NULL)
         return 1;
-    if (what == 'k') {
+    if (asked == ASKED_TO_CHECK) {
         printf("%s: good\n", e->path);
         return 0;
     }
-    if (open_ring(&c->config, &e->d.ring, err, err_size) != 0)
+    if (service_ring(&e->d.ring, &c->config, asked == ASKED_FOR_STATS, err, err_size) != 0)
         return 1;
-    if (what == 't')
+    if (asked == ASKED_FOR_STATS)
         return show_stats(&c->config, e->d.ring);
     return start(e, c, err, err_size) == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"stats", no_argument, NULL, 't'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
     static struct evdp e;
-    char err[1024] = "", what = 'r';
-    int opt, rc;
+    int asked = service_asked(argc, argv, &e.path), rc;
+    char err[1024] = "";
 
-    while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (opt == 'c') {
-            e.path = optarg;
-        } else if (opt == 'k' || opt == 't') {
-            what = (char)opt;
-        } else {
-            usage(opt == 'h' ? stdout : stderr);
-            return opt == 'h' ? 0 : 2;
-        }
-    }
-    if (e.path == NULL || optind != argc) {
-        usage(stderr);
-        return 2;
-    }
-    rc = act(&e, what, err, sizeof(err));
+    if (asked == 0 || asked == ASKED_BADLY)
+        return asked == 0 ? 0 : 2;
+    rc = act(&e, asked, err, sizeof(err));
     if (err[0] != '\0')
         say("%s", err);
     return rc;

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a reader takes: replicator/core/names.h. */
@@ -56,6 +58,23 @@ static uint32_t generation_of(const struct text *t)
     return h != 0 ? h : 1;
 }
 
+/* A file of ours that says just this: its name is made of its content, but who made it? */
+static bool is_there(const struct text *t, const char *path)
+{
+    static char have[TEXT_MAX];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+    bool same;
+
+    if (fd < 0)
+        return false;
+    same = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+           (st.st_mode & 022) == 0 && st.st_size == (off_t)t->len &&
+           read(fd, have, sizeof(have)) == (ssize_t)t->len && memcmp(have, t->at, t->len) == 0;
+    close(fd);
+    return same;
+}
+
 /* Whole or not at all: a reader may look at any moment. */
 static bool put_file(const struct text *t, const char *name)
 {
@@ -64,10 +83,10 @@ static bool put_file(const struct text *t, const char *name)
     int fd;
 
     snprintf(path, sizeof(path), "/dev/shm/%s", name);
-    if (access(path, R_OK) == 0)
-        return true; /* Its name is made of its content. */
-    snprintf(unfinished, sizeof(unfinished), "%s.%ld", path, (long)getpid());
-    fd = open(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (is_there(t, path))
+        return true;
+    snprintf(unfinished, sizeof(unfinished), "%s.XXXXXX", path);
+    fd = mkostemp(unfinished, O_CLOEXEC); /* 0600, and nobody's before. */
     if (fd < 0)
         return false;
     good = write(fd, t->at, t->len) == (ssize_t)t->len;

@@ -1,9 +1,12 @@
 #include "stats.h"
 #include "json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,53 +19,48 @@ static int open_page(const char *ring, int flags)
     return shm_open(name, flags | O_CLOEXEC, 0600);
 }
 
-static struct stats *map(int fd, int protection)
-{
-    void *at = mmap(NULL, sizeof(struct stats), protection, MAP_SHARED, fd, 0);
-
-    close(fd);
-    return at == MAP_FAILED ? NULL : at;
-}
-
-struct stats *stats_create(const char *ring)
+int stats_open(const char *ring, char *err, size_t err_size)
 {
     int fd = open_page(ring, O_RDWR | O_CREAT);
-    struct stats *s;
-
-    if (fd < 0)
-        return NULL;
-    if (ftruncate(fd, sizeof(*s)) != 0) {
-        close(fd);
-        return NULL;
-    }
-    s = map(fd, PROT_READ | PROT_WRITE);
-    if (s == NULL)
-        return NULL;
-    memset(s, 0, sizeof(*s));
-    s->version = STATS_VERSION;
-    s->magic = STATS_MAGIC;
-    return s;
-}
-
-const struct stats *stats_look(const char *ring)
-{
-    int fd = open_page(ring, O_RDONLY);
-    const struct stats *s;
     struct stat st;
 
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) != 0 || (size_t)st.st_size != sizeof(*s)) {
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
+        st.st_uid == geteuid())
+        return fd;
+    if (fd >= 0 && errno == EWOULDBLOCK)
+        snprintf(err, err_size,
+                 "ring %s: another evdp runs on it: end it, or use a ring of its own", ring);
+    else
+        snprintf(err, err_size, "/dev/shm/%s.stats: %s; remove it", ring,
+                 fd >= 0 ? "is another user's" : strerror(errno));
+    if (fd >= 0)
         close(fd);
-        return NULL;
-    }
-    s = map(fd, PROT_READ);
-    if (s == NULL ||
-        (s->magic == STATS_MAGIC && s->version == STATS_VERSION && s->port_count <= PORTS_MAX &&
-         s->term_count <= TERMS_MAX && s->queues <= QUEUES_MAX))
-        return s;
-    munmap((void *)s, sizeof(*s));
-    return NULL;
+    return -1;
+}
+
+/* Terms last: as many as there are. */
+static size_t used_size(const struct stats *s)
+{
+    return offsetof(struct stats, term) + s->term_count * sizeof(s->term[0]);
+}
+
+void stats_write(int fd, const struct stats *s)
+{
+    ssize_t n = pwrite(fd, s, used_size(s), 0);
+
+    (void)n; /* Nobody reads half of it: the next write is due in half a second. */
+}
+
+bool stats_look(const char *ring, struct stats *out)
+{
+    int fd = open_page(ring, O_RDONLY);
+    ssize_t n = fd >= 0 ? pread(fd, out, sizeof(*out), 0) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return n >= (ssize_t)offsetof(struct stats, term) && out->magic == STATS_MAGIC &&
+           out->version == STATS_VERSION && out->port_count <= PORTS_MAX &&
+           out->term_count <= TERMS_MAX && out->queues <= QUEUES_MAX && (size_t)n >= used_size(out);
 }
 
 /* ---- JSON ---- */

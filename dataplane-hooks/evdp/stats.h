@@ -33,13 +33,17 @@ struct stats {
     struct stats_term term[TERMS_MAX];
 };
 
-/* Makes it, cleared.  NULL: errno says why. */
-struct stats *stats_create(const char *ring);
-/* Reads what the last evdp of that ring left; NULL: none. */
-const struct stats *stats_look(const char *ring);
+/* The page of that ring for the one evdp that writes it, locked until the process ends; what the
+ * last one left stays in it.  A descriptor, or -1 with one line in err. */
+int stats_open(const char *ring, char *err, size_t err_size);
+/* Not mapped: another process may cut the file off. */
+void stats_write(int fd, const struct stats *s);
+/* Reads what the last evdp of that ring left; false: none. */
+bool stats_look(const char *ring, struct stats *out);
 
 /* The members of a JSON object that was begun: by kind what the hook counted, then what the
  * dataplane did; and its end. */
+/* s: NULL: of no evdp. */
 void stats_print(FILE *to, const struct evhooks_counters *c, const struct stats *s);
 
 #endif

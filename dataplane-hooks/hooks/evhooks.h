@@ -23,6 +23,7 @@ extern "C" {
 #define EVHOOKS_KIND_MAX   8   /* Kinds 1..6 of the contract; 0: any other type. */
 #define EVHOOKS_GROUP_MAX  128 /* Redundancy groups 0..127. */
 #define EVHOOKS_ZONE_MAX   256 /* Limited and counted apart; zones above share the last. */
+#define EVHOOKS_NAME_MAX   64  /* Of a ring, with its final zero. */
 #define EVHOOKS_WORKER_MAX 64  /* Open at a time in one ring, the reader's own included. */
 
 enum evhooks_kind {
@@ -51,6 +52,7 @@ struct evhooks_worker; /* One thread's place in a ring. */
 struct evhooks_options {
     uint32_t slots; /* A power of two, 64..1048576; 0: as it is, 16384 when it has to be made. */
     uint8_t node;   /* 0 or 1: the origin in every tag. */
+    bool join;      /* Only a ring that is there: -ENOENT instead of making one. */
     /* Of who makes the ring: */
     uint32_t rate_per_s;    /* Of each (kind, zone); 0: no limit.  evhooks_defaults(): 1000. */
     uint32_t burst;         /* evhooks_defaults(): 1024. */
@@ -59,6 +61,10 @@ struct evhooks_options {
 };
 
 void evhooks_defaults(struct evhooks_options *o);
+
+/* NULL, or what is wrong with it as the name of a ring ("is empty"): what evhooks_open() refuses.
+ */
+const char *evhooks_name_wrong(const char *name);
 
 /* Opens the ring NAME, made by whichever side comes first.  On failure one line in err: a ring of
  * another version, size, owner or node is refused.  The ring survives the death of either side. */

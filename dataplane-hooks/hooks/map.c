@@ -18,6 +18,17 @@ void evhooks_defaults(struct evhooks_options *o)
     *o = (struct evhooks_options){.rate_per_s = 1000, .burst = 1024};
 }
 
+const char *evhooks_name_wrong(const char *name)
+{
+    if (name[0] == '\0')
+        return "is empty";
+    if (strlen(name) >= EVHOOKS_NAME_MAX)
+        return "is longer than 63 bytes";
+    if (name[0] == '.')
+        return "begins with a dot";
+    return strchr(name, '/') != NULL ? "has a slash in it: it is a file of /dev/shm" : NULL;
+}
+
 static size_t ring_size(uint32_t slots)
 {
     return sizeof(struct ring_header) + (size_t)slots * sizeof(struct ring_slot);
@@ -135,7 +146,7 @@ static int join(struct evhooks_ring *r, const struct evhooks_options *o, off_t s
     rc = map(r, (size_t)size);
     if (rc != 0)
         return fail(rc, err, err_size, r->name + 1, "%s", strerror(-rc));
-    if (atomic_load(&r->h->magic) == 0 &&
+    if (atomic_load(&r->h->magic) == 0 && !o->join &&
         (size_t)size == ring_size(o->slots != 0 ? o->slots : RING_SLOTS_DEFAULT)) {
         initialise(r, o, o->slots != 0 ? o->slots : RING_SLOTS_DEFAULT); /* Who made it died. */
         return 0;
@@ -155,7 +166,8 @@ static int create_or_join(struct evhooks_ring *r, const struct evhooks_options *
     rc = check_owner(r, &st, err, err_size);
     if (rc != 0)
         return rc;
-    return st.st_size == 0 ? create(r, o, err, err_size) : join(r, o, st.st_size, err, err_size);
+    return st.st_size == 0 && !o->join ? create(r, o, err, err_size)
+                                       : join(r, o, st.st_size, err, err_size);
 }
 
 int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhooks_options *o,
@@ -168,10 +180,12 @@ int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhoo
         return fail(-ENOMEM, err, err_size, name, "out of memory");
     r->fd = r->reader_fd = -1;
     snprintf(r->name, sizeof(r->name), "/%s", name);
-    if ((o->slots != 0 && !slots_fit(o->slots)) || o->node > 1)
+    if (evhooks_name_wrong(name) != NULL)
+        rc = fail(-EINVAL, err, err_size, name, "its name %s", evhooks_name_wrong(name));
+    else if ((o->slots != 0 && !slots_fit(o->slots)) || o->node > 1)
         rc = fail(-EINVAL, err, err_size, name,
                   "slots must be a power of two, 64 to 1048576, and the node 0 or 1");
-    else if ((r->fd = shm_open(r->name, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+    else if ((r->fd = shm_open(r->name, O_RDWR | O_CLOEXEC | (o->join ? 0 : O_CREAT), 0600)) < 0)
         rc = fail(-errno, err, err_size, name, "%s%s", strerror(errno),
                   errno == EACCES ? ": made by another user?" : "");
     else {

@@ -1,6 +1,7 @@
 /* The `source` sections. */
 #include "config.h"
 #include "config_parts.h"
+#include "evhooks.h"
 #include "names.h"
 
 #include <inttypes.h>
@@ -43,12 +44,15 @@ static int refuse_keys_of_others(cfg_t *s, enum config_source_type type)
 
 static int read_ring(struct config *c, cfg_t *s)
 {
+    const char *wrong;
+
     if (c->ring[0] != '\0')
         return config_fail(s, "a second source of type ring: dataplanes of a node share one ring, "
                               "so that their events have one order");
     if (config_copy(s, "ring", cfg_getstr(s, "ring"), c->ring, sizeof(c->ring)) != 0)
         return -1;
-    return strchr(c->ring, '/') == NULL ? 0 : config_fail(s, "'ring' is a name, without a slash");
+    wrong = evhooks_name_wrong(c->ring);
+    return wrong == NULL ? 0 : config_fail(s, "'ring' %s", wrong);
 }
 
 static int read_stream(cfg_t *s, struct config_source *o)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -210,14 +211,17 @@ bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t tim
 long ingest_ring_names(struct ingest_ring *r, uint32_t generation, uint8_t *out, size_t size)
 {
     char name[128];
-    ssize_t n;
+    struct stat st;
+    ssize_t n = -1;
     int fd;
 
     snprintf(name, sizeof(name), "/%s.names.%08" PRIx32, r->name, generation);
     fd = shm_open(name, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    n = read(fd, out, size);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+        (st.st_mode & 022) == 0) /* Else its names are anyone's word. */
+        n = read(fd, out, size);
     close(fd);
     return n;
 }

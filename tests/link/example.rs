@@ -3,7 +3,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void, CString};
 
 #[repr(C)]
 #[derive(Default)]
-struct Options { slots: u32, node: u8, rate_per_s: u32, burst: u32, cap_kind: u32, cap_telemetry: u32 }
+struct Options { slots: u32, node: u8, join: bool, rate_per_s: u32, burst: u32, cap_kind: u32, cap_telemetry: u32 }
 
 #[repr(C)]
 struct Counters { decided: [u64; 8], not_owner: [u64; 8], rest: [[u64; 8]; 4] }
