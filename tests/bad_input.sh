@@ -231,7 +231,13 @@ rm "$dir/n0.conf"
 conf 0 7 "$dir/key"
 kill -HUP "$a"
 expect "and it lives, and reads the next one" "$dir/n0.err" "keys: $dir/key is used"
+truncate -s 0 "/dev/shm/$ring-0"
+expect "another process cuts the ring off" "$dir/n0.err" "ring $ring-0: another process cut its file off; stop both sides and remove it"
+"$bin/evrepctl" -s "$dir/n0.sock" watermark >"$dir/cut.txt" 2>&1
+expect "and answers" "$dir/cut.txt" "node 0 of cluster 7"
+once "which is said once" "$dir/n0.err" "another process cut its file off"
 stop "$a"
+rm -f "/dev/shm/$ring-0"
 
 before=$(ls "$dir"/n0/journal/r-* | wc -l)
 for f in "$dir"/n0/journal/meta-*; do printf 'torn' >>"$f"; done

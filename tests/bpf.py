@@ -741,8 +741,45 @@ class Run:
         self.until_told("after its restart", 9998, b"10.100.")
         self.ok("evbpf ends and leaves no program, its counters stay, and a new one goes on with the same rings")
 
+    def cut_off(self):
+        """Another process truncates the ring of each box: all that have it say so once, and live."""
+        for box in self.box.values():
+            programs = (box.program, "evrepd")
+            os.truncate("/dev/shm/" + box.ring, 0)
+            for program in programs:
+                wait(program + " to say so", lambda: "another process cut its file off" in box.log(program))
+            before = [p["inactive"] for p in box.stats()["dataplane"]["interfaces"]] if box.program == "evbpf" else [0]
+
+            def drops():
+                self.probe(box)
+                return [p["inactive"] for p in box.stats()["dataplane"]["interfaces"]][0] > before[0]
+            if box.program == "evbpf":
+                wait("frames to be dropped", drops)
+            for program in programs:
+                box.ended(program)
+                expect(box.log(program).count("another process cut its file off") == 1, program + " says it again and again")
+        self.ok("the ring's file cut off by another process is one line of each, and nobody dies of it")
+
+    def probe(self, box):
+        box.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.55.0.1", "10.50.0.2", 17, udp(7000, 1)))
+
+    def new_rate(self):
+        """evdp too takes another event-rate by SIGHUP, and what it admitted before counts."""
+        x = self.box["x"]
+        x.configure(rate=100)
+        x.children["evdp"].send_signal(signal.SIGHUP)
+        wait("the configuration to be read again", lambda: "configuration read again" in x.log("evdp"))
+        for i in range(3000):
+            x.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.56.%d.%d" % (i >> 8, i & 255), "10.50.0.2", 17, udp(9908, 1)))
+
+        def limited():
+            row = x.stats()["policy_deny"]
+            return row["rate_limited"] > 1500 and row["decided"] == sum(v for k, v in row.items() if k != "decided")
+        wait("the limiter to refuse", limited)
+        self.ok("evdp: another event-rate by SIGHUP, at once: %s" % x.stats()["policy_deny"])
+
     def run(self):
-        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends):
+        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends, self.new_rate, self.cut_off):
             step()
 
     def clean_up(self):

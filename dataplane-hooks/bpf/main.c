@@ -27,6 +27,7 @@ struct loader {
     struct evhooks_ring *ring;
     struct activity activity;
     struct evbpf *program;
+    bool damage_said;
 };
 
 /* ---- configurations ---- */
@@ -191,6 +192,7 @@ static void run(struct loader *l, const sigset_t *signals)
             return;
         if (number == SIGHUP)
             reload(l);
+        service_damage(l->ring, &l->damage_said);
     }
 }
 

@@ -23,6 +23,7 @@ struct evdp {
     int stats_fd;
     struct stats stats;
     uint64_t reloads;
+    bool damage_said;
 };
 
 /* ---- configurations ---- */
@@ -188,7 +189,7 @@ static int open_state(struct evdp *e, const struct evdp_config *c, char *err, si
     return 0;
 }
 
-static int open_workers(struct evdp *e, char *err, size_t err_size)
+static int open_workers(struct evdp *e, const struct evdp_config *c, char *err, size_t err_size)
 {
     e->d.worker_count = e->d.ports.queues;
     for (uint32_t i = 0; i < e->d.worker_count; i++) {
@@ -200,6 +201,7 @@ static int open_workers(struct evdp *e, char *err, size_t err_size)
             return -1;
         }
         w->d = &e->d;
+        w->rate_per_s = c->rate_per_s;
         if (evhooks_worker_open(&w->hook, e->d.ring, err, err_size) != 0)
             return -1;
         if (lane_open(&w->lane, &e->d.ports, i, err, err_size) != 0)
@@ -257,6 +259,7 @@ static void watch(struct evdp *e, const sigset_t *signals)
         if (number == SIGHUP)
             reload(e);
         publish(e);
+        service_damage(e->d.ring, &e->damage_said);
     }
 }
 
@@ -306,7 +309,8 @@ static int start(struct evdp *e, struct loaded *c, char *err, size_t err_size)
     e->stats.version = STATS_VERSION;
     e->stats.pid = (uint64_t)getpid();
     if (ports_open(&e->d.ports, &c->config, err, err_size) == 0 &&
-        open_state(e, &c->config, err, err_size) == 0 && open_workers(e, err, err_size) == 0) {
+        open_state(e, &c->config, err, err_size) == 0 &&
+        open_workers(e, &c->config, err, err_size) == 0) {
         c->config.rules.serial = 1;
         c->config.rules.names = service_names(&c->config, &e->d.ports);
         atomic_store(&e->d.current, c);

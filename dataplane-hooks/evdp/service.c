@@ -1,5 +1,6 @@
 #include "service.h"
 #include "names_file.h"
+#include "survive.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -62,7 +63,19 @@ int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool jo
     o.node = c->node;
     o.join = join;
     o.rate_per_s = c->rate_per_s;
+    survive_cut_off(out);
     return evhooks_open(out, c->ring, &o, err, err_size);
+}
+
+void service_damage(const struct evhooks_ring *r, bool *said)
+{
+    bool active = evhooks_active(r, 0); /* Also when no frame comes that would touch the ring. */
+    const char *damage = evhooks_damage(r);
+
+    (void)active;
+    if (damage != NULL && !*said)
+        say("%s; until then every frame is dropped", damage);
+    *said = damage != NULL;
 }
 
 uint32_t service_names(const struct evdp_config *c, const struct ports *p)

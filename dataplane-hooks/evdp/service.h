@@ -22,9 +22,12 @@ int service_asked(int argc, char **argv, const char **path);
 /* SIGTERM, SIGINT and SIGHUP wait for sigtimedwait(); also in threads to come. */
 void service_signals(sigset_t *out);
 
-/* join: only one that is there. */
+/* join: only one that is there.  *out stays where it is while the process lives (survive.h). */
 int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool join, char *err,
                  size_t err_size);
+
+/* Says once what another process did to the ring. */
+void service_damage(const struct evhooks_ring *r, bool *said);
 
 /* The name tables of a configuration, published; says what is left out.  Their generation. */
 uint32_t service_names(const struct evdp_config *c, const struct ports *p);

@@ -35,6 +35,11 @@ static bool is_active(const struct dataplane *d, unsigned group, uint64_t now_ns
     return true;
 }
 
+static void limit(struct worker *w, uint32_t rate_per_s)
+{
+    w->rate_per_s = rate_per_s;
+}
+
 #else
 
 /* The time of a decision is that of its batch: one look at the clock for up to BATCH frames, and
@@ -50,6 +55,15 @@ static void emit(struct worker *w, const struct decision *v, uint64_t now_ns)
     time_ns = now_ns + w->offset_ns;
     for (size_t i = 0; i < v->event_count; i++)
         evhooks_emit(w->hook, v->event_group[i], now_ns, time_ns, v->event_names[i], v->event[i]);
+}
+
+static void limit(struct worker *w, uint32_t rate_per_s)
+{
+    struct evhooks_options o;
+
+    evhooks_defaults(&o);
+    evhooks_worker_limit(w->hook, rate_per_s, o.burst);
+    w->rate_per_s = rate_per_s;
 }
 
 /* A node that is not active forwards nothing and decides nothing: its peer does (A1). */
@@ -187,6 +201,8 @@ static void *run(void *at)
         atomic_store(&w->using, c);
         if (c != atomic_load(&w->d->current))
             continue; /* It may be freed already. */
+        if (w->rate_per_s != c->config.rate_per_s)
+            limit(w, c->config.rate_per_s);
         for (uint32_t i = 0; i < ports; i++)
             n += work(w, c, i);
         lane_turn(&w->lane);

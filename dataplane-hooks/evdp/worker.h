@@ -43,6 +43,7 @@ struct worker {
     pthread_t thread;
     _Atomic(struct loaded *) using; /* Not to be freed before it is another one. */
     struct worker_port port[PORTS_MAX];
+    uint32_t rate_per_s; /* Of its limiter. */
     uint64_t aged_ns;
     uint64_t offset_ns, offset_at_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, as it was at. */
 };

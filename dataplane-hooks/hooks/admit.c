@@ -4,14 +4,10 @@
 
 enum { CAUSE_LIMITED, CAUSE_CAPPED, CAUSE_FULL };
 
-void admit_limits(const struct ring_header *h, struct ring_limits *out)
+void admit_limits(struct ring_limits *out, uint32_t rate_per_s, uint32_t burst)
 {
-    uint32_t rate = h->rate_per_s;
-
-    out->interval_ns = rate > 0 ? 1000000000ull / rate : 0;
-    out->slack_ns = h->burst > 0 ? (h->burst - 1) * out->interval_ns : 0;
-    out->cap_kind = h->cap_kind;
-    out->cap_telemetry = h->cap_telemetry;
+    out->interval_ns = rate_per_s > 0 ? 1000000000ull / rate_per_s : 0;
+    out->slack_ns = burst > 0 ? (burst - 1) * out->interval_ns : 0;
 }
 
 uint64_t admit_in_flight(const struct ring_header *h, uint8_t kind)

@@ -53,9 +53,10 @@ struct evhooks_options {
     uint32_t slots; /* A power of two, 64..1048576; 0: as it is, 16384 when it has to be made. */
     uint8_t node;   /* 0 or 1: the origin in every tag. */
     bool join;      /* Only a ring that is there: -ENOENT instead of making one. */
+    /* Of the workers of who opens it; evhooks_worker_limit() changes it: */
+    uint32_t rate_per_s; /* Of each (kind, zone); 0: no limit.  evhooks_defaults(): 1000. */
+    uint32_t burst;      /* evhooks_defaults(): 1024. */
     /* Of who makes the ring: */
-    uint32_t rate_per_s;    /* Of each (kind, zone); 0: no limit.  evhooks_defaults(): 1000. */
-    uint32_t burst;         /* evhooks_defaults(): 1024. */
     uint32_t cap_kind;      /* In flight, each kind of telemetry; 0: a third of the slots. */
     uint32_t cap_telemetry; /* Slots in use up to which telemetry is let in; 0: half of them. */
 };
@@ -70,6 +71,11 @@ const char *evhooks_name_wrong(const char *name);
  * another version, size, owner or node is refused.  The ring survives the death of either side. */
 int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhooks_options *o,
                  char *err, size_t err_size);
+/* For a handler of SIGBUS, which comes when another process cuts the ring's file off: true when the
+ * address is of this ring.  It is memory of this process alone from then on: nobody is active, a
+ * worker finds no epoch open, the reader says so (evhooks_damage()).  evhooks_open() writes *out
+ * before it looks at the ring, so that a handler may begin then.  Async-signal-safe. */
+bool evhooks_cut_off(struct evhooks_ring *r, const void *address);
 /* After its workers. */
 void evhooks_close(struct evhooks_ring *r);
 
@@ -102,6 +108,8 @@ void evhooks_counts(const struct evhooks_ring *r, uint8_t kind, uint16_t zone,
 int evhooks_worker_open(struct evhooks_worker **out, struct evhooks_ring *r, char *err,
                         size_t err_size);
 void evhooks_worker_close(struct evhooks_worker *w);
+/* By its thread: another limit from now on.  What was admitted counts on. */
+void evhooks_worker_limit(struct evhooks_worker *w, uint32_t rate_per_s, uint32_t burst);
 
 /* Admission in the order of A2 and, when admitted, a tagged copy of `event` in the ring.
  * group: redundancy group; now_ns: CLOCK_MONOTONIC, for the limiter; time_ns: CLOCK_REALTIME of
@@ -193,7 +201,8 @@ struct evhooks_record {
 /* Takes the reader's lock; -EBUSY when another reader lives, -EPROTO when the ring is damaged. */
 int evhooks_reader_open(struct evhooks_ring *r);
 
-/* NULL, or what another process did to the ring: one line.  Nothing is read from it any more. */
+/* NULL, or what another process did to the ring: one line.  Nothing is read from it any more.  To
+ * who is not the reader it tells only of a file that was cut off. */
 const char *evhooks_damage(const struct evhooks_ring *r);
 
 /* How many free slots another process has overwritten since evhooks_open(): no worker could claim

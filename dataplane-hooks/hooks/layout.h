@@ -71,7 +71,7 @@ struct ring_header {
     _Atomic uint64_t magic;
     uint32_t version, slots;
     uint8_t node, unused[3];
-    uint32_t rate_per_s, burst, cap_kind, cap_telemetry;
+    uint32_t unused_limits[2], cap_kind, cap_telemetry;
 
     _Alignas(64) _Atomic uint64_t claim; /* epoch << 32 | next sequence; 0: no epoch is open. */
     _Alignas(64) _Atomic uint64_t read;  /* Below it, slots are free again. */
@@ -92,7 +92,7 @@ struct ring_header {
     struct ring_worker worker[EVHOOKS_WORKER_MAX];
 };
 
-/* What a worker needs of the header, copied when it opens: limits are not to change under it. */
+/* What a worker is admitted by: its own, so that another process does not change it. */
 struct ring_limits {
     uint64_t interval_ns, slack_ns; /* 0: no limit. */
     uint64_t cap_kind, cap_telemetry;
@@ -120,7 +120,10 @@ struct evhooks_ring {
     uint64_t mask;
     size_t size;
     int fd, reader_fd;
-    char name[128];
+    char name[EVHOOKS_NAME_MAX + 1];
+    atomic_bool cut_off; /* The mapping is memory of this process alone now. */
+    char cut_off_line[160];
+    uint32_t rate_per_s, burst; /* Of its workers. */
 
     /* The reader's.  Epochs are its own word, so it does not read them back. */
     struct evhooks_worker *self; /* As which it states. */
@@ -164,7 +167,7 @@ static inline void ring_add(_Atomic uint64_t *at, uint64_t n)
 }
 
 /* admit.c, beside admit.h; pure. */
-void admit_limits(const struct ring_header *h, struct ring_limits *out);
+void admit_limits(struct ring_limits *out, uint32_t rate_per_s, uint32_t burst);
 void admit_count_refused(struct evhooks_worker *w, enum evhooks_result result, uint8_t kind,
                          uint16_t zone, uint64_t time_ns);
 

@@ -58,8 +58,6 @@ static void initialise(struct evhooks_ring *r, const struct evhooks_options *o, 
     h->version = RING_VERSION;
     h->slots = slots;
     h->node = o->node;
-    h->rate_per_s = o->rate_per_s;
-    h->burst = o->burst;
     h->cap_kind = o->cap_kind != 0 ? o->cap_kind : slots / 3;
     h->cap_telemetry = o->cap_telemetry != 0 ? o->cap_telemetry : slots / 2;
     atomic_store(&h->read, slots); /* Above 2, so that no base is negative. */
@@ -74,8 +72,8 @@ static int map(struct evhooks_ring *r, size_t size)
 
     if (at == MAP_FAILED)
         return -errno;
-    r->h = at;
     r->size = size;
+    r->h = at;
     r->slot = (struct ring_slot *)((uint8_t *)at + sizeof(struct ring_header));
     return 0;
 }
@@ -179,7 +177,13 @@ int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhoo
     if (r == NULL)
         return fail(-ENOMEM, err, err_size, name, "out of memory");
     r->fd = r->reader_fd = -1;
-    snprintf(r->name, sizeof(r->name), "/%s", name);
+    r->rate_per_s = o->rate_per_s;
+    r->burst = o->burst;
+    snprintf(r->name, sizeof(r->name), "/%.*s", EVHOOKS_NAME_MAX - 1, name);
+    snprintf(r->cut_off_line, sizeof(r->cut_off_line),
+             "ring %.*s: another process cut its file off; stop both sides and remove it",
+             EVHOOKS_NAME_MAX - 1, name);
+    *out = r;
     if (evhooks_name_wrong(name) != NULL)
         rc = fail(-EINVAL, err, err_size, name, "its name %s", evhooks_name_wrong(name));
     else if ((o->slots != 0 && !slots_fit(o->slots)) || o->node > 1)
@@ -194,12 +198,24 @@ int evhooks_open(struct evhooks_ring **out, const char *name, const struct evhoo
         flock(r->fd, LOCK_UN);
     }
     if (rc != 0) {
+        *out = NULL;
         evhooks_close(r);
         return rc;
     }
     r->mask = (r->size - sizeof(struct ring_header)) / sizeof(struct ring_slot) - 1;
-    *out = r;
     return 0;
+}
+
+/* Other threads may be here too: until the one that is first has done it, theirs fault again. */
+bool evhooks_cut_off(struct evhooks_ring *r, const void *address)
+{
+    const uint8_t *at = address, *from = (const uint8_t *)r->h;
+
+    if (from == NULL || at < from || at >= from + r->size)
+        return false;
+    return atomic_exchange(&r->cut_off, true) ||
+           mmap(r->h, r->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) != MAP_FAILED;
 }
 
 void evhooks_close(struct evhooks_ring *r)

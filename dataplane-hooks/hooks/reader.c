@@ -11,7 +11,9 @@
 
 static uint64_t damaged(struct evhooks_ring *r, const char *what)
 {
-    if (r->damage[0] == '\0')
+    if (r->damage[0] == '\0' && atomic_load(&r->cut_off))
+        memcpy(r->damage, r->cut_off_line, sizeof(r->damage));
+    else if (r->damage[0] == '\0')
         snprintf(r->damage, sizeof(r->damage),
                  "ring %s: damaged by another process (%s); stop both sides and remove it",
                  r->name + 1, what);
@@ -20,6 +22,8 @@ static uint64_t damaged(struct evhooks_ring *r, const char *what)
 
 const char *evhooks_damage(const struct evhooks_ring *r)
 {
+    if (atomic_load(&r->cut_off))
+        return r->cut_off_line;
     return r->damage[0] != '\0' ? r->damage : NULL;
 }
 
@@ -32,7 +36,7 @@ static uint64_t claimed_end(struct evhooks_ring *r)
 
     if (r->damage[0] != '\0')
         return r->cursor;
-    if ((uint32_t)(word >> 32) != r->live)
+    if ((uint32_t)(word >> 32) != r->live || atomic_load(&r->cut_off))
         return damaged(r, "epoch");
     if (r->live == 0)
         return word == 0 ? r->cursor : damaged(r, "claim");

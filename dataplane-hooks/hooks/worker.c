@@ -189,9 +189,16 @@ int evhooks_worker_open(struct evhooks_worker **out, struct evhooks_ring *r, cha
         free(w);
         return rc;
     }
-    admit_limits(r->h, &w->limits);
+    admit_limits(&w->limits, r->rate_per_s, r->burst);
+    w->limits.cap_kind = r->h->cap_kind;
+    w->limits.cap_telemetry = r->h->cap_telemetry;
     *out = w;
     return 0;
+}
+
+void evhooks_worker_limit(struct evhooks_worker *w, uint32_t rate_per_s, uint32_t burst)
+{
+    admit_limits(&w->limits, rate_per_s, burst);
 }
 
 void evhooks_worker_close(struct evhooks_worker *w)

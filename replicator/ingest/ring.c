@@ -1,5 +1,6 @@
 #include "ring.h"
 #include "names.h"
+#include "survive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,9 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
     o.node = node;
     r->node = node;
     snprintf(r->name, sizeof(r->name), "%s", name);
+    survive_cut_off(&r->ring);
     if (evhooks_open(&r->ring, name, &o, err, err_size) != 0) {
+        survive_cut_off(NULL);
         free(r);
         return -1;
     }
@@ -46,6 +49,7 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
         else
             snprintf(err, err_size, "ring %s: another reader has it: is another evrepd running?",
                      name);
+        survive_cut_off(NULL);
         evhooks_close(r->ring);
         free(r);
         return -1;

@@ -1,6 +1,7 @@
-/* links: evhooks */
+/* links: evhooks evhooks_survive */
 /* The ring: A1-A3, the tag is the claim, who is refused, what is summarised. */
 #include "lib/ring_fixture.h"
+#include "survive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -576,6 +577,77 @@ static void repairs_meet_claims(void **state)
     assert_null(evhooks_damage(f->ring));
 }
 
+/* Whoever opened the ring first, or made it, a worker's limit is that of its own side. */
+static void the_limit_is_of_who_opens_it(void **state)
+{
+    struct fixture *f = *state; /* Made without a limit. */
+    struct evhooks_options o;
+    struct evhooks_ring *other;
+    struct evhooks_worker *w;
+
+    fixture_epoch(f, 12);
+    fixture_options(&o);
+    o.rate_per_s = 10;
+    o.burst = 2;
+    other = fixture_map(f->name, &o);
+    w = fixture_worker(other);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(fixture_emit_at(w, 4, 0, 5000), EVHOOKS_OK);
+    assert_int_equal(fixture_emit_at(w, 4, 0, 5000), EVHOOKS_RATE_LIMITED);
+    assert_int_equal(fixture_emit_at(f->worker, 4, 0, 5000), EVHOOKS_OK);
+    evhooks_worker_limit(w, 10, 4);
+    for (int i = 0; i < 2; i++) /* What was admitted before counts. */
+        assert_int_equal(fixture_emit_at(w, 4, 0, 5000), EVHOOKS_OK);
+    assert_int_equal(fixture_emit_at(w, 4, 0, 5000), EVHOOKS_RATE_LIMITED);
+    evhooks_worker_limit(w, 0, 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(fixture_emit_at(w, 4, 0, 5000), EVHOOKS_OK);
+    evhooks_worker_close(w);
+    evhooks_close(other);
+}
+
+static void cut(const struct fixture *f, off_t size)
+{
+    char path[80];
+
+    snprintf(path, sizeof(path), "/dev/shm/%s", f->name);
+    assert_int_equal(truncate(path, size), 0);
+}
+
+/* Another process cuts the file off, all of it or all but the first pages: the next touch is
+ * SIGBUS. */
+static void a_ring_that_is_cut_off_is_damage(void **state)
+{
+    struct fixture *f = *state;
+    const off_t sizes[] = {0, 65536};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct evhooks_counters c;
+        struct evhooks_record out[8];
+        uint32_t epoch, last, previous;
+
+        fixture_teardown(state);
+        fixture_setup(state);
+        fixture_epoch(f, 12);
+        assert_int_equal(fixture_emit(f->worker, 4), EVHOOKS_OK);
+        survive_cut_off(&f->ring);
+        cut(f, sizes[i]);
+        assert_true(fixture_emit(f->worker, 4) != EVHOOKS_OK);
+        assert_int_equal(evhooks_read(f->ring, out, 8), 0);
+        assert_non_null(evhooks_damage(f->ring));
+        assert_non_null(strstr(evhooks_damage(f->ring), "cut its file off"));
+        assert_false(evhooks_active(f->ring, FIXTURE_GROUP));
+        assert_int_not_equal(fixture_emit(f->worker, 4), EVHOOKS_OK);
+        evhooks_counters(f->ring, &c);
+        evhooks_produced(f->ring, &epoch, &last);
+        assert_int_equal(epoch, 0);
+        evhooks_release(f->ring);
+        assert_int_equal(evhooks_epoch_open(f->ring, 14, &previous, &last), -EPROTO);
+        assert_true(evhooks_repaired(f->ring) == 0);
+    }
+    survive_cut_off(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,6 +670,8 @@ int main(void)
         RING_TEST(a_new_reader_repairs_free_slots),
         RING_TEST(a_full_ring_is_not_repaired),
         RING_TEST(repairs_meet_claims),
+        RING_TEST(the_limit_is_of_who_opens_it),
+        RING_TEST(a_ring_that_is_cut_off_is_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
