@@ -145,6 +145,17 @@ static bool is_guarded(const struct core *c, size_t sink, const struct span *s)
     return s->guarded || !sink_knows_all(c, sink);
 }
 
+/* D2: an EPOCH-OPEN is not skipped: where the epoch before it ended is said nowhere else. */
+static bool opens_epoch(const struct core *c, size_t sink, const struct span *s)
+{
+    return c->o.sink[sink].policy == IN_DOUBT_SKIP && s->emitted == 0;
+}
+
+static bool may_resend(const struct core *c, size_t sink, const struct span *s)
+{
+    return c->o.sink[sink].policy == IN_DOUBT_RESEND || (opens_epoch(c, sink, s) && s->handed == 0);
+}
+
 /* D1, D2: false while the in-doubt range of the span has to wait. */
 static bool doubt_allows(struct core *c, size_t sink, struct span *s)
 {
@@ -156,7 +167,7 @@ static bool doubt_allows(struct core *c, size_t sink, struct span *s)
             s->asked = ASK_WANTED;
         return false;
     }
-    return s->handed >= s->doubt || c->o.sink[sink].policy == IN_DOUBT_RESEND;
+    return s->handed >= s->doubt || may_resend(c, sink, s);
 }
 
 static bool pull_span(struct core *c, const struct segment *g, uint8_t sink, uint32_t max,
@@ -170,7 +181,7 @@ static bool pull_span(struct core *c, const struct segment *g, uint8_t sink, uin
     to = min_u32(limit, s->handed + max);
     give->in_doubt = s->handed < s->doubt;
     if (give->in_doubt) {
-        to = min_u32(to, s->doubt);
+        to = min_u32(to, opens_epoch(c, sink, s) ? 1 : s->doubt);
         c->in_doubt[sink] += to - s->handed;
     }
     give->range = (struct core_range){g->origin, g->epoch, s->handed + 1, to};
@@ -343,6 +354,8 @@ static void skip_span(const struct core *c, const struct segment *g, size_t k, s
                       struct core_output *out)
 {
     if (s->asked == ASK_SKIPPING || s->handed >= s->doubt || s->owner != c->o.node)
+        return;
+    if (opens_epoch(c, k, s))
         return;
     if (hand_limit(c, g, k, s) <= s->handed)
         return;

@@ -44,6 +44,11 @@ static void floating(struct core_sink_options *o) /* D1b */
     o->answers = o->may_fail = true;
 }
 
+static void skipping(struct core_sink_options *o)
+{
+    o->policy = IN_DOUBT_SKIP;
+}
+
 /* E = 1, I = 9, R = 101 at node 0, whose sink has taken 2-9 and confirmed none of them. */
 static uint32_t eight_in_flight(struct pair *p)
 {
@@ -186,6 +191,50 @@ static void lost_tail_is_asked_about(void **state)
     free(p);
 }
 
+/* D2 skip: one statement instead of the records. */
+static void skipped_is_stated(void **state)
+{
+    struct pair *p = begin(skipping);
+    uint32_t e = eight_in_flight(p);
+    unsigned marked;
+
+    (void)state;
+    p->node[0].sink_stalls = false;
+    reconnect(p);
+    assert_int_equal(p->node[0].stated.kind, RECORD_GAP_IN_DOUBT);
+    assert_int_equal(p->node[0].stated.range.from, 2);
+    assert_int_equal(p->node[0].stated.range.to, 9);
+    expect_times(p, e, 9, 1, 0);
+    expect_times(p, e, 10, 1, 0);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
+    free(p);
+}
+
+/* D2 skip: where the epoch before it ended is said nowhere else than in an epoch's first record. */
+static void start_of_an_epoch_is_not_skipped(void **state)
+{
+    struct pair *p = begin(skipping);
+    uint32_t e;
+
+    (void)state;
+    p->node[0].sink_stalls = true;
+    pair_elapse_ms(p, 1000);
+    pair_cut(p);
+    pair_elapse_ms(p, 100);
+    pair_produce(p, 0, 3);
+    pair_settle(p);
+    e = pair_live(p, 0);
+    expect_times(p, e, 4, 1, 0);
+    p->node[0].sink_stalls = false;
+    reconnect(p);
+    expect_times(p, e, 1, 2, 1);
+    expect_times(p, e, 2, 1, 0);
+    assert_int_equal(p->node[0].stated.kind, RECORD_GAP_IN_DOUBT);
+    assert_int_equal(p->node[0].stated.range.from, 2);
+    assert_int_equal(p->node[0].stated.range.to, 4);
+    free(p);
+}
+
 /* D1: the answer to a question of before, about less than what is in doubt now, says nothing of the
  * rest. */
 static void older_answer_is_no_answer(void **state)
@@ -312,6 +361,8 @@ int main(void)
         cmocka_unit_test(answer_above_the_doubt_is_believed),
         cmocka_unit_test(new_connection_is_asked_about),
         cmocka_unit_test(lost_tail_is_asked_about),
+        cmocka_unit_test(skipped_is_stated),
+        cmocka_unit_test(start_of_an_epoch_is_not_skipped),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
