@@ -1,0 +1,190 @@
+/* links: evrep_sinks */
+/* D1b: what is told of the connections of a floating source, and what follows from it. */
+#include "run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { KEY = 77, EPOCH = 12, MOST = 4 };
+
+static struct run_table ours, theirs;
+static uint8_t bytes[RUN_TABLE_SIZE_MAX + 1];
+
+static struct run a_run(uint32_t id, uint32_t low, uint32_t first, bool closed)
+{
+    struct run r = {.key = KEY,
+                    .id = id,
+                    .closed = closed,
+                    .epoch = EPOCH,
+                    .low = low,
+                    .first = first,
+                    .offset = 500ull * (first - low),
+                    .tcp = {.local_port = 1, .remote_port = 601, .mss = 1460}};
+
+    r.tcp.local.family = r.tcp.remote.family = 4;
+    r.tcp.local.at[3] = (uint8_t)id;
+    return r;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    ours = theirs = (struct run_table){0};
+    return 0;
+}
+
+static void put(struct run_table *t, uint32_t id, uint32_t low, uint32_t first, bool closed)
+{
+    struct run r = a_run(id, low, first, closed);
+
+    assert_int_equal(run_put(t, &r, MOST), 0);
+}
+
+static struct run_answer ask(uint32_t from, uint32_t to)
+{
+    return run_ask(&ours, &theirs, KEY, 0, EPOCH, from, to);
+}
+
+static void test_bytes_and_back(void **state)
+{
+    struct run_table t;
+    size_t len;
+
+    (void)state;
+    put(&ours, 1, 1, 100, true);
+    put(&ours, 2, 100, 140, false);
+    ours.run[1].tcp = (struct run_tcp){{4, {1, 2, 3, 4}},
+                                       {4, {5, 6, 7, 8}},
+                                       9,
+                                       10,
+                                       1460,
+                                       7,
+                                       13,
+                                       14,
+                                       15,
+                                       16,
+                                       17,
+                                       18,
+                                       19,
+                                       20,
+                                       21,
+                                       22};
+    ours.run[1].offset = 1ull << 40;
+    ours.instance = 1ull << 63;
+    ours.generation = 5;
+    ours.held_count = 1;
+    assert_int_equal(run_ip_parse(&ours.held[0], "fd97::100"), 0);
+    len = run_table_put(bytes, &ours);
+    assert_int_equal(run_table_get(&t, bytes, len), 0);
+    assert_memory_equal(&t, &ours, sizeof(t));
+}
+
+static void test_no_table(void **state)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } bad[] = {{12, 2},      {13, 1},      {16 + 8, 2},  {16 + 9, 2},  {16 + 10, 5},
+               {16 + 11, 8}, {16 + 12, 0}, {16 + 16, 0}, {16 + 20, 0}, {16 + 46, 99}};
+    struct run_table t;
+    size_t len;
+
+    (void)state;
+    put(&ours, 1, 1, 2, false);
+    len = run_table_put(bytes, &ours);
+    for (size_t n = 0; n < len; n++)
+        assert_int_equal(run_table_get(&t, bytes, n), -1);
+    assert_int_equal(run_table_get(&t, bytes, len + 1), -1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        run_table_put(bytes, &ours);
+        bytes[bad[i].at] = bad[i].value;
+        assert_int_equal(run_table_get(&t, bytes, len), -1);
+    }
+}
+
+static void test_went_into_the_one_connection(void **state)
+{
+    struct run_answer a;
+
+    (void)state;
+    put(&theirs, 1, 1, 100, false);
+    a = ask(90, 150);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_int_equal(a.confirmed, 99);
+    assert_ptr_equal(a.run, &theirs.run[0]);
+    assert_int_equal(ask(50, 99).word, RUN_CONFIRMED);
+    assert_int_equal(run_ask(&ours, &theirs, KEY + 1, 0, EPOCH, 90, 150).word, RUN_UNKNOWN);
+    assert_int_equal(run_ask(&ours, &theirs, KEY, 0, EPOCH + 2, 90, 150).word, RUN_UNKNOWN);
+}
+
+/* What was given to an earlier connection, whose end was never told, is nowhere to be asked for. */
+static void test_before_the_connection(void **state)
+{
+    (void)state;
+    put(&theirs, 1, 100, 120, false);
+    assert_int_equal(ask(90, 150).word, RUN_UNKNOWN);
+    assert_int_equal(ask(100, 150).word, RUN_TO_ASK);
+}
+
+static void test_one_connection_after_the_other(void **state)
+{
+    struct run_answer a;
+
+    (void)state;
+    put(&theirs, 1, 1, 100, true);
+    put(&ours, 7, 100, 130, true);
+    put(&theirs, 2, 130, 130, false);
+    a = ask(90, 150);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_int_equal(a.confirmed, 129);
+    run_remove(&theirs, KEY, 2);
+    a = ask(90, 150);
+    assert_int_equal(a.word, RUN_UNKNOWN);
+    assert_int_equal(a.confirmed, 129);
+}
+
+/* In either of two that are open: nobody can tell. */
+static void test_two_connections_at_once(void **state)
+{
+    (void)state;
+    put(&theirs, 1, 1, 100, false);
+    put(&ours, 2, 120, 120, false);
+    assert_int_equal(ask(90, 150).word, RUN_UNKNOWN);
+    assert_int_equal(ask(90, 110).word, RUN_TO_ASK);
+}
+
+/* Those that are over make room, those that are open do not. */
+static void test_room(void **state)
+{
+    struct run r = a_run(9, 500, 500, false);
+
+    (void)state;
+    put(&ours, 1, 1, 100, false);
+    for (uint32_t id = 2; id <= MOST; id++)
+        put(&ours, id, 100 * id, 100 * id + 50, true);
+    assert_int_equal(run_put(&ours, &r, MOST), 0);
+    assert_null(run_find(&ours, KEY, 2));
+    assert_non_null(run_find(&ours, KEY, 1));
+    ours.run[1].closed = ours.run[2].closed = false;
+    r.id = 10;
+    assert_int_equal(run_put(&ours, &r, MOST), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_bytes_and_back, begin),
+        cmocka_unit_test_setup(test_no_table, begin),
+        cmocka_unit_test_setup(test_went_into_the_one_connection, begin),
+        cmocka_unit_test_setup(test_before_the_connection, begin),
+        cmocka_unit_test_setup(test_one_connection_after_the_other, begin),
+        cmocka_unit_test_setup(test_two_connections_at_once, begin),
+        cmocka_unit_test_setup(test_room, begin),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
