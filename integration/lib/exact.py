@@ -52,7 +52,7 @@ input(type="imtcp" port="601" ruleset="bus")
 
 class JetStream:
     """One nats-server, or three in a cluster; in the cluster they die too."""
-    process_dies = False
+    process_dies, node_dies = False, True
 
     def __init__(self, run, servers=1):
         self.run, self.servers = run, servers
@@ -69,7 +69,7 @@ class JetStream:
     def start_server(self, i):
         self.run.processes.spawn("nats%d" % i, "collector", "nats-server", "-c", self.run.path("nats%d.conf" % i))
 
-    def sink(self):
+    def sink(self, n):
         return 'sink "bus" { type = jetstream url = "%s" stream = "RTFLOW" subject = "rtflow" }' % self.url
 
     def disturb(self):
@@ -98,7 +98,7 @@ class JetStream:
 
 class Rsyslog:
     """A real rsyslogd over plain TCP; only evrepd dies, and evrep-keeper starts it again (D1a)."""
-    process_dies = True
+    process_dies, node_dies = True, False
 
     def __init__(self, run):
         self.run = run
@@ -108,7 +108,7 @@ class Rsyslog:
             f.write(RSYSLOG.format(dir=self.run.dir))
         self.run.processes.spawn("rsyslogd", "collector", "rsyslogd", "-n", "-iNONE", "-f", self.run.path("rsyslog.conf"))
 
-    def sink(self):
+    def sink(self, n):
         return 'sink "bus" { type = syslog transport = tcp address = "10.97.0.10:601" }'
 
     def disturb(self):
@@ -132,7 +132,28 @@ class Rsyslog:
         return file
 
 
-KINDS = {"keeper": Rsyslog, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+class Floating(Rsyslog):
+    """From an address that each node has for itself, and that the survivor takes (D1b)."""
+    node_dies = True
+
+    def sink(self, n):
+        return ('sink "bus" { type = syslog transport = tcp address = "10.97.0.10:601" source = "%s" }' %
+                self.source(n))
+
+    def source(self, n):
+        return "10.97.0.%d" % (101 + n)
+
+    def dies(self, n):
+        """First its way to the collector, so that it writes what arrives nowhere, and knows nothing of it."""
+        self.run.net.set_links("node%d" % n, "down", ["log"])
+        self.run.pause(0, 0.1)
+
+    def reset(self, n):
+        """A host that starts anew has no such address, and no socket with it."""
+        self.run.net.ip("node%d" % n, "addr", "flush", "dev", "log", "to", self.source(n))
+
+
+KINDS = {"keeper": Rsyslog, "tcp-floating": Floating, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
 
 
 class Run:
@@ -180,11 +201,11 @@ class Run:
         os.makedirs(self.path("node%d" % n))
         with open(self.path("node%d.conf" % n), "w") as f:
             f.write(EVREPD.format(n=n, me=n + 1, other=2 - n, dir=self.path("node%d" % n), key=self.path("key"),
-                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(), dead=self.dead()))
+                                  priority=200 - 100 * n, ring=self.ring(n), sink=self.collector.sink(n), dead=self.dead()))
 
     def dead(self):
         """Where only the process dies, its peer shall not take over: a busy machine can take seconds to start another."""
-        return 15 * self.o.dead if self.collector.process_dies else self.o.dead
+        return self.o.dead if self.collector.node_dies else 15 * self.o.dead
 
     def ring(self, n):
         return "%sn%d" % (self.net.id, n)
@@ -227,9 +248,16 @@ class Run:
 
     def kill_node(self, n):
         """The whole host: its links first, as a dead kernel sends nothing more."""
+        if hasattr(self.collector, "dies"):
+            self.collector.dies(n)
         self.net.set_links("node%d" % n, "down")
+        child = self.child(n) if self.collector.process_dies else None
         for name in ("evrepd", "evgen"):
             self.processes.end("%s%d" % (name, n), signal.SIGKILL)
+        if child is not None and os.path.exists("/proc/%d" % child):
+            os.kill(child, signal.SIGKILL)
+        if hasattr(self.collector, "reset"):
+            self.collector.reset(n)
         self.say("node %d is dead" % n)
 
     def node_dies(self, n):
@@ -261,7 +289,8 @@ class Run:
             n = self.primary(0) if self.primary(0) is not None else 0
             if self.random.random() < 0.2:
                 n = 1 - n
-            (self.process_dies if self.collector.process_dies else self.node_dies)(n)
+            deaths = [self.process_dies] * self.collector.process_dies + [self.node_dies] * self.collector.node_dies
+            (deaths[0] if len(deaths) == 1 else self.random.choice(deaths))(n)
             self.collector.disturb()
         self.pause(0.2, 0.5)
 
