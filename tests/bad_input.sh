@@ -189,6 +189,16 @@ expect "a file of binary records" "$dir/check.err" "n0.conf:[0-9]*: 'format' of 
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" address = "10.0.0.1:601" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a key of another kind of sink" "$dir/check.err" "n0.conf:[0-9]*: 'address' is nothing that a sink of type file has"
+while IFS='|' read -r what keys words; do
+    conf 0 7 "$dir/key" "sink \"x\" { type = syslog $keys }"
+    "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+    expect "floating source: $what" "$dir/check.err" "$words"
+done <<'END'
+a name|address = "10.0.0.1:601" source = "host"|'source' is "host"; it has to be an IPv4 or IPv6 address
+a collector by name|address = "siem:601" source = "10.0.0.9"|'address' is "siem:601": its address must be an IPv4
+of TLS|transport = tls address = "10.0.0.1:6514" source = "10.0.0.9"|'source' is nothing that a sink of tls has
+with a filter|address = "10.0.0.1:601" source = "10.0.0.9" categories = { "policy" }|'source' goes with all records only
+END
 conf 0 7 "$dir/key" 'sink "x" { type = syslog transport = tls address = "a:6514" cert-file = "/c" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-file' go together"

@@ -272,7 +272,9 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
 {
     uint32_t to = unknown_to(c, sink, g, s);
 
-    return c->o.sink[sink].local ? to : max_u32(to, min_u32(s->to, g->journaled));
+    return c->o.sink[sink].local || c->o.sink[sink].may_fail
+               ? to
+               : max_u32(to, min_u32(s->to, g->journaled));
 }
 
 /* D1, D1a, D1b */

@@ -16,6 +16,8 @@ static bool epoch_fits(uint8_t origin, uint32_t epoch)
 /* The oldest version that has this frame. */
 static uint8_t frame_version(uint8_t type)
 {
+    if (type >= FRAME_RUNS)
+        return 3;
     return type >= FRAME_HANDOVER && type <= FRAME_CORE_MAX ? 2 : 1;
 }
 

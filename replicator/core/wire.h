@@ -51,11 +51,14 @@ enum frame_type {
     FRAME_HANDOVER = 10,
     FRAME_HANDOVER_ACK = 11,
     FRAME_SINKS = 12,
-    FRAME_CORE_MAX = 15, /* Above: the cluster's and the shell's own frames. */
+    FRAME_CORE_MAX = 15, /* Above: the cluster's and the shell's own frames, */
+    FRAME_RUNS = 18,     /* of which these are of version 3 (D1b, sinks/run.h). */
+    FRAME_RUNS_ACK = 19,
 };
 
 enum {
-    WIRE_VERSION = 2,
+    WIRE_VERSION = 3,
+    WIRE_VERSION_RUNS = 3, /* Has RUNS. */
     WIRE_VERSION_OLDEST = 1,
     FRAME_HEADER_SIZE = 8,
     HELLO_SIZE = 30, /* and 4 for each sink */

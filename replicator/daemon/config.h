@@ -85,6 +85,8 @@ enum in_doubt_policy config_sink_policy(const struct config_sink *s);
 bool config_sink_answers(const struct config_sink *s);
 /* Its answers cover only what this node wrote. */
 bool config_sink_local(const struct config_sink *s);
+/* Names all that its bytes depend on beside the records: equal on both nodes. */
+uint32_t config_sink_place(const struct config *c, const struct config_sink *s);
 /* It may have to say that it cannot tell. */
 bool config_sink_may_fail(const struct config_sink *s);
 int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns);

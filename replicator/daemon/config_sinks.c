@@ -3,6 +3,7 @@
 #include "config_parts.h"
 #include "contract.h"
 #include "kept.h"
+#include "run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 cfg_opt_t config_sink_opts[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
                                 CFG_STR("transport", "tcp", CFGF_NONE),
                                 CFG_STR("address", NULL, CFGF_NODEFAULT),
+                                CFG_STR("source", NULL, CFGF_NODEFAULT),
                                 CFG_STR("path", NULL, CFGF_NODEFAULT),
                                 CFG_STR("format", "rfc5424", CFGF_NONE),
                                 CFG_STR("facility", NULL, CFGF_NODEFAULT),
@@ -52,13 +54,16 @@ static const struct {
     const char *key;
     unsigned kinds;
 } only_for[] = {
-    {"transport", KIND_SYSLOG},      {"address", KIND_SYSLOG},    {"framing", KIND_TCP | KIND_TLS},
-    {"ca-file", KIND_TLS},           {"cert-file", KIND_TLS},     {"key-file", KIND_TLS},
-    {"server-name", KIND_TLS},       {"verify", KIND_TLS},        {"datagram-limit", KIND_UDP},
-    {"datagram-rate", KIND_UDP},     {"path", KIND_FILE},         {"sync", KIND_FILE},
-    {"rotate-mib", KIND_FILE},       {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
-    {"url", KIND_JETSTREAM},         {"stream", KIND_JETSTREAM},  {"subject", KIND_JETSTREAM},
-    {"credentials", KIND_JETSTREAM},
+    {"source", KIND_TCP},        {"transport", KIND_SYSLOG},
+    {"address", KIND_SYSLOG},    {"framing", KIND_TCP | KIND_TLS},
+    {"ca-file", KIND_TLS},       {"cert-file", KIND_TLS},
+    {"key-file", KIND_TLS},      {"server-name", KIND_TLS},
+    {"verify", KIND_TLS},        {"datagram-limit", KIND_UDP},
+    {"datagram-rate", KIND_UDP}, {"path", KIND_FILE},
+    {"sync", KIND_FILE},         {"rotate-mib", KIND_FILE},
+    {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
+    {"url", KIND_JETSTREAM},     {"stream", KIND_JETSTREAM},
+    {"subject", KIND_JETSTREAM}, {"credentials", KIND_JETSTREAM},
 };
 
 static int refuse_keys_of_others(cfg_t *s, enum kind kind, const char *what)
@@ -190,6 +195,24 @@ static int read_udp(cfg_t *s, struct config_sink *o)
     return 0;
 }
 
+/* D1b */
+static int read_floating(cfg_t *s, struct config_sink *o)
+{
+    const char *source = cfg_getstr(s, "source");
+    struct run_ip ip;
+
+    if (source == NULL)
+        return 0;
+    if (config_copy(s, "source", source, o->source, sizeof(o->source)) != 0)
+        return -1;
+    if (run_ip_parse(&ip, source) != 0)
+        return config_fail(s, "'source' is \"%s\"; it has to be an IPv4 or IPv6 address", source);
+    if (o->filter.severity != 0 || o->filter.categories != 0)
+        return config_fail(s, "'source' goes with all records only: leave out 'severity' and "
+                              "'categories', or 'source'");
+    return 0;
+}
+
 static int read_syslog(cfg_t *s, struct config_sink *o)
 {
     static const char *const transports[] = {"tcp", "udp", "tls", "relp", NULL};
@@ -203,7 +226,9 @@ static int read_syslog(cfg_t *s, struct config_sink *o)
         return -1;
     if (kinds[i] == KIND_UDP && read_udp(s, o) != 0)
         return -1;
-    return config_address(s, "address", cfg_getstr(s, "address"), false, o->address,
+    if (read_floating(s, o) != 0)
+        return -1;
+    return config_address(s, "address", cfg_getstr(s, "address"), o->source[0] != '\0', o->address,
                           sizeof(o->address));
 }
 
@@ -277,6 +302,7 @@ void config_sink_options(const struct config_sink *s, struct sink_options *out)
         .type = s->type,
         .address = s->address,
         .path = s->path,
+        .source = set(s->source),
         .transport = s->transport,
         .url = s->url,
         .stream = s->stream,
@@ -304,10 +330,25 @@ enum in_doubt_policy config_sink_policy(const struct config_sink *s)
     return s->policy;
 }
 
-/* D1a: a connection that is kept for the next process, unless the collector resets it. */
+/* D1b */
+static bool config_sink_floats(const struct config_sink *s)
+{
+    return s->source[0] != '\0';
+}
+
+uint32_t config_sink_place(const struct config *c, const struct config_sink *s)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "%s|%s|%s|%d|%d|%d|%d", EVREP_VERSION, c->hostname, s->address,
+             s->format, s->tag, s->facility_set ? s->facility : -1, s->newline);
+    return sink_key(text);
+}
+
+/* D1a, D1b: a connection that is kept for the next process, unless the collector resets it. */
 bool config_sink_may_fail(const struct config_sink *s)
 {
-    return strcmp(s->transport, "tcp") == 0 && kept_possible();
+    return config_sink_floats(s) || (strcmp(s->transport, "tcp") == 0 && kept_possible());
 }
 
 bool config_sink_answers(const struct config_sink *s)
@@ -321,5 +362,5 @@ bool config_sink_answers(const struct config_sink *s)
 
 bool config_sink_local(const struct config_sink *s)
 {
-    return strcmp(s->type, "file") == 0 || config_sink_may_fail(s);
+    return strcmp(s->type, "file") == 0 || (config_sink_may_fail(s) && !config_sink_floats(s));
 }

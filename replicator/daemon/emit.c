@@ -33,6 +33,17 @@ static void given_add(struct sink_port *p, enum given_what what, const struct re
     };
 }
 
+/* Never sent to the peer, or handed out where neither a session nor a lease allows it: so the peer
+ * does not have it, or may not take it. */
+static bool is_alone(const struct shell *s, const struct record *r)
+{
+    const struct segment *g = core_segment(s->core, r->origin, r->epoch);
+
+    if (r->origin == s->config->node && g != NULL && r->sequence > g->sent)
+        return true;
+    return s->core->session == SESSION_DOWN && !core_lease_valid(s->core);
+}
+
 static void add_item(struct sink_port *p, const struct record *r, bool in_doubt, size_t len,
                      unsigned statement)
 {
@@ -41,6 +52,7 @@ static void add_item(struct sink_port *p, const struct record *r, bool in_doubt,
         .position = position_make(r->epoch, r->sequence),
         .in_doubt = in_doubt,
         .statement = (uint8_t)statement,
+        .alone = is_alone(p->shell, r),
         .bytes = p->bytes + p->used,
         .len = len,
     };
@@ -256,6 +268,43 @@ static void host_confirmed(void *ctx, size_t n)
     shell_flush(p->shell);
 }
 
+/* A stand-in for what this journal has lost is not what the other node had. */
+static bool is_stand_in(const struct record *r)
+{
+    struct record_note n;
+
+    if (r->kind != RECORD_GAP_LOST)
+        return false;
+    note_decode(&n, r->event);
+    return n.range_origin == r->origin && n.range_epoch == r->epoch && n.range_from == r->sequence;
+}
+
+/* D1b */
+static size_t host_again(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                         struct sink_item *items, size_t max)
+{
+    static uint8_t records[FEED_BATCH * RECORD_SIZE];
+    struct sink_port *p = ctx;
+    size_t want = to - from < FEED_BATCH ? to - from + 1 : FEED_BATCH, n, used = 0;
+
+    n = journal_read(p->shell->journal, origin, epoch, from, want < max ? want : max, records,
+                     sizeof(records));
+    for (size_t i = 0; i < n; i++) {
+        struct record r;
+
+        if (used + RENDER_MAX > SINK_RENDER_BYTES ||
+            record_decode(&r, records + i * RECORD_SIZE) != 0 || is_stand_in(&r))
+            return i;
+        items[i] = (struct sink_item){.origin = origin,
+                                      .position = position_make(epoch, r.sequence),
+                                      .bytes = p->bytes + used};
+        items[i].len = render_record(&p->render, feed_names(p->shell, origin, r.names_generation),
+                                     &r, false, p->bytes + used, RENDER_MAX);
+        used += items[i].len;
+    }
+    return n;
+}
+
 /* D1a, D1b: the process before this one, or the other node, had given them to the sink. */
 static void host_confirmed_written(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
                                    uint32_t last)
@@ -412,6 +461,14 @@ void emit_measure(struct shell *s)
     }
 }
 
+void emit_close(struct shell *s)
+{
+    for (size_t k = 0; k < s->port_count; k++) {
+        if (s->port[k].sink != NULL)
+            sink_end(s->port[k].sink);
+    }
+}
+
 int emit_open(struct shell *s, char *err, size_t err_size)
 {
     s->port_count = s->config->sink_count;
@@ -425,7 +482,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .down = host_down,
                                  .warn = host_warn,
                                  .answer = host_answer,
-                                 .confirmed_written = host_confirmed_written};
+                                 .confirmed_written = host_confirmed_written,
+                                 .again = host_again};
         struct sink_options o;
 
         p->shell = s;
@@ -438,6 +496,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
         p->filter = p->config->filter;
         p->filtered = p->filter.severity != 0 || p->filter.categories != 0;
         config_sink_options(p->config, &o);
+        o.book = runs_book(s);
+        o.place = config_sink_place(s->config, p->config);
         if (sink_open(&p->sink, &s->loop, &o, &host, err, err_size) != 0)
             return -1;
     }

@@ -198,6 +198,7 @@ static void on_tick(uv_timer_t *t)
         ingest_ring_keep_active(s->ring, members_active_ns(s));
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
     shell_flush(s);
+    runs_tick(s);
     sources_tick(s);
     run_feed(s);
     emit_measure(s);
@@ -265,6 +266,7 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
     if (recover(s, err, err_size) != 0 || feed_open(s, err, err_size) != 0)
         return -1;
     take_priority(s->config->realtime);
+    runs_open(s);
     if (config_cluster(s->config, &s->cluster, shell_now_ns()) != 0 ||
         control_open(s, err, err_size) != 0)
         return -1;
@@ -338,6 +340,7 @@ int main(int argc, char **argv)
     start(&shell);
     shell_log("node %u of cluster %u is up", config.node, config.cluster_id);
     uv_run(&shell.loop, UV_RUN_DEFAULT);
+    emit_close(&shell);
     control_close(&shell);
     sources_close(&shell);
     metrics_close(&shell);

@@ -39,6 +39,7 @@ static void on_up(void *ctx, int link, uint16_t version)
     shell_log("link %s: up, wire version %u", s->config->link[link].name, version);
     randombytes_buf(&in.link.random, sizeof(in.link.random));
     s->names_sent_count = 0;
+    runs_link(s); /* Before our hello. */
     members_step(s, &(struct cluster_input){.kind = CLUSTER_LINK_UP, .link = (unsigned)link});
     shell_input(s, &in);
     shell_flush(s);
@@ -51,6 +52,7 @@ static void on_down(void *ctx, int link, const char *reason)
 
     shell_log("link %s: down: %s", s->config->link[link].name, reason);
     s->names_sent_count = 0;
+    runs_link(s);
     members_step(s, &(struct cluster_input){.kind = CLUSTER_LINK_DOWN, .link = (unsigned)link});
     shell_input(s, &in);
     shell_flush(s);
@@ -156,6 +158,11 @@ static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
                                                 .at = at + FRAME_HEADER_SIZE,
                                                 .len = len - FRAME_HEADER_SIZE});
         shell_flush(s);
+        return;
+    }
+    if (type == FRAME_RUNS || type == FRAME_RUNS_ACK) {
+        if (runs_frame(s, link, type, at, len) != 0)
+            refuse(s, link, "a malformed table of connections");
         return;
     }
     if (type == FRAME_NAMES) {

@@ -182,6 +182,7 @@ void shell_flush(struct shell *s)
     } while (s->out->more || s->out->epoch_open != 0);
     s->flushing = false;
     report_changes(s);
+    runs_flushed(s);
     failover_watch(s); /* Before the first record of it goes out. */
     emit_wake(s);
 }

@@ -32,7 +32,7 @@ enum {
     NAMES_CACHED = 8,     /* Name tables in memory. */
     NOTES_MAX = 256,      /* Statements that wait for a slot of the ring. */
     FRAME_NAMES = 16,     /* Our own frames, above the core's: a name table, */
-    FRAME_HEARTBEAT = 17, /* the cluster's heartbeat, */
+    FRAME_HEARTBEAT = 17, /* the cluster's heartbeat. */
     SINK_RENDER_BYTES = 1 << 18,
     LINK_SAID_MAX = 16,
 };
@@ -134,6 +134,8 @@ struct shell {
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
+    uint64_t runs_told_ns, runs_saved_ns; /* runs.c */
+    uint32_t runs_saved;
 };
 
 uint64_t shell_now_ns(void);
@@ -183,6 +185,15 @@ void members_fenced(struct shell *s); /* The peer is dead and stays so. */
 /* What an outer manager says: primary, backup or fault; -1: none of these. */
 int members_notify(struct shell *s, unsigned group, const char *word, const char **refused);
 
+/* runs.c: what the connections of floating sinks carry. */
+void runs_open(struct shell *s);
+struct run_book *runs_book(struct shell *s);
+void runs_link(struct shell *s); /* One has come up or gone. */
+void runs_flushed(struct shell *s);
+void runs_tick(struct shell *s);
+/* 0, or -1: malformed. */
+int runs_frame(struct shell *s, int link, uint8_t type, const uint8_t *at, size_t len);
+
 /* full.c: the journal at its limit.  Between flushes. */
 void full_look(struct shell *s);
 /* After CORE_NOTED: has something been given up by it? */
@@ -203,6 +214,7 @@ int emit_open(struct shell *s, char *err, size_t err_size);
 void emit_wake(struct shell *s);
 void emit_asks(struct shell *s);
 void emit_measure(struct shell *s);
+void emit_close(struct shell *s);
 uint64_t emit_hidden(const struct sink_port *p);
 
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */

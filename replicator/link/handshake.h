@@ -18,7 +18,7 @@
 #include "noise.h"
 
 enum {
-    LINK_VERSION = 2,     /* The wire version that this program speaks, */
+    LINK_VERSION = 3,     /* The wire version that this program speaks, */
     LINK_VERSION_OLD = 1, /* and the oldest one. */
     LINK_KEYS = 2,
     PREAMBLE_SIZE = 12,

@@ -19,6 +19,8 @@ int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
     };
     const char *kind = strcmp(o->type, "syslog") == 0 ? o->transport : o->type;
 
+    if (o->source != NULL)
+        return floating_sink_open(out, loop, o, host, err, err_size);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (strcmp(kind, kinds[i].kind) == 0)
             return kinds[i].open(out, loop, o, host, err, err_size);
@@ -44,6 +46,12 @@ void sink_reopen(struct sink *s)
 {
     if (s->ops->reopen != NULL)
         s->ops->reopen(s);
+}
+
+void sink_end(struct sink *s)
+{
+    if (s->ops->end != NULL)
+        s->ops->end(s);
 }
 
 void sink_state(const struct sink *s, struct sink_state *out)

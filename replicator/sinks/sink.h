@@ -14,6 +14,7 @@ struct sink_item {
     uint8_t origin;
     position_t position;
     bool in_doubt;
+    bool alone;           /* It was never sent to the peer, which so cannot take it over. */
     uint8_t statement;    /* EVREP_FILTERED, the n-th with the tag of the record that follows; 0:
                              a record. */
     uint32_t replay;      /* Sent again by an operator, under this number; 0: not. */
@@ -39,7 +40,13 @@ struct sink_host {
      * or where the last call for this range ended. */
     void (*confirmed_written)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
                               uint32_t last);
+    /* Records from .. to rendered anew, as when they were pulled unmarked; they count as nothing.
+     * Valid until the next call of this or of pull.  Fewer: they are not here. */
+    size_t (*again)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                    struct sink_item *items, size_t max);
 };
+
+struct run_book;
 
 struct sink_options {
     const char *name, *type, *transport, *address, *path; /* Must outlive the sink. */
@@ -56,6 +63,9 @@ struct sink_options {
     uint64_t rotate_bytes;   /* file: 0: never by size; */
     uint32_t rotate_s;       /* 0: never by age; */
     uint32_t rotate_keep;    /* so many old ones stay. */
+    const char *source;      /* TCP: a floating address (D1b); NULL: none. */
+    uint32_t place;          /* With it: names how records are rendered, and the collector; */
+    struct run_book *book;   /* what its connections carry, for the peer. */
 };
 
 struct sink_state {
@@ -73,6 +83,7 @@ struct sink_ops {
     /* NULL: it cannot know. */
     void (*ask)(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
     void (*reopen)(struct sink *s); /* SIGHUP; NULL: nothing to do. */
+    void (*end)(struct sink *s);    /* The process ends; NULL: nothing to do. */
 };
 
 /* Every sink starts with it. */
@@ -93,6 +104,8 @@ int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
 void sink_wake(struct sink *s);
 void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
 void sink_reopen(struct sink *s);
+/* Nothing of it may be used after this but sink_state(). */
+void sink_end(struct sink *s);
 void sink_state(const struct sink *s, struct sink_state *out);
 
 /* ---- for the sinks themselves ---- */
@@ -110,6 +123,6 @@ uint32_t sink_backoff_ms(struct sink *s);
 typedef int sink_open_fn(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
                          const struct sink_host *host, char *err, size_t err_size);
 sink_open_fn tcp_sink_open, udp_sink_open, tls_sink_open, relp_sink_open, file_sink_open,
-    jetstream_sink_open;
+    jetstream_sink_open, floating_sink_open;
 
 #endif

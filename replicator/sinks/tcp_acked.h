@@ -6,10 +6,13 @@
 
 struct tcp_progress {
     uint64_t acked; /* Bytes that the other side's TCP stack has acknowledged. */
-    bool given_up;  /* Retransmitted in vain for half a minute: nobody is there. */
+    bool established;
+    bool given_up; /* Retransmitted in vain for half a minute: nobody is there. */
 };
 
 /* 0 or -1. */
 int tcp_progress(int fd, struct tcp_progress *out);
+/* Bytes that the kernel was ever given, by one moment's two counts.  0 or -1. */
+int tcp_written(int fd, uint64_t *written);
 
 #endif

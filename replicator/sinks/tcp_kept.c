@@ -3,11 +3,9 @@
 #include "tcp_acked.h"
 
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,26 +109,11 @@ int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd)
     return 0;
 }
 
-/* Bytes that the kernel was ever given, by one moment's two counts. */
-static int bytes_written(int fd, uint64_t *written)
-{
-    struct tcp_progress before, after;
-    int queued;
-
-    do {
-        if (tcp_progress(fd, &before) != 0 || ioctl(fd, SIOCOUTQ, &queued) != 0 ||
-            tcp_progress(fd, &after) != 0)
-            return -1;
-    } while (before.acked != after.acked);
-    *written = after.acked + (uint64_t)queued;
-    return 0;
-}
-
 int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len)
 {
     uint64_t written;
 
-    if (bytes_written(fd, &written) != 0 || tcp_map_resume(k->map, written, rest, len) != 0)
+    if (tcp_written(fd, &written) != 0 || tcp_map_resume(k->map, written, rest, len) != 0)
         return -1;
     k->adopted = true;
     k->written = written + *len;

@@ -279,6 +279,7 @@ static void test_it_had_none(void **state)
     dies_and_is_revived(false, 900 * RECORD);
 }
 
+/* D1b */
 static void test_it_had_half_a_record(void **state)
 {
     (void)state;

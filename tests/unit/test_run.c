@@ -1,6 +1,7 @@
 /* links: evrep_sinks */
 /* D1b: what is told of the connections of a floating source, and what follows from it. */
 #include "run.h"
+#include "run_book.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,6 +107,7 @@ static void test_no_table(void **state)
     }
 }
 
+/* D1b */
 static void test_went_into_the_one_connection(void **state)
 {
     struct run_answer a;
@@ -174,6 +176,73 @@ static void test_room(void **state)
     assert_int_equal(run_put(&ours, &r, MOST), -1);
 }
 
+/* What a survivor would look for is written only once it knows where. */
+static void test_writes_what_the_peer_knows_of(void **state)
+{
+    static struct run_book b;
+    struct run r = a_run(1, 1, 1, false);
+    uint32_t g;
+
+    (void)state;
+    b = (struct run_book){.own.instance = 9};
+    run_book_link(&b, true);
+    g = run_book_put(&b, &r);
+    assert_false(run_book_may_write(&b, g, false));
+    run_book_acked(&b, 8, g); /* To an earlier process. */
+    run_book_acked(&b, 9, g + 1);
+    assert_false(run_book_may_write(&b, g, false));
+    run_book_acked(&b, 9, g);
+    assert_true(run_book_may_write(&b, g, false));
+    g = run_book_close(&b, KEY, 1);
+    assert_false(run_book_may_write(&b, g, false));
+    run_book_advance(&b, KEY, 1, 50, 5000); /* It is over: as it was told. */
+    assert_int_equal(b.own.run[0].first, 1);
+}
+
+/* Alone: without a link, and once the lease is over, what the peer never had. */
+static void test_writes_alone(void **state)
+{
+    static struct run_book b;
+    struct run r = a_run(1, 1, 1, false);
+    uint32_t g;
+
+    (void)state;
+    b = (struct run_book){.leased = true};
+    g = run_book_put(&b, &r);
+    assert_false(run_book_may_write(&b, g, true));
+    b.leased = false;
+    assert_true(run_book_may_write(&b, g, true));
+    assert_false(run_book_may_write(&b, g, false));
+    assert_true(run_book_in_vain(&b, g, false));
+    run_book_link(&b, true); /* A peer that may have begun anew is told all of it first. */
+    assert_false(run_book_may_write(&b, g, true));
+    run_book_acked(&b, 0, g);
+    assert_false(run_book_may_write(&b, g, true));
+    run_book_acked(&b, 0, b.own.generation);
+    assert_true(run_book_may_write(&b, g, true));
+    run_book_link(&b, false);
+    b.deaf = true; /* It knows no runs. */
+    assert_true(run_book_may_write(&b, g + 9, false));
+}
+
+static void test_older_tables_are_dropped(void **state)
+{
+    static struct run_book b;
+    struct run_table t = {.instance = 5, .generation = 7, .held_count = 1};
+
+    (void)state;
+    b = (struct run_book){.link = true};
+    run_ip_parse(&t.held[0], "10.0.0.9");
+    assert_true(run_book_take(&b, &t, 1));
+    assert_true(run_book_is_held(&b, &t.held[0]));
+    t.generation = 6;
+    t.held_count = 0;
+    assert_false(run_book_take(&b, &t, 2));
+    t.instance = 6; /* Another process: its first one. */
+    assert_true(run_book_take(&b, &t, 2));
+    assert_false(run_book_is_held(&b, &t.held[0]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +253,9 @@ int main(void)
         cmocka_unit_test_setup(test_one_connection_after_the_other, begin),
         cmocka_unit_test_setup(test_two_connections_at_once, begin),
         cmocka_unit_test_setup(test_room, begin),
+        cmocka_unit_test_setup(test_writes_what_the_peer_knows_of, begin),
+        cmocka_unit_test_setup(test_writes_alone, begin),
+        cmocka_unit_test_setup(test_older_tables_are_dropped, begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
