@@ -320,23 +320,26 @@ class Box:
         self.children, self.host, self.raw = {}, {}, {}
         self.ns = Namespace("%s-%s" % (run.id, name))
         self.hosts = Namespace("%s-%sh" % (run.id, name))
-        for i, end in enumerate(self.ENDS):
-            sh("ip", "link", "add", end, "index", str(100 + i), "numrxqueues", "1", "numtxqueues", "1", "netns", self.ns.name,
-               "type", "veth", "peer", "name", end, "numrxqueues", "1", "numtxqueues", "1", "netns", self.hosts.name)
-            for n in (self.ns, self.hosts):
-                n.run("sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % end)
-                n.ip("link", "set", end, "up")
-            # A frame that XDP sends on is taken by a veth end only where NAPI runs there: GRO makes it run.
-            self.hosts.run("ethtool", "-K", end, "gro", "on")
-            s = self.hosts.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            s.bind((end, 3))
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-            s.setsockopt(263, 8, 1)
-            s.setblocking(False)
-            self.raw[end] = s
+        for end in self.ENDS:
+            self.make_end(end)
         os.mkdir(self.dir + "/state")
         self.pin = os.path.join(run.bpffs, name, "events")
         subprocess.run([run.bin("evrepctl"), "keygen", self.dir + "/cluster.key"], check=True)
+
+    def make_end(self, end, index=None):
+        sh("ip", "link", "add", end, "index", str(index or 100 + self.ENDS.index(end)), "numrxqueues", "1", "numtxqueues", "1", "netns", self.ns.name,
+           "type", "veth", "peer", "name", end, "numrxqueues", "1", "numtxqueues", "1", "netns", self.hosts.name)
+        for n in (self.ns, self.hosts):
+            n.run("sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % end)
+            n.ip("link", "set", end, "up")
+        # A frame that XDP sends on is taken by a veth end only where NAPI runs there: GRO makes it run.
+        self.hosts.run("ethtool", "-K", end, "gro", "on")
+        s = self.hosts.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        s.bind((end, 3))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        s.setsockopt(263, 8, 1)
+        s.setblocking(False)
+        self.raw[end] = s
 
     def configure(self, backend=None, **values):
         values = {"rate": 0, "telnet": "23", **values}
@@ -763,6 +766,33 @@ class Run:
     def probe(self, box):
         box.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.55.0.1", "10.50.0.2", 17, udp(7000, 1)))
 
+    def interfaces(self):
+        """One that goes away and comes back, with the same number or another, is attached again; the others go on."""
+        for box in self.box.values():
+            for n, index in enumerate((None, 300)):
+                box.raw.pop("left1").close()
+                box.hosts.ip("link", "del", "left1")
+                wait("the loss to be said", lambda: box.log(box.program).count("interface left1: is gone; its wire") == n + 1)
+                box.passes()
+                box.make_end("left1", index)
+                frame = bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.57.0.%d" % n, "10.50.0.2", 17, udp(7300, 1))
+
+                def passes():
+                    box.send("left1", frame)
+                    return any(end == "right1" for end, _, _ in box.received())
+                wait("left1 to work again", passes)
+                expect(box.log(box.program).count("interface left1: is back (native)") == n + 1, box.log(box.program))
+                box.passes()
+            box.ended(box.program)
+            box.raw.pop("left1").close()
+            box.hosts.ip("link", "del", "left1")
+            wait("the loss to be said", lambda: box.log(box.program).count("interface left1: is gone; its wire") == 3)
+            sh("ip", "link", "add", "left1", "mtu", "9000", "netns", box.ns.name, "type", "veth", "peer", "name", "left1x", "netns", box.ns.name)
+            wait("why it is not used", lambda: "left1: its MTU is 9000; jumbo frames (above 3818) are not supported" in box.log(box.program))
+            box.passes()
+            expect("tried again each second" in box.log(box.program) and box.log(box.program).count("MTU is 9000") == 1, box.log(box.program))
+        self.ok("an interface that goes and comes back, with another number too, is said and attached again; others go on")
+
     def new_rate(self):
         """evdp too takes another event-rate by SIGHUP, and what it admitted before counts."""
         x = self.box["x"]
@@ -779,7 +809,7 @@ class Run:
         self.ok("evdp: another event-rate by SIGHUP, at once: %s" % x.stats()["policy_deny"])
 
     def run(self):
-        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends, self.new_rate, self.cut_off):
+        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends, self.new_rate, self.interfaces, self.cut_off):
             step()
 
     def clean_up(self):

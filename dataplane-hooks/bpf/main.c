@@ -3,6 +3,7 @@
 #include "attach.h"
 #include "evhooks.h"
 #include "flatten.h"
+#include "gone.h"
 #include "program.h"
 #include "service.h"
 
@@ -28,6 +29,7 @@ struct loader {
     struct activity activity;
     struct evbpf *program;
     bool damage_said;
+    struct gone gone;
 };
 
 /* ---- configurations ---- */
@@ -156,6 +158,36 @@ static void reload(struct loader *l)
     say("%s; the old configuration stays in force", err);
 }
 
+/* ---- interfaces that come back ---- */
+
+/* The program knows interfaces by their numbers, so it is loaded anew for them. */
+static void look_for_interfaces(struct loader *l)
+{
+    bool back[PORTS_MAX] = {false};
+    char err[1024] = "";
+    int rc;
+
+    if (!gone_look(&l->ports))
+        return;
+    for (uint32_t i = 0; i < l->ports.count; i++) {
+        struct port *p = &l->ports.port[i];
+
+        back[i] = p->ifindex == 0;
+        if (back[i])
+            p->ifindex = if_nametoindex(p->name);
+    }
+    rc = take(l, l->config, err, sizeof(err));
+    for (uint32_t i = 0; i < l->ports.count; i++) {
+        struct port *p = &l->ports.port[i];
+
+        if (!back[i] || p->ifindex == 0)
+            continue;
+        gone_say(&l->gone, p, err);
+        if (rc != 0)
+            port_forget(p);
+    }
+}
+
 /* ---- start and end ---- */
 
 static int find_ports(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
@@ -193,6 +225,7 @@ static void run(struct loader *l, const sigset_t *signals)
         if (number == SIGHUP)
             reload(l);
         service_damage(l->ring, &l->damage_said);
+        look_for_interfaces(l);
     }
 }
 
@@ -217,10 +250,7 @@ static int start(struct loader *l, struct evdp_config *c, char *err, size_t err_
         say_limits(c);
         run(l, &signals);
     }
-    for (uint32_t i = 0; i < l->ports.count; i++) {
-        if (l->ports.port[i].link >= 0)
-            close(l->ports.port[i].link);
-    }
+    ports_close(&l->ports);
     if (l->program != NULL)
         program_close(l->program);
     activity_stop(&l->activity);

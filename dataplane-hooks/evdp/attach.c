@@ -133,6 +133,18 @@ int attach_port(struct port *p, enum evdp_mode mode, int program, char *err, siz
     return -1;
 }
 
+bool port_is_lost(const struct port *p)
+{
+    struct bpf_link_info info = {0};
+    uint32_t len = sizeof(info);
+    char name[IF_NAMESIZE];
+
+    if (p->link < 0)
+        return false;
+    return if_indextoname(p->ifindex, name) == NULL ||
+           (bpf_obj_get_info_by_fd(p->link, &info, &len) == 0 && info.xdp.ifindex == 0);
+}
+
 static int quiet(enum libbpf_print_level level, const char *format, va_list ap)
 {
     (void)level;

@@ -10,6 +10,9 @@
  * 0, or -1 with one line in err: who decides there already, when that is so. */
 int attach_port(struct port *p, enum evdp_mode mode, int program, char *err, size_t err_size);
 
+/* The interface was removed, or is in another network namespace now. */
+bool port_is_lost(const struct port *p);
+
 /* libbpf and libxdp say nothing by themselves. */
 void attach_quietly(void);
 

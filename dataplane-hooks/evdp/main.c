@@ -1,9 +1,11 @@
 /* evdp: a virtual-wire firewall on AF_XDP whose decisions become events. */
+#include "gone.h"
 #include "service.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@ struct evdp {
     struct stats stats;
     uint64_t reloads;
     bool damage_said;
+    struct gone gone;
 };
 
 /* ---- configurations ---- */
@@ -91,6 +94,15 @@ static void reload(struct evdp *e)
 
 /* ---- statistics ---- */
 
+static void add_kernel(struct lane_counts *sum, const struct lane_counts *c)
+{
+    sum->rx_dropped += c->rx_dropped;
+    sum->rx_ring_full += c->rx_ring_full;
+    sum->fill_ring_empty += c->fill_ring_empty;
+    sum->tx_ring_empty += c->tx_ring_empty;
+    sum->invalid += c->invalid;
+}
+
 static void publish_port(struct evdp *e, uint32_t i)
 {
     struct stats_port sum = {.native = e->d.ports.port[i].native};
@@ -101,17 +113,14 @@ static void publish_port(struct evdp *e, uint32_t i)
         const struct worker_port *p = &w->port[i];
         struct lane_counts c = {0};
 
+        lane_counts(&w->lane, i, &c);
+        add_kernel(&c, &p->before);
+        add_kernel(&sum.kernel, &c);
         sum.received += count_get(&p->received);
         for (int f = 0; f < FATES; f++)
             sum.fate[f] += count_get(&p->fate[f]);
         sum.sent += count_get(&p->sent);
         sum.tx_full += count_get(&p->tx_full);
-        lane_counts(&w->lane, i, &c);
-        sum.kernel.rx_dropped += c.rx_dropped;
-        sum.kernel.rx_ring_full += c.rx_ring_full;
-        sum.kernel.fill_ring_empty += c.fill_ring_empty;
-        sum.kernel.tx_ring_empty += c.tx_ring_empty;
-        sum.kernel.invalid += c.invalid;
     }
     e->stats.port[i] = sum;
 }
@@ -246,12 +255,94 @@ static void say_end(const struct evdp *e)
         fate[FATE_DENIED] + fate[FATE_REJECTED], fate[FATE_MALFORMED]);
 }
 
+/* ---- interfaces that come back ---- */
+
+static uint32_t start_workers(struct evdp *e)
+{
+    uint32_t started = 0;
+
+    atomic_store(&e->d.stopping, false);
+    while (started < e->d.worker_count && worker_start(e->d.worker[started]) == 0)
+        started++;
+    if (started < e->d.worker_count)
+        say("a thread cannot be started: %s", strerror(errno));
+    return started;
+}
+
+static void stop_workers(struct evdp *e, uint32_t started)
+{
+    atomic_store(&e->d.stopping, true);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(e->d.worker[i]->thread, NULL);
+}
+
+static int reopen_lanes(struct evdp *e, char *err, size_t err_size)
+{
+    for (uint32_t k = 0; k < e->d.worker_count; k++) {
+        struct worker *w = e->d.worker[k];
+
+        for (uint32_t i = 0; i < e->d.ports.count; i++) {
+            struct lane_counts c = {0};
+
+            lane_counts(&w->lane, i, &c);
+            add_kernel(&w->port[i].before, &c);
+        }
+        lane_close(&w->lane);
+        if (lane_open(&w->lane, &e->d.ports, k, err, err_size) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Sockets of all interfaces share their memory, so all are made anew; sessions stay.  false: it
+ * cannot go on. */
+static bool take_back(struct evdp *e, const bool back[PORTS_MAX])
+{
+    struct loaded *c = atomic_load(&e->d.current);
+    char err[256] = "";
+
+    stop_workers(e, e->d.worker_count);
+    if (reopen_lanes(e, err, sizeof(err)) != 0) { /* Gone again? */
+        for (uint32_t i = 0; i < e->d.ports.count; i++) {
+            if (back[i])
+                port_forget(&e->d.ports.port[i]);
+        }
+        say("%s", err);
+        if (reopen_lanes(e, err, sizeof(err)) != 0) {
+            say("%s", err);
+            return false;
+        }
+    }
+    c->config.rules.names = service_names(&c->config, &e->d.ports);
+    return start_workers(e) == e->d.worker_count;
+}
+
+static bool look_for_interfaces(struct evdp *e)
+{
+    struct loaded *c = atomic_load(&e->d.current);
+    bool back[PORTS_MAX] = {false}, any = false;
+
+    if (!gone_look(&e->d.ports))
+        return true;
+    for (uint32_t i = 0; i < e->d.ports.count; i++) {
+        struct port *p = &e->d.ports.port[i];
+        char err[256] = "";
+
+        if (p->ifindex != 0 || if_nametoindex(p->name) == 0)
+            continue;
+        back[i] = port_return(&e->d.ports, i, c->config.mode, err, sizeof(err)) == 0;
+        gone_say(&e->gone, p, err);
+        any |= back[i];
+    }
+    return !any || take_back(e, back);
+}
+
 /* Signals come to the main thread alone, which waits for them and publishes what was counted. */
 static void watch(struct evdp *e, const sigset_t *signals)
 {
     const struct timespec wait = {.tv_nsec = PUBLISH_MS * 1000000l};
 
-    for (;;) {
+    do {
         int number = sigtimedwait(signals, NULL, &wait);
 
         if (number == SIGTERM || number == SIGINT)
@@ -260,25 +351,21 @@ static void watch(struct evdp *e, const sigset_t *signals)
             reload(e);
         publish(e);
         service_damage(e->d.ring, &e->damage_said);
-    }
+    } while (look_for_interfaces(e));
 }
 
-static void run(struct evdp *e, const sigset_t *signals)
+static int run(struct evdp *e, const sigset_t *signals)
 {
-    uint32_t started = 0;
+    uint32_t started = start_workers(e);
+    bool good = started == e->d.worker_count;
 
-    while (started < e->d.worker_count && worker_start(e->d.worker[started]) == 0)
-        started++;
-    if (started == e->d.worker_count)
+    if (good)
         watch(e, signals);
-    else
-        say("a thread cannot be started: %s", strerror(errno));
-    atomic_store(&e->d.stopping, true);
-    for (uint32_t i = 0; i < started; i++)
-        pthread_join(e->d.worker[i]->thread, NULL);
+    stop_workers(e, started);
     worker_expire_all(e->d.worker[0]); /* Each session that was opened is closed, once. */
     publish(e);
     say_end(e);
+    return good ? 0 : -1;
 }
 
 static void close_all(struct evdp *e)
@@ -315,8 +402,7 @@ static int start(struct evdp *e, struct loaded *c, char *err, size_t err_size)
         c->config.rules.names = service_names(&c->config, &e->d.ports);
         atomic_store(&e->d.current, c);
         say_wires(e, &c->config);
-        run(e, &signals);
-        rc = 0;
+        rc = run(e, &signals);
     }
     close_all(e);
     return rc;

@@ -36,8 +36,10 @@ static void write_text(struct text *t, const struct evdp_config *c, const struct
 
     for (size_t i = 0; i < r->zone_count; i++)
         add(t, 'z', (uint32_t)i + 1, r->zone[i].name);
-    for (uint32_t i = 0; i < p->count; i++)
-        add(t, 'i', p->port[i].ifindex, p->port[i].name);
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (p->port[i].ifindex != 0)
+            add(t, 'i', p->port[i].ifindex, p->port[i].name);
+    }
     for (size_t i = 0; i < r->term_count; i++) { /* Terms of a filter follow each other. */
         if (i == 0 || r->term[i].filter_id != r->term[i - 1].filter_id)
             add(t, 'f', r->term[i].filter_id, r->term[i].filter);

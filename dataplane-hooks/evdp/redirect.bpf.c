@@ -12,7 +12,8 @@ struct {
 SEC("xdp")
 int redirect(struct xdp_md *ctx)
 {
-    return bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
+    return bpf_redirect_map(&sockets, ctx->rx_queue_index,
+                            XDP_DROP); /* Without a socket: fails closed. */
 }
 
 char program_license[] SEC("license") = "GPL";

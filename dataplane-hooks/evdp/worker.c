@@ -193,7 +193,9 @@ static void *run(void *at)
     uint32_t ports = w->lane.port_count;
 
     for (uint32_t i = 0; i < ports; i++)
-        fds[i] = (struct pollfd){.fd = xsk_socket__fd(w->lane.port[i].socket), .events = POLLIN};
+        fds[i] = (struct pollfd){
+            .fd = w->lane.port[i].socket != NULL ? xsk_socket__fd(w->lane.port[i].socket) : -1,
+            .events = POLLIN};
     while (!atomic_load_explicit(&w->d->stopping, memory_order_relaxed)) {
         struct loaded *c = atomic_load(&w->d->current);
         uint32_t n = 0;

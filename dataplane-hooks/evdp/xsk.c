@@ -65,25 +65,22 @@ static int open_port(struct port *p, enum evdp_mode mode, char *err, size_t err_
     return attach_port(p, mode, bpf_program__fd(p->program->progs.redirect), err, err_size);
 }
 
-static int count_queues(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
+/* What comes in by a queue without a socket would not be seen.  The first one says how many. */
+static int check_queues(struct ports *p, uint32_t i, char *err, size_t err_size)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        uint32_t queues = 0;
+    uint32_t queues = 0;
 
-        if (look_at(&p->port[i], &queues, err, err_size) != 0)
-            return -1;
-        if (i == 0)
-            p->queues = c->queues != 0 ? c->queues : queues;
-        if (queues != p->queues || queues > QUEUES_MAX) {
-            /* What comes in by a queue without a socket would not be seen. */
-            snprintf(err, err_size,
-                     "interface %s: it has %u receive queues, %u are needed (as many as every "
-                     "other interface, at most %d): ethtool -L, or 'queues'",
-                     p->port[i].name, queues, p->queues, QUEUES_MAX);
-            return -1;
-        }
-    }
-    return 0;
+    if (look_at(&p->port[i], &queues, err, err_size) != 0)
+        return -1;
+    if (p->queues == 0)
+        p->queues = queues;
+    if (queues == p->queues && queues <= QUEUES_MAX)
+        return 0;
+    snprintf(err, err_size,
+             "interface %s: it has %u receive queues, %u are needed (as many as every "
+             "other interface, at most %d): ethtool -L, or 'queues'",
+             p->port[i].name, queues, p->queues, QUEUES_MAX);
+    return -1;
 }
 
 int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
@@ -97,8 +94,11 @@ int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t e
         p->port[i].link = -1;
         snprintf(p->port[i].name, sizeof(p->port[i].name), "%s", i % 2 == 0 ? w->left : w->right);
     }
-    if (count_queues(p, c, err, err_size) != 0)
-        return -1;
+    p->queues = c->queues;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (check_queues(p, i, err, err_size) != 0)
+            return -1;
+    }
     for (uint32_t i = 0; i < p->count; i++) {
         if (open_port(&p->port[i], c->mode, err, err_size) != 0)
             return -1;
@@ -106,13 +106,28 @@ int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t e
     return 0;
 }
 
+void port_forget(struct port *p)
+{
+    if (p->link >= 0)
+        close(p->link);
+    p->link = -1;
+    redirect__destroy(p->program);
+    p->program = NULL;
+    p->ifindex = 0;
+}
+
+int port_return(struct ports *p, uint32_t i, enum evdp_mode mode, char *err, size_t err_size)
+{
+    if (check_queues(p, i, err, err_size) == 0 && open_port(&p->port[i], mode, err, err_size) == 0)
+        return 0;
+    port_forget(&p->port[i]);
+    return -1;
+}
+
 void ports_close(struct ports *p)
 {
-    for (uint32_t i = 0; i < p->count; i++) {
-        if (p->port[i].link >= 0)
-            close(p->port[i].link);
-        redirect__destroy(p->port[i].program);
-    }
+    for (uint32_t i = 0; i < p->count; i++)
+        port_forget(&p->port[i]);
 }
 
 /* ---- sockets ---- */
@@ -151,7 +166,8 @@ static int open_socket(struct lane *l, uint32_t port, const struct port *p, char
     return rc == 0 ? 0 : fail(err, err_size, p->name, "cannot enter the socket in the map", rc);
 }
 
-static int open_memory(struct lane *l, const struct ports *p, char *err, size_t err_size)
+static int open_memory(struct lane *l, const struct ports *p, uint32_t first, char *err,
+                       size_t err_size)
 {
     struct xsk_umem_config o = {
         .fill_size = RING_SIZE,
@@ -166,12 +182,13 @@ static int open_memory(struct lane *l, const struct ports *p, char *err, size_t 
     l->area = mmap(NULL, l->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (l->area == MAP_FAILED) {
         l->area = NULL;
-        return fail(err, err_size, p->port[0].name, "no memory for frames", errno);
+        return fail(err, err_size, p->port[first].name, "no memory for frames", errno);
     }
-    rc = xsk_umem__create(&l->umem, l->area, l->area_size, &l->port[0].fill, &l->port[0].done, &o);
+    rc = xsk_umem__create(&l->umem, l->area, l->area_size, &l->port[first].fill,
+                          &l->port[first].done, &o);
     if (rc != 0)
-        return fail(err, err_size, p->port[0].name, "cannot register memory (AF_XDP needs root)",
-                    rc);
+        return fail(err, err_size, p->port[first].name,
+                    "cannot register memory (AF_XDP needs root)", rc);
     for (uint32_t i = 0; i < frames; i++)
         l->free[l->free_count++] = (uint64_t)i * FRAME_SIZE;
     return 0;
@@ -179,13 +196,19 @@ static int open_memory(struct lane *l, const struct ports *p, char *err, size_t 
 
 int lane_open(struct lane *l, struct ports *p, uint32_t queue, char *err, size_t err_size)
 {
+    uint32_t first = 0;
+
     memset(l, 0, sizeof(*l));
     l->queue = queue;
     l->port_count = p->count;
-    if (open_memory(l, p, err, err_size) != 0)
+    while (first < p->count && p->port[first].ifindex == 0)
+        first++;
+    if (first == p->count) /* Nothing to receive from. */
+        return 0;
+    if (open_memory(l, p, first, err, err_size) != 0)
         return -1;
     for (uint32_t i = 0; i < p->count; i++) {
-        if (open_socket(l, i, &p->port[i], err, err_size) != 0)
+        if (p->port[i].ifindex != 0 && open_socket(l, i, &p->port[i], err, err_size) != 0)
             return -1;
     }
     lane_turn(l);
@@ -202,6 +225,7 @@ void lane_close(struct lane *l)
         xsk_umem__delete(l->umem);
     if (l->area != NULL)
         munmap(l->area, l->area_size);
+    memset(l, 0, sizeof(*l));
 }
 
 /* ---- frames ---- */
@@ -261,6 +285,8 @@ void lane_turn(struct lane *l)
     for (uint32_t i = 0; i < l->port_count; i++) {
         struct lane_port *p = &l->port[i];
 
+        if (p->socket == NULL)
+            continue;
         if (p->unsent > 0 || xsk_cons_nb_avail(&p->done, 1) > 0 ||
             xsk_prod_nb_free(&p->tx, RING_SIZE) < RING_SIZE)
             send_all(l, p);
@@ -272,8 +298,11 @@ void lane_turn(struct lane *l)
 uint32_t lane_receive(struct lane *l, uint32_t port, struct xdp_desc *out)
 {
     struct lane_port *p = &l->port[port];
-    uint32_t at, n = xsk_ring_cons__peek(&p->rx, BATCH, &at);
+    uint32_t at, n;
 
+    if (p->socket == NULL)
+        return 0;
+    n = xsk_ring_cons__peek(&p->rx, BATCH, &at);
     for (uint32_t i = 0; i < n; i++)
         out[i] = *xsk_ring_cons__rx_desc(&p->rx, at + i);
     xsk_ring_cons__release(&p->rx, n);
@@ -286,7 +315,7 @@ bool lane_send(struct lane *l, uint32_t port, const struct xdp_desc *frame)
     struct xdp_desc *d;
     uint32_t at;
 
-    if (xsk_ring_prod__reserve(&p->tx, 1, &at) != 1) {
+    if (p->socket == NULL || xsk_ring_prod__reserve(&p->tx, 1, &at) != 1) {
         lane_free(l, frame->addr); /* The way out is full: as a wire would, it drops. */
         return false;
     }
@@ -303,6 +332,8 @@ bool lane_counts(const struct lane *l, uint32_t port, struct lane_counts *out)
     struct xdp_statistics s = {0};
     socklen_t len = sizeof(s);
 
+    if (l->port[port].socket == NULL)
+        return false;
     if (getsockopt(xsk_socket__fd(l->port[port].socket), SOL_XDP, XDP_STATISTICS, &s, &len) != 0)
         return false;
     *out = (struct lane_counts){

@@ -11,7 +11,7 @@ enum { FRAME_SIZE = 4096, RING_SIZE = 2048, FRAMES_OF_PORT = 2 * RING_SIZE, BATC
 
 struct port { /* An interface: the end of a wire. */
     char name[16];
-    unsigned ifindex;
+    unsigned ifindex; /* 0: it is gone, and waited for. */
     uint8_t mac[6];
     int link; /* Of the XDP program; goes with the process.  -1: none. */
     bool native;
@@ -28,9 +28,13 @@ struct ports {
  * in err. */
 int ports_open(struct ports *p, const struct evdp_config *c, char *err, size_t err_size);
 void ports_close(struct ports *p);
+/* The interface is gone, or is to be tried again later. */
+void port_forget(struct port *p);
+/* One that was forgotten is there again: as ports_open() does it, or -1 with one line in err. */
+int port_return(struct ports *p, uint32_t i, enum evdp_mode mode, char *err, size_t err_size);
 
 struct lane_port { /* Zeroed before use: libxdp leaves parts of the rings as they are. */
-    struct xsk_socket *socket;
+    struct xsk_socket *socket; /* NULL: the port is gone. */
     struct xsk_ring_prod fill, tx;
     struct xsk_ring_cons done, rx;
     uint32_t unsent; /* Frames in tx that the kernel was not told of. */
@@ -46,6 +50,8 @@ struct lane {
     uint32_t free_count;
 };
 
+/* Ports that are gone get no socket: nothing comes from there, and what is sent there is dropped.
+ */
 int lane_open(struct lane *l, struct ports *p, uint32_t queue, char *err, size_t err_size);
 void lane_close(struct lane *l);
 /* Tells the kernel of new frames to send, collects those that were sent, gives back empty ones. */
