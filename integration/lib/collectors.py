@@ -25,12 +25,16 @@ jetstream {{ store_dir: "{dir}/jetstream" }}
 
 class Collector:
     """One server process in the collector's namespace, and the file of what it received."""
-    marks_doubt = True    # After an unclean death the records in flight are sent again, marked (D2).
+    marks_doubt = True    # After an unclean death the records in flight are sent again, marked (D2),
+    unmarked = ()         # but not in these stories.
     tells_sender = True   # The trace has the sender's address.
 
     def __init__(self, stage):
         self.stage = stage
         self.received = stage.path("collector-siem.log")
+
+    def host_dies(self, n):
+        """What else goes with a host, beside its processes and links."""
 
     def stop(self):
         self.stage.processes.end(self.process)
@@ -77,6 +81,19 @@ class Tcp(Rsyslog):
         return 'sink "siem" { type = syslog transport = tcp address = "10.97.0.10:601" format = rfc5424 }'
 
 
+class TcpFloating(Tcp):
+    """Each node from an address of its own, which the survivor takes with the dead node's connection (D1b)."""
+    kind, title = "tcp-floating", "TCP with a floating address"
+    unmarked = ("node-dies",)  # Without a keeper the death of evrepd alone ends its connections.
+
+    def sink(self, n):
+        return Tcp.sink(self, n).replace(" format", ' source = "10.97.0.%d" format' % (101 + n))
+
+    def host_dies(self, n):
+        """A host that starts anew does not have the address."""
+        self.stage.net.ip("node%d" % n, "addr", "flush", "dev", "log", "to", "10.97.0.%d" % (101 + n))
+
+
 class Udp(Rsyslog):
     kind, title = "udp", "UDP"
     module, input = "imudp", 'input(type="imudp" port="514" ruleset="siem" rcvbufSize="8m")'
@@ -112,5 +129,4 @@ class JetStream(Collector):
         return 'sink "siem" { type = jetstream url = "nats://%s" stream = "RTFLOW" subject = "rtflow" }' % JetStream.ADDRESS
 
 
-KINDS = {c.kind: c for c in (Tcp, Udp, JetStream)}
-PLANNED = {"tcp-floating": "TCP with a floating address"}
+KINDS = {c.kind: c for c in (Tcp, TcpFloating, Udp, JetStream)}

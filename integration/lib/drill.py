@@ -65,9 +65,6 @@ def accepts(o, kind):
 
 
 def sinks(o):
-    if o.sink in collectors.PLANNED:
-        sys.exit("integration/drill: sink %s (%s): there is no collector for it yet" %
-                 (o.sink, collectors.PLANNED[o.sink]))
     kinds = collectors.KINDS if o.sink == "all" else [o.sink]
     good = []
     for kind in kinds:
@@ -106,7 +103,7 @@ def options(known):
     p.add_argument("name", nargs="?", default="node-dies", metavar="NAME",
                    help="a story by name or number (default node-dies), quick, or all")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--sink", choices=list(collectors.KINDS) + list(collectors.PLANNED) + ["all"],
+    p.add_argument("--sink", choices=list(collectors.KINDS) + ["all"],
                    help="the collector (default tcp; with all stories: all of them)")
     p.add_argument("--repeat", type=count, default=1, help="so many drills of each, with seeds from --seed on")
     p.add_argument("--beside", type=count, default=1, help="so many drills at a time (default 1)")

@@ -102,6 +102,7 @@ class Stage:
         fault = self.fault("node%d dies" % n, n, taker=1 - n)
         self.net.set_links(self.node[n].name, "down")
         self.node[n].kill()
+        self.collector.host_dies(n)
         return fault
 
     def kill_node(self, n):

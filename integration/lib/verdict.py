@@ -154,7 +154,7 @@ class Verdict:
 
     def doubt(self):
         marked = sum(self.file.marked)
-        if marked and not self.s.collector.marks_doubt:
+        if marked and (not self.s.collector.marks_doubt or self.story.NAME in self.s.collector.unmarked):
             self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
         elif marked and self.s.nothing_in_doubt:
             self.problems.append("%d records are marked in doubt, though no node died" % marked)
@@ -169,7 +169,7 @@ class Verdict:
                 m, tag = pattern.match(line), parse_tag(line)
                 if not m or not tag:
                     continue
-                node = int(m.group(2)) - 1 if m.group(2) else None
+                node = (int(m.group(2)) - 1) % 100 if m.group(2) else None  # Its own, or its floating one.
                 self.by[node] = self.by.get(node, 0) + 1
                 self.seen.append((moment(m.group(1)), node, tag[0], tag[1]))
         fallen = [f for f in self.s.faults if "taker" in f]
