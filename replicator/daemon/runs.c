@@ -5,6 +5,7 @@
 #include "shell.h"
 
 #include "bytes.h"
+#include "kept.h"
 #include "run_book.h"
 #include "wire.h"
 
@@ -47,13 +48,14 @@ static void file_name(const struct shell *s, const char *whose, const char *end,
     snprintf(out, 320, "%s/runs-%s%s", s->config->state_dir, whose, end);
 }
 
-static int write_file(const struct shell *s, const char *name, const uint8_t *at, size_t len)
+/* It need not survive the power: it says nothing after that. */
+static int write_file(const char *name, const uint8_t *at, size_t len)
 {
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
 
     if (fd < 0)
         return -errno;
-    if (write(fd, at, len) != (ssize_t)len || (s->config->durability_power && fsync(fd) != 0))
+    if (write(fd, at, len) != (ssize_t)len)
         rc = errno != 0 ? -errno : -ENOSPC;
     close(fd);
     return rc;
@@ -71,7 +73,7 @@ static int save(struct shell *s, const char *whose, const struct run_table *t, u
     put_le64(bytes + len + 8, ns);
     file_name(s, whose, "", name);
     file_name(s, whose, ".new", next);
-    rc = write_file(s, next, bytes, len + TAIL_SIZE);
+    rc = write_file(next, bytes, len + TAIL_SIZE);
     if (rc == 0 && rename(next, name) != 0)
         rc = -errno;
     if (rc != 0)
@@ -214,7 +216,8 @@ void runs_tick(struct shell *s)
         book.ready |= !book.link;
     if ((news && now - s->runs_told_ns > TELL_NS) || (lacks && now - s->runs_told_ns > AGAIN_NS))
         tell(s, link_to(s));
-    if (s->runs_saved != book.own.generation && now - s->runs_saved_ns > SAVE_NS) {
+    if (kept_possible() && s->runs_saved != book.own.generation &&
+        now - s->runs_saved_ns > SAVE_NS) {
         save(s, "own", &book.own, 0);
         s->runs_saved = book.own.generation;
         s->runs_saved_ns = now;
@@ -232,6 +235,5 @@ void runs_open(struct shell *s)
     load(s, "peer", &book.theirs, &book.theirs_ns);
     randombytes_buf(&book.own.instance, sizeof(book.own.instance));
     book.own.generation = 1;
-    book.own.held_count = 0;
     book.changed = on_changed;
 }

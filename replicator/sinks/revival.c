@@ -48,6 +48,20 @@ void revival_keep(struct revival *v, uint32_t id, int fd)
     v->kept[v->kept_count++].fd = fd;
 }
 
+void revival_release(struct revival *v)
+{
+    struct run_table *t = &v->book->own;
+
+    for (uint8_t i = t->held_count; i > 0; i--) {
+        struct run_ip ip = t->held[i - 1];
+
+        if (ip.family != v->collector.family || run_ip_equal(&ip, &v->own))
+            continue;
+        floating_remove(&ip, &v->collector);
+        run_book_hold(v->book, &ip, false);
+    }
+}
+
 static uint32_t key(const struct revival *v)
 {
     return sink_key(v->sink->o.name);

@@ -52,6 +52,8 @@ void revival_init(struct revival *v, struct sink *s, const struct run_ip *own,
                   const struct run_ip *collector, uint16_t port);
 /* A connection that the process before this one has left with the keeper. */
 void revival_keep(struct revival *v, uint32_t id, int fd);
+/* Those addresses of the other node that the process before this one had taken are given back. */
+void revival_release(struct revival *v);
 /* As sink_ask(). */
 void revival_ask(struct revival *v, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
 /* The process ends. */

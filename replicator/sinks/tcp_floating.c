@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LANES = 4, ITEMS = 512, BUFFER = 256 << 10, POLL_MS = 2, WAIT_MS = 50 };
 enum { TELL_RECORDS = 1024 }; /* What a survivor has to render again at most, beside (E, I]. */
@@ -45,6 +46,7 @@ struct floater {
     uv_timer_t poll, retry;
     uint64_t turns;
     bool pulling, failing, ended;
+    bool away; /* The peer has our address. */
     struct lane *writing;
     struct waiting waiting[ITEMS];
     size_t waiting_at, waiting_count, buffer_at;
@@ -460,14 +462,36 @@ static void on_poll(uv_timer_t *t)
 
 /* ---- as a sink ---- */
 
+/* Who learned the address from the peer has to learn it again. */
+static void look_after_address(struct floater *f)
+{
+    bool away = run_book_is_held(f->base.o.book, &f->source);
+
+    if (f->away && !away && f->base.up)
+        floating_announce(&f->source, &f->collector);
+    f->away = away;
+}
+
 static void floating_wake(struct sink *s)
 {
+    look_after_address((struct floater *)s);
     pump((struct floater *)s);
 }
 
 static void floating_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
 {
     revival_ask(&((struct floater *)s)->revival, origin, epoch, from, to);
+}
+
+/* What is under way the other node settles in it, if nobody ends it. */
+static void leave(struct lane *l)
+{
+    if (l->state != LANE_OPEN && l->state != LANE_RETIRING)
+        return;
+    if (l->in_flight > 0)
+        repair_drop(l->fd);
+    else
+        close(l->fd);
 }
 
 /* With a keeper the connections live on, and need their address. */
@@ -478,8 +502,11 @@ static void floating_end(struct sink *s)
     f->ended = true;
     s->up = false;
     revival_end(&f->revival);
-    if (!kept_possible())
-        floating_remove(&f->source, &f->collector);
+    if (kept_possible())
+        return;
+    for (size_t i = 0; i < LANES; i++)
+        leave(&f->lane[i]);
+    floating_remove(&f->source, &f->collector);
 }
 
 static const struct sink_ops ops = {
@@ -550,6 +577,7 @@ int floating_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_opt
     uv_timer_init(loop, &f->retry);
     f->poll.data = f->retry.data = f;
     revival_init(&f->revival, &f->base, &f->source, &f->collector, f->port);
+    revival_release(&f->revival);
     take_kept(f);
     later(f, 0);
     return 0;
