@@ -1,5 +1,5 @@
 /* Epochs and statements: what the reader writes. */
-#include "layout.h"
+#include "claim.h"
 
 #include <errno.h>
 #include <string.h>

@@ -105,7 +105,8 @@ struct evhooks_worker {
     uint64_t mask;
     struct ring_limits limits;
     uint64_t read; /* The header's, when it was last looked at: it only grows. */
-    uint32_t place;
+    uint64_t base; /* Of the epoch that it claimed in last. */
+    uint32_t epoch, place;
     int fd; /* Holds the lock that ends with the process. */
 };
 
@@ -170,14 +171,6 @@ static inline void ring_add(_Atomic uint64_t *at, uint64_t n)
 void admit_limits(struct ring_limits *out, uint32_t rate_per_s, uint32_t burst);
 void admit_count_refused(struct evhooks_worker *w, enum evhooks_result result, uint8_t kind,
                          uint16_t zone, uint64_t time_ns);
-
-/* claim.c.  The slot, announced as what the worker tries to claim, or NULL; *result says why. */
-struct ring_slot *claim_slot(struct evhooks_worker *w, uint8_t kind, uint32_t what, uint64_t *index,
-                             enum evhooks_result *result);
-void claim_commit(struct ring_slot *slot, uint64_t index);
-void claim_withdraw(struct evhooks_worker *w);
-/* The counter, then the withdrawal of the announcement. */
-void claim_done(struct evhooks_worker *w, uint8_t kind, uint16_t zone);
 
 /* worker.c */
 bool worker_is_alive(const struct evhooks_ring *r, uint32_t place);

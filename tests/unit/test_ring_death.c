@@ -1,6 +1,7 @@
 /* links: evhooks */
 /* A4: a process is killed after each single instruction of what it does in the ring; whoever is
  * left goes on, the sequence has no hole, and the counters are exact. */
+#include "claim.h"
 #include "lib/ring_fixture.h"
 
 #include <errno.h>
