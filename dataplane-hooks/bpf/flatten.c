@@ -141,7 +141,7 @@ static int put_root(struct flat *f, uint32_t root, const struct classifier *c, c
 {
     uint32_t at;
 
-    if (c == NULL)
+    if (c == NULL || c->entry_count == 0)
         return 0;
     if (c->entry_count > EVBPF_ENTRIES_MAX) {
         snprintf(err, err_size,

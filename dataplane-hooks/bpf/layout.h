@@ -6,16 +6,10 @@
 #ifndef EVBPF_LAYOUT_H
 #define EVBPF_LAYOUT_H
 
+#include "pins.h"
 #include "rules.h"
 
 enum {
-    EVBPF_VERSION = 1,
-    EVBPF_RING_BYTES = 1 << 20,
-    EVBPF_SAMPLE = 136 + 8, /* The event; then the generation of the names, which readers of the
-                             * contract ignore. */
-    EVBPF_KINDS = 8,
-    EVBPF_ZONES = 64,
-    EVBPF_CELLS = EVBPF_KINDS * EVBPF_ZONES, /* kind * EVBPF_ZONES + ingress zone */
     EVBPF_GROUPS = 128,
     EVBPF_FATES = 16,
     EVBPF_ENTRIES_MAX = 64 * 64, /* Of one classifier: one word of summary. */
@@ -83,17 +77,8 @@ struct evbpf_setup {
     struct evbpf_end end[PORTS_MAX];
 };
 
-struct evbpf_counts { /* Of each processor; decided is the sum of the others. */
-    uint64_t decided, rate_limited, ring_full, emitted;
-};
-
 struct evbpf_frames { /* Frames at an end, by fate; terms that count. */
     uint64_t packets, bytes;
-};
-
-struct evbpf_about { /* For evrepd, in the pinned map `about`. */
-    uint32_t version, names;
-    char ring[64]; /* Beside which the name tables are. */
 };
 
 #endif

@@ -23,7 +23,7 @@ def remove_leftovers():
                 os.kill(int(pid), 9)  # That run started it in a namespace of its own.
             sh("ip", "netns", "del", name[0], check=False)
     for name in os.listdir("/dev/shm"):
-        m = re.match(r"%s(\d+)n\d" % PREFIX, name)
+        m = re.match(r"%s(?:-(?:test|bench|bad|link)-)?(\d+)" % PREFIX, name)
         if m and not os.path.exists("/proc/" + m.group(1)):
             os.unlink("/dev/shm/" + name)
     for name in os.listdir(tempfile.gettempdir()):

@@ -1,10 +1,12 @@
 #include "bpf.h"
 #include "bpf_ring.h"
+#include "pins.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* As dataplane-hooks/bpf/layout.h has it; the sizes of the maps are compared when they are opened.
- */
-enum { KINDS = 8, ZONES = 64, CELLS = KINDS * ZONES, COUNTS = 4, VERSION = 1, RING_MAX = 1 << 28 };
-enum { COUNT_DECIDED, COUNT_RATE_LIMITED, COUNT_RING_FULL, COUNT_EMITTED };
+/* The sizes of the maps are compared with pins.h when they are opened. */
+enum { COUNTS = sizeof(struct evbpf_counts) / sizeof(uint64_t), RING_MAX = 1 << 28 };
+enum { /* Places of the counters. */
+       COUNT_RATE_LIMITED = offsetof(struct evbpf_counts, rate_limited) / sizeof(uint64_t),
+       COUNT_RING_FULL = offsetof(struct evbpf_counts, ring_full) / sizeof(uint64_t),
+};
 enum { BATCH = 4096, MARK_TAKEN = 1, MARK_STATED = 2 };
 #define LOOK_EVERY_NS  500000000ull
 #define STATE_EVERY_NS 1000000000ull
@@ -28,8 +32,8 @@ enum { CAUSES = 2 };
 
 struct memory { /* In the hooks' ring, so that the next evrepd knows it. */
     uint32_t key, ring_id, counts_id, unused;
-    uint64_t taken;                  /* Position up to which the BPF ring's records are there. */
-    uint64_t stated[CELLS * CAUSES]; /* Of each counter. */
+    uint64_t taken; /* Position up to which the BPF ring's records are there. */
+    uint64_t stated[EVBPF_CELLS * CAUSES]; /* Of each counter. */
 };
 _Static_assert(sizeof(struct memory) <= INGEST_MEMORY_SIZE, "the ring keeps that much of a source");
 
@@ -43,7 +47,7 @@ struct ingest_bpf {
     size_t page, size;
     volatile uint64_t *consumer;
     const uint8_t *producer; /* A page, then the data twice. */
-    uint64_t look_ns, state_ns, first_ns[CELLS * CAUSES];
+    uint64_t look_ns, state_ns, first_ns[EVBPF_CELLS * CAUSES];
     uint64_t *each; /* COUNTS for each processor. */
     bool waits_said;
     struct ingest_bpf_state state;
@@ -142,8 +146,8 @@ static bool state_drops(struct ingest_bpf *b, uint32_t i, uint64_t total, uint64
                                 .run = b->memory->counts_id,
                                 .from = i,
                                 .to = total};
-    struct record_note note = {.kind = (uint8_t)(i / CAUSES / ZONES),
-                               .zone = (uint16_t)(i / CAUSES % ZONES),
+    struct record_note note = {.kind = (uint8_t)(i / CAUSES / EVBPF_ZONES),
+                               .zone = (uint16_t)(i / CAUSES % EVBPF_ZONES),
                                .cause = causes[i % CAUSES].cause,
                                .count = total - *stated,
                                .first_ns = b->first_ns[i] != 0 ? b->first_ns[i] : now_ns,
@@ -175,7 +179,7 @@ static bool read_counts(struct ingest_bpf *b, uint32_t cell, uint64_t out[COUNTS
 static void look_at_drops(struct ingest_bpf *b, uint64_t now_ns, uint64_t before_ns)
 {
     b->state.rate_limited = b->state.ring_full = 0;
-    for (uint32_t cell = 0; cell < CELLS; cell++) {
+    for (uint32_t cell = 0; cell < EVBPF_CELLS; cell++) {
         uint64_t count[COUNTS];
 
         if (!read_counts(b, cell, count))
@@ -219,10 +223,7 @@ static int open_map(const struct ingest_bpf *b, const char *suffix, uint32_t typ
 
 static int check_about(struct ingest_bpf *b)
 {
-    struct {
-        uint32_t version, names;
-        char ring[64];
-    } about = {0};
+    struct evbpf_about about = {0};
     struct bpf_map_info info;
     int fd = open_map(b, "-about", BPF_MAP_TYPE_ARRAY, &info), rc = fd;
     uint32_t zero = 0;
@@ -236,7 +237,7 @@ static int check_about(struct ingest_bpf *b)
     if (about.version == 0) /* It is not ready yet. */
         return -ENOENT;
     about.ring[sizeof(about.ring) - 1] = '\0';
-    if (about.version != VERSION)
+    if (about.version != EVBPF_VERSION)
         return -EPROTO;
     b->names = about.names != 0 ? about.names : b->o.names;
     if (strcmp(about.ring, b->o.ring) != 0)
@@ -283,7 +284,7 @@ static void remember(struct ingest_bpf *b, uint32_t ring_id, uint32_t counts_id)
             continue;
         if (mark.what == MARK_TAKEN && mark.run == ring_id && mark.to > m->taken)
             m->taken = mark.to;
-        if (mark.what == MARK_STATED && mark.run == counts_id && mark.from < CELLS * CAUSES &&
+        if (mark.what == MARK_STATED && mark.run == counts_id && mark.from < EVBPF_CELLS * CAUSES &&
             mark.to > m->stated[mark.from])
             m->stated[mark.from] = mark.to;
     }
@@ -300,8 +301,8 @@ static int open_pins(struct ingest_bpf *b)
         return fd;
     b->counts = open_map(b, "-counts", BPF_MAP_TYPE_PERCPU_ARRAY, &counts);
     rc = b->counts < 0 ? b->counts : check_about(b);
-    if (rc == 0 && (counts.value_size != COUNTS * sizeof(uint64_t) || counts.max_entries != CELLS ||
-                    ring.max_entries > RING_MAX))
+    if (rc == 0 && (counts.value_size != COUNTS * sizeof(uint64_t) ||
+                    counts.max_entries != EVBPF_CELLS || ring.max_entries > RING_MAX))
         rc = -EPROTO;
     if (rc == 0)
         rc = map_ring(b, fd, ring.max_entries);

@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,14 +56,31 @@ static inline struct evhooks_worker *fixture_worker(struct evhooks_ring *r)
 
 static inline void fixture_remove(const char *name)
 {
-    char path[80];
+    char path[NAME_MAX + 2];
 
     snprintf(path, sizeof(path), "/%s", name);
     shm_unlink(path);
 }
 
+/* Rings of tests that were killed: those whose process, which is in their name, is gone. */
+static inline void fixture_remove_leftovers(void)
+{
+    DIR *d = opendir("/dev/shm");
+
+    for (struct dirent *e = d != NULL ? readdir(d) : NULL; e != NULL; e = readdir(d)) {
+        int pid = 0;
+
+        if (sscanf(e->d_name, "evrep-test-%d", &pid) == 1 && pid > 0 && kill(pid, 0) != 0 &&
+            errno == ESRCH)
+            fixture_remove(e->d_name);
+    }
+    if (d != NULL)
+        closedir(d);
+}
+
 static inline void fixture_open(struct fixture *f, const struct evhooks_options *o)
 {
+    fixture_remove_leftovers();
     snprintf(f->name, sizeof(f->name), "evrep-test-%d", getpid());
     fixture_remove(f->name);
     f->ring = fixture_map(f->name, o);

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 static uint64_t clock_of(clockid_t id)
@@ -16,31 +15,21 @@ static uint64_t clock_of(clockid_t id)
 
 int main(int argc, char **argv)
 {
+    struct evhooks_flow flow = {2 /* IPv4 */,  6 /* TCP */,  0 /* deny */, 40000, 23, 1, 2, 1,
+                                {10, 0, 0, 1}, {10, 0, 0, 2}};
+    struct evhooks_at at = {1, 0, clock_of(CLOCK_MONOTONIC), clock_of(CLOCK_REALTIME)};
+    struct evhooks_worker *worker; /* One for each thread. */
     struct evhooks_options o;
     struct evhooks_counters c;
-    struct evhooks_flow flow;
-    struct evhooks_at at;
     struct evhooks_ring *ring;
-    struct evhooks_worker *worker; /* One for each thread. */
-    char err[256];
+    char err[256] = "usage: example RING";
 
     evhooks_defaults(&o);
     if (argc != 2 || evhooks_open(&ring, argv[1], &o, err, sizeof err) != 0 ||
         evhooks_worker_open(&worker, ring, err, sizeof err) != 0) {
-        fprintf(stderr, "%s\n", argc != 2 ? "usage: example RING" : err);
+        fprintf(stderr, "%s\n", err);
         return 1;
     }
-    memset(&flow, 0, sizeof flow);
-    flow.family = 2;
-    flow.protocol = 6;
-    flow.source[0] = 10;
-    flow.destination_port = 23;
-    flow.zone_in = 1;
-    flow.zone_out = 2;
-    at.group = 1;
-    at.names_generation = 0;
-    at.now_ns = clock_of(CLOCK_MONOTONIC);
-    at.time_ns = clock_of(CLOCK_REALTIME);
     evhooks_policy_deny(worker, &at, &flow, 256, 1);
     evhooks_counters(ring, &c);
     printf("decided %" PRIu64 ", not_owner %" PRIu64 "\n", c.decided[EVHOOKS_POLICY_DENY],

@@ -1,5 +1,6 @@
-/* links: evdp_config */
-/* The compiled lookup finds the same first match as one rule after the other, for any list. */
+/* links: evdp_config evbpf_flatten */
+/* The compiled lookup, and the eBPF program's in the same tables as words, find the same first
+ * match as one rule after the other, for any list. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,6 +11,20 @@
 
 #include "compile.h"
 #include "config.h"
+#include "flatten.h"
+
+/* The program's own search, over words that end where they end. */
+#define INLINE static inline
+#define ALONE  static
+static struct flat flat;
+
+static uint64_t word(uint32_t at)
+{
+    assert_true(at < flat.count);
+    return flat.word[at];
+}
+
+#include "search.h"
 
 enum { RULES_MAX = 400, LIST_MAX = 3 };
 
@@ -115,6 +130,28 @@ static uint32_t one_after_the_other(int count, const struct packet *p, uint16_t 
     return CLASSIFY_NONE;
 }
 
+enum { PLACE = ROOT_PAIR + 3 * (ZONES_MAX + 1) + 4 };
+
+static void flatten(struct classifier *c)
+{
+    static struct rules r;
+    char err[256] = "";
+
+    memset(&r, 0, sizeof(r));
+    r.by_pair[3][4] = c;
+    assert_int_equal(flat_rules(&flat, &r, err, sizeof(err)), 0);
+    for (uint32_t i = ROOT_PAIR; i < ROOT_END; i++) /* Nowhere else. */
+        assert_int_equal(word(i) != 0, c->entry_count > 0 && i == PLACE);
+}
+
+static uint32_t search_words(const struct packet *p, uint16_t *application)
+{
+    uint64_t hit = word(PLACE) != 0 ? classify_flat(p, (uint32_t)word(PLACE)) : 0;
+
+    *application = hit != 0 ? (uint16_t)((hit - 1) >> 32) : 0;
+    return hit != 0 ? (uint32_t)(hit - 1) : CLASSIFY_NONE;
+}
+
 static void check_list(int count)
 {
     struct compile_item item[RULES_MAX];
@@ -126,13 +163,17 @@ static void check_list(int count)
     }
     c = classifier_compile(item, (size_t)count);
     assert_non_null(c);
+    flatten(c);
     for (int i = 0; i < 2000; i++) {
         struct packet p = some_packet();
         uint16_t got, wanted;
 
         assert_int_equal(classify(c, &p, &got), one_after_the_other(count, &p, &wanted));
         assert_int_equal(got, wanted);
+        assert_int_equal(search_words(&p, &got), one_after_the_other(count, &p, &wanted));
+        assert_int_equal(got, wanted);
     }
+    flat_free(&flat);
     classifier_free(c);
 }
 
