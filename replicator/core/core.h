@@ -122,9 +122,10 @@ struct segment {
     bool closed;          /* No more is produced: `last` is its last sequence. */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
     bool told_done;
-    bool fact_seen; /* The peer's hello spoke of it, */
-    bool fact_told; /* ours did. */
-    bool ack;       /* A replica owes the origin an acknowledgement. */
+    bool fact_seen;   /* The peer's hello spoke of it, */
+    bool fact_told;   /* ours did. */
+    bool fact_undone; /* Ours of this session: so the peer keeps it until it has our word. */
+    bool ack;         /* A replica owes the origin an acknowledgement. */
     bool dirty;
     bool lost;        /* The origin's journal is gone: nothing above R will come. */
     bool peer_unsure; /* As its hello says. */
@@ -194,6 +195,7 @@ struct core {
     uint8_t links_up;            /* Bits. */
     uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
     uint16_t turn, peer_turn;    /* Moves to another link, ours and the newest of the peer's. */
+    int hello_link;              /* That brought the peer's hello, and brings its facts; -1. */
     bool peer_heard;             /* The peer has said something that only follows its hello. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
@@ -412,7 +414,7 @@ bool core_restate(const uint8_t record[160], struct core_note *note);
 /* Is this frame of the peer (not a HELLO) of this session, and not overtaken on its link?  For
  * those that the shell takes itself: records. */
 bool core_hears(struct core *c, const uint8_t *frame, size_t len);
-/* What the header of such a frame of ours has to hold; `frame` has its header already. */
+/* Makes a frame of ours (not a HELLO), whose type its header has already, one of this session. */
 void core_stamp(const struct core *c, uint8_t *frame);
 
 /* May these records of the peer be journaled now?  The number of leading ones to skip (already

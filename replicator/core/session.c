@@ -60,15 +60,9 @@ static int first_link(uint8_t up)
     return -1;
 }
 
-static void begin_hello(struct core *c, int link, uint32_t nonce)
+/* Those of an earlier hello: it tells all of them again, and may leave some out. */
+static void forget_facts(struct core *c)
 {
-    c->session = SESSION_HELLO;
-    c->peer_heard = false;
-    c->turn = c->peer_turn = 0;
-    c->peer_nonce = 0;
-    c->link = link;
-    c->nonce = nonce != 0 ? nonce : 1;
-    c->hello_ns = c->now_ns;
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
@@ -76,6 +70,19 @@ static void begin_hello(struct core *c, int link, uint32_t nonce)
         g->cursor = g->base - 1;
         g->fact_seen = false;
     }
+}
+
+static void begin_hello(struct core *c, int link, uint32_t nonce)
+{
+    c->session = SESSION_HELLO;
+    c->peer_heard = false;
+    c->turn = c->peer_turn = 0;
+    c->peer_nonce = 0;
+    c->hello_link = -1;
+    c->link = link;
+    c->nonce = nonce != 0 ? nonce : 1;
+    c->hello_ns = c->now_ns;
+    forget_facts(c);
 }
 
 static void begin_anew(struct core *c, int link)
@@ -163,6 +170,13 @@ static uint8_t own_version(const struct core *c)
     return c->o.wire_version != 0 ? c->o.wire_version : WIRE_VERSION;
 }
 
+/* Overtaken on its link by a later one of the same session. */
+static bool hello_is_old(const struct core *c, const struct wire_hello *h)
+{
+    return h->version >= 2 && own_version(c) >= 2 && h->nonce == c->peer_nonce &&
+           (int16_t)(h->turn - c->peer_turn) < 0;
+}
+
 static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at, size_t len)
 {
     struct wire_hello h;
@@ -171,12 +185,15 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         session_break(c, "a malformed hello");
         return;
     }
-    if (c->session == SESSION_UP) { /* The peer began anew: so do we. */
+    if (hello_is_old(c, &h))
+        return;
+    if (c->session == SESSION_UP) /* The peer began anew: so do we. */
         begin_anew(c, link);
-    } else if (c->peer_nonce != h.nonce) {
-        c->peer_turn = 0;
+    else if (c->peer_nonce != h.nonce)
         c->hello_sent = false; /* Ours may have gone to the end before. */
-    }
+    forget_facts(c);
+    c->hello_link = link;
+    c->peer_turn = own_version(c) >= 2 ? h.turn : 0;
     c->fenced = false; /* T4: it lives, so that the word that it is dead and stays so is over. */
     c->peer_nonce = h.nonce;
     c->version = h.version < own_version(c) ? h.version : own_version(c);
@@ -444,16 +461,17 @@ static void get_version_2(struct core *c, uint8_t type, const uint8_t *at, size_
         get_handover(c, at, len, type == FRAME_HANDOVER_ACK);
 }
 
-/* Of another session (section 9, finding 10), or overtaken by what was told again on the other
- * link: what is old could bring back what is settled meanwhile. */
+/* Of another session (section 9, finding 10), also one with an earlier life of the peer, or
+ * overtaken by what was told again on the other link: what is old could bring back what is settled
+ * meanwhile. */
 bool core_hears(struct core *c, const uint8_t *frame, size_t len)
 {
     uint16_t turn;
-    uint32_t nonce;
+    uint32_t session;
     uint8_t type;
 
-    if (wire_get_header(frame, len, &type, &nonce) != 0 || c->session == SESSION_DOWN ||
-        nonce != c->nonce)
+    if (wire_get_header(frame, len, &type, &session) != 0 || c->session == SESSION_DOWN ||
+        c->peer_nonce == 0 || session != wire_session(c->version, c->nonce, c->peer_nonce))
         return false;
     turn = wire_get_turn(frame);
     if ((int16_t)(turn - c->peer_turn) < 0)
@@ -464,15 +482,16 @@ bool core_hears(struct core *c, const uint8_t *frame, size_t len)
 
 void core_stamp(const struct core *c, uint8_t *frame)
 {
-    wire_put_turn(frame, c->version >= 2 ? c->turn : 0);
+    wire_put_stamp(frame, c->version >= 2 ? c->turn : 0,
+                   wire_session(c->version, c->peer_nonce, c->nonce));
 }
 
 void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
 {
-    uint32_t nonce;
+    uint32_t word;
     uint8_t type;
 
-    if (wire_get_header(at, len, &type, &nonce) != 0) {
+    if (wire_get_header(at, len, &type, &word) != 0) {
         session_break(c, "a malformed frame, or of another version");
         return;
     }
@@ -481,12 +500,14 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
     at += FRAME_HEADER_SIZE;
     len -= FRAME_HEADER_SIZE;
     if (type == FRAME_HELLO) {
-        get_hello(c, link, nonce, at, len);
+        get_hello(c, link, word, at, len);
         return;
     }
     if (!core_hears(c, at - FRAME_HEADER_SIZE, len + FRAME_HEADER_SIZE))
         return;
     if (c->session == SESSION_HELLO) {
+        if (link != c->hello_link) /* Of an earlier hello: version 1 has nothing else to tell. */
+            return;
         if (type == FRAME_FACT) {
             get_fact(c, at, len);
         } else if (type == FRAME_HELLO_END) {
@@ -525,9 +546,7 @@ static uint8_t *frame(struct core *c, struct core_output *out, uint8_t type, siz
 
     if (p == NULL)
         return NULL;
-    wire_put_header(p, type,
-                    type == FRAME_HELLO ? wire_hello_word(own_version(c), c->o.fencing)
-                                        : c->peer_nonce);
+    wire_put_header(p, type, wire_hello_word(own_version(c), c->o.fencing, c->turn));
     if (type != FRAME_HELLO)
         core_stamp(c, p);
     return p + FRAME_HEADER_SIZE;
@@ -569,9 +588,12 @@ static void put_fact(struct core *c, const struct segment *g, struct core_output
 static void put_facts(struct core *c, struct core_output *out)
 {
     for (uint16_t i = 0; i < c->count; i++) {
-        c->segment[c->order[i]].fact_told = true;
-        takeover_told(c, &c->segment[c->order[i]]);
-        put_fact(c, &c->segment[c->order[i]], out);
+        struct segment *g = &c->segment[c->order[i]];
+
+        g->fact_told = true;
+        g->fact_undone = !g->done;
+        takeover_told(c, g);
+        put_fact(c, g, out);
     }
     frame(c, out, FRAME_HELLO_END, 0);
     c->hello_sent = !out->more;

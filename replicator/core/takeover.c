@@ -679,8 +679,8 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
 {
     bool ours = g->origin == c->o.node;
 
-    if (g->done) {
-        g->peer_done = true;
+    if (g->done) { /* Where our fact told of it, undone, the peer has it from there. */
+        g->peer_done |= !g->fact_undone;
     } else if (!ours &&
                (g->journaled < g->base ||
                 was_settled_there(c, g))) { /* Never sent here: its origin emitted it alone. */

@@ -21,26 +21,27 @@ static uint8_t frame_version(uint8_t type)
     return type >= FRAME_HANDOVER && type <= FRAME_CORE_MAX ? 2 : 1;
 }
 
-void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce)
+void wire_put_header(uint8_t *out, uint8_t type, uint32_t session)
 {
     out[0] = type;
     out[1] = frame_version(type);
     put_le16(out + 2, 0);
-    put_le32(out + 4, nonce);
+    put_le32(out + 4, session);
 }
 
-int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce)
+int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *session)
 {
     if (len < FRAME_HEADER_SIZE || at[1] != frame_version(at[0]))
         return -1;
     *type = at[0];
-    *nonce = get_le32(at + 4);
+    *session = get_le32(at + 4);
     return 0;
 }
 
-void wire_put_turn(uint8_t *frame, uint16_t turn)
+void wire_put_stamp(uint8_t *frame, uint16_t turn, uint32_t session)
 {
     put_le16(frame + 2, turn);
+    put_le32(frame + 4, session);
 }
 
 uint16_t wire_get_turn(const uint8_t *frame)
@@ -48,10 +49,9 @@ uint16_t wire_get_turn(const uint8_t *frame)
     return get_le16(frame + 2);
 }
 
-void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,
-                      const struct wire_records *r)
+void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], const struct wire_records *r)
 {
-    wire_put_header(out, FRAME_RECORDS, nonce);
+    wire_put_header(out, FRAME_RECORDS, 0);
     out[8] = r->origin;
     out[9] = 0;
     put_le16(out + 10, r->count);
@@ -82,9 +82,14 @@ int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out)
     return 0;
 }
 
-uint32_t wire_hello_word(uint8_t version, bool fences)
+uint32_t wire_hello_word(uint8_t version, bool fences, uint16_t turn)
 {
-    return version < 2 ? 0 : (uint32_t)version | (uint32_t)fences << 8;
+    return version < 2 ? 0 : (uint32_t)version | (uint32_t)fences << 8 | (uint32_t)turn << 16;
+}
+
+uint32_t wire_session(uint8_t version, uint32_t receiver, uint32_t sender)
+{
+    return version < 2 ? receiver : receiver + 0x9e3779b1u * sender;
 }
 
 int wire_get_hello(uint32_t word, const uint8_t *body, size_t len, struct wire_hello *out)
@@ -92,6 +97,7 @@ int wire_get_hello(uint32_t word, const uint8_t *body, size_t len, struct wire_h
     struct wire_hello h = {
         .version = (uint8_t)(word == 0 ? WIRE_VERSION_OLDEST : word & 0xff),
         .fences = (word >> 8 & 1) != 0,
+        .turn = (uint16_t)(word >> 16),
     };
 
     if (len < HELLO_SIZE)

@@ -2,11 +2,12 @@
 /* clang-format off
  *
  * Integers are little-endian.  A frame starts with u8 type, u8 version (the oldest that has this
- * frame), u16 turn, u32 nonce of the receiver's end of the session, so that a frame of another
- * session is dropped.  The turn counts how often the sender has moved to another link in this
- * session: a frame of an older turn, overtaken on its link, is dropped; it was told again.  Version 1
- * and a HELLO have a zero there.  A HELLO has in place of the nonce: u8 the highest version of the sender, u8
- * flags (1: it fences before a takeover), u16 zero; version 1 has a zero there.
+ * frame), u16 turn, u32 the session: nonce of the receiver + 0x9e3779b1 * nonce of the sender, so
+ * that a frame of another session, of whichever end, is dropped.  Version 1 has the receiver's nonce
+ * alone.  The turn counts how often the sender has moved to another link in this session: a frame of
+ * an older turn, overtaken on its link, is dropped; it was told again.  Version 1 has a zero there.
+ * A HELLO has a zero for the turn, and in place of the session: u8 the highest version of the sender, u8
+ * flags (1: it fences before a takeover), u16 turn; version 1 has a zero there.
  *
  *   HELLO         u32 nonce of the sender, u32 highest epoch, u64 journal, u64 the receiver's journal
  *                 as the sender settled with it, u32 first epoch of the sender's journal, u8 node,
@@ -101,6 +102,7 @@ struct wire_records {
 struct wire_hello {
     uint8_t version;
     bool fences;
+    uint16_t turn;
     uint32_t nonce, highest_epoch;
     uint64_t journal, peer_journal;
     uint32_t first_epoch;
@@ -109,7 +111,7 @@ struct wire_hello {
     uint32_t sink_key[SINK_COUNT_MAX];
 };
 
-void wire_put_header(uint8_t *out, uint8_t type, uint32_t nonce);
+void wire_put_header(uint8_t *out, uint8_t type, uint32_t session);
 size_t wire_put_segment(uint8_t *out, const struct segment *g);
 /* For the journal; wire_fact_delivery() leaves out what is not the peer's to know. */
 size_t wire_put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
@@ -118,15 +120,16 @@ size_t wire_fact_delivery(uint8_t *out, const struct segment *g, uint32_t key,
                           const struct delivery *d);
 void wire_put_entry(uint8_t *out, const struct wire_entry *e);
 void wire_put_handover(uint8_t out[HANDOVER_ENTRY_SIZE], const struct wire_handover *e);
-/* What a HELLO has in place of the nonce. */
-uint32_t wire_hello_word(uint8_t version, bool fences);
-/* Header of a RECORDS frame; the records follow it. */
-void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], uint32_t nonce,
-                      const struct wire_records *r);
+/* What a HELLO has in place of the session. */
+uint32_t wire_hello_word(uint8_t version, bool fences, uint16_t turn);
+/* What the other frames have there. */
+uint32_t wire_session(uint8_t version, uint32_t receiver, uint32_t sender);
+/* Header of a RECORDS frame, for core_stamp(); the records follow it. */
+void wire_put_records(uint8_t out[RECORDS_HEADER_SIZE], const struct wire_records *r);
 
 /* Each 0 or -1; nothing is written on -1.  The image readers return the bytes used. */
-int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *nonce);
-void wire_put_turn(uint8_t *frame, uint16_t turn);
+int wire_get_header(const uint8_t *at, size_t len, uint8_t *type, uint32_t *session);
+void wire_put_stamp(uint8_t *frame, uint16_t turn, uint32_t session);
 uint16_t wire_get_turn(const uint8_t *frame);
 int wire_get_records(const uint8_t *frame, size_t len, struct wire_records *out);
 int wire_get_hello(uint32_t word, const uint8_t *body, size_t len, struct wire_hello *out);

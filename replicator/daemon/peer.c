@@ -277,7 +277,8 @@ static void send_names(struct shell *s, uint32_t generation)
     len = journal_names_get(s->journal, s->config->node, generation, blob + 13, NAMES_BLOB_MAX);
     if (len <= 0)
         return;
-    wire_put_header(blob, FRAME_NAMES, s->core->peer_nonce);
+    wire_put_header(blob, FRAME_NAMES, 0);
+    core_stamp(s->core, blob);
     blob[8] = s->config->node;
     put_le32(blob + 9, generation);
     link_set_send(s->links, s->out->link, blob, 13 + (size_t)len, false);
@@ -300,7 +301,7 @@ static void send_range(struct shell *s, const struct core_range *r)
     w.base = core_needed(s->core, r->origin, r->epoch);
     if (w.base > w.from)
         w.base = w.from;
-    wire_put_records(s->frame, s->core->peer_nonce, &w);
+    wire_put_records(s->frame, &w);
     core_stamp(s->core, s->frame);
     link_set_send(s->links, s->out->link, s->frame, RECORDS_HEADER_SIZE + n * RECORD_SIZE, false);
 }

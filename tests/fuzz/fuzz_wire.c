@@ -42,8 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
             break;
         memcpy(bytes + FRAME_HEADER_SIZE, at + 2 < at + len ? at + 2 : at, n > 1 ? n - 1 : 0);
         wire_put_header(bytes, at[1] % (FRAME_SINKS + 1),
-                        at[1] % (FRAME_SINKS + 1) == FRAME_HELLO ? wire_hello_word(2, false)
-                                                                 : core.nonce);
+                        at[1] % (FRAME_SINKS + 1) == FRAME_HELLO
+                            ? wire_hello_word(2, false, at[1] >> 4)
+                            : wire_session(core.version, core.nonce, core.peer_nonce));
         frame(bytes, FRAME_HEADER_SIZE + n - 1);
         at += n + 1;
         len -= n + 1;

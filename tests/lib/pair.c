@@ -192,7 +192,7 @@ static void send_records(struct pair *p, int n, const struct core_range *r)
 
     if (w.base > w.from)
         w.base = w.from;
-    wire_put_records(frame, p->node[n].core.peer_nonce, &w);
+    wire_put_records(frame, &w);
     core_stamp(&p->node[n].core, frame);
     put(&p->node[1 - n].in, frame, (uint32_t)(RECORDS_HEADER_SIZE + w.count * 160u));
 }

@@ -189,7 +189,7 @@ static void send_range(struct world *w, struct node *n, const struct core_range 
     v.base = core_needed(&n->core, r->origin, r->epoch);
     if (v.base > v.from)
         v.base = v.from;
-    wire_put_records(frame, n->core.peer_nonce, &v);
+    wire_put_records(frame, &v);
     core_stamp(&n->core, frame);
     effect(n);
     links_send(w, n, (unsigned)n->out.link, frame, RECORDS_HEADER_SIZE + got * RECORD_SIZE);
@@ -571,12 +571,12 @@ static void frame(struct world *w, struct node *n, unsigned link, const uint8_t 
 {
     struct core_input in = {.kind = CORE_FRAME, .frame = {(int)link, at, len}};
     uint8_t type;
-    uint32_t nonce;
+    uint32_t session, nonce = n->core.nonce;
 
-    if (wire_get_header(at, len, &type, &nonce) != 0)
+    if (wire_get_header(at, len, &type, &session) != 0)
         world_fail(w, "node %u: a malformed frame", n->id);
-    if (n->version == 1 && nonce == n->core.nonce && type >= FRAME_HANDOVER &&
-        type <= FRAME_CORE_MAX)
+    if (n->version == 1 && type >= FRAME_HANDOVER && type <= FRAME_CORE_MAX &&
+        (session == nonce || session == wire_session(2, nonce, w->node[1 - n->id]->core.nonce)))
         world_fail(w, "node %u speaks wire version 1, and is sent a frame of type %u", n->id, type);
     if (type == FRAME_HEARTBEAT)
         cluster_in(w, n,

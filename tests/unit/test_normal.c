@@ -216,7 +216,7 @@ static void frames_of_another_session_are_dropped(void **state)
     p->node[1].alive = false; /* It does not acknowledge. */
     pair_produce(p, 0, 10);
     pair_work_once(p, 0);
-    wire_put_header(f, FRAME_ACK, p->node[0].core.nonce + 1);
+    wire_put_header(f, FRAME_ACK, p->node[0].core.nonce);
     f[FRAME_HEADER_SIZE] = 0;
     for (int i = 0; i < 4; i++) {
         f[FRAME_HEADER_SIZE + 1 + i] = (uint8_t)(pair_live(p, 0) >> 8 * i);
@@ -225,7 +225,7 @@ static void frames_of_another_session_are_dropped(void **state)
     in.now_ns = p->now_ns;
     core_step(&p->node[0].core, &in);
     assert_int_equal(core_segment(&p->node[0].core, 0, pair_live(p, 0))->replicated, 1);
-    wire_put_header(f, FRAME_ACK, p->node[0].core.nonce);
+    core_stamp(&p->node[1].core, f);
     core_step(&p->node[0].core, &in);
     assert_int_equal(core_segment(&p->node[0].core, 0, pair_live(p, 0))->replicated, 11);
 }

@@ -29,28 +29,28 @@ static int teardown(void **state)
     return 0;
 }
 
-static bool hears(struct pair *p, uint32_t nonce, uint16_t turn)
+static bool hears(struct pair *p, uint32_t session, uint16_t turn)
 {
     uint8_t frame[FRAME_HEADER_SIZE];
 
-    wire_put_header(frame, FRAME_RECORDS, nonce);
-    wire_put_turn(frame, turn);
+    wire_put_header(frame, FRAME_RECORDS, 0);
+    wire_put_stamp(frame, turn, session);
     return core_hears(&p->node[1].core, frame, sizeof(frame));
 }
 
 static void a_frame_of_an_older_turn_is_not_heard(void **state)
 {
     struct pair *p = *state;
-    uint32_t nonce = p->node[1].core.nonce;
+    uint32_t session = wire_session(2, p->node[1].core.nonce, p->node[0].core.nonce);
 
-    assert_true(hears(p, nonce, 0));
-    assert_true(hears(p, nonce, 1));
-    assert_false(hears(p, nonce, 0));
-    assert_true(hears(p, nonce, 1));
-    assert_false(hears(p, nonce + 1, 2)); /* Of another session: it moves nothing. */
-    assert_true(hears(p, nonce, 1));
+    assert_true(hears(p, session, 0));
+    assert_true(hears(p, session, 1));
+    assert_false(hears(p, session, 0));
+    assert_true(hears(p, session, 1));
+    assert_false(hears(p, session + 1, 2)); /* Of another session: it moves nothing. */
+    assert_true(hears(p, session, 1));
     for (uint32_t turn = 2; turn < 70000; turn += 1000) /* It may wrap. */
-        assert_true(hears(p, nonce, (uint16_t)turn));
+        assert_true(hears(p, session, (uint16_t)turn));
 }
 
 /* The end of our hello may still be on the other link: what overtakes it would be lost. */
@@ -78,12 +78,16 @@ static void a_peer_of_version_1_is_told_no_turn(void **state)
 {
     struct pair *p = *state;
     uint8_t frame[FRAME_HEADER_SIZE];
+    uint32_t session;
+    uint8_t type;
 
     p->node[0].core.turn = 5;
     wire_put_header(frame, FRAME_ACK, 1);
     p->node[0].core.version = 1;
     core_stamp(&p->node[0].core, frame);
     assert_int_equal(wire_get_turn(frame), 0);
+    assert_int_equal(wire_get_header(frame, sizeof(frame), &type, &session), 0);
+    assert_int_equal(session, p->node[1].core.nonce);
     p->node[0].core.version = 2;
     core_stamp(&p->node[0].core, frame);
     assert_int_equal(wire_get_turn(frame), 5);

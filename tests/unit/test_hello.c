@@ -1,0 +1,229 @@
+/* links: test_pair */
+/* Section 9, T3: the facts that a session is settled by are those of the two processes that hold
+ * it, whatever earlier hellos, and earlier lives of the peer, still say over another link. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "pair.h"
+#include "wire.h"
+
+static void link_is(struct pair *p, int n, int link, bool up)
+{
+    struct core_input in = {.kind = up ? CORE_LINK_UP : CORE_LINK_DOWN,
+                            .now_ns = p->now_ns,
+                            .link = {link, ++p->random}};
+
+    core_step(&p->node[n].core, &in);
+}
+
+/* The next frame on its way to that node: its length, 0: there is none. */
+static uint32_t take(struct pair *p, int n, uint8_t frame[FRAME_SIZE_MAX])
+{
+    struct pair_queue *q = &p->node[n].in;
+    uint32_t len;
+
+    if (q->head == q->tail)
+        return 0;
+    memcpy(&len, q->bytes + q->head, 4);
+    assert_true(len <= FRAME_SIZE_MAX);
+    memcpy(frame, q->bytes + q->head + 4, len);
+    q->head += len + 4;
+    return len;
+}
+
+static void give(struct pair *p, int n, int link, const uint8_t *frame, uint32_t len)
+{
+    struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns, .frame = {link, frame, len}};
+
+    core_step(&p->node[n].core, &in);
+}
+
+static void work_without_reading(struct pair *p, int n)
+{
+    struct pair_queue *q = &p->node[n].in;
+    uint8_t kept[FRAME_SIZE_MAX];
+    size_t len = q->tail - q->head;
+
+    assert_true(len <= sizeof(kept));
+    memcpy(kept, q->bytes + q->head, len);
+    q->head = q->tail;
+    pair_work_once(p, n);
+    memcpy(q->bytes, kept, len);
+    q->head = 0;
+    q->tail = len;
+}
+
+/* Node 0 hears, on link 0, all of node 1's hello but its end, which is left in `end`; its other
+ * link is up, so that it goes on with this hello when node 1 dies. */
+static uint32_t all_but_the_end(struct pair *p, uint8_t end[FRAME_SIZE_MAX])
+{
+    uint32_t len;
+
+    pair_connect(p);
+    link_is(p, 0, 1, true);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    pair_work_once(p, 1); /* It has node 0's nonce now, and tells its facts. */
+    while ((len = take(p, 0, end)) > 0 && end[0] != FRAME_HELLO_END)
+        give(p, 0, 0, end, len);
+    assert_int_equal(end[0], FRAME_HELLO_END);
+    p->node[0].in.head = p->node[0].in.tail = 0;
+    return len;
+}
+
+/* Node 1 dies, and in its next life alone it ends the epoch that it was in, and settles it.  For
+ * node 0 no time goes on. */
+static void die_and_settle_alone(struct pair *p, uint32_t epoch)
+{
+    p->node[1].alive = p->link = false;
+    link_is(p, 0, 0, false);
+    p->node[0].alive = false;
+    pair_start(p, 1);
+    pair_elapse_ms(p, 3000);
+    assert_null(core_segment(&p->node[1].core, 1, epoch));
+    p->node[0].alive = true;
+    p->node[0].core.hello_ns = p->now_ns;
+}
+
+static uint32_t alone(struct pair *p)
+{
+    pair_cut(p);
+    pair_elapse_ms(p, 3000); /* Each has an epoch now that the other one knows nothing of. */
+    return pair_live(p, 1);
+}
+
+static void a_dead_process_has_no_facts(struct pair *p)
+{
+    uint8_t end[FRAME_SIZE_MAX];
+    uint32_t epoch = alone(p);
+
+    all_but_the_end(p, end);
+    assert_non_null(core_segment(&p->node[0].core, 1, epoch));
+    die_and_settle_alone(p, epoch);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_null(core_segment(&p->node[0].core, 1, epoch));
+}
+
+/* Section 9, T3. */
+static void facts_of_an_earlier_life_are_forgotten(void **state)
+{
+    a_dead_process_has_no_facts(*state);
+}
+
+static void also_those_of_version_1(void **state)
+{
+    struct pair *p = *state;
+
+    pair_crash(p, 1);
+    p->version[1] = 1;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(p->node[0].core.version, 1);
+    a_dead_process_has_no_facts(p);
+}
+
+/* The end of the first hello comes behind the second one, on the other link: what it ends is not
+ * what was told since. */
+static void the_end_of_an_earlier_hello_ends_nothing(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint8_t end[FRAME_SIZE_MAX], frame[FRAME_SIZE_MAX];
+    uint32_t epoch = alone(p), end_len = all_but_the_end(p, end), len;
+
+    die_and_settle_alone(p, epoch);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    len = take(p, 0, frame);
+    assert_int_equal(frame[0], FRAME_HELLO);
+    give(p, 0, 0, frame, len);
+    give(p, 0, 1, end, end_len);
+    assert_false(c->hello_done);
+    give(p, 0, 0, end, end_len); /* Wherever it comes from. */
+    assert_false(c->hello_done);
+    pair_settle(p);
+    assert_int_equal(c->session, SESSION_UP);
+}
+
+/* Of one process: it has moved to the other link and begun its hello again there. */
+static void a_hello_that_was_overtaken_is_not_heard(void **state)
+{
+    struct pair *p = *state;
+    uint8_t old[FRAME_SIZE_MAX], frame[FRAME_SIZE_MAX];
+    struct core *c = &p->node[0].core;
+    uint32_t old_len, len;
+
+    alone(p);
+    link_is(p, 1, 1, true);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    old_len = take(p, 0, old);
+    link_is(p, 1, 1, false);
+    pair_work_once(p, 1);
+    len = take(p, 0, frame);
+    assert_int_equal(frame[0], FRAME_HELLO);
+    give(p, 0, 0, frame, len);
+    assert_int_equal(c->hello_link, 0);
+    assert_int_equal(c->peer_turn, 1);
+    give(p, 0, 1, old, old_len);
+    assert_int_equal(c->hello_link, 0);
+    pair_settle(p);
+    assert_int_equal(c->session, SESSION_UP);
+    give(p, 0, 1, old, old_len);
+    assert_int_equal(c->session, SESSION_UP);
+}
+
+/* Our facts told of a segment that was not done; it is done when the session is up.  The peer,
+ * whose facts did not speak of it, has it from ours: it is not settled before the peer has our
+ * word. */
+static void what_our_facts_left_undone_waits_for_the_peer(void **state)
+{
+    struct pair *p = *state;
+    uint8_t frame[FRAME_SIZE_MAX];
+    uint32_t epoch, len;
+
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    pair_elapse_ms(p, 3000);
+    epoch = pair_live(p, 1);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0); /* Its facts are out: it knows nothing. */
+    len = take(p, 1, frame);
+    assert_int_equal(frame[0], FRAME_HELLO);
+    give(p, 1, 0, frame, len);
+    p->node[1].core.epoch_wanted = true;
+    work_without_reading(p, 1); /* Its own are out, and the epoch that they speak of ends. */
+    assert_true(pair_live(p, 1) > epoch);
+    work_without_reading(p, 1);
+    assert_true(core_segment(&p->node[1].core, 1, epoch)->done);
+    pair_work_once(p, 1);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    pair_work_once(p, 1);
+    assert_non_null(core_segment(&p->node[1].core, 1, epoch));
+    pair_settle(p);
+    assert_null(core_segment(&p->node[0].core, 1, epoch));
+    assert_null(core_segment(&p->node[1].core, 1, epoch));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(facts_of_an_earlier_life_are_forgotten, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(also_those_of_version_1, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(the_end_of_an_earlier_hello_ends_nothing, pair_up,
+                                        pair_end),
+        cmocka_unit_test_setup_teardown(a_hello_that_was_overtaken_is_not_heard, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_our_facts_left_undone_waits_for_the_peer, pair_up,
+                                        pair_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
