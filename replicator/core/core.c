@@ -50,7 +50,19 @@ static void lost_tail(struct core *c, struct segment *g)
     takeover_tail_lost(c, g);
 }
 
-/* The ring has nothing more of them: where one ended is where our journal ends. */
+/* Where it ended went with the ring: where our journal ends, or the peer's, which may hold what our
+ * disk has lost. */
+static void close_ended(struct core *c, struct segment *g)
+{
+    bool up = c->session == SESSION_UP;
+    bool peer_may_have = c->o.has_peer && (g->unsure || g->sent_bound > g->journaled);
+
+    if (!g->ended || g->closed || (!up && peer_may_have))
+        return;
+    segment_close(c, g, up ? max_u32(g->journaled, g->replicated) : g->journaled);
+}
+
+/* The ring has nothing more of them. */
 static void older_epochs_ended(struct core *c, uint32_t epoch)
 {
     if (epoch <= c->ring_epoch)
@@ -59,8 +71,10 @@ static void older_epochs_ended(struct core *c, uint32_t epoch)
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        if (g->origin == c->o.node && g->epoch < epoch)
-            segment_close(c, g, g->journaled);
+        if (g->origin != c->o.node || g->epoch >= epoch || g->closed)
+            continue;
+        g->ended = g->dirty = true;
+        close_ended(c, g);
     }
 }
 
@@ -242,6 +256,7 @@ static void finish(struct core *c)
             !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
         bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
 
+        close_ended(c, g);
         lost_tail(c, g);
         if (!segment_is_done(c, g))
             continue;

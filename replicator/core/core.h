@@ -120,6 +120,7 @@ struct segment {
     uint8_t origin;
     uint8_t state;        /* enum segment_state; only segment_move() writes it. */
     bool closed;          /* No more is produced: `last` is its last sequence. */
+    bool ended;           /* No more is produced, and its end went with the ring (at its origin). */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
     bool told_done;
     bool fact_seen;   /* The peer's hello spoke of it, */

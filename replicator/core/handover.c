@@ -419,12 +419,15 @@ static void decline(struct core *c, struct delivery *d, struct span *s,
     d->dirty = c->durable = true;
 }
 
-/* How far we can serve it: an origin, what its journal has. */
+/* How far we can serve it: an origin, what its journal has, and what is to come.  Of what its disk
+ * has lost and the peer holds it has no more than stand-ins. */
 static uint32_t serves(const struct core *c, const struct segment *g, uint32_t to)
 {
+    bool to_come = !g->closed && g->journaled >= g->replicated;
+
     if (g->origin != c->o.node)
         return to;
-    return g->lost ? 0 : g->closed ? min_u32(to, g->journaled) : to;
+    return g->lost ? 0 : to_come ? to : min_u32(to, g->journaled);
 }
 
 /* Our answer went with a link; we may have offered it back since, in vain. */

@@ -19,6 +19,7 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     if (g == NULL)
         return -1;
     g->closed = image.closed;
+    g->ended = image.ended;
     g->lost = image.lost;
     g->gap = image.gap;
     g->gap_told = image.gap_told;

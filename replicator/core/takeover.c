@@ -397,23 +397,22 @@ static bool peer_is_no_witness(const struct core *c)
     return c->o.fencing || c->peer_fences;
 }
 
-/* What the origin cannot serve any more is the replica's, as far as it goes: from `above` on. */
-static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_t last)
+/* What the origin cannot serve any more is the replica's, as far as that has it: (above, to]. */
+static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_t to)
 {
     uint8_t replica = (uint8_t)(1 - g->origin);
 
-    g->closed = false;
-    segment_close(c, g, last);
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
 
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
 
-            if (s->owner == replica || s->to <= above)
+            if (s->owner == replica || s->to <= above || s->from > to)
                 continue;
             if (s->from <= above && delivery_split(d, s, above))
                 continue;
+            delivery_split(d, s, to); /* Too ragged: all that is to come goes with it. */
             s->doubt = span_perhaps(g, s);
             if (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c))
                 s->doubt = span_end(g, s);
@@ -438,6 +437,8 @@ static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
     g->dirty = true;
     if (g->origin != c->o.node)
         note_gap(c, g, GAP_LOST);
+    g->closed = false;
+    segment_close(c, g, replicated);
     give_tail(c, g, 0, replicated);
     segment_move(g, g->origin == c->o.node ? SEGMENT_HANDED_OVER : SEGMENT_TAKEN);
 }
@@ -481,18 +482,16 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
 }
 
 /* The origin's host lost its last writes: they are the replica's, whoever owned them.  After the
- * spans are settled, so that both nodes raise the same term. */
+ * spans are settled, so that both nodes raise the same term.  The segment may go on above them: its
+ * ring has lived on; or its end is stated as lost, when that has nothing more (L4). */
 static void learn_tail(struct core *c, struct segment *g, const struct segment *fact)
 {
     bool own = g->origin == c->o.node;
     uint32_t origin_has = own ? g->journaled : fact->journaled;
     uint32_t replica_has = own ? fact->journaled : g->journaled;
 
-    if (g->lost || replica_has <= origin_has)
-        return;
-    if (own && g->closed && g->last > replica_has)
-        note_tail_lost(c, g, replica_has);
-    give_tail(c, g, origin_has, replica_has);
+    if (!g->lost && replica_has > origin_has)
+        give_tail(c, g, origin_has, replica_has);
 }
 
 static struct segment *segment_of_fact(struct core *c, const struct segment *fact)

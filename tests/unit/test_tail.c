@@ -1,0 +1,129 @@
+/* links: test_pair */
+/* T3, T5: the disk of an origin has lost the end of a segment, and its peer has it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "pair.h"
+#include "segment.h"
+
+/* 21 records of node 0, all at node 1, none at the sink; node 0 dies, and its disk keeps ten. */
+static uint32_t lose_the_end(struct pair *p)
+{
+    uint32_t e = pair_live(p, 0);
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 0);
+    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
+        if (p->node[0].disk.held[i].epoch == e)
+            p->node[0].disk.held[i].to = 10;
+    }
+    p->node[0].sink_off = false;
+    return e;
+}
+
+static void expect_all(const struct pair *p, uint32_t e, uint32_t last)
+{
+    unsigned marked;
+
+    for (uint32_t q = 1; q <= last; q++) {
+        if (pair_times(p, 0, e, q, &marked) - marked != 1 && marked == 0)
+            print_message("%u: %u times\n", q, pair_times(p, 0, e, q, &marked));
+        assert_true(pair_times(p, 0, e, q, &marked) >= 1);
+        assert_true(pair_times(p, 0, e, q, &marked) - marked <= 1);
+    }
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
+/* T3: its ring is gone too: its next epoch ends the segment before it hears that its peer has more
+ * of it than its journal. */
+static void ended_before_the_session(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 3000);
+    assert_true(core_segment(&p->node[0].core, 0, e)->ended);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 21);
+}
+
+/* T3: as before, but for its next epoch, which comes in the session. */
+static void ended_in_the_session(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 21);
+}
+
+/* T1: what it has none of it does not take back. */
+static void it_is_not_handed_back(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+
+    p->node[1].sink_off = true;
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 11)->owner, 1);
+    pair_handover(p, 1);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_span(p, 0, 0, e, 11)->owner, 1);
+    assert_int_equal(pair_span(p, 1, 0, e, 11)->owner, 1);
+    p->node[1].sink_off = false;
+    p->node[0].ring_next = 22;
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 21);
+}
+
+/* T3: its ring has lived on, and is still in that epoch: what it gives from now on is the origin's.
+ */
+static void the_ring_goes_on(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+    struct core_input in = {.kind = CORE_RECORDS, .lost = true};
+
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    in.now_ns = p->now_ns;
+    in.records = (struct core_range){0, e, core_hole(&p->node[0].core, e, 22), 21};
+    assert_int_equal(in.records.from, 11);
+    core_step(&p->node[0].core, &in);
+    pair_produce(p, 0, 5);
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 26);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(ended_before_the_session, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
