@@ -57,11 +57,14 @@ static void crash(struct world *w, struct node *n, enum fault f)
         node_host_died(w, n);
         if (f == FAULT_JOURNAL_LOST) {
             w->journal_lost = true;
-            if (w->now / MS % 3 == 0) /* No draw: the seeds keep their story. */
+            if (w->now / MS % 3 == 0) { /* No draw: the seeds keep their story. */
                 sim_disk_lose_marks(&n->disk);
-            else
+                w->marks_lost = true;
+            } else {
                 sim_disk_wipe(&n->disk);
+            }
             n->remembers = MEMORY_NONE;
+            oracle_copies_lost(w, n->id);
         }
     } else {
         node_kill(w, n, "at once");

@@ -81,6 +81,8 @@ void node_host_died(struct world *w, struct node *n)
     for (unsigned i = 0; i < SIM_LINKS; i++)
         links_close(w, n, i);
     oracle_ring_died(w, n->id);
+    if (!w->power)
+        oracle_copies_lost(w, n->id);
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_power_cut(&n->disk);
     memory_power_cut(w, n);
@@ -564,6 +566,7 @@ static void take_records(struct world *w, struct node *n, unsigned link, const u
         node_link(w, n, link, false);
         return;
     }
+    oracle_copied(w, &(struct core_range){v.origin, v.epoch, v.from, v.from + v.count - 1u});
     journaled(w, n, v.origin, v.epoch, v.from + (uint32_t)skip, v.from + v.count - 1);
 }
 

@@ -223,6 +223,28 @@ void oracle_ring_died(struct world *w, uint8_t node)
     }
 }
 
+void oracle_copied(struct world *w, const struct core_range *r)
+{
+    struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+
+    for (uint32_t q = r->from; s != NULL && q <= r->to && q <= s->last; q++)
+        s->record[q].copied = true;
+}
+
+void oracle_copies_lost(struct world *w, uint8_t node)
+{
+    for (size_t i = 0; i < w->segment_count; i++) {
+        for (uint32_t q = 1; w->segment[i].origin != node && q <= w->segment[i].last; q++)
+            w->segment[i].record[q].copied = false;
+    }
+}
+
+/* It died with its ring, before any other node had it. */
+static bool is_known_to_nobody(const struct world *w, const struct seen_segment *s, uint32_t q)
+{
+    return s->tail_unknown && (!s->record[q].copied || w->disk_lied || w->given_up);
+}
+
 static bool is_stated(const struct world *w, unsigned sink, const struct seen_segment *s,
                       uint32_t q, bool lost_only)
 {
@@ -265,8 +287,9 @@ static bool statement_is_lost(struct world *w, unsigned sink, const struct seen_
     return false;
 }
 
-/* Not promised: the power takes a node's marks (durability = process), and it asks a sink for the
- * last position of a stream whose owner had gone on alone above a hole (L2).  See README.md. */
+/* Not promised: a node's marks are gone, or the power takes them (durability = process), and it
+ * asks a sink for the last position of a stream whose owner had gone on alone above a hole (L2).
+ * See README.md. */
 static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
 {
     while (++q <= s->last) {
@@ -330,11 +353,12 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (is_held(w, sink, s, q) || (w->given_up && statement_is_held(w, sink, s, q)))
         return NULL;
-    if (w->power_lost && w->options.sink[sink].answers && has_later(s, sink, q))
+    if ((w->power_lost || w->marks_lost) && w->options.sink[sink].answers && has_later(s, sink, q))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
-    if (s->tail_unknown && (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s)))
+    if (is_known_to_nobody(w, s, q) &&
+        (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s)))
         return NULL;
     return "is missing without a word";
 }

@@ -271,6 +271,7 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
+    bool copied;                           /* The peer's journal has it, or had no need to. */
     bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
 };
@@ -351,7 +352,7 @@ struct world {
     struct opened opened[OPENS_MAX];
     size_t opened_count;
     struct sim_stats stats;
-    bool power_lost, journal_lost, disk_lied, clock_lied;
+    bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
     bool small_journals, given_up; /* Some journal was at its limit. */
     struct rng limit_rng;
     uint16_t conn_names;
@@ -447,8 +448,12 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
 /* A file has lost it again. */
 void oracle_lost(struct world *w, unsigned sink, uint8_t by, const struct item *i);
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
+/* The peer has journaled it. */
+void oracle_copied(struct world *w, const struct core_range *r);
 /* What only this host had may be missing from now on. */
 void oracle_ring_died(struct world *w, uint8_t node);
+/* What this host had of its peer, too. */
+void oracle_copies_lost(struct world *w, uint8_t node);
 void oracle_say(struct world *w, unsigned node); /* Its segments, into the trace. */
 bool oracle_at_rest(struct world *w, bool say);
 void oracle_verdict(struct world *w);
