@@ -179,10 +179,8 @@ static void confirm_before(struct revival *v, uint32_t last)
         s->host.confirmed_written(s->host.ctx, q->origin, q->epoch, q->from, last);
 }
 
-/* Nobody is to ask it again. */
-static void run_is_over(struct revival *v, uint32_t last)
+static void close_in(struct revival *v, struct run_table *t, uint32_t last)
 {
-    struct run_table *t = v->theirs ? &v->book->theirs : &v->book->own;
     struct run *r = run_find(t, v->run.key, v->run.id);
 
     if (r == NULL)
@@ -191,10 +189,18 @@ static void run_is_over(struct revival *v, uint32_t last)
         r->first = last + 1;
         r->offset = v->offset + (last >= v->begin ? v->end[last - v->begin] : 0);
     }
-    if (v->theirs)
-        r->closed = true;
+    if (t == &v->book->theirs)
+        r->state = RUN_CLOSED;
     else
         run_book_close(v->book, r->key, r->id);
+}
+
+/* Nobody is to ask it again, and the other node learns how far it went. */
+static void run_is_over(struct revival *v, uint32_t last)
+{
+    if (v->theirs)
+        close_in(v, &v->book->theirs, last);
+    close_in(v, &v->book->own, last);
 }
 
 static void fail(struct revival *v, const char *why)
@@ -371,6 +377,25 @@ static int begin_kept(struct revival *v)
     return 0;
 }
 
+static bool is_kept(const struct revival *v, uint32_t id)
+{
+    for (size_t i = 0; i < v->kept_count; i++) {
+        if (v->kept[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+/* The other node shall not take it up too, should it come back. */
+static void take(struct revival *v)
+{
+    struct run r = v->run;
+
+    r.state = RUN_TAKEN;
+    run_book_put(v->book, &r);
+    run_book_hold(v->book, &r.tcp.local, true);
+}
+
 static void begin(struct revival *v, const struct run_answer *a)
 {
     v->run = *a->run;
@@ -378,17 +403,12 @@ static void begin(struct revival *v, const struct run_answer *a)
     v->begin = a->confirmed + 1;
     v->last = v->ask[0].to;
     v->started_ns = now_ns();
-    if (v->theirs && !is_ours_to_revive(v, &v->run)) {
-        v->theirs = false; /* Nothing of it is touched. */
-        fail(v, "it is of another configuration or version");
-        return;
-    }
     if (render(v) != 0) {
         fail(v, "its records cannot be rendered again");
         return;
     }
     if (v->theirs)
-        run_book_hold(v->book, &v->run.tcp.local, true);
+        take(v);
     if ((v->theirs ? probe(v) : begin_kept(v)) != 0)
         fail(v, errno != 0 ? strerror(errno) : "it does not fit");
     else
@@ -407,6 +427,14 @@ static void tell_at_once(struct revival *v, const struct run_answer *a)
     memmove(v->ask, v->ask + 1, --v->ask_count * sizeof(v->ask[0]));
 }
 
+/* One of ours that lives carries what nobody doubts. */
+static bool may_ask(const struct revival *v, const struct run *r)
+{
+    bool ours = r >= v->book->own.run && r < v->book->own.run + RUN_MAX;
+
+    return ours ? is_kept(v, r->id) : is_ours_to_revive(v, r);
+}
+
 static void next(struct revival *v)
 {
     while (v->phase == REVIVAL_IDLE && v->ask_count > 0) {
@@ -415,7 +443,7 @@ static void next(struct revival *v)
             run_ask(&v->book->own, &v->book->theirs, key(v), q->origin, q->epoch, q->from, q->to);
 
         v->answered = false;
-        if (a.word == RUN_TO_ASK)
+        if (a.word == RUN_TO_ASK && may_ask(v, a.run))
             begin(v, &a);
         else
             tell_at_once(v, &a);

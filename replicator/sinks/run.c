@@ -45,7 +45,7 @@ static void put_run(uint8_t *p, const struct run *r)
     put_le32(p, r->key);
     put_le32(p + 4, r->id);
     p[8] = r->origin;
-    p[9] = r->closed;
+    p[9] = r->state;
     p[10] = r->tcp.local.family;
     p[11] = r->tcp.options;
     put_le32(p + 12, r->epoch);
@@ -106,7 +106,7 @@ static int get_run(struct run *r, const uint8_t *p)
     r->key = get_le32(p);
     r->id = get_le32(p + 4);
     r->origin = p[8];
-    r->closed = p[9] != 0;
+    r->state = p[9];
     r->tcp.local.family = r->tcp.remote.family = p[10];
     r->tcp.options = p[11];
     r->epoch = get_le32(p + 12);
@@ -114,7 +114,7 @@ static int get_run(struct run *r, const uint8_t *p)
     r->first = get_le32(p + 20);
     r->offset = get_le64(p + 24);
     r->place = get_le32(p + 32);
-    if (r->origin >= NODE_COUNT || p[9] > 1 || !family_is_good(p[10]) ||
+    if (r->origin >= NODE_COUNT || p[9] > RUN_TAKEN || !family_is_good(p[10]) ||
         (p[11] & ~OPTIONS_ALL) != 0 || r->epoch == 0 || r->low == 0 || r->first < r->low ||
         r->first - r->low > r->offset) /* A record has a byte at least. */
         return -1;
@@ -178,7 +178,7 @@ int run_put(struct run_table *t, const struct run *r, unsigned most)
         if (t->run[i].key != r->key)
             continue;
         n++;
-        if (t->run[i].closed && oldest == NULL)
+        if (t->run[i].state == RUN_CLOSED && oldest == NULL)
             oldest = &t->run[i];
     }
     if (n >= most && oldest != NULL)
@@ -224,10 +224,10 @@ static unsigned open_runs(const struct run_table *t, const struct question *q,
     for (uint8_t i = 0; t != NULL && i < t->count; i++) {
         const struct run *r = &t->run[i];
 
-        if (!is_of(r, q) || r->closed || r->low > q->to)
+        if (!is_of(r, q) || r->state == RUN_CLOSED || r->low > q->to)
             continue;
         *run = r;
-        n++;
+        n += r->state == RUN_TAKEN ? 2 : 1; /* The other node is at it. */
     }
     return n;
 }

@@ -7,7 +7,7 @@
  *
  * Integers are little-endian.  Image of a table: u64 instance, u32 generation, u8 runs, u8 held
  * addresses, u16 zero, and then
- *   each run (120):  u32 sink key, u32 id, u8 origin, u8 closed, u8 family (4, 6), u8 options,
+ *   each run (120):  u32 sink key, u32 id, u8 origin, u8 enum run_state, u8 family (4, 6), u8 options,
  *                    u32 epoch, low, first, u64 offset, u32 place, u32 zero, u16 local port, u16 remote port,
  *                    u16 mss, u8 send scale, u8 receive scale, 16 bytes local, 16 bytes remote,
  *                    u32 send, receive, wl1, send window, greatest, receive window, rcv_wup,
@@ -35,6 +35,12 @@ struct run_ip {
     uint8_t at[16]; /* Network order; of IPv4 the first four. */
 };
 
+enum run_state {
+    RUN_OPEN,
+    RUN_CLOSED, /* It cannot be asked any more. */
+    RUN_TAKEN,  /* The other node's, which the teller has taken up: it knows, and nobody else. */
+};
+
 /* A connection, right after it was opened (TCP_REPAIR). */
 struct run_tcp {
     struct run_ip local, remote; /* Of one family. */
@@ -48,7 +54,7 @@ struct run_tcp {
 struct run {
     uint32_t key, id; /* Of the sink; of the connection. */
     uint8_t origin;
-    bool closed; /* Nothing was or will be written from `first` on. */
+    uint8_t state; /* enum run_state */
     uint32_t epoch;
     uint32_t low;    /* The connection's first record. */
     uint32_t first;  /* What is in [low, first) is confirmed; */

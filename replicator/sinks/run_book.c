@@ -25,9 +25,9 @@ uint32_t run_book_close(struct run_book *b, uint32_t key, uint32_t id)
 {
     struct run *r = run_find(&b->own, key, id);
 
-    if (r == NULL || r->closed)
+    if (r == NULL || r->state == RUN_CLOSED)
         return b->own.generation;
-    r->closed = true;
+    r->state = RUN_CLOSED;
     return change(b, true);
 }
 
@@ -36,7 +36,7 @@ void run_book_advance(struct run_book *b, uint32_t key, uint32_t id, uint32_t fi
 {
     struct run *r = run_find(&b->own, key, id);
 
-    if (r == NULL || r->closed || r->first >= first)
+    if (r == NULL || r->state != RUN_OPEN || r->first >= first)
         return;
     r->first = first;
     r->offset = offset;

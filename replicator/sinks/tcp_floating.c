@@ -234,7 +234,7 @@ static void assign(struct floater *f, struct lane *l, const struct waiting *w)
     r->low = r->first = l->next = w->sequence;
     r->offset = 0;
     r->place = f->base.o.place;
-    r->closed = false;
+    r->state = RUN_OPEN;
     r->tcp.stamp -= (uint32_t)(uv_hrtime() / MS_NS); /* run_book.h */
     if (kept_possible()) {
         lane_name(f, l, name);
@@ -547,10 +547,12 @@ static void take_kept(struct floater *f)
         char name[KEPT_NAME_MAX];
         int fd;
 
-        if (r->key != key || r->closed)
+        if (r->key != key || r->state == RUN_CLOSED)
             continue;
         snprintf(name, sizeof(name), "evrep-%s-%08x", f->base.o.name, r->id);
-        fd = kept_possible() && r->place == f->base.o.place ? kept_take(name) : -1;
+        fd = kept_possible() && r->state == RUN_OPEN && r->place == f->base.o.place
+                 ? kept_take(name)
+                 : -1;
         if (fd >= 0 && f->revival.kept_count < REVIVAL_KEPT_MAX)
             revival_keep(&f->revival, r->id, fd);
         else

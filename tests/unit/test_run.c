@@ -19,7 +19,7 @@ static struct run a_run(uint32_t id, uint32_t low, uint32_t first, bool closed)
 {
     struct run r = {.key = KEY,
                     .id = id,
-                    .closed = closed,
+                    .state = closed ? RUN_CLOSED : RUN_OPEN,
                     .epoch = EPOCH,
                     .low = low,
                     .first = first,
@@ -89,7 +89,7 @@ static void test_no_table(void **state)
     static const struct {
         size_t at;
         uint8_t value;
-    } bad[] = {{12, 2},      {13, 1},      {16 + 8, 2},  {16 + 9, 2},  {16 + 10, 5},
+    } bad[] = {{12, 2},      {13, 1},      {16 + 8, 2},  {16 + 9, 3},  {16 + 10, 5},
                {16 + 11, 8}, {16 + 12, 0}, {16 + 16, 0}, {16 + 20, 0}, {16 + 46, 99}};
     struct run_table t;
     size_t len;
@@ -159,6 +159,19 @@ static void test_two_connections_at_once(void **state)
     assert_int_equal(ask(90, 110).word, RUN_TO_ASK);
 }
 
+/* The other node took it up, so that only that one can tell, now and when it has told. */
+static void test_taken_by_the_other_node(void **state)
+{
+    (void)state;
+    put(&ours, 1, 1, 100, false);
+    put(&theirs, 1, 1, 100, false);
+    theirs.run[0].state = RUN_TAKEN;
+    assert_int_equal(ask(100, 150).word, RUN_UNKNOWN);
+    theirs.run[0].state = RUN_CLOSED;
+    theirs.run[0].first = 151;
+    assert_int_equal(ask(100, 150).word, RUN_CONFIRMED);
+}
+
 /* Those that are over make room, those that are open do not. */
 static void test_room(void **state)
 {
@@ -171,7 +184,7 @@ static void test_room(void **state)
     assert_int_equal(run_put(&ours, &r, MOST), 0);
     assert_null(run_find(&ours, KEY, 2));
     assert_non_null(run_find(&ours, KEY, 1));
-    ours.run[1].closed = ours.run[2].closed = false;
+    ours.run[1].state = ours.run[2].state = RUN_OPEN;
     r.id = 10;
     assert_int_equal(run_put(&ours, &r, MOST), -1);
 }
@@ -252,6 +265,7 @@ int main(void)
         cmocka_unit_test_setup(test_before_the_connection, begin),
         cmocka_unit_test_setup(test_one_connection_after_the_other, begin),
         cmocka_unit_test_setup(test_two_connections_at_once, begin),
+        cmocka_unit_test_setup(test_taken_by_the_other_node, begin),
         cmocka_unit_test_setup(test_room, begin),
         cmocka_unit_test_setup(test_writes_what_the_peer_knows_of, begin),
         cmocka_unit_test_setup(test_writes_alone, begin),
