@@ -153,7 +153,23 @@ class Floating(Rsyslog):
         self.run.net.ip("node%d" % n, "addr", "flush", "dev", "log", "to", self.source(n))
 
 
-KINDS = {"keeper": Rsyslog, "tcp-floating": Floating, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+class Floating6(Floating):
+    """The same over IPv6."""
+
+    def start(self):
+        for host, address in (("node0", 1), ("node1", 2), ("collector", 10)):
+            self.run.net.run(host, "sysctl", "-qw", "net.ipv6.conf.log.disable_ipv6=0", "net.ipv6.conf.log.keep_addr_on_down=1")
+            self.run.net.ip(host, "addr", "add", "fd97::%d/64" % address, "dev", "log", "nodad")
+        Floating.start(self)
+
+    def sink(self, n):
+        return Floating.sink(self, n).replace("10.97.0.10:601", "[fd97::10]:601")
+
+    def source(self, n):
+        return "fd97::%d" % (101 + n)
+
+
+KINDS = {"keeper": Rsyslog, "tcp-floating": Floating, "tcp-floating-6": Floating6, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
 
 
 class Run:
