@@ -160,10 +160,37 @@ static void acknowledge(struct shell *s, int link, const struct run_table *t)
     link_set_send(s->links, link, frame, sizeof(frame), false);
 }
 
+/* Only how far its runs are confirmed has changed: what is in the file still holds. */
+static bool is_progress(const struct run_table *a, const struct run_table *b)
+{
+    if (a->instance != b->instance || a->count != b->count || a->held_count != b->held_count)
+        return false;
+    for (uint8_t i = 0; i < a->count; i++) {
+        if (a->run[i].key != b->run[i].key || a->run[i].id != b->run[i].id ||
+            a->run[i].state != b->run[i].state)
+            return false;
+    }
+    return true;
+}
+
+/* false: it is not in a file. */
+static bool keep(struct shell *s, const struct run_table *t, bool progress)
+{
+    uint64_t now = shell_now_ns();
+
+    if (progress && now - s->peer_runs_saved_ns < SAVE_NS)
+        return true;
+    if (save(s, "peer", t, now) != 0)
+        return false;
+    s->peer_runs_saved_ns = now;
+    return true;
+}
+
 /* 0, or -1: malformed. */
 int runs_frame(struct shell *s, int link, uint8_t type, const uint8_t *at, size_t len)
 {
     static struct run_table t;
+    bool progress;
 
     at += FRAME_HEADER_SIZE;
     len -= FRAME_HEADER_SIZE;
@@ -176,9 +203,10 @@ int runs_frame(struct shell *s, int link, uint8_t type, const uint8_t *at, size_
     }
     if (run_table_get(&t, at, len) != 0)
         return -1;
+    progress = s->peer_runs_saved_ns != 0 && is_progress(&book.theirs, &t);
     if (!run_book_take(&book, &t, shell_now_ns()))
         return 0;
-    if (save(s, "peer", &t, book.theirs_ns) == 0)
+    if (keep(s, &t, progress))
         acknowledge(s, link, &t);
     return 0;
 }

@@ -134,7 +134,7 @@ struct shell {
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
-    uint64_t runs_told_ns, runs_saved_ns; /* runs.c */
+    uint64_t runs_told_ns, runs_saved_ns, peer_runs_saved_ns; /* runs.c */
     uint32_t runs_saved;
 };
 

@@ -155,6 +155,9 @@ static void on_retry(uv_timer_t *t)
 
     if (f->base.up || lane_in(f, LANE_CONNECTING) != NULL)
         return;
+    if (run_book_is_held(b, &f->source))
+        sink_warn(&f->base, "the other node has %s and settles what was in doubt; waiting for it",
+                  f->base.o.source);
     if (!b->ready || run_book_is_held(b, &f->source) || lane_in(f, LANE_FREE) == NULL) {
         later(f, WAIT_MS);
         return;
