@@ -85,6 +85,15 @@ void cluster_step(struct cluster *c, const struct cluster_input *in, struct clus
         membership_send(c, in->now_ns, out);
 }
 
+bool cluster_meanwhile(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
+{
+    if (!membership_meanwhile(c, now_ns))
+        return false;
+    if (c->o.has_peer && now_ns - c->sent_ns >= c->o.heartbeat_ns)
+        membership_send(c, now_ns, out);
+    return true;
+}
+
 bool cluster_peer_dead(const struct cluster *c)
 {
     return c->dead;

@@ -56,7 +56,9 @@ enum fence_state { FENCE_IDLE, FENCE_RUNNING, FENCE_DONE, FENCE_FAILED };
 struct cluster {
     struct cluster_options o;
     uint64_t started_ns, step_ns, sent_ns, counter;
+    uint64_t listened_ns;    /* Of the last step; step_ns counts what went on meanwhile too. */
     uint64_t blind_until_ns; /* We were away: what the peer sent is still to be read. */
+    uint64_t blind_from_ns;  /* The first of such times that follow each other. */
     uint64_t fresh_ns;       /* Only what answers to a heartbeat of ours since then is news. */
     uint64_t silent_ns;      /* Since when nothing is heard of the peer. */
     struct cluster_link link[CLUSTER_LINKS_MAX];
@@ -124,6 +126,9 @@ struct cluster_group_view {
 void cluster_init(struct cluster *c, const struct cluster_options *o, uint64_t now_ns);
 /* Adds to `out`, which the caller has zeroed.  A malformed heartbeat is ignored. */
 void cluster_step(struct cluster *c, const struct cluster_input *in, struct cluster_output *out);
+/* Instead of a step while the shell waits for its disk and cannot listen: heartbeats that are due
+ * go out.  false: it waits for too long, or was away, and shall not be thought alive. */
+bool cluster_meanwhile(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 bool cluster_peer_dead(const struct cluster *c);
 /* Of the first group, which also says who may take the peer's segments over. */
 bool cluster_is_primary(const struct cluster *c);

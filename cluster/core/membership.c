@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define MEANWHILE_MAX_NS 2000000000ull /* A disk that takes longer is as good as a dead node. */
+
 static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct heartbeat *h)
 {
     const struct cluster_link *l = &c->link[link];
@@ -104,12 +106,30 @@ uint64_t cluster_active_ns(const struct cluster_options *o)
 bool membership_was_away(struct cluster *c, uint64_t now_ns)
 {
     uint64_t away_ns = c->step_ns != 0 ? now_ns - c->step_ns : 0;
+    uint64_t deaf_ns = c->step_ns != 0 ? now_ns - c->listened_ns : 0;
 
-    c->step_ns = now_ns;
-    if (!c->o.has_peer || away_ns < c->o.dead_ns / 4)
+    c->step_ns = c->listened_ns = now_ns;
+    if (!c->o.has_peer || deaf_ns < c->o.dead_ns / 4)
         return false;
+    if (now_ns - deaf_ns > c->blind_until_ns)
+        c->blind_from_ns = now_ns;
     c->blind_until_ns = now_ns + c->o.heartbeat_ns;
     return away_ns >= cluster_active_ns(&c->o);
+}
+
+bool membership_meanwhile(struct cluster *c, uint64_t now_ns)
+{
+    if (c->step_ns == 0 || now_ns - c->listened_ns >= MEANWHILE_MAX_NS ||
+        (c->o.has_peer && now_ns - c->step_ns >= cluster_active_ns(&c->o)))
+        return false;
+    c->step_ns = now_ns;
+    return true;
+}
+
+/* Time and again blind, a node still listened in between. */
+static bool is_blind(const struct cluster *c, uint64_t now_ns)
+{
+    return now_ns < c->blind_until_ns && now_ns - c->blind_from_ns < 4 * c->o.dead_ns;
 }
 
 /* How long a silent peer is left alone before it is fenced.  The node that is not primary goes
@@ -161,7 +181,7 @@ static uint64_t patience_ns(const struct cluster *c)
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
 {
     uint64_t last = c->started_ns;
-    bool blind = now_ns < c->blind_until_ns;
+    bool blind = is_blind(c, now_ns);
 
     for (unsigned i = 0; i < c->o.link_count; i++) {
         struct cluster_link *l = &c->link[i];

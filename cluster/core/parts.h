@@ -11,6 +11,8 @@ void membership_heartbeat(struct cluster *c, const struct cluster_input *in);
 void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 /* true: we were away for so long that the peer may have declared us dead (T6). */
 bool membership_was_away(struct cluster *c, uint64_t now_ns);
+/* true: it counts as a step that did not listen. */
+bool membership_meanwhile(struct cluster *c, uint64_t now_ns);
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns);
 

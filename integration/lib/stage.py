@@ -71,7 +71,9 @@ class Stage:
             prepare(self)
         for node in self.node:
             node.configure()
-            node.start()
+        self.node[0].start()  # On a busy machine the other one may be up, and primary, before it.
+        self.wait("evrepd of node0 to answer", lambda: self.node[0].ask() is not None)
+        self.node[1].start()
         self.await_session()
         self.wait("node0 to be primary", lambda: self.node[1].primary() == 0)
         self.wait("both nodes to have opened an epoch", lambda: all((n.ask() or {}).get("epoch") for n in self.node))
@@ -127,9 +129,13 @@ class Stage:
 
     def primary(self):
         """The node that both agree is primary."""
-        self.wait("both nodes to agree who is primary",
-                  lambda: self.node[0].primary() in (0, 1) and self.node[0].primary() == self.node[1].primary())
-        return self.node[0].primary()
+        said = []
+
+        def agree():
+            said[:] = [n.primary() for n in self.node]
+            return said[0] in (0, 1) and said[0] == said[1]
+        self.wait("both nodes to agree who is primary", agree)
+        return said[0]
 
     def await_session(self):
         self.wait("a session between the nodes", lambda: self.node[0].session() and self.node[1].session())

@@ -12,9 +12,16 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { TICK_MS = 5, NICE = -10, EXIT_USAGE = 2, SECONDS_TO_2020 = 1577836800 };
+enum {
+    TICK_MS = 5,
+    HELLO_MS_MIN = 1000 /* Both disks may be slow. */,
+    NICE = -10,
+    EXIT_USAGE = 2,
+    SECONDS_TO_2020 = 1577836800
+};
 #define CLOCK_EPOCH_MAX (UINT32_MAX - (1u << 27)) /* A year before the numbers end. */
-enum { EPOCH_RECORDS = 4 << 20 };                 /* About 700 MiB of journal. */
+enum { SHORT_MS = 300 };          /* A timer below which a read or write may take too long. */
+enum { EPOCH_RECORDS = 4 << 20 }; /* About 700 MiB of journal. */
 
 static void usage(FILE *to)
 {
@@ -107,7 +114,8 @@ static void core_options(const struct shell *s, struct core_options *o)
         .drift_ppm = 1000,
         .fencing = c->fence_command[0] != '\0',
         .give_ns = c->handover_after_ms * 1000000ull,
-        .hello_ns = c->dead_after_ms * 1000000ull,
+        .hello_ns =
+            (c->dead_after_ms > HELLO_MS_MIN ? c->dead_after_ms : HELLO_MS_MIN) * 1000000ull,
         .clock_epoch = clock_epoch(shell_time_ns()),
         .sink_count = c->sink_count,
     };
@@ -194,7 +202,8 @@ static void on_tick(uv_timer_t *t)
     struct shell *s = t->data;
 
     members_tick(s); /* First: after a freeze, A1 and T6 ask what we still are. */
-    if (tell_produced(s))
+    s->tags = tell_produced(s);
+    if (s->tags)
         ingest_ring_keep_active(s->ring, members_active_ns(s));
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());
     shell_flush(s);
@@ -267,6 +276,8 @@ static int open_parts(struct shell *s, char *err, size_t err_size)
         return -1;
     take_priority(s->config->realtime);
     runs_open(s);
+    if (disk_posix_beside(&s->disk, s->config->dead_after_ms < SHORT_MS, members_meanwhile, s) != 0)
+        return -1;
     if (config_cluster(s->config, &s->cluster, shell_now_ns()) != 0 ||
         control_open(s, err, err_size) != 0)
         return -1;

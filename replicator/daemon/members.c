@@ -6,17 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static void send_heartbeats(struct shell *s)
+#define DISK_SAID_NS (10 * SECOND_NS)
+
+static void send_heartbeats(struct shell *s, const struct cluster_output *out)
 {
-    for (size_t i = 0; i < s->cluster_out->send_count; i++) {
+    for (size_t i = 0; i < out->send_count && s->links != NULL; i++) {
         uint8_t frame[FRAME_HEADER_SIZE + CLUSTER_HEARTBEAT_MAX];
-        size_t len = s->cluster_out->send[i].len;
+        size_t len = out->send[i].len;
 
         wire_put_header(frame, FRAME_HEARTBEAT, 0);
-        memcpy(frame + FRAME_HEADER_SIZE, s->cluster_out->send[i].bytes, len);
-        if (s->links != NULL)
-            link_set_send(s->links, (int)s->cluster_out->send[i].link, frame,
-                          FRAME_HEADER_SIZE + len, true);
+        memcpy(frame + FRAME_HEADER_SIZE, out->send[i].bytes, len);
+        link_set_send(s->links, (int)out->send[i].link, frame, FRAME_HEADER_SIZE + len, true);
     }
 }
 
@@ -80,13 +80,22 @@ static void tell_core(struct shell *s)
     shell_input(s, &in);
 }
 
-/* A stall of the machine or of its disk, or a freeze: what follows is easier to understand. */
-static void say_away(const struct shell *s, uint64_t now_ns)
+/* A stall of the machine or of its disk, or a freeze: what follows is easier to understand.  A slow
+ * disk is slow each time: at most one line in that time. */
+static void say_away(struct shell *s, uint64_t now_ns)
 {
-    uint64_t step_ns = s->cluster->step_ns;
+    const struct cluster *c = s->cluster;
+    uint64_t limit_ns = c->o.dead_ns / 4;
 
-    if (s->config->has_peer && step_ns != 0 && now_ns - step_ns >= s->cluster->o.dead_ns / 4)
-        shell_log("this program stood still for %.0f ms", (double)(now_ns - step_ns) / 1e6);
+    if (!s->config->has_peer || c->step_ns == 0 || now_ns - c->listened_ns < limit_ns)
+        return;
+    if (now_ns - c->step_ns >= limit_ns) {
+        shell_log("this program stood still for %.0f ms", (double)(now_ns - c->step_ns) / 1e6);
+    } else if (s->disk_said_ns == 0 || now_ns - s->disk_said_ns >= DISK_SAID_NS) {
+        s->disk_said_ns = now_ns;
+        shell_log("the disk of the journal took %.0f ms; heartbeats went out meanwhile",
+                  (double)(now_ns - c->listened_ns) / 1e6);
+    }
 }
 
 const char *members_step(struct shell *s, const struct cluster_input *in)
@@ -99,7 +108,7 @@ const char *members_step(struct shell *s, const struct cluster_input *in)
     memset(s->cluster_out, 0, sizeof(*s->cluster_out));
     cluster_step(s->cluster, &copy, s->cluster_out);
     tell_dataplane(s, copy.now_ns);
-    send_heartbeats(s);
+    send_heartbeats(s, s->cluster_out);
     refused = s->cluster_out->refused;
     after_step(s);
     tell_core(s);
@@ -111,6 +120,22 @@ void members_tick(struct shell *s)
 {
     members_step(s, &(struct cluster_input){.kind = CLUSTER_TICK});
     peer_choose_link(s);
+}
+
+/* The loop waits for the disk: what it was doing goes on, so the peer and the dataplane may count
+ * on it.  Nothing here may reach the core or the journal, which are in the middle of something. */
+void members_meanwhile(void *ctx)
+{
+    struct shell *s = ctx;
+    struct cluster_output out = {0};
+
+    if (s->cluster == NULL || !cluster_meanwhile(s->cluster, shell_now_ns(), &out))
+        return;
+    send_heartbeats(s, &out);
+    if (s->links != NULL)
+        link_set_push(s->links);
+    if (s->tags)
+        ingest_ring_keep_active(s->ring, members_active_ns(s));
 }
 
 void members_fenced(struct shell *s)

@@ -133,6 +133,8 @@ struct shell {
     uint64_t ring_repaired_said, ring_repaired_ns; /* Of its slots; when that was. */
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
+    uint64_t disk_said_ns; /* members.c */
+    bool tags;             /* An epoch is open, so that what the dataplane decides has a tag. */
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
     uint64_t runs_told_ns, runs_saved_ns, peer_runs_saved_ns; /* runs.c */
     uint32_t runs_saved;
@@ -179,6 +181,7 @@ void members_close(struct shell *s);
 /* One input; why it was refused, or NULL.  shell_flush() must follow. */
 const char *members_step(struct shell *s, const struct cluster_input *in);
 void members_tick(struct shell *s);
+void members_meanwhile(void *ctx); /* The shell: while the loop waits for the disk. */
 /* How long after that the dataplane may count the groups as active (A1). */
 uint64_t members_active_ns(const struct shell *s);
 void members_fenced(struct shell *s); /* The peer is dead and stays so. */

@@ -35,5 +35,9 @@ struct disk {
  * line in err. */
 int disk_posix_open(struct disk *out, const char *dir, char *err, size_t err_size);
 void disk_posix_close(struct disk *d);
+/* From now on what waits for the device (syncs, removals, reservations) is done in a thread beside
+ * the caller's, which calls meanwhile(ctx) every few ms of it.  all: reads and writes too, which
+ * seldom wait, and cost more so.  -1: no thread; all stays as it was. */
+int disk_posix_beside(struct disk *d, bool all, void (*meanwhile)(void *ctx), void *ctx);
 
 #endif

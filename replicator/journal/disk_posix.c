@@ -1,3 +1,4 @@
+#include "beside.h"
 #include "disk.h"
 
 #include <dirent.h>
@@ -12,6 +13,16 @@
 
 struct folder {
     int dir, lock;
+    struct beside *beside; /* NULL: all in the caller's thread. */
+    bool all;              /* Reads and writes too. */
+};
+
+struct job {
+    int fd;
+    const char *name, *to;
+    uint64_t len, offset;
+    void *out;
+    const void *at;
 };
 
 static int dir_of(void *ctx)
@@ -33,42 +44,6 @@ static void posix_close(void *ctx, int handle)
     close(handle);
 }
 
-static long posix_read(void *ctx, int handle, void *out, size_t len, uint64_t offset)
-{
-    size_t done = 0;
-
-    (void)ctx;
-    while (done < len) {
-        ssize_t n = pread(handle, (char *)out + done, len - done, (off_t)(offset + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (long)done;
-}
-
-static int posix_write(void *ctx, int handle, const void *at, size_t len, uint64_t offset)
-{
-    size_t done = 0;
-
-    (void)ctx;
-    while (done < len) {
-        ssize_t n = pwrite(handle, (const char *)at + done, len - done, (off_t)(offset + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 static int64_t posix_size(void *ctx, int handle)
 {
     struct stat st;
@@ -83,32 +58,124 @@ static int posix_truncate(void *ctx, int handle, uint64_t len)
     return ftruncate(handle, (off_t)len) != 0 ? -errno : 0;
 }
 
+/* ---- what may wait for the device ---- */
+
+static int run(void *ctx, int (*work)(void *arg), struct job job)
+{
+    struct folder *f = ctx;
+
+    return f->beside != NULL ? beside_run(f->beside, work, &job) : work(&job);
+}
+
+static int do_reserve(void *arg)
+{
+    const struct job *j = arg;
+
+    return posix_fallocate(j->fd, 0, (off_t)j->len);
+}
+
+static int do_sync(void *arg)
+{
+    const struct job *j = arg;
+
+    return fdatasync(j->fd) != 0 ? -errno : 0;
+}
+
+static int do_sync_names(void *arg)
+{
+    const struct job *j = arg;
+
+    return fsync(j->fd) != 0 ? -errno : 0;
+}
+
+static int do_remove(void *arg)
+{
+    const struct job *j = arg;
+
+    return unlinkat(j->fd, j->name, 0) != 0 ? -errno : 0;
+}
+
+static int do_rename(void *arg)
+{
+    const struct job *j = arg;
+
+    return renameat(j->fd, j->name, j->fd, j->to) != 0 ? -errno : 0;
+}
+
+/* j->len becomes what was read. */
+static int do_read(void *arg)
+{
+    struct job *j = arg;
+    size_t done = 0;
+
+    while (done < j->len) {
+        ssize_t n = pread(j->fd, (char *)j->out + done, j->len - done, (off_t)(j->offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    j->len = done;
+    return 0;
+}
+
+static int do_write(void *arg)
+{
+    const struct job *j = arg;
+    size_t done = 0;
+
+    while (done < j->len) {
+        ssize_t n =
+            pwrite(j->fd, (const char *)j->at + done, j->len - done, (off_t)(j->offset + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static long posix_read(void *ctx, int handle, void *out, size_t len, uint64_t offset)
+{
+    const struct folder *f = ctx;
+    struct job job = {.fd = handle, .out = out, .len = len, .offset = offset};
+    int rc = f->all ? beside_run(f->beside, do_read, &job) : do_read(&job);
+
+    return rc != 0 ? rc : (long)job.len;
+}
+
+static int posix_write(void *ctx, int handle, const void *at, size_t len, uint64_t offset)
+{
+    const struct folder *f = ctx;
+    struct job job = {.fd = handle, .at = at, .len = len, .offset = offset};
+
+    return f->all ? beside_run(f->beside, do_write, &job) : do_write(&job);
+}
+
 static void posix_reserve(void *ctx, int handle, uint64_t len)
 {
-    (void)ctx;
-    if (posix_fallocate(handle, 0, (off_t)len) != 0)
-        return; /* The writes will tell. */
+    run(ctx, do_reserve, (struct job){.fd = handle, .len = len}); /* The writes will tell. */
 }
 
 static int posix_sync(void *ctx, int handle)
 {
-    (void)ctx;
-    return fdatasync(handle) != 0 ? -errno : 0;
+    return run(ctx, do_sync, (struct job){.fd = handle});
 }
 
 static int posix_sync_names(void *ctx)
 {
-    return fsync(dir_of(ctx)) != 0 ? -errno : 0;
+    return run(ctx, do_sync_names, (struct job){.fd = dir_of(ctx)});
 }
 
 static int posix_remove(void *ctx, const char *name)
 {
-    return unlinkat(dir_of(ctx), name, 0) != 0 ? -errno : 0;
-}
-
-static int posix_rename(void *ctx, const char *from, const char *to)
-{
-    return renameat(dir_of(ctx), from, dir_of(ctx), to) != 0 ? -errno : 0;
+    return run(ctx, do_remove, (struct job){.fd = dir_of(ctx), .name = name});
 }
 
 static int posix_list(void *ctx, void (*each)(void *arg, const char *name), void *arg)
@@ -123,6 +190,11 @@ static int posix_list(void *ctx, void (*each)(void *arg, const char *name), void
         each(arg, e->d_name);
     closedir(d);
     return 0;
+}
+
+static int posix_rename(void *ctx, const char *from, const char *to)
+{
+    return run(ctx, do_rename, (struct job){.fd = dir_of(ctx), .name = from, .to = to});
 }
 
 static int open_folder(struct folder *f, const char *path, char *err, size_t err_size)
@@ -148,6 +220,8 @@ static int open_folder(struct folder *f, const char *path, char *err, size_t err
 
 static void close_folder(struct folder *f)
 {
+    if (f->beside != NULL)
+        beside_close(f->beside);
     if (f->lock >= 0)
         close(f->lock);
     if (f->dir >= 0)
@@ -183,6 +257,15 @@ int disk_posix_open(struct disk *out, const char *dir, char *err, size_t err_siz
         .list = posix_list,
     };
     return 0;
+}
+
+int disk_posix_beside(struct disk *d, bool all, void (*meanwhile)(void *ctx), void *ctx)
+{
+    struct folder *f = d->ctx;
+
+    f->beside = beside_open(meanwhile, ctx);
+    f->all = all && f->beside != NULL;
+    return f->beside != NULL ? 0 : -1;
 }
 
 void disk_posix_close(struct disk *d)

@@ -151,6 +151,26 @@ void conn_flush(struct conn *c)
     link_drained(c);
 }
 
+/* What the kernel does not take, and its errors, are for conn_flush(). */
+void conn_push(struct conn *c)
+{
+    while (c->state == CONN_UP && !c->writing) {
+        uv_buf_t buf;
+        int n;
+
+        frames_out_fill(&c->out);
+        if (c->out.staged == 0)
+            return;
+        buf = uv_buf_init((char *)c->out.stage, (unsigned)c->out.staged);
+        n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+        if (n <= 0)
+            return;
+        link_count(c->link, 0, (size_t)n);
+        c->out.staged -= (size_t)n;
+        memmove(c->out.stage, c->out.stage + n, c->out.staged);
+    }
+}
+
 /* Handshake bytes: the kernel's buffer of a new connection always takes them. */
 static bool say_early(struct conn *c, const uint8_t *at, size_t len)
 {

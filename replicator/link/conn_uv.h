@@ -55,6 +55,7 @@ void conn_wait(struct conn *c);
 void conn_read_on(struct conn *c);
 /* Seals and writes what waits.  May end the connection. */
 void conn_flush(struct conn *c);
+void conn_push(struct conn *c); /* As far as the kernel takes it; calls nothing back. */
 /* Frees all but the handles; link_uv.c knows who has to be told. */
 void conn_close(struct conn *c);
 void conn_key_id(const uint8_t key[NOISE_KEY], uint8_t out[CONN_KEY_ID]);

@@ -503,6 +503,14 @@ int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len,
     return 0;
 }
 
+void link_set_push(struct link_set *set)
+{
+    for (size_t i = 0; i < set->o.link_count; i++) {
+        if (set->link[i].up != NULL)
+            conn_push(set->link[i].up);
+    }
+}
+
 size_t link_set_backlog(const struct link_set *set, int link)
 {
     const struct conn *c = set->link[link].up;

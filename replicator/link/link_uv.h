@@ -62,6 +62,9 @@ void link_set_close(struct link_set *set);
 /* Copies; written when the loop comes round.  0, or -1: not up, or the queue is full.  urgent:
  * before all that waits, and in order among themselves. */
 int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len, bool urgent);
+/* What waits goes to the kernel now, as far as that takes it; calls nothing back.  For a loop that
+ * cannot come round yet. */
+void link_set_push(struct link_set *set);
 size_t link_set_backlog(const struct link_set *set, int link);
 /* Ends the connection after the present callback; on_down follows. */
 void link_set_kick(struct link_set *set, int link, const char *reason);

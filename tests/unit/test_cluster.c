@@ -221,6 +221,56 @@ static void test_a_short_timer_counts_from_the_first_word(void **state)
     assert_int_equal(primary(&t), 1);
 }
 
+/* So long the node waits for its disk, and hears nothing. */
+static void wait_for_the_disk(int n, unsigned ms)
+{
+    t.frozen[n] = true;
+    for (unsigned i = 0; i < ms / 5; i++) {
+        struct cluster_output out = {0};
+
+        run(&t, 5);
+        if (!cluster_meanwhile(&t.c[n], t.now_ns, &out))
+            continue;
+        for (size_t k = 0; k < out.send_count; k++) {
+            struct frame *f = &t.wire[t.frames++];
+
+            *f = (struct frame){
+                .at_ns = t.now_ns, .to = 1 - n, .link = out.send[k].link, .len = out.send[k].len};
+            memcpy(f->bytes, out.send[k].bytes, f->len);
+        }
+    }
+    t.frozen[n] = false;
+}
+
+static void test_a_slow_disk_is_no_death(void **state)
+{
+    (void)state;
+    start(&t);
+    wait_for_the_disk(0, 1500);
+    assert_false(cluster_peer_dead(&t.c[1]));
+    run(&t, 300);
+    assert_int_equal(primary(&t), 0);
+    assert_int_equal(t.c[0].group[0].failovers, 1);
+    assert_false(cluster_peer_dead(&t.c[0]) || cluster_peer_dead(&t.c[1]));
+    wait_for_the_disk(0, 3000); /* That is a death. */
+    assert_true(cluster_peer_dead(&t.c[1]));
+    assert_int_equal(primary(&t), 2);
+    run(&t, 5);
+    assert_int_equal(primary(&t), 1);
+}
+
+static void test_a_disk_that_is_always_slow_hides_no_death(void **state)
+{
+    (void)state;
+    start(&t);
+    t.dead[0] = true;
+    for (int i = 0; i < 25 && primary(&t) != 1; i++) {
+        wait_for_the_disk(1, 130);
+        run(&t, 5);
+    }
+    assert_int_equal(primary(&t), 1);
+}
+
 static void test_partition_heals_to_the_better(void **state)
 {
     (void)state;
@@ -544,6 +594,8 @@ int main(void)
         cmocka_unit_test(test_one_link_is_enough),
         cmocka_unit_test(test_dead_within_the_interval),
         cmocka_unit_test(test_a_short_timer_counts_from_the_first_word),
+        cmocka_unit_test(test_a_slow_disk_is_no_death),
+        cmocka_unit_test(test_a_disk_that_is_always_slow_hides_no_death),
         cmocka_unit_test(test_partition_heals_to_the_better),
         cmocka_unit_test(test_a_hundred_manual_failovers),
         cmocka_unit_test(test_manual_failover_holds_until_reset),

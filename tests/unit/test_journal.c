@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "beside.h"
 #include "journal.h"
 
 enum { EPOCH = 10 };
@@ -225,10 +226,62 @@ static void a_damaged_header_is_told_and_its_records_are_kept(void **state)
     f->journal = NULL;
 }
 
+struct wait {
+    int pipe[2], calls;
+};
+
+static int read_one(void *arg)
+{
+    struct wait *w = arg;
+    char c;
+
+    return read(w->pipe[0], &c, 1) == 1 ? c : -1;
+}
+
+static void after_three(void *ctx)
+{
+    struct wait *w = ctx;
+
+    if (++w->calls == 3)
+        assert_int_equal(write(w->pipe[1], "x", 1), 1);
+}
+
+/* What waits for the device does not keep its caller from what cannot wait. */
+static void test_meanwhile(void **state)
+{
+    struct wait w = {.calls = 0};
+    struct beside *b = beside_open(after_three, &w);
+
+    (void)state;
+    assert_non_null(b);
+    assert_int_equal(pipe(w.pipe), 0);
+    assert_int_equal(beside_run(b, read_one, &w), 'x');
+    assert_true(w.calls >= 3);
+    beside_close(b);
+    close(w.pipe[0]);
+    close(w.pipe[1]);
+}
+
+/* The same files, whichever thread syncs. */
+static void test_beside(void **state)
+{
+    struct folder *f = *state;
+    struct wait w = {.calls = 4};
+
+    assert_int_equal(disk_posix_beside(&f->disk, true, after_three, &w), 0);
+    assert_int_equal(start(f), 0);
+    append(f, 41, 40);
+    journal_close(f->journal);
+    assert_int_equal(start(f), 0);
+    assert_int_equal(f->last, 80);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_meanwhile),
+        T(test_beside),
         T(what_is_there_is_read),
         T(no_meta_file_means_that_marks_are_gone),
         T(that_marks_are_gone_outlives_a_death),
