@@ -215,6 +215,7 @@ struct core {
     bool peer_dead, may_take, fenced;
     bool had_session; /* Since the start of this process. */
     uint64_t takeovers, settlements;
+    uint64_t filled[NODE_COUNT]; /* Records that were pending and came, or were done, by origin. */
     uint64_t taken_ns;
     uint32_t peer_sinks[SINK_COUNT_MAX];
     bool peer_has[SINK_COUNT_MAX]; /* By our sink. */

@@ -673,6 +673,12 @@ static bool was_settled_there(const struct core *c, const struct segment *g)
     return c->peer_first_epoch != 0 && g->epoch >= c->peer_first_epoch;
 }
 
+static void gap_filled(struct core *c, struct segment *g)
+{
+    c->filled[g->origin] += g->gap_to - g->gap_from + 1;
+    g->gap = GAP_FILLED;
+}
+
 /* The peer's hello did not speak of this segment: it has settled and forgotten it, or lost it. */
 static void forgotten_by_peer(struct core *c, struct segment *g)
 {
@@ -690,7 +696,7 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
             g->at[k].dirty = true;
         }
         if (g->gap == GAP_PENDING)
-            g->gap = GAP_FILLED;
+            gap_filled(c, g);
     } else if (!ours) { /* It forgets what was sent only once we have said that it is done. */
         origin_lost(c, g, g->journaled);
     }
@@ -758,7 +764,7 @@ void takeover_notes(struct core *c, struct core_output *out)
 
         /* Its origin may have emitted them alone, so that they never came here. */
         if (g->gap == GAP_PENDING && (g->journaled >= g->gap_to || segment_is_done(c, g))) {
-            g->gap = GAP_FILLED;
+            gap_filled(c, g);
             g->dirty = true;
         }
         if (g->gap_told || g->gap_asked || c->live_epoch == 0)

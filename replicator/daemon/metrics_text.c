@@ -121,7 +121,7 @@ static void records(struct shell *s, FILE *f)
 {
     static const char *const policies[] = {
         [IN_DOUBT_RESEND] = "resend", [IN_DOUBT_HOLD] = "hold", [IN_DOUBT_SKIP] = "skip"};
-    static const char *const states[] = {"pending", "lost"};
+    static const char *const states[] = {"pending", "lost"}; /* As stated. */
     char name[SINK_NAME_MAX * 2 + 64];
 
     head(f, "evrep_in_doubt_records_total", "counter", "Records handed to a sink in doubt (D2).");
@@ -138,6 +138,8 @@ static void records(struct shell *s, FILE *f)
         for (int state = GAP_PENDING; state <= GAP_LOST; state++)
             fprintf(f, "evrep_gap_records_total{origin=\"%d\",state=\"%s\"} %" PRIu64 "\n", origin,
                     states[state - GAP_PENDING], s->gap_records[origin][state]);
+        fprintf(f, "evrep_gap_records_total{origin=\"%d\",state=\"filled\"} %" PRIu64 "\n", origin,
+                s->core->filled[origin]);
     }
 }
 
