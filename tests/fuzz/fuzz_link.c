@@ -101,16 +101,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static struct side s[2];
     uint8_t secret[NOISE_KEY];
-    bool touched = false;
+    bool touched = false, probe[2];
 
     for (int i = 0; i < 2; i++) {
+        uint8_t flags = next(&at, &len);
+
+        probe[i] = flags % 16 == 15;
         memset(&s[i], 0, sizeof(s[i]));
         options[i] = (struct handshake_options){
             .node = (uint8_t)i, .cluster_id = 7, .version = LINK_VERSION, .key_count = 2};
         memset(options[i].key[0], 1, NOISE_KEY);
         memset(options[i].key[1], 2, NOISE_KEY);
         memset(secret, 10 + i, sizeof(secret));
-        handshake_init(&s[i].h, &options[i], i == 0, next(&at, &len) & 1, secret);
+        handshake_init(&s[i].h, &options[i], i == 0, flags & 1, secret);
+        if (probe[i])
+            handshake_probe(&s[i].h);
     }
     s[1].in_len = handshake_begin(&s[0].h, 1 + next(&at, &len) % LINK_VERSION, s[1].in);
     touched = spoil(&at, &len, s[1].in, &s[1].in_len);
@@ -119,7 +124,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         take(&s[0], &s[1], &at, &len, &touched);
     }
     assert(!(touched && s[1].result == HANDSHAKE_DONE));
-    assert(touched || (s[0].result == HANDSHAKE_DONE && s[1].result == HANDSHAKE_DONE));
+    for (int i = 0; i < 2; i++)
+        assert(!(probe[i] && s[i].result == HANDSHAKE_DONE)); /* It asks, and gives no link. */
+    if (probe[0] || probe[1])
+        assert(touched || s[probe[1] ? 1 : 0].result == HANDSHAKE_MET);
+    else
+        assert(touched || (s[0].result == HANDSHAKE_DONE && s[1].result == HANDSHAKE_DONE));
     if (s[1].result == HANDSHAKE_DONE) {
         assert(s[0].h.version == s[1].h.version);
         frames(&s[len & 1], &s[1 - (len & 1)], at, len);
