@@ -8,8 +8,8 @@ import sys
 import tempfile
 import time
 
-LIMIT_S = 900   # For one drill, however busy the machine is.
-END_S = 60      # For its clean-up after that.
+LIMIT_S = 900  # For one drill, however busy the machine is.
+END_S = 60     # For its clean-up after that.
 
 
 def row(story, kind, seed, word, verdict=None):
@@ -81,7 +81,8 @@ def begin(o, story, kind, seed):
 
 
 def run(o, todo):
-    """todo: (story, kind, seed), each run once, o.beside at a time; the rows, in the order of todo."""
+    """todo: (story, kind, seed), each run once, o.beside at a time.  The rows; their table is printed, also of those
+    that have run when this is told to end."""
     waiting, running, rows = list(todo), [], {}
     try:
         while waiting or running:
@@ -99,7 +100,10 @@ def run(o, todo):
     finally:
         for d in running:
             d.end()
-    return [rows[s.NAME, k, n] for s, k, n in todo]
+        rows = [rows[s.NAME, k, n] for s, k, n in todo if (s.NAME, k, n) in rows]
+        if rows:
+            table(rows)
+    return rows
 
 
 # ---- the table ----

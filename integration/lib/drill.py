@@ -145,7 +145,6 @@ def main():
         rows = run_single(o, *todo[0][:2])
     else:
         rows = batch.run(o, todo)
-        batch.table(rows)
     return 0 if all(r["good"] for r in rows) else 1
 
 

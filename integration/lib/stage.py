@@ -13,7 +13,7 @@ from processes import Processes
 from sampler import Sampler
 
 LIB = os.path.dirname(os.path.abspath(__file__))
-PATIENCE_S = 60  # The machine may be busy: a wait is for a condition, never for a time.
+PATIENCE_S = 180  # The machine may be busy: a wait is for a condition, never for a time.
 
 
 class Stage:
@@ -237,8 +237,7 @@ class Stage:
 
     def await_quiet(self):
         try:
-            self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet(),
-                      90)
+            self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet())
         except RuntimeError as e:
             self.problems.append(str(e))
 
