@@ -71,10 +71,9 @@ static void drop_segments(struct shell *s)
     for (size_t i = 0; i < s->out->drop_count; i++) {
         const struct core_range *r = &s->out->drop[i];
 
-        if (r->origin == s->config->node)
-            tally_drop(s, r->epoch);
-        retain_settled(s, r->origin, r->epoch);
         shell_log("segment %u/%u is settled", r->origin, r->epoch);
+        if (r->origin != s->config->node || tally_drop(s, r->epoch))
+            retain_settled(s, r->origin, r->epoch);
     }
 }
 

@@ -158,6 +158,7 @@ static void count_all(const struct shell *s, int sink, uint64_t held[256], uint6
 
 struct tally_old {
     uint32_t epoch, next, last; /* next: the first that is not read. */
+    bool dropped;               /* Its records may go once they are read. */
     struct range open[RANGES_MAX];
     size_t open_count;
 };
@@ -208,6 +209,17 @@ static uint32_t read_old(struct shell *s, struct tally_old *o, uint32_t most)
     return n;
 }
 
+static void forget_segment(struct tally *t, uint32_t epoch)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->segment[i].epoch != epoch)
+            continue;
+        free(t->segment[i].kind);
+        memmove(&t->segment[i], &t->segment[i + 1], (--t->count - i) * sizeof(*t->segment));
+        return;
+    }
+}
+
 void tally_work(struct shell *s)
 {
     struct tally *t = &s->tally;
@@ -217,7 +229,13 @@ void tally_work(struct shell *s)
         struct tally_old *o = &t->old[t->reading];
 
         n += read_old(s, o, WORK_RECORDS - n);
-        t->reading += o->next > o->last;
+        if (o->next <= o->last)
+            continue;
+        t->reading++;
+        if (!o->dropped)
+            continue;
+        forget_segment(t, o->epoch);
+        retain_settled(s, s->config->node, o->epoch);
     }
     if (!tally_is_complete(s))
         return;
@@ -273,22 +291,18 @@ void tally_open(struct shell *s)
     tally_work(s); /* A short backlog is complete at once. */
 }
 
-void tally_drop(struct shell *s, uint32_t epoch)
+bool tally_drop(struct shell *s, uint32_t epoch)
 {
     struct tally *t = &s->tally;
 
     for (size_t i = t->reading; i < t->old_count; i++) {
-        if (t->old[i].epoch == epoch)
-            read_old(s, &t->old[i], UINT32_MAX);
-    }
-
-    for (size_t i = 0; i < t->count; i++) {
-        if (t->segment[i].epoch != epoch)
+        if (t->old[i].epoch != epoch || t->old[i].next > t->old[i].last)
             continue;
-        free(t->segment[i].kind);
-        memmove(&t->segment[i], &t->segment[i + 1], (--t->count - i) * sizeof(*t->segment));
-        return;
+        t->old[i].dropped = true;
+        return false;
     }
+    forget_segment(t, epoch);
+    return true;
 }
 
 /* ---- reading ---- */

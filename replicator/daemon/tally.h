@@ -52,8 +52,9 @@ bool tally_is_complete(const struct shell *s);
 void tally_journaled(struct shell *s, const uint8_t *records, size_t n);
 /* Own records that were given up, stated as lost. */
 void tally_shed(struct shell *s, const struct core_range *r);
-/* Before its records leave the journal. */
-void tally_drop(struct shell *s, uint32_t epoch);
+/* Before its records leave the journal.  false: they are still to be read, for longer than may be
+ * waited; tally_work() calls retain_settled() then. */
+bool tally_drop(struct shell *s, uint32_t epoch);
 /* counters: of the ring, read now. */
 void tally_read(const struct shell *s, const struct evhooks_counters *c,
                 struct tally_kind out[EVHOOKS_KIND_MAX]);
