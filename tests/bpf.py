@@ -3,20 +3,17 @@
 through evbpf's program on real veth, each with an evrepd of its own: the rendered records are compared byte for byte,
 less tag and time, and so is what was passed on.  Then what the BPF ring loses, double sources, SIGHUP, kill -9."""
 import glob
-import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from evdp import EVREPD, Failed, Namespace, checksum, expect, ipv4, tcp, wait  # noqa: E402
-from net import remove_leftovers, sh  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import dataplane  # noqa: E402
+from dataplane import EVREPD, Failed, Namespace, checksum, expect, ipv4, sh, tcp, wait  # noqa: E402
 
 FORMATS = ("structured", "standard", "rfc5424")
 DP = """ring = "{ring}"
@@ -308,7 +305,7 @@ def cases():
 
 # ---- two boxes ----
 
-class Box:
+class Box(dataplane.Programs):
     """A dataplane, its evrepd, and hosts on the four ends of its wires."""
     ENDS = ("left", "right", "left1", "right1")
 
@@ -316,8 +313,8 @@ class Box:
         self.run, self.name, self.program = run, name, program
         self.dir = os.path.join(run.dir, name)
         os.mkdir(self.dir)
-        self.ring = "%s%s" % (run.id, name)
-        self.children, self.host, self.raw = {}, {}, {}
+        super().__init__(run, self.dir, "%s%s" % (run.id, name))
+        self.raw = {}
         self.ns = Namespace("%s-%s" % (run.id, name))
         self.hosts = Namespace("%s-%sh" % (run.id, name))
         for end in self.ENDS:
@@ -356,17 +353,7 @@ class Box:
             f.write(text)
 
     def spawn(self, program, config="dp.conf"):
-        with open(os.path.join(self.dir, program + ".log"), "ab") as log:
-            self.children[program] = subprocess.Popen(
-                ["ip", "netns", "exec", self.ns.name, self.run.bin(program), "-c", os.path.join(self.dir, config)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-    def log(self, program):
-        try:
-            with open(os.path.join(self.dir, program + ".log"), errors="replace") as f:
-                return f.read()
-        except FileNotFoundError:
-            return ""
+        self.spawn_in(self.ns, program, config)
 
     def lines(self, form="structured"):
         try:
@@ -376,8 +363,7 @@ class Box:
             return []
 
     def stats(self):
-        r = subprocess.run([self.run.bin(self.program), "-c", self.dir + "/dp.conf", "--stats"], capture_output=True, text=True)
-        return json.loads(r.stdout)
+        return self.stats_of(self.program, "dp.conf")
 
     def send(self, end, frame):
         while True:
@@ -419,16 +405,9 @@ class Box:
             raise Failed("%s ended: %s" % (program, self.log(program)))
 
     def clean_up(self):
-        for child in self.children.values():
-            child.kill()
-            child.wait()
         for s in self.raw.values():
             s.close()
-        for n in (self.ns, self.hosts):
-            sh("ip", "netns", "del", n.name, check=False)
-        for name in os.listdir("/dev/shm"):
-            if name.startswith(self.ring):
-                os.unlink("/dev/shm/" + name)
+        super().clean_up((self.ns, self.hosts))
 
 
 TAG = re.compile(rb' evrep-origin="0" evrep-epoch="\d+" evrep-seq="\d+"| tag=0/\d+/\d+| session-id(-32)?="\d+"')
@@ -439,20 +418,13 @@ def bare(line):
     return TIME.sub(rb"\1", TAG.sub(b"", line))
 
 
-class Run:
+class Run(dataplane.Run):
+    KIND = "bpf"
+
     def __init__(self, build):
-        self.build = build
-        self.id = "evrep%d" % os.getpid()
-        self.dir = tempfile.mkdtemp(prefix="evrep-bpf-")
+        super().__init__(build)
         self.bpffs = self.dir + "/bpffs"
-        self.box, self.passed = {}, 0
-
-    def bin(self, name):
-        return os.path.join(self.build, "bin", name)
-
-    def ok(self, what):
-        self.passed += 1
-        print("ok      " + what, flush=True)
+        self.box = {}
 
     def starts(self):
         os.mkdir(self.bpffs)
@@ -504,13 +476,6 @@ class Run:
                 (len(all_cases), len(self.records(self.box["k"], "structured")), ", ".join(FORMATS), len(far["k"]), kinds))
 
     # ---- one source of a decision ----
-
-    def fails(self, program, arguments, ns=None):
-        command = [self.bin(program)] + arguments
-        r = subprocess.run((["ip", "netns", "exec", ns.name] if ns else []) + command, capture_output=True, text=True, timeout=60)
-        text = r.stderr + r.stdout
-        expect(r.returncode == 1 and text.count("\n") == 1, "%s %s: %d, %s" % (program, arguments, r.returncode, text))
-        return text
 
     def refuses_jumbo(self, box):
         sh("ip", "link", "add", "j0", "netns", box.ns.name, "mtu", "9000", "type", "veth", "peer", "name", "j1", "netns", box.ns.name)
@@ -666,16 +631,11 @@ class Run:
         with open(box.dir + "/dp.conf", "w") as f:
             f.write(text.replace(old, new))
 
-    def hang_up(self, box):
-        before = box.log("evbpf").count("configuration read again")
-        box.children["evbpf"].send_signal(signal.SIGHUP)
-        wait("the configuration to be read again", lambda: box.log("evbpf").count("configuration read again") > before)
-
     def keeps_limit(self, box):
         """A reload is no way to a second burst of 1024."""
         self.flood(3000)
         before = box.stats()["policy_deny"]["emitted"]
-        self.hang_up(box)
+        box.hang_up("evbpf")
         self.flood(1500)
         more = box.stats()["policy_deny"]["emitted"] - before
         expect(more < 1000, "%d after a reload: the limiter began anew" % more)
@@ -697,8 +657,7 @@ class Run:
     def reloads(self):
         box = self.box["k"]
         box.configure(telnet="9924", rate=100)
-        box.children["evbpf"].send_signal(signal.SIGHUP)
-        wait("the configuration to be read again", lambda: "configuration read again" in box.log("evbpf"))
+        box.hang_up("evbpf")
         self.until_told("by the new rules", 9924, b'policy-name="telnet"')
         self.flood(3000)
         expect(box.stats()["policy_deny"]["rate_limited"] > 1500, "the limiter: %s" % box.stats())
@@ -781,7 +740,7 @@ class Run:
                     box.send("left1", frame)
                     return any(end == "right1" for end, _, _ in box.received())
                 wait("left1 to work again", passes)
-                expect(box.log(box.program).count("interface left1: is back (native)") == n + 1, box.log(box.program))
+                wait("that to be said", lambda: box.log(box.program).count("interface left1: is back (native)") == n + 1)
                 box.passes()
             box.ended(box.program)
             box.raw.pop("left1").close()
@@ -797,8 +756,7 @@ class Run:
         """evdp too takes another event-rate by SIGHUP, and what it admitted before counts."""
         x = self.box["x"]
         x.configure(rate=100)
-        x.children["evdp"].send_signal(signal.SIGHUP)
-        wait("the configuration to be read again", lambda: "configuration read again" in x.log("evdp"))
+        x.hang_up("evdp")
         for i in range(3000):
             x.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.56.%d.%d" % (i >> 8, i & 255), "10.50.0.2", 17, udp(9908, 1)))
 
@@ -816,30 +774,14 @@ class Run:
         for box in self.box.values():
             box.clean_up()
         sh("umount", self.bpffs, check=False)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        super().clean_up()
 
 
-def main():
-    if len(sys.argv) != 2 or os.getuid() != 0:
-        print("usage (root): tests/bpf.py BUILD-FOLDER", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    remove_leftovers()
-    run = Run(os.path.abspath(sys.argv[1]))
-    try:
-        run.run()
-        print("%d passed, 0 failed" % run.passed)
-        return 0
-    except (Failed, RuntimeError, OSError) as e:
-        print("FAILED  %s: %s" % (type(e).__name__, e))
-        for box in run.box.values():
-            for program in (box.program, "evrepd"):
-                print("---- %s of %s\n%s" % (program, box.name, box.log(program)[-2000:]))
-        print("%d passed, 1 failed" % run.passed)
-        return 1
-    finally:
-        run.clean_up()
+def tell(run):
+    for box in run.box.values():
+        for program in (box.program, "evrepd"):
+            print("---- %s of %s\n%s" % (program, box.name, box.log(program)[-2000:]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(dataplane.main(Run, tell))

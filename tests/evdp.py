@@ -1,40 +1,20 @@
 #!/usr/bin/env python3
 """evdp on real AF_XDP sockets: tests/evdp.py BUILD-FOLDER (root).  A client, evdp and evrepd, a server, each in a
 network namespace; every kind of event decided, counted and rendered; two queues, VLAN tags, IPv6, NAT, rejects, SIGHUP."""
-import ctypes
-import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration", "lib"))
-from net import remove_leftovers, sh  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import dataplane  # noqa: E402
+from dataplane import EVREPD, PATIENCE_S, Failed, Namespace, expect, ipv4, sh, tcp, wait  # noqa: E402
 
-PATIENCE_S = 30  # A wait is for a condition, never for a time.
 CLIENT_MAC, SERVER_MAC = "02:00:00:00:00:51", "02:00:00:00:00:52"
 PACKET_AUXDATA, SOL_PACKET = 8, 263
-
-EVREPD = """node = 0
-cluster-id = 7
-hostname = "fw1"
-state-dir = "{dir}/state"
-control-socket = "{dir}/evrep.sock"
-peer {{
-  key-file = "{dir}/cluster.key"
-  heartbeat-ms = 300 dead-after-ms = 3000 lease-ms = 2000
-  link "control" {{ local = "127.0.0.1:5900" remote = "127.0.0.2:5900" }}
-}}
-redundancy-group "1" {{ priority = 200 }}
-source "dp" {{ type = ring ring = "{ring}" }}
-sink "local" {{ type = file path = "{dir}/rt_flow.log" format = structured }}
-"""
 
 EVDP = """ring = "{ring}"
 node = 0
@@ -62,79 +42,19 @@ nat "hide" {{ from-zone = "trust" to-zone = "untrust" protocol = udp ports = {{ 
 """
 
 
-class Failed(Exception):
-    pass
-
-
-def expect(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def wait(what, test):
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        value = test()
-        if value:
-            return value
-        expect(time.monotonic() < until, "waited %d s in vain for: %s" % (PATIENCE_S, what))
-        time.sleep(0.02)
-
-
-class Namespace:
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def __init__(self, name):
-        self.name = name
-        sh("ip", "netns", "add", name)
-        self.ip("link", "set", "lo", "up")
-
-    def ip(self, *args):
-        return sh("ip", "-n", self.name, *args)
-
-    def run(self, *args):
-        return sh("ip", "netns", "exec", self.name, *args)
-
-    def socket(self, *args):
-        """A socket made there: it stays there."""
-        with open("/proc/self/ns/net") as own, open("/run/netns/" + self.name) as there:
-            self.libc.setns(there.fileno(), 0)
-            try:
-                return socket.socket(*args)
-            finally:
-                self.libc.setns(own.fileno(), 0)
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def ipv4(source, destination, protocol, payload, fragment=0, options=b""):
-    src, dst = socket.inet_aton(source), socket.inet_aton(destination)
-    head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 77, fragment, 64,
-                       protocol, 0, src, dst) + options
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
-
-
-def tcp(port, flags, source_port=40000):
-    return struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 0x50, flags, 1024, 0, 0)
-
-
 def udp(port, data=b"x" * 24):
     return struct.pack("!HHHH", 40001, port, 8 + len(data), 0) + data
 
 
-class Run:
+class Run(dataplane.Run):
+    KIND = "evdp"
+
     def __init__(self, build):
-        self.build = build
-        self.id = "evrep%d" % os.getpid()
-        self.dir = tempfile.mkdtemp(prefix="evrep-evdp-")
+        super().__init__(build)
         self.ring = self.id + "n0"
-        self.children, self.ns, self.passed, self.said = {}, {}, 0, 0
+        self.box = dataplane.Programs(self, self.dir, self.ring)
+        self.children, self.log = self.box.children, self.box.log
+        self.ns, self.said = {}, 0
 
     # ---- set-up ----
 
@@ -169,14 +89,7 @@ class Run:
                 f.write(text.format(**values))
 
     def spawn(self, program):
-        log = open(os.path.join(self.dir, program + ".log"), "wb")
-        command = [os.path.join(self.build, "bin", program), "-c", os.path.join(self.dir, program + ".conf")]
-        self.children[program] = subprocess.Popen(["ip", "netns", "exec", self.ns["box"].name] + command,
-                                                  stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-    def log(self, program):
-        with open(os.path.join(self.dir, program + ".log"), errors="replace") as f:
-            return f.read()
+        self.box.spawn_in(self.ns["box"], program, program + ".conf")
 
     def records(self):
         try:
@@ -191,13 +104,7 @@ class Run:
                     lambda: next((r for r in self.records() if all(p in r for p in parts)), None))
 
     def stats(self):
-        r = subprocess.run([os.path.join(self.build, "bin", "evdp"), "-c", os.path.join(self.dir, "evdp.conf"), "--stats"],
-                           capture_output=True, text=True)
-        return json.loads(r.stdout)
-
-    def ok(self, what):
-        self.passed += 1
-        print("ok      " + what, flush=True)
+        return self.box.stats_of("evdp", "evdp.conf")
 
     # ---- hosts ----
 
@@ -253,20 +160,17 @@ class Run:
 
     def refuses_jumbo(self):
         self.ns["box"].ip("link", "set", "left", "mtu", "9000")
-        self.spawn("evdp")
-        expect(self.children.pop("evdp").wait(PATIENCE_S) == 1, "evdp starts with an MTU of 9000")
-        text = self.log("evdp")
-        expect("jumbo frames" in text and text.count("\n") == 1, "no clear line about the MTU: " + text)
+        text = self.fails("evdp", ["-c", self.dir + "/evdp.conf"], self.ns["box"])
+        expect("jumbo frames" in text, "no clear line about the MTU: " + text)
         self.ns["box"].ip("link", "set", "left", "mtu", "1500")
         self.configure(mode="queues = 1")
-        self.spawn("evdp")
-        expect(self.children.pop("evdp").wait(PATIENCE_S) == 1, "evdp starts with one of two queues")
-        expect("has 2 receive queues" in self.log("evdp"), "no clear line about queues: " + self.log("evdp"))
+        text = self.fails("evdp", ["-c", self.dir + "/evdp.conf"], self.ns["box"])
+        expect("has 2 receive queues" in text, "no clear line about queues: " + text)
         self.configure()
         self.ok("jumbo frames and queues that nobody would read are refused clearly")
 
     def starts(self):
-        subprocess.run([os.path.join(self.build, "bin", "evrepctl"), "keygen", self.dir + "/cluster.key"], check=True)
+        subprocess.run([self.bin("evrepctl"), "keygen", self.dir + "/cluster.key"], check=True)
         os.mkdir(self.dir + "/state")
         self.spawn("evdp")
         wait("evdp to be up", lambda: "evdp: wire w0" in self.log("evdp"))
@@ -284,18 +188,11 @@ class Run:
         wait("the group to be active, and a datagram to pass", passes)
         self.ok("native mode, two queues; passes once its group is active")
 
-    def one_line(self, config, *arguments):
-        """What evdp says as it refuses."""
-        r = subprocess.run(["ip", "netns", "exec", self.ns["box"].name, os.path.join(self.build, "bin", "evdp"), "-c", config] +
-                           list(arguments), capture_output=True, text=True, timeout=PATIENCE_S)
-        expect(r.returncode == 1 and (r.stdout + r.stderr).count("\n") == 1, "%s: %d %s" % (arguments, r.returncode, r.stderr))
-        return r.stderr
-
     def second(self):
         path = os.path.join(self.dir, "evdp.conf")
         wait("statistics", lambda: self.stats()["dataplane"]["interfaces"])
         before = self.stats()["dataplane"]
-        expect("another evdp runs on it" in self.one_line(path), "a second evdp on one ring")
+        expect("another evdp runs on it" in self.fails("evdp", ["-c", path], self.ns["box"]), "a second evdp on one ring")
         after = self.stats()["dataplane"]
         expect(after["pid"] == before["pid"] and len(after["terms"]) == len(before["terms"]) == 1 and
                all(b["received"] >= a["received"] > 0 for a, b in zip(before["interfaces"][:1], after["interfaces"])),
@@ -303,7 +200,7 @@ class Run:
         other = os.path.join(self.dir, "other.conf")
         with open(path) as f, open(other, "w") as to:
             to.write(f.read().replace(self.ring, self.ring + "x"))
-        expect("No such file" in self.one_line(other, "--stats"), "statistics of a ring that is not there")
+        expect("No such file" in self.fails("evdp", ["-c", other, "--stats"]), "statistics of a ring that is not there")
         expect(not os.path.exists("/dev/shm/%sx" % self.ring), "--stats made a ring")
         self.ok("a second evdp touches nothing, --stats makes nothing")
 
@@ -433,10 +330,8 @@ class Run:
         self.ok("both queues work, and a flow's answers may come by the other one")
 
     def hang_up(self, **values):
-        before = self.log("evdp").count("configuration read again")
         self.configure(**values)
-        self.children["evdp"].send_signal(signal.SIGHUP)
-        wait("the configuration to be read", lambda: self.log("evdp").count("configuration read again") > before)
+        self.box.hang_up("evdp")
 
     def cookies(self):
         """More than one SYN a second: two kernels that do not know of each other's numbers."""
@@ -520,39 +415,15 @@ class Run:
             step()
 
     def clean_up(self):
-        for child in self.children.values():
-            child.kill()
-            child.wait()
-        for n in self.ns.values():
-            sh("ip", "netns", "del", n.name, check=False)
-        for name in os.listdir("/dev/shm"):
-            if name.startswith(self.ring):
-                os.unlink("/dev/shm/" + name)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.box.clean_up(self.ns.values())
+        super().clean_up()
 
 
-def main():
-    if len(sys.argv) != 2 or os.getuid() != 0:
-        print("usage (root): tests/evdp.py BUILD-FOLDER", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    remove_leftovers()
-    run = Run(os.path.abspath(sys.argv[1]))
-    try:
-        run.run()
-        print("%d passed, 0 failed" % run.passed)
-        return 0
-    except (Failed, RuntimeError, OSError) as e:
-        print("FAILED  %s: %s" % (type(e).__name__, e))
-        for program in ("evdp", "evrepd"):
-            if os.path.exists(os.path.join(run.dir, program + ".log")):
-                print("---- %s\n%s" % (program, run.log(program)[-3000:]))
-        print("---- records\n" + "\n".join(run.records()[-10:]))
-        print("%d passed, 1 failed" % run.passed)
-        return 1
-    finally:
-        run.clean_up()
+def tell(run):
+    for program in ("evdp", "evrepd"):
+        print("---- %s\n%s" % (program, run.log(program)[-3000:]))
+    print("---- records\n" + "\n".join(run.records()[-10:]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(dataplane.main(Run, tell))

@@ -27,8 +27,9 @@ def remove_leftovers():
         if m and not os.path.exists("/proc/" + m.group(1)):
             os.unlink("/dev/shm/" + name)
     for name in os.listdir(tempfile.gettempdir()):
-        m = re.match(r"evrep-(?:drill|exact)-(\d+)-", name)
+        m = re.match(r"evrep-(?:drill|exact|evdp|bpf)-(\d+)-", name)
         if m and not os.path.exists("/proc/" + m.group(1)):
+            sh("umount", os.path.join(tempfile.gettempdir(), name, "bpffs"), check=False)  # tests/bpf.py
             shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
 
 

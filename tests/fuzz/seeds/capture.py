@@ -12,8 +12,8 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", ".."))
-from evdp import Namespace, remove_leftovers, sh  # noqa: E402
+sys.path.insert(0, os.path.join(HERE, "..", "..", "lib"))
+from dataplane import Namespace, remove_leftovers, sh  # noqa: E402
 
 FRAMES_MAX = 24
 CLIENT, SERVER = {4: "10.0.0.1", 6: "2001:d00::1"}, {4: "10.9.0.2", 6: "2001:db8::2"}
