@@ -1,6 +1,6 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--jobs N] [--keep-going] [--brief] [--plain] */
+ *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations] */
 #include "sim.h"
 
 #include <errno.h>
@@ -20,13 +20,14 @@ enum { JOBS_MAX = 256, LISTED_MAX = 4096, SEED_MAX_S = 60 };
 
 struct listed { /* A line of tests/sim/seeds. */
     uint64_t seed;
-    bool plain; /* Without operations: from before there were any. */
+    bool plain;   /* Without operations: from before there were any. */
+    bool unaimed; /* With them, from before there were aimed faults. */
 };
 
 struct job { /* What one process runs. */
     uint64_t from, runs, step;
     double until; /* By now_s(); 0: no end. */
-    bool keep_going, brief, plain;
+    bool keep_going, brief, plain, unaimed;
     const struct listed *listed; /* Instead of `from` on, when not NULL. */
 };
 
@@ -96,7 +97,7 @@ static bool run_seed(struct world *w, uint64_t seed, bool quiet)
     return false;
 }
 
-static int show(uint64_t seed, bool trace, bool plain)
+static int show(uint64_t seed, bool trace, const struct job *job)
 {
     struct world *w = world_new();
     bool good;
@@ -105,7 +106,8 @@ static int show(uint64_t seed, bool trace, bool plain)
         return EXIT_FAILURE;
     running = seed;
     w->out = trace ? stdout : NULL;
-    w->plain = plain;
+    w->plain = job->plain;
+    w->unaimed = job->unaimed;
     good = world_run(w, seed, trace);
     if (good)
         printf("seed %" PRIu64 ": OK, %.1f s simulated\n", seed, (double)w->now / 1e9);
@@ -129,6 +131,7 @@ static void work(const struct job *job, struct shared *out)
         uint64_t seed = job->listed != NULL ? job->listed[i].seed : job->from + i * job->step;
 
         w->plain = job->listed != NULL ? job->listed[i].plain : job->plain;
+        w->unaimed = job->listed != NULL ? job->listed[i].unaimed : job->unaimed;
         good = run_seed(w, seed, job->keep_going || job->brief);
         out->stats = w->stats;
         out->violations += !good;
@@ -277,7 +280,8 @@ static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared
     return good;
 }
 
-/* The seeds of a file: a number at the start of a line, perhaps `plain`, and why it is there. */
+/* The seeds of a file: a number at the start of a line, perhaps `plain` or `operations`, and why it
+ * is there. */
 static struct listed *read_seeds(const char *path, uint64_t *count)
 {
     static struct listed listed[LISTED_MAX];
@@ -293,6 +297,7 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
         if (line[0] < '0' || line[0] > '9')
             continue;
         listed[*count].seed = strtoull(line, &end, 10);
+        listed[*count].unaimed = strncmp(end, " operations ", 12) == 0;
         listed[(*count)++].plain = strncmp(end, " plain ", 7) == 0;
     }
     fclose(f);
@@ -301,9 +306,9 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain]\n");
+    fprintf(stderr, "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
+                    "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain "
+                    "| --operations]\n");
     return 2;
 }
 
@@ -338,17 +343,13 @@ static int run_all(struct job *job, unsigned jobs)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {"from", required_argument, NULL, 'f'},
-                                            {"runs", required_argument, NULL, 'r'},
-                                            {"seconds", required_argument, NULL, 'S'},
-                                            {"seeds", required_argument, NULL, 'F'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"keep-going", no_argument, NULL, 'k'},
-                                            {"brief", no_argument, NULL, 'b'},
-                                            {"plain", no_argument, NULL, 'p'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
+        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 'S'}, {"seeds", required_argument, NULL, 'F'},
+        {"jobs", required_argument, NULL, 'j'},    {"keep-going", no_argument, NULL, 'k'},
+        {"brief", no_argument, NULL, 'b'},         {"plain", no_argument, NULL, 'p'},
+        {"operations", no_argument, NULL, 'o'},    {0}};
     struct job job = {.from = (uint64_t)time(NULL) << 20, .runs = UINT64_MAX, .step = 1};
     const char *one = NULL, *file = NULL;
     unsigned long jobs = 1;
@@ -376,13 +377,15 @@ int main(int argc, char **argv)
             job.brief = true;
         else if (opt == 'p') /* No operations. */
             job.plain = true;
+        else if (opt == 'o') /* No aimed faults. */
+            job.unaimed = true;
         else
             return usage();
     }
     signal(SIGABRT, on_abort);
     signal(SIGVTALRM, on_alarm);
     if (one != NULL)
-        return show(strtoull(one, NULL, 10), trace, job.plain);
+        return show(strtoull(one, NULL, 10), trace, &job);
     if (jobs < 1 || jobs > JOBS_MAX || optind != argc)
         return usage();
     if (file != NULL) {

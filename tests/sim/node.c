@@ -341,6 +341,11 @@ static void flush(struct world *w, struct node *n)
 
             credit = backlog < 1 << 18 ? (uint32_t)(((1 << 18) - backlog) / 256) : 0;
         }
+        if (n->core.session != n->session_aimed) {
+            n->session_aimed = n->core.session;
+            if (w->aim_hello > 0 && n->core.session != SESSION_DOWN)
+                aimed_session(w, n);
+        }
         if (w->trace && n->core.session != n->session_said) {
             n->session_said = n->core.session;
             TRACE(w, "node %u: session %s", n->id,
@@ -489,7 +494,7 @@ static void choose_link(struct world *w, struct node *n)
 {
     struct core_input in = {.kind = CORE_LINK_PREFER, .link.link = n->core.link};
 
-    if (n->core.link < 0 || n->core.session != SESSION_UP || n->core.version < 2)
+    if (n->core.link < 0 || n->core.session != SESSION_UP || n->core.version < 2 || w->steady)
         return;
     in.link.link =
         rng_chance(&w->rng, 2)

@@ -254,7 +254,7 @@ struct node {
     uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
     bool was_up;                         /* At its last flush. */
     uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
-    uint8_t session_said;
+    uint8_t session_said, session_aimed;
     uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */
     struct core *before; /* As it was at its last death. */
     struct {
@@ -312,7 +312,8 @@ struct world {
     uint64_t seed, now;
     struct rng rng;
     struct rng more; /* Of operations.c: a seed without operations is the same run as ever. */
-    bool trace, plain;
+    struct rng aim;  /* Of aimed.c, so too. */
+    bool trace, plain, unaimed;
     struct event heap[HEAP_MAX];
     size_t heap_count;
     uint64_t order;
@@ -336,6 +337,8 @@ struct world {
     bool staggered;  /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
     uint32_t fence_fails, fence_lies; /* Per mille. */
+    uint32_t aim_hello;               /* Per mille of the hellos, that a fault is aimed at. */
+    bool steady;                      /* No node moves to a better link. */
     uint64_t struck;                  /* Faults and their ends, so far. */
     unsigned open;                    /* Faults that are not mended. */
     bool calm; /* Nothing was in doubt anywhere when `struck` was calm_struck. */
@@ -481,6 +484,11 @@ void faults_strike(struct world *w);
 void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink);
 void faults_mend(struct world *w, enum fault what, unsigned a);
 void faults_mend_all(struct world *w);
+
+/* aimed.c */
+void aimed_draw(struct world *w);
+/* It begins a hello, or its session is up. */
+void aimed_session(struct world *w, const struct node *n);
 
 /* operations.c */
 void operations_draw(struct world *w);

@@ -304,7 +304,18 @@ void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t 
         n->granted_ns = node_clock(w, n);
 }
 
-static void same_owners(struct world *w, const struct segment *g, const struct segment *h, size_t k)
+/* N5: will it tell its E above there? */
+static bool says(const struct segment *g, size_t k, uint32_t from, unsigned owner)
+{
+    for (uint8_t i = 0; i < g->at[k].count; i++) {
+        if (g->at[k].span[i].from > from)
+            return g->at[k].span[i].owner == owner;
+    }
+    return g->closed; /* That all is done. */
+}
+
+static void same_owners(struct world *w, unsigned node, const struct segment *g,
+                        const struct segment *h, size_t k)
 {
     for (uint8_t m = 0; m < g->at[k].count; m++) {
         const struct span *s = &g->at[k].span[m];
@@ -315,6 +326,11 @@ static void same_owners(struct world *w, const struct segment *g, const struct s
             if (h->at[k].span[i].from <= r.from && r.from <= h->at[k].span[i].to)
                 t = &h->at[k].span[i];
         }
+        if (t == NULL && s->emitted < s->to && s->owner == 1 - node &&
+            !says(h, k, r.from, s->owner))
+            world_fail(w,
+                       "node %u waits for %u/%u/%u at sink %zu, of which its owner can say nothing",
+                       node, g->origin, g->epoch, r.from, k);
         if (t != NULL && t->emitted < r.from && (t->owner != s->owner || t->term != s->term))
             world_fail(w, "the nodes settled %u/%u/%u at sink %zu as node %u's and as node %u's",
                        g->origin, g->epoch, r.from, k, s->owner, t->owner);
@@ -335,8 +351,10 @@ static void check_settled(struct world *w, struct node *n)
         const struct segment *g = &a->segment[a->order[i]];
         const struct segment *h = core_segment(b, g->origin, g->epoch);
 
-        for (size_t k = 0; h != NULL && g->fact_seen && h->fact_seen && k < w->sink_count; k++)
-            same_owners(w, g, h, k);
+        for (size_t k = 0; h != NULL && g->fact_seen && h->fact_seen && k < w->sink_count; k++) {
+            same_owners(w, n->id, g, h, k);
+            same_owners(w, 1 - n->id, h, g, k);
+        }
     }
 }
 

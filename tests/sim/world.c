@@ -166,6 +166,7 @@ static void draw(struct world *w)
     draw_sinks(w);
     faults_draw(w);
     operations_draw(w);
+    aimed_draw(w);
     TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",
           (unsigned)(w->dead_ns / MS), (unsigned)(w->options.lease_ns / MS));
     for (size_t k = 0; k < w->sink_count; k++)
@@ -206,6 +207,7 @@ static void reset(struct world *w, uint64_t seed)
     w->seed = seed;
     w->rng.state = seed;
     w->more.state = ~seed * 0x9e3779b97f4a7c15ull;
+    w->aim.state = seed * 0xd1342543de82ef95ull + 1;
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;
