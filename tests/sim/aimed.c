@@ -5,14 +5,50 @@
 
 void aimed_draw(struct world *w)
 {
-    w->aim_hello = 0;
+    w->aim_hello = w->aim_settled = w->aim_lost = 0;
     w->steady = false;
     if (!w->operations || w->unaimed)
         return;
     w->aim_hello = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 100, 800) : 0;
     w->steady = rng_chance(&w->aim, 300);
-    TRACE(w, "aimed at %u of 1000 hellos%s", w->aim_hello,
-          w->steady ? ", and no record moves to another link" : "");
+    w->aim_settled = rng_chance(&w->aim, 200) ? rng_between(&w->aim, 20, 200) : 0;
+    w->aim_lost = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 200, 900) : 0;
+    TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
+          w->aim_settled, w->aim_lost,
+          w->steady ? ", and each node keeps to a link of its own" : "");
+}
+
+static void aim(struct world *w, enum fault f, unsigned node, uint32_t latencies)
+{
+    world_event(w, w->now + rng_below(&w->aim, latencies * (uint32_t)w->latency_ns), EV_AIMED,
+                (uint8_t)f, (uint8_t)node, 0);
+}
+
+/* A segment is settled: the power takes that again, or its link breaks with the word of it. */
+void aimed_settled(struct world *w, const struct node *n)
+{
+    if (w->ending || w->aim_settled == 0 || !rng_chance(&w->aim, w->aim_settled))
+        return;
+    if (n->core.link < 0 || rng_chance(&w->aim, 400))
+        aim(w, FAULT_HOST, n->id, 8);
+    else
+        aim(w, FAULT_RESET_LINK, (unsigned)n->core.link, 1);
+}
+
+/* T5: the journal of the origin is gone, and the power takes from its peer what was not synced. */
+static void lost_twice(struct world *w, const struct node *n)
+{
+    const struct core *c = &n->core;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        if (!g->lost || g->origin == n->id || g->done)
+            continue;
+        if (rng_chance(&w->aim, w->aim_lost))
+            aim(w, FAULT_HOST, n->id, 8);
+        return;
+    }
 }
 
 /* T3, section 9: a process dies, or a link breaks, while facts cross; or a word is lost that is
@@ -26,7 +62,11 @@ void aimed_session(struct world *w, const struct node *n)
     unsigned node = rng_chance(&w->aim, 500) ? n->id : 1u - n->id;
     bool is_node = f == FAULT_CRASH || f == FAULT_CRASH_IO;
 
-    if (w->ending || !rng_chance(&w->aim, w->aim_hello))
+    if (w->ending)
+        return;
+    if (n->core.session == SESSION_UP && w->aim_lost > 0)
+        lost_twice(w, n);
+    if (!rng_chance(&w->aim, w->aim_hello))
         return;
     world_event(w, w->now + after, EV_AIMED, (uint8_t)f,
                 (uint8_t)(is_node ? node : rng_below(&w->aim, SIM_LINKS)), 0);

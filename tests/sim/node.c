@@ -275,6 +275,7 @@ static void perform(struct world *w, struct node *n)
         journal_drop(n->journal, n->out.drop[i].origin, n->out.drop[i].epoch, SEQUENCE_MAX);
         TRACE(w, "node %u: segment %u/%u is settled", n->id, n->out.drop[i].origin,
               n->out.drop[i].epoch);
+        aimed_settled(w, n);
     }
     for (size_t i = 0; i < n->out.note_count; i++) {
         const struct core_note *c = &n->out.note[i];
@@ -343,7 +344,7 @@ static void flush(struct world *w, struct node *n)
         }
         if (n->core.session != n->session_aimed) {
             n->session_aimed = n->core.session;
-            if (w->aim_hello > 0 && n->core.session != SESSION_DOWN)
+            if (w->aim_hello + w->aim_lost > 0 && n->core.session != SESSION_DOWN)
                 aimed_session(w, n);
         }
         if (w->trace && n->core.session != n->session_said) {
@@ -494,10 +495,11 @@ static void choose_link(struct world *w, struct node *n)
 {
     struct core_input in = {.kind = CORE_LINK_PREFER, .link.link = n->core.link};
 
-    if (n->core.link < 0 || n->core.session != SESSION_UP || n->core.version < 2 || w->steady)
+    if (n->core.link < 0 || n->core.session != SESSION_UP || n->core.version < 2)
         return;
     in.link.link =
-        rng_chance(&w->rng, 2)
+        w->steady ? n->id
+        : rng_chance(&w->rng, 2)
             ? (int)rng_below(&w->rng, SIM_LINKS)
             : (int)cluster_better_link(&n->cluster, (unsigned)n->core.link, node_clock(w, n));
     if (in.link.link == n->core.link)

@@ -336,11 +336,11 @@ struct world {
     bool quiet;      /* and nothing else. */
     bool staggered;  /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
-    uint32_t fence_fails, fence_lies; /* Per mille. */
-    uint32_t aim_hello;               /* Per mille of the hellos, that a fault is aimed at. */
-    bool steady;                      /* No node moves to a better link. */
-    uint64_t struck;                  /* Faults and their ends, so far. */
-    unsigned open;                    /* Faults that are not mended. */
+    uint32_t fence_fails, fence_lies;          /* Per mille. */
+    uint32_t aim_hello, aim_settled, aim_lost; /* Per mille, of which a fault is aimed at. */
+    bool steady;                               /* Each node keeps to a link of its own. */
+    uint64_t struck;                           /* Faults and their ends, so far. */
+    unsigned open;                             /* Faults that are not mended. */
     bool calm; /* Nothing was in doubt anywhere when `struck` was calm_struck. */
     uint64_t calm_struck;
     /* The collectors of SINK_STREAM. */
@@ -489,6 +489,7 @@ void faults_mend_all(struct world *w);
 void aimed_draw(struct world *w);
 /* It begins a hello, or its session is up. */
 void aimed_session(struct world *w, const struct node *n);
+void aimed_settled(struct world *w, const struct node *n);
 
 /* operations.c */
 void operations_draw(struct world *w);

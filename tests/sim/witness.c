@@ -358,8 +358,22 @@ static void check_settled(struct world *w, struct node *n)
     }
 }
 
+/* Finding 4: what it has settled with its origin a node does not take up again. */
+static void check_dropped(struct world *w, const struct node *n)
+{
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        const struct segment *g = &n->core.segment[n->core.order[i]];
+
+        if (g->origin != n->id && !g->done && segment_was_dropped(&n->core, g->origin, g->epoch))
+            world_fail(w, "node %u: takes up %u/%u again, which it had settled", n->id, g->origin,
+                       g->epoch);
+    }
+}
+
 void witness_flushed(struct world *w, struct node *n)
 {
+    if (n->core.session == SESSION_UP && !n->was_up)
+        check_dropped(w, n);
     check_settled(w, n);
     check_takeover(w, n);
     check_done(w, n);
