@@ -5,12 +5,14 @@
 
 void aimed_draw(struct world *w)
 {
-    w->aim_hello = w->aim_settled = w->aim_lost = 0;
-    w->steady = false;
+    w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = 0;
+    w->steady = w->questions_go = false;
     if (!w->operations || w->unaimed)
         return;
     w->aim_hello = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 100, 800) : 0;
     w->steady = rng_chance(&w->aim, 300);
+    w->questions_go = rng_chance(&w->aim, 500);
+    w->aim_asked = w->questions_go ? rng_between(&w->aim, 50, 500) : 0;
     w->aim_settled = rng_chance(&w->aim, 200) ? rng_between(&w->aim, 20, 200) : 0;
     w->aim_lost = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 200, 900) : 0;
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
@@ -33,6 +35,15 @@ void aimed_settled(struct world *w, const struct node *n)
         aim(w, FAULT_HOST, n->id, 8);
     else
         aim(w, FAULT_RESET_LINK, (unsigned)n->core.link, 1);
+}
+
+/* D1: the question goes with its connection. */
+void aimed_asked(struct world *w, const struct node *n, unsigned sink)
+{
+    uint64_t after = rng_below(&w->aim, (uint32_t)(w->sink_delay[sink] / 2) + 1);
+
+    if (!w->ending && rng_chance(&w->aim, w->aim_asked))
+        world_event(w, w->now + after, EV_AIMED, FAULT_SINK_RESET, n->id, sink);
 }
 
 /* T5: the journal of the origin is gone, and the power takes from its peer what was not synced. */

@@ -317,6 +317,8 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
     int by = w->sink_kind[a->sink] == SINK_FILE ? n->id : -1;
     struct seen_segment *s;
 
+    if (w->questions_go && a->losses != n->sink[a->sink].losses)
+        return;
     if (!n->sink[a->sink].up || n->frozen) {
         world_event(w, w->now + BACKOFF_NS, EV_ANSWER, n->id, (uint8_t)(ask % ASKS_MAX), n->life);
         return;
@@ -337,6 +339,8 @@ void collector_ask(struct world *w, struct node *n, unsigned sink, const struct 
 {
     unsigned ask = n->asks++ % ASKS_MAX;
 
-    n->ask[ask] = (struct ask){.sink = (uint8_t)sink, .range = *r};
+    if (w->aim_asked > 0)
+        aimed_asked(w, n, sink);
+    n->ask[ask] = (struct ask){(uint8_t)sink, n->sink[sink].losses, *r};
     world_event(w, w->now + w->sink_delay[sink] / 2, EV_ANSWER, n->id, (uint8_t)ask, n->life);
 }

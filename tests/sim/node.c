@@ -641,6 +641,7 @@ void node_sink_lost(struct world *w, struct node *n, unsigned sink)
 {
     struct core_input in = {.kind = CORE_SINK_LOST, .sink = (uint8_t)sink};
 
+    n->sink[sink].losses++;
     ALIVE(w, n, sink_input(w, n, &in));
 }
 

@@ -215,6 +215,7 @@ struct sim_link {
 
 struct ask {
     uint8_t sink;
+    uint32_t losses; /* Of that sink's connection, when it was asked. */
     struct core_range range;
 };
 
@@ -261,6 +262,7 @@ struct node {
         bool up, reachable;
         bool unheard; /* Lost while it was frozen: it reads of it when it thaws. */
         int flight;   /* -1: none. */
+        uint32_t losses;
     } sink[SIM_SINKS];
     bool has[SIM_SINKS];
     struct ask ask[ASKS_MAX];
@@ -336,12 +338,14 @@ struct world {
     bool quiet;      /* and nothing else. */
     bool staggered;  /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
-    uint32_t fence_fails, fence_lies;          /* Per mille. */
-    uint32_t aim_hello, aim_settled, aim_lost; /* Per mille, of which a fault is aimed at. */
-    bool steady;                               /* Each node keeps to a link of its own. */
-    uint64_t struck;                           /* Faults and their ends, so far. */
-    unsigned open;                             /* Faults that are not mended. */
-    bool calm; /* Nothing was in doubt anywhere when `struck` was calm_struck. */
+    uint32_t fence_fails, fence_lies; /* Per mille. */
+    uint32_t aim_hello, aim_settled, aim_lost,
+        aim_asked;     /* Per mille, of which a fault is aimed at. */
+    bool steady;       /* Each node keeps to a link of its own. */
+    bool questions_go; /* With the connection that they went on. */
+    uint64_t struck;   /* Faults and their ends, so far. */
+    unsigned open;     /* Faults that are not mended. */
+    bool calm;         /* Nothing was in doubt anywhere when `struck` was calm_struck. */
     uint64_t calm_struck;
     /* The collectors of SINK_STREAM. */
     uint64_t stamps;
@@ -490,6 +494,7 @@ void aimed_draw(struct world *w);
 /* It begins a hello, or its session is up. */
 void aimed_session(struct world *w, const struct node *n);
 void aimed_settled(struct world *w, const struct node *n);
+void aimed_asked(struct world *w, const struct node *n, unsigned sink);
 
 /* operations.c */
 void operations_draw(struct world *w);
