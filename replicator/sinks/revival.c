@@ -217,7 +217,7 @@ static void fail(struct revival *v, const char *why)
 
 static uint32_t stamp(const struct revival *v)
 {
-    uint64_t ms = (now_ns() - v->book->theirs_ns) / MS_NS;
+    uint64_t ms = (now_ns() - v->told_ns) / MS_NS;
 
     return v->run.tcp.stamp + (uint32_t)(ms + ms * DRIFT_PPM / 1000000 + STAMP_MORE_MS);
 }
@@ -276,6 +276,15 @@ static void finished(struct revival *v)
     v->tried_ns = now_ns();
 }
 
+/* `left` bytes are not acknowledged. */
+static bool stands_still(struct revival *v, uint64_t left)
+{
+    if (left != v->moved)
+        v->moved_ns = now_ns();
+    v->moved = left;
+    return now_ns() - v->moved_ns > LIMIT_NS;
+}
+
 static void step_finish(struct revival *v)
 {
     struct tcp_progress p;
@@ -294,6 +303,10 @@ static void step_finish(struct revival *v)
     }
     if (tcp_progress(v->fd, &p) != 0 || ioctl(v->fd, SIOCOUTQ, &queued) != 0 || p.given_up) {
         fail(v, "no answer any more");
+        return;
+    }
+    if (stands_still(v, v->len - v->at + (size_t)queued)) {
+        fail(v, "it takes nothing more");
         return;
     }
     if (v->at == v->len && queued == 0 && p.established)
@@ -354,6 +367,19 @@ static int take_kept(struct revival *v, uint32_t id)
     return fd;
 }
 
+void revival_forget(struct revival *v, uint8_t origin, uint32_t epoch)
+{
+    for (size_t i = v->kept_count; i > 0; i--) {
+        uint32_t id = v->kept[i - 1].id;
+        const struct run *r = run_find(&v->book->own, key(v), id);
+
+        if (r == NULL || r->origin != origin || r->epoch != epoch)
+            continue;
+        close(take_kept(v, id));
+        run_book_close(v->book, key(v), id);
+    }
+}
+
 /* Only what the kernel was given, and the rest of the record that was cut. */
 static int begin_kept(struct revival *v)
 {
@@ -402,7 +428,9 @@ static void begin(struct revival *v, const struct run_answer *a)
     v->theirs = a->run >= v->book->theirs.run && a->run < v->book->theirs.run + RUN_MAX;
     v->begin = a->confirmed + 1;
     v->last = v->ask[0].to;
-    v->started_ns = now_ns();
+    v->started_ns = v->moved_ns = now_ns();
+    v->moved = 0;
+    v->told_ns = v->book->theirs_ns;
     if (render(v) != 0) {
         fail(v, "its records cannot be rendered again");
         return;

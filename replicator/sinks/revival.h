@@ -46,6 +46,8 @@ struct revival {
     uint64_t *end;        /* Of each, in `bytes`. */
     uint64_t offset;      /* Where `bytes` begins. */
     uint64_t started_ns, tried_ns;
+    uint64_t told_ns;         /* When the peer told of the run. */
+    uint64_t moved_ns, moved; /* When something was acknowledged last, and what was left then. */
 };
 
 void revival_init(struct revival *v, struct sink *s, const struct run_ip *own,
@@ -54,6 +56,8 @@ void revival_init(struct revival *v, struct sink *s, const struct run_ip *own,
 void revival_keep(struct revival *v, uint32_t id, int fd);
 /* Those addresses of the other node that the process before this one had taken are given back. */
 void revival_release(struct revival *v);
+/* Nothing of that segment is in doubt any more: those of it that are kept are over. */
+void revival_forget(struct revival *v, uint8_t origin, uint32_t epoch);
 /* As sink_ask(). */
 void revival_ask(struct revival *v, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
 /* The process ends. */

@@ -230,6 +230,7 @@ static void assign(struct floater *f, struct lane *l, const struct waiting *w)
     l->must = f->base.o.book->own.generation; /* What it is written beside is known to be over. */
     if (w->plain)
         return;
+    revival_forget(&f->revival, w->origin, w->epoch); /* Or it would be in one of two. */
     r->key = sink_key(f->base.o.name);
     r->id = r->tcp.send ^ (uint32_t)r->tcp.local_port << 16;
     r->origin = w->origin;
