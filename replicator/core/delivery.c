@@ -286,8 +286,9 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
 
     if (s == NULL || s->asked != ASK_SENT || s->owner != c->o.node)
         return;
-    /* To an older question, of less than what is in doubt since: it is asked again. */
-    if (r->from != s->emitted + 1 || r->to < unknown_to(c, sink, g, s)) {
+    /* To an older question, of less than what is in doubt since, or of a longer run that was cut
+     * meanwhile, whose other part may have gone on: it is asked again. */
+    if (r->from != s->emitted + 1 || r->to < unknown_to(c, sink, g, s) || r->to > s->to) {
         s->asked = ASK_NONE;
         return;
     }

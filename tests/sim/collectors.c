@@ -338,9 +338,11 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
 void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r)
 {
     unsigned ask = n->asks++ % ASKS_MAX;
+    uint64_t more = w->slow_answers ? rng_below(&w->answering, 600) * MS : 0;
 
     if (w->aim_asked > 0)
         aimed_asked(w, n, sink);
     n->ask[ask] = (struct ask){(uint8_t)sink, n->sink[sink].losses, *r};
-    world_event(w, w->now + w->sink_delay[sink] / 2, EV_ANSWER, n->id, (uint8_t)ask, n->life);
+    world_event(w, w->now + w->sink_delay[sink] / 2 + more, EV_ANSWER, n->id, (uint8_t)ask,
+                n->life);
 }

@@ -334,9 +334,11 @@ struct world {
     uint32_t nonce;
     /* Operations. */
     uint32_t more_rate[FAULTS], more_sum;
-    bool operations; /* This seed has some, */
-    bool quiet;      /* and nothing else. */
-    bool staggered;  /* A connection is up at node 0 before it is at node 1. */
+    struct rng answering; /* Of its own, too. */
+    bool slow_answers;    /* D1: a question may be on its way for long. */
+    bool operations;      /* This seed has some, */
+    bool quiet;           /* and nothing else. */
+    bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
     uint32_t fence_fails, fence_lies; /* Per mille. */
     uint32_t aim_hello, aim_settled, aim_lost,

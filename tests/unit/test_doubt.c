@@ -260,6 +260,28 @@ static void older_answer_is_no_answer(void **state)
     free(p);
 }
 
+/* D1: nor is one to a question about a longer run, that was cut meanwhile: its upper part may have
+ * gone on. */
+static void answer_of_a_longer_run_is_no_answer(void **state)
+{
+    struct pair *p = begin(stream);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    reconnect(p);
+    assert_int_equal(p->node[0].asked_count, 1); /* Of 2-101. */
+    pair_cut(p);
+    pair_settle(p);
+    p->node[0].asked[0].to = 120;
+    pair_answer(p, 0, ANSWER_HAS, 110);
+    assert_int_equal(pair_span(p, 0, 0, e, 50)->emitted, 1);
+    pair_elapse_ms(p, 400); /* Alone (finding 6): it is asked again. */
+    pair_answer(p, 0, ANSWER_HAS, 5);
+    pair_settle(p);
+    expect_times(p, e, 6, 2, 0);
+    free(p);
+}
+
 /* D1a: the process before this one wrote up to 6: 7 is the next, nothing is marked, and the
  * confirmation of what this process never pulled counts. */
 static void written_is_not_handed_over_again(void **state)
@@ -364,6 +386,7 @@ int main(void)
         cmocka_unit_test(skipped_is_stated),
         cmocka_unit_test(start_of_an_epoch_is_not_skipped),
         cmocka_unit_test(older_answer_is_no_answer),
+        cmocka_unit_test(answer_of_a_longer_run_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
         cmocka_unit_test(unknown_marks_what_was_intended),
