@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LANES = 4, ITEMS = 512, BUFFER = 256 << 10, POLL_MS = 2, WAIT_MS = 50 };
+enum { LANES = 4, ITEMS = 512, BUFFER = 256 << 10, POLL_MS = 2, WAIT_MS = 50, REFUSED_MS = 2000 };
 enum { TELL_RECORDS = 1024 }; /* What a survivor has to render again at most, beside (E, I]. */
 
 #define MS_NS 1000000
@@ -46,7 +46,9 @@ struct floater {
     uv_timer_t poll, retry;
     uint64_t turns;
     bool pulling, failing, ended;
-    bool away; /* The peer has our address. */
+    bool away;              /* The peer has our address. */
+    uint64_t refused_ns;    /* Since then no other connection could be opened, */
+    uint64_t refused_at_ns; /* the last time; 0: it could. */
     struct lane *writing;
     struct waiting waiting[ITEMS];
     size_t waiting_at, waiting_count, buffer_at;
@@ -114,11 +116,32 @@ static void fail(struct floater *f, const char *why)
     f->failing = false;
 }
 
+/* One more could not be opened.  Those that are there may hold what only they can tell of: they are
+ * not given up for that at once. */
+static void refused(struct floater *f, struct lane *l, const char *why)
+{
+    uint64_t now = uv_hrtime();
+    char text[SINK_ERROR_MAX];
+
+    snprintf(text, sizeof(text), "%s", why);
+    if (f->refused_at_ns == 0)
+        f->refused_ns = now;
+    f->refused_at_ns = now;
+    if (!f->base.up || now - f->refused_ns > REFUSED_MS * (uint64_t)MS_NS)
+        fail(f, text);
+    else if (l != NULL)
+        end_lane(f, l);
+}
+
 static void on_failed(struct lane *l, const char *why)
 {
     struct floater *f = l->ctx;
     char text[SINK_ERROR_MAX];
 
+    if (l->state == LANE_CONNECTING) {
+        refused(f, l, why);
+        return;
+    }
     snprintf(text, sizeof(text), "%s", why);
     fail(f, text);
 }
@@ -145,7 +168,7 @@ static void open_lane(struct floater *f)
     if (rc == 0 && lane_connect(l, &f->source, &f->collector, f->port) != 0)
         rc = -errno;
     if (rc != 0)
-        fail(f, strerror(-rc));
+        refused(f, NULL, strerror(-rc));
 }
 
 static void on_retry(uv_timer_t *t)
@@ -170,6 +193,7 @@ static void on_open(struct lane *l)
 {
     struct floater *f = l->ctx;
 
+    f->refused_at_ns = 0;
     if (!f->base.up)
         sink_is_up(&f->base);
     pump(f);
@@ -270,7 +294,8 @@ static struct lane *make_room(struct floater *f)
         lane_in(f, LANE_ENDING) != NULL)
         return NULL;
     if (lane_in(f, LANE_FREE) != NULL) {
-        open_lane(f);
+        if (f->refused_at_ns == 0 || uv_hrtime() - f->refused_at_ns > WAIT_MS * (uint64_t)MS_NS)
+            open_lane(f);
         return NULL;
     }
     for (size_t i = 0; i < LANES; i++) {
