@@ -202,6 +202,8 @@ void core_step(struct core *c, const struct core_input *in)
         break;
     case CORE_PRODUCED:
         produced(c, &in->records);
+        if (in->drained && in->records.epoch == c->live_epoch)
+            older_epochs_ended(c, c->live_epoch);
         break;
     case CORE_LINK_UP:
         session_link_up(c, in->link.link, in->link.random);

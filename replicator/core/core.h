@@ -264,13 +264,14 @@ enum core_input_kind {
     CORE_TICK,         /* Time went on; at least every 10 ms. */
     CORE_RECORDS,      /* Journaled: `records`. */
     CORE_EPOCH_OPENED, /* The ring is in the epoch that epoch_open asked for: `epoch`. */
-    CORE_PRODUCED,     /* P of the live segment: records.epoch, records.to. */
-    CORE_LINK_UP,      /* An authenticated connection: link, random. */
-    CORE_LINK_DOWN,    /* link */
-    CORE_LINK_PREFER,  /* link: up, and better than the one that carries our frames. */
-    CORE_FRAME,        /* From the peer, opened and checked by the link: link, frame. */
-    CORE_CONFIRMED,    /* A sink has confirmed: sink, records. */
-    CORE_SINK_UP,      /* sink */
+    CORE_PRODUCED,  /* P of the live segment: records.epoch, records.to; drained: all that the ring
+                       had of it and of older ones is journaled. */
+    CORE_LINK_UP,   /* An authenticated connection: link, random. */
+    CORE_LINK_DOWN, /* link */
+    CORE_LINK_PREFER, /* link: up, and better than the one that carries our frames. */
+    CORE_FRAME,       /* From the peer, opened and checked by the link: link, frame. */
+    CORE_CONFIRMED,   /* A sink has confirmed: sink, records. */
+    CORE_SINK_UP,     /* sink */
     CORE_SINK_LOST, /* All that was handed over and not confirmed may or may not be there: sink. */
     CORE_ANSWER,   /* D1: sink, records as asked, answer, last (0: none).  One that comes late, when
                       more is in doubt than was asked about, is asked for again.  After
@@ -315,6 +316,7 @@ struct core_input {
         } cluster;
     };
     uint8_t sink;
+    bool drained;   /* CORE_PRODUCED */
     uint8_t note;   /* enum record_kind */
     bool lost;      /* CORE_RECORDS: they stand for what the journal had and lost. */
     uint8_t answer; /* enum core_answer */

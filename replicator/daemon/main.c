@@ -190,7 +190,11 @@ static void run_feed(struct shell *s)
 /* true: an epoch is open, so that what is decided from now on has a tag. */
 static bool tell_produced(struct shell *s)
 {
-    struct core_input in = {.kind = CORE_PRODUCED, .records = {.origin = s->config->node}};
+    struct core_input in = {
+        .kind = CORE_PRODUCED,
+        .records = {.origin = s->config->node},
+        .drained = ingest_ring_released(s->ring) == ingest_ring_claimed(s->ring),
+    };
 
     ingest_ring_produced(s->ring, &in.records.epoch, &in.records.to);
     shell_input(s, &in);

@@ -317,10 +317,12 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
     int by = w->sink_kind[a->sink] == SINK_FILE ? n->id : -1;
     struct seen_segment *s;
 
+    if (!n->running || a->life != n->life)
+        return;
     if (w->questions_go && a->losses != n->sink[a->sink].losses)
         return;
     if (!n->sink[a->sink].up || n->frozen) {
-        world_event(w, w->now + BACKOFF_NS, EV_ANSWER, n->id, (uint8_t)(ask % ASKS_MAX), n->life);
+        world_event(w, w->now + BACKOFF_NS, EV_ANSWER, n->id, 0, ask);
         return;
     }
     if (w->sink_kind[a->sink] == SINK_KEPT) {
@@ -342,7 +344,6 @@ void collector_ask(struct world *w, struct node *n, unsigned sink, const struct 
 
     if (w->aim_asked > 0)
         aimed_asked(w, n, sink);
-    n->ask[ask] = (struct ask){(uint8_t)sink, n->sink[sink].losses, *r};
-    world_event(w, w->now + w->sink_delay[sink] / 2 + more, EV_ANSWER, n->id, (uint8_t)ask,
-                n->life);
+    n->ask[ask] = (struct ask){(uint8_t)sink, n->sink[sink].losses, n->life, *r};
+    world_event(w, w->now + w->sink_delay[sink] / 2 + more, EV_ANSWER, n->id, 0, ask);
 }

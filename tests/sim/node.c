@@ -528,7 +528,8 @@ static void tick(struct world *w, struct node *n)
 {
     struct core_input in = {
         .kind = CORE_PRODUCED,
-        .records = {n->id, n->ring.epoch, 0, n->ring.epoch != 0 ? n->ring.next - 1 : 0}};
+        .records = {n->id, n->ring.epoch, 0, n->ring.epoch != 0 ? n->ring.next - 1 : 0},
+        .drained = n->ring.read == n->ring.claimed};
 
     n->ring.active_until = node_clock(w, n) + w->dead_ns / 2;
     input(w, n, &in);

@@ -351,7 +351,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (w->disk_lied && statement_is_lost(w, sink, s, q))
         return NULL;
-    if (is_held(w, sink, s, q) || (w->given_up && statement_is_held(w, sink, s, q)))
+    if (is_held(w, sink, s, q) || statement_is_held(w, sink, s, q))
         return NULL;
     if ((w->power_lost || w->marks_lost) && w->options.sink[sink].answers && has_later(s, sink, q))
         return NULL;

@@ -28,7 +28,7 @@ enum {
     STATED_MAX = 2048,
     OPENS_MAX = 4096,
     SEGMENTS_MAX = 1024,
-    ASKS_MAX = 128,
+    ASKS_MAX = 2048,
     TRACE_LINES = 50,
     TRACE_WIDTH = 160,
 };
@@ -216,6 +216,7 @@ struct sim_link {
 struct ask {
     uint8_t sink;
     uint32_t losses; /* Of that sink's connection, when it was asked. */
+    uint32_t life;   /* Of the process that asked. */
     struct core_range range;
 };
 

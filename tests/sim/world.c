@@ -279,8 +279,7 @@ static void happen(struct world *w, const struct event *e)
             collector_connect(w, n, e->b);
         break;
     case EV_ANSWER:
-        if (of_this_life(w, e))
-            collector_answer(w, n, e->b);
+        collector_answer(w, n, e->arg);
         break;
     case EV_FAULT:
         if (w->ending || w->quiet)
