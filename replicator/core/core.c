@@ -167,7 +167,7 @@ static void produced(struct core *c, const struct core_range *r)
 {
     struct segment *g = segment_find(c, c->o.node, r->epoch);
 
-    if (g == NULL)
+    if (g == NULL || g->lost)
         return;
     g->produced = max_u32(g->produced, r->to);
     if (r->epoch == c->live_epoch &&
@@ -368,12 +368,22 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
 {
     if (epoch == 0)
         return false;
+    if ((epoch & 1) == c->o.node) /* T5: the journal may be an older copy, or a new one. */
+        c->highest_epoch = max_u32(c->highest_epoch, epoch);
+    if (core_forgot(c, epoch) && epoch != c->own_epoch)
+        return false;
     close_previous(c, previous, last);
     if (previous == 0) /* It was made for this epoch. */
         older_epochs_ended(c, epoch);
-    if ((epoch & 1) == c->o.node) /* T5: the journal may be an older copy. */
-        c->highest_epoch = max_u32(c->highest_epoch, epoch);
     return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
+}
+
+bool core_forgot(const struct core *c, uint32_t epoch)
+{
+    const struct segment *g = core_segment(c, c->o.node, epoch);
+    bool of_this_journal = c->first_epoch != 0 && epoch >= c->first_epoch;
+
+    return epoch != 0 && !of_this_journal && (g == NULL || g->lost);
 }
 
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)

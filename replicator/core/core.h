@@ -408,6 +408,12 @@ bool core_oldest(const struct core *c, uint32_t least, struct core_range *r);
  * CORE_EPOCH_OPENED to be said. */
 bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last);
 
+/* T5: the journal that had this epoch of ours is gone.  What the ring still has of it goes with it,
+ * as nobody can tell what of it was done before: it is not journaled, no event is tagged in it any
+ * more, and the next epoch says that the end before it is unknown (previous 0), as where the ring
+ * is gone, too. */
+bool core_forgot(const struct core *c, uint32_t epoch);
+
 /* The ring gives our records of that epoch from `from` on: the first sequence that the journal had
  * and does not have any more; `from`: none.  The shell journals a stand-in for each. */
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from);

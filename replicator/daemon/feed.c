@@ -243,6 +243,20 @@ static size_t skip_known(struct shell *s, size_t n)
     return n - known;
 }
 
+/* T5 */
+static bool forgotten(struct shell *s, size_t n)
+{
+    uint32_t epoch = get_le32(s->records);
+
+    if (!core_forgot(s->core, epoch))
+        return false;
+    shell_log("%zu events of epoch %" PRIu32 " in the ring are of a journal that is gone, and go "
+              "with it; the next epoch says that the end of the one before it is unknown",
+              n, epoch);
+    ingest_ring_release(s->ring);
+    return true;
+}
+
 static void say_damage(struct shell *s)
 {
     const char *damage = ingest_ring_damage(s->ring);
@@ -285,7 +299,7 @@ bool feed_run(struct shell *s)
             say_repaired(s);
             return false;
         }
-        n = skip_known(s, n);
+        n = forgotten(s, n) ? 0 : skip_known(s, n);
         if (n == 0)
             return true;
         look_at_records(s, n);
@@ -344,6 +358,8 @@ void feed_epoch_open(struct shell *s, uint32_t epoch)
                   rc == -EPROTO ? ingest_ring_damage(s->ring) : "the ring is in a later one");
         exit(EXIT_FAILURE);
     }
+    if (core_forgot(s->core, previous))
+        previous = last = 0;
     epoch_opened(s, epoch, previous, last);
 }
 
@@ -353,8 +369,11 @@ void feed_epoch_resume(struct shell *s)
     uint32_t epoch, previous, last;
 
     ingest_ring_epoch_opened(s->ring, &epoch, &previous, &last);
-    if (core_recover_ring(s->core, epoch, previous, last))
-        epoch_opened(s, epoch, previous, last);
+    if (!core_recover_ring(s->core, epoch, previous, last))
+        return;
+    if (core_forgot(s->core, previous))
+        previous = last = 0;
+    epoch_opened(s, epoch, previous, last);
 }
 
 /* Statements of the protocol take a slot of the ring like any other record. */

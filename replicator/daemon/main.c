@@ -198,7 +198,7 @@ static bool tell_produced(struct shell *s)
 
     ingest_ring_produced(s->ring, &in.records.epoch, &in.records.to);
     shell_input(s, &in);
-    return in.records.epoch != 0;
+    return in.records.epoch != 0 && !core_forgot(s->core, in.records.epoch);
 }
 
 static void on_tick(uv_timer_t *t)

@@ -53,8 +53,12 @@ static void crash(struct world *w, struct node *n, enum fault f)
     if (f == FAULT_CRASH_IO && n->running && !n->frozen) {
         n->fuse = 1 + rng_below(&w->rng, 120);
     } else if (f == FAULT_HOST || f == FAULT_JOURNAL_LOST) {
-        w->power_lost |= !w->power;
-        node_host_died(w, n);
+        if (f == FAULT_JOURNAL_LOST && w->operations && !w->unaimed && w->now / MS % 4 < 2) {
+            node_kill(w, n, "at once, and its journal goes");
+        } else {
+            w->power_lost |= !w->power;
+            node_host_died(w, n);
+        }
         if (f == FAULT_JOURNAL_LOST) {
             w->journal_lost = true;
             if (w->now / MS % 3 == 0) { /* No draw: the seeds keep their story. */

@@ -165,6 +165,10 @@ static void epoch_open(struct world *w, struct node *n, uint32_t epoch)
     effect(n);
     witness_epoch(w, n);
     ring_open(w, n, epoch, &previous, &last);
+    if (core_forgot(&n->core, previous)) {
+        previous = last = 0;
+        oracle_ring_died(w, n->id);
+    }
     epoch_opened(w, n, epoch, previous, last);
 }
 
@@ -174,8 +178,11 @@ static void epoch_resume(struct world *w, struct node *n)
     uint32_t epoch, previous, last;
 
     ring_opened(n, &epoch, &previous, &last);
-    if (core_recover_ring(&n->core, epoch, previous, last))
-        epoch_opened(w, n, epoch, previous, last);
+    if (!core_recover_ring(&n->core, epoch, previous, last))
+        return;
+    if (core_forgot(&n->core, previous))
+        previous = last = 0;
+    epoch_opened(w, n, epoch, previous, last);
 }
 
 static void send_range(struct world *w, struct node *n, const struct core_range *r)
@@ -426,6 +433,19 @@ static bool has_statement(const struct node *n)
     return false;
 }
 
+/* T5 */
+static bool forgotten(struct world *w, struct node *n)
+{
+    uint32_t epoch = get_le32(n->feed);
+
+    if (!core_forgot(&n->core, epoch))
+        return false;
+    TRACE(w, "node %u: %zu records of epoch %u go with the journal", n->id, n->feed_count, epoch);
+    oracle_ring_died(w, n->id);
+    ring_release(n);
+    return true;
+}
+
 static bool feed(struct world *w, struct node *n)
 {
     uint32_t epoch, from;
@@ -434,7 +454,7 @@ static bool feed(struct world *w, struct node *n)
         n->feed_count = ring_read(w, n, n->feed, FEED_MAX);
         if (n->feed_count == 0)
             return false;
-        n->feed_count = skip_known(n, n->feed_count);
+        n->feed_count = forgotten(w, n) ? 0 : skip_known(n, n->feed_count);
         if (n->feed_count == 0)
             return true;
     }
@@ -531,7 +551,8 @@ static void tick(struct world *w, struct node *n)
         .records = {n->id, n->ring.epoch, 0, n->ring.epoch != 0 ? n->ring.next - 1 : 0},
         .drained = n->ring.read == n->ring.claimed};
 
-    n->ring.active_until = node_clock(w, n) + w->dead_ns / 2;
+    if (!core_forgot(&n->core, n->ring.epoch))
+        n->ring.active_until = node_clock(w, n) + w->dead_ns / 2;
     input(w, n, &in);
     cluster_in(w, n, &(struct cluster_input){.kind = CLUSTER_TICK});
     choose_link(w, n);

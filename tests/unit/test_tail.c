@@ -72,6 +72,34 @@ static void ended_in_the_session(void **state)
     expect_all(p, e, 21);
 }
 
+/* T5: of an epoch whose journal is gone the ring has only the end: nobody can tell what was done
+ * before it. */
+static void a_ring_does_not_outlive_its_journal(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint32_t e = pair_live(p, 0);
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    assert_false(core_forgot(c, e));
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    assert_false(core_forgot(c, e));
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    pair_start(p, 0);
+    assert_true(core_forgot(c, e));
+    assert_false(core_recover_ring(c, e, 0, 0));
+    assert_true(c->highest_epoch >= e); /* It is not opened again. */
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(c->session, SESSION_UP);
+    assert_true(core_segment(c, 0, e)->lost); /* What was replicated is the peer's. */
+    assert_true(core_forgot(c, e));
+}
+
 /* T1: what it has none of it does not take back. */
 static void it_is_not_handed_back(void **state)
 {
@@ -121,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ended_before_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
     };
