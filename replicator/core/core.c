@@ -249,14 +249,19 @@ void core_step(struct core *c, const struct core_input *in)
     }
 }
 
-/* A segment is forgotten when both nodes know that all of it is done. */
+/* A segment is forgotten when both nodes know that all of it is done, and all is stated. */
+static bool may_forget(const struct core *c, const struct segment *g)
+{
+    bool alone = !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
+    bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
+
+    return told && g->gap != GAP_PENDING && (alone || (g->peer_done && g->told_done));
+}
+
 static void finish(struct core *c)
 {
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
-        bool alone =
-            !c->o.has_peer || (g->origin == c->o.node && g->sent_bound == 0 && !g->fact_told);
-        bool told = g->gap == GAP_NONE || g->gap == GAP_FILLED || g->gap_told;
 
         close_ended(c, g);
         lost_tail(c, g);
@@ -264,7 +269,7 @@ static void finish(struct core *c)
             continue;
         if (!g->done)
             g->done = g->dirty = true;
-        if (told && g->gap != GAP_PENDING && (alone || (g->peer_done && g->told_done)))
+        if (may_forget(c, g))
             segment_move(g, SEGMENT_SETTLED);
     }
 }
