@@ -48,28 +48,38 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
     world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
 }
 
+/* Its host goes with it, or the process alone, whose ring lives; all of it, or its marks.  No draw:
+ * the seeds keep their story. */
+static void journal_lost(struct world *w, struct node *n)
+{
+    bool ring_lives = w->operations && !w->unaimed && w->now / MS % 4 < 2;
+
+    if (ring_lives) {
+        node_kill(w, n, "at once, and its journal goes");
+    } else {
+        w->power_lost |= !w->power;
+        node_host_died(w, n);
+    }
+    w->journal_lost = true;
+    if (w->now / MS % 3 == 0 && !ring_lives) {
+        sim_disk_lose_marks(&n->disk);
+        w->marks_lost = true;
+    } else {
+        sim_disk_wipe(&n->disk);
+    }
+    n->remembers = MEMORY_NONE;
+    oracle_copies_lost(w, n->id);
+}
+
 static void crash(struct world *w, struct node *n, enum fault f)
 {
     if (f == FAULT_CRASH_IO && n->running && !n->frozen) {
         n->fuse = 1 + rng_below(&w->rng, 120);
-    } else if (f == FAULT_HOST || f == FAULT_JOURNAL_LOST) {
-        if (f == FAULT_JOURNAL_LOST && w->operations && !w->unaimed && w->now / MS % 4 < 2) {
-            node_kill(w, n, "at once, and its journal goes");
-        } else {
-            w->power_lost |= !w->power;
-            node_host_died(w, n);
-        }
-        if (f == FAULT_JOURNAL_LOST) {
-            w->journal_lost = true;
-            if (w->now / MS % 3 == 0) { /* No draw: the seeds keep their story. */
-                sim_disk_lose_marks(&n->disk);
-                w->marks_lost = true;
-            } else {
-                sim_disk_wipe(&n->disk);
-            }
-            n->remembers = MEMORY_NONE;
-            oracle_copies_lost(w, n->id);
-        }
+    } else if (f == FAULT_JOURNAL_LOST) {
+        journal_lost(w, n);
+    } else if (f == FAULT_HOST) {
+        w->power_lost |= !w->power;
+        node_host_died(w, n);
     } else {
         node_kill(w, n, "at once");
     }
