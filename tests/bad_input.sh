@@ -212,6 +212,10 @@ conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" }
 source \"b\" { type = event-stream socket = \"$dir/s\" }"
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "two sources of one socket" "$dir/check.err" "read the same .*: each record would be there twice"
+conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" }
+source \"b\" { type = event-stream socket = \"$dir/./../$(basename "$dir")/s\" }"
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "two sources of one socket, written otherwise" "$dir/check.err" "read the same .*: each record would be there twice"
 conf 0 7 "$dir/key" 'source "a" { type = event-stream ring = "x" socket = "/s" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a key of another type of source" "$dir/check.err" "'ring' is nothing that a source of type event-stream has"

@@ -307,6 +307,22 @@ static int read_all(struct evdp_config *c, cfg_t *cfg)
     return 0;
 }
 
+/* A list that asks for nothing would match everything: whoever takes the last address out of one
+ * must not open it.  CFGF_RESET: it was given, and has no value. */
+static int refuse_empty_lists(cfg_t *cfg)
+{
+    for (cfg_opt_t *o = cfg->opts; o->name != NULL; o++) {
+        if ((o->flags & CFGF_LIST) && (o->flags & CFGF_RESET) && cfg_opt_size(o) == 0)
+            return config_fail(cfg, "'%s' is an empty list: name what it is of, or leave it out",
+                               o->name);
+        for (unsigned i = 0; o->type == CFGT_SEC && i < cfg_opt_size(o); i++) {
+            if (refuse_empty_lists(cfg_opt_getnsec(o, i)) != 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
 int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t err_size)
 {
     return evdp_config_load_for(c, BACKEND_AF_XDP, path, err, err_size);
@@ -325,7 +341,9 @@ int evdp_config_load_for(struct evdp_config *c, enum backend backend, const char
     error_size = err_size;
     err[0] = '\0';
     cfg_set_error_function(cfg, on_error);
-    rc = config_parse_file(cfg, path, err, err_size) == 0 ? read_all(c, cfg) : -1;
+    rc = config_parse_file(cfg, path, err, err_size);
+    if (rc == 0)
+        rc = refuse_empty_lists(cfg) == 0 ? read_all(c, cfg) : -1;
     cfg_free(cfg);
     if (rc != 0)
         evdp_config_free(c);

@@ -129,6 +129,21 @@ static struct end after_nat(const uint8_t *e, struct end nat, struct end origina
     return nat;
 }
 
+/* What the close of an event stream does not carry (contract 2.2). */
+static bool nat_is_unknown(const struct record *r)
+{
+    return record_is_partial(r) && r->kind == RECORD_SESSION_CLOSE;
+}
+
+static void unknown_nat(struct text *t)
+{
+    text_literal(t, "\" nat-source-address=\"N/A\" nat-source-port=\"N/A"
+                    "\" nat-destination-address=\"N/A\" nat-destination-port=\"N/A"
+                    "\" nat-connection-tag=\"0\" src-nat-rule-type=\"N/A"
+                    "\" src-nat-rule-name=\"N/A\" dst-nat-rule-type=\"N/A"
+                    "\" dst-nat-rule-name=\"N/A");
+}
+
 static void nat(struct render *w)
 {
     const uint8_t *e = w->r->event;
@@ -140,6 +155,10 @@ static void nat(struct render *w)
         e, (struct end){.address = EVENT_NAT_DESTINATION, .port = EVENT_NAT_DESTINATION_PORT},
         (struct end){.address = EVENT_DESTINATION, .port = EVENT_DESTINATION_PORT});
 
+    if (nat_is_unknown(w->r)) {
+        unknown_nat(t);
+        return;
+    }
     text_literal(t, "\" nat-source-address=\"");
     address(t, e, source.address);
     text_literal(t, "\" nat-source-port=\"");

@@ -5,7 +5,9 @@
 #include "names.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 cfg_opt_t config_source_opts[] = {CFG_STR("type", "ring", CFGF_NONE),
@@ -123,11 +125,29 @@ static int read_source(struct config *c, cfg_t *s, struct config_source *o)
     return type == SOURCE_TYPE_RING ? read_ring(c, s) : read_stream(s, o);
 }
 
+/* Written in whatever way, as far as its folder is there. */
+static bool is_same_place(const char *a, const char *b)
+{
+    char at[2][PATH_MAX];
+    const char *path[2] = {a, b}, *name[2];
+
+    for (int i = 0; i < 2; i++) {
+        char folder[PATH_MAX];
+
+        name[i] = strrchr(path[i], '/');
+        snprintf(folder, sizeof(folder), "%.*s/", name[i] != NULL ? (int)(name[i] - path[i]) : 0,
+                 path[i]);
+        if (name[i] == NULL || realpath(folder, at[i]) == NULL)
+            return strcmp(a, b) == 0;
+    }
+    return strcmp(at[0], at[1]) == 0 && strcmp(name[0], name[1]) == 0;
+}
+
 /* Two with one socket, or one pin, are one dataplane's records counted as two. */
 static int refuse_twice(struct config *c, cfg_t *s, size_t i)
 {
     for (size_t k = 0; k < i; k++) {
-        if (c->source[i].path[0] != '\0' && strcmp(c->source[k].path, c->source[i].path) == 0)
+        if (c->source[i].path[0] != '\0' && is_same_place(c->source[k].path, c->source[i].path))
             return config_fail(s,
                                "sources \"%s\" and \"%s\" read the same %s: each record would be "
                                "there twice",

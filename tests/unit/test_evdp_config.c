@@ -61,6 +61,8 @@ static const struct {
     {GOOD RULE "action = permit source = { \"10.0.0.0/33\" } }", "\"10.0.0.0/33\" is not"},
     {GOOD "address \"none\" { }\n" RULE "action = permit source = { \"none\" } }",
      "\"none\" is not"},
+    {GOOD RULE "action = permit source = { } }", "'source' is an empty list"},
+    {GOOD RULE "action = permit ports = {} }", "'ports' is an empty list"},
     {GOOD RULE "action = permit protocol = icmp ports = { \"1\" } }", "protocol icmp has no ports"},
     {GOOD RULE "action = permit protocol = 256 }", "'protocol' is \"256\""},
     {GOOD RULE "action = permit ports = { \"9-8\" } }", "\"9-8\" is not a port"},

@@ -428,6 +428,22 @@ static void missing_names_are_shown_as_the_contract_says(void **state)
     value_is(&r, "service-name", "icmp");
 }
 
+/* The close of an event stream says nothing of NAT: not that there was none. */
+static void nat_that_is_not_known_is_not_invented(void **state)
+{
+    struct record r = closed();
+
+    (void)state;
+    r.source = SOURCE_EVENT_STREAM;
+    memset(r.event + EVENT_NAT_SOURCE, 0, 16);
+    value_is(&r, "nat-source-address", "N/A");
+    value_is(&r, "nat-source-port", "N/A");
+    value_is(&r, "nat-destination-address", "N/A");
+    value_is(&r, "nat-destination-port", "N/A");
+    r.source = SOURCE_RING;
+    value_is(&r, "nat-source-address", "10.0.0.26");
+}
+
 /* d28. */
 static void session_ids_follow_from_the_tag(void **state)
 {
@@ -777,6 +793,7 @@ int main(void)
         TEST(ipv6_is_shown_by_rfc5952),
         TEST(elapsed_time_is_real),
         TEST(missing_names_are_shown_as_the_contract_says),
+        TEST(nat_that_is_not_known_is_not_invented),
         TEST(session_ids_follow_from_the_tag),
         TEST(the_time_is_the_decisions),
         TEST(a_filters_source_is_no_reason),
