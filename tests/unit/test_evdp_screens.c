@@ -161,6 +161,76 @@ static void teardrop(void **unused)
     box_close(b);
 }
 
+struct ends {
+    const char *from, *to;
+};
+
+static struct frame piece(const struct ends *e, uint32_t offset, uint16_t bytes, bool more)
+{
+    return (struct frame){.from = e->from,
+                          .to = e->to,
+                          .protocol = 17,
+                          .destination_port = 6,
+                          .id = 9,
+                          .offset = offset,
+                          .data = bytes,
+                          .more = more,
+                          .fragment = true};
+}
+
+static struct frame first_to(const struct ends *e, uint16_t port, uint16_t bytes)
+{
+    struct frame f = piece(e, 0, bytes, true);
+
+    f.destination_port = port;
+    return f;
+}
+
+static bool passes(struct box *b, struct frame f)
+{
+    box_forget(b);
+    return box_send(b, LEFT, &f);
+}
+
+static void expect_overlap(struct box *b, struct frame f)
+{
+    assert_false(passes(b, f));
+    assert_int_equal(b->d.fate, FATE_SCREENED);
+    expect_screen(b, SCREEN_TEARDROP);
+}
+
+static void first_comes_once(const struct ends *e)
+{
+    struct box *b = screened_box("screens = { \"teardrop\" }");
+
+    assert_true(passes(b, first_to(e, 6, 16))); /* Bytes 0..24. */
+    assert_true(passes(b, piece(e, 24, 16, true)));
+    assert_false(passes(b, first_to(e, 6, 16))); /* The same again: quietly. */
+    assert_int_equal(b->d.fate, FATE_FRAGMENT);
+    assert_int_equal(b->event_count, 0);
+    expect_overlap(b, piece(e, 24, 16, true)); /* What came before it is not forgotten. */
+    assert_true(passes(b, piece(e, 40, 16, true)));
+    expect_overlap(b, first_to(e, 7, 16)); /* Another: nothing of the datagram passes now. */
+    expect_overlap(b, piece(e, 56, 16, false));
+    expect_overlap(b, first_to(e, 6, 16));
+    box_elapse_ms(b, 2000); /* The id of another datagram. */
+    assert_true(passes(b, first_to(e, 7, 16)));
+    expect_overlap(b, first_to(e, 7, 24)); /* Longer than it was. */
+    expect_overlap(b, piece(e, 32, 16, false));
+    box_elapse_ms(b, 2000);
+    assert_true(passes(b, first_to(e, 7, 24)));
+    assert_true(passes(b, piece(e, 32, 16, false)));
+    assert_true(passes(b, first_to(e, 6, 16))); /* Complete: the id comes again. */
+    box_close(b);
+}
+
+static void a_first_fragment_comes_once(void **unused)
+{
+    (void)unused;
+    first_comes_once(&(struct ends){V4});
+    first_comes_once(&(struct ends){V6});
+}
+
 /* ---- rates ---- */
 
 static const struct {
@@ -299,6 +369,7 @@ int main(void)
         cmocka_unit_test(defect_6_one_named_flag_a_packet),
         cmocka_unit_test(defect_7_the_ingress_zone_is_told),
         cmocka_unit_test(teardrop),
+        cmocka_unit_test(a_first_fragment_comes_once),
         cmocka_unit_test(floods_are_of_a_destination),
         cmocka_unit_test(port_scan),
         cmocka_unit_test(a_worker_with_an_older_clock_forgets_nothing),

@@ -112,6 +112,9 @@ static bool pass_fragment(struct job *j)
         if (job_zone(j)->screens & SCREEN_TEARDROP)
             job_screened(j, SCREEN_TEARDROP);
         return false;
+    case FRAGMENT_REPEATS:
+        j->d->fate = FATE_FRAGMENT;
+        return false;
     case FRAGMENT_ORPHAN: /* It has no ports that a policy could permit. */
         j->d->fate = FATE_DENIED;
         event_deny(job_event(j), &j->where, &j->p, NULL, 0, j->now_ns);

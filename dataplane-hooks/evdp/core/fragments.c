@@ -79,9 +79,28 @@ static void remember_first(struct fragment_entry *e, const uint64_t key[2], cons
     e->icmp_code = p->icmp_code;
     e->has_ports = p->has_ports;
     e->echo = p->echo;
+    e->first_to = (uint16_t)p->fragment_to;
     e->span_count = 1;
     e->span[0].from = 0;
-    e->span[0].to = (uint16_t)p->fragment_to;
+    e->span[0].to = e->first_to;
+}
+
+static bool is_same_first(const struct fragment_entry *e, const struct packet *p)
+{
+    return e->first_to == p->fragment_to && e->source_port == p->source_port &&
+           e->destination_port == p->destination_port && e->protocol == p->protocol &&
+           e->icmp_type == p->icmp_type && e->icmp_code == p->icmp_code &&
+           e->has_ports == p->has_ports && e->echo == p->echo;
+}
+
+/* RFC 5722: of a datagram that has two first ones nothing may be put together.  To begin anew would
+ * let what comes next overlap what passed before. */
+static enum fragment_result see_first_again(struct fragment_entry *e, const struct packet *p)
+{
+    if (!e->refused && is_same_first(e, p))
+        return FRAGMENT_REPEATS;
+    e->refused = true;
+    return FRAGMENT_OVERLAPS;
 }
 
 static void drop_span(struct fragment_entry *e, int i)
@@ -142,7 +161,7 @@ static enum fragment_result see_later(struct fragment_entry *e, struct packet *p
 {
     if (e == NULL)
         return FRAGMENT_ORPHAN;
-    if (!fits_end(e, p) || !put_span(e, p->fragment_from, p->fragment_to))
+    if (e->refused || !fits_end(e, p) || !put_span(e, p->fragment_from, p->fragment_to))
         return FRAGMENT_OVERLAPS;
     inherit(p, e);
     if (e->end != 0 && e->span_count == 1 && e->span[0].to == e->end)
@@ -166,8 +185,10 @@ enum fragment_result fragments_see(struct fragments *t, struct packet *p, uint8_
     e = look(b, key, now_ns);
     if (p->fragment)
         result = see_later(e, p);
+    else if (e != NULL)
+        result = see_first_again(e, p);
     else
-        remember_first(e != NULL ? e : oldest(b), key, p, now_ns);
+        remember_first(oldest(b), key, p, now_ns);
     spin_unlock(&b->lock);
     return result;
 }

@@ -14,7 +14,9 @@ struct fragment_entry {
     uint16_t source_port, destination_port;
     uint8_t protocol, icmp_type, icmp_code;
     bool has_ports, echo;
+    bool refused; /* Two first ones: nothing more of the datagram fits. */
     uint8_t span_count;
+    uint16_t first_to;
     struct {
         uint16_t from, to;
     } span[FRAGMENT_SPANS];
@@ -35,7 +37,8 @@ struct fragments {
 enum fragment_result {
     FRAGMENT_FITS, /* Not one, a first one, or one that now has what the first said. */
     FRAGMENT_OVERLAPS,
-    FRAGMENT_ORPHAN, /* Its first one was not seen, or too long ago. */
+    FRAGMENT_REPEATS, /* The first one again: not wanted twice, and no sign of an attack. */
+    FRAGMENT_ORPHAN,  /* Its first one was not seen, or too long ago. */
 };
 
 size_t fragments_size(uint32_t capacity); /* Bytes, zeroed and aligned to 64. */
