@@ -291,6 +291,30 @@ static void a_good_cookie_becomes_a_connection(void **unused)
     box_close(b);
 }
 
+/* A server that repeats its SYN-ACK opens nothing again. */
+static void a_closed_connection_stays_closed(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = challenged(b);
+    struct frame answer = {SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 7000, .ack = 1001};
+
+    (void)unused;
+    assert_true(box_send(
+        b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 1}));
+    assert_true(box_send(b, RIGHT, &answer));
+    assert_true(
+        box_send(b, RIGHT, &(struct frame){SERVER(2), .flags = TCP_RST, .seq = 7001, .ack = 1001}));
+    for (int i = 0; i < 2; i++) {
+        box_elapse_ms(b, 800);
+        assert_true(box_send(b, RIGHT, &answer));
+    }
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    box_elapse_ms(b, 800);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+    box_close(b);
+}
+
 static void a_bad_cookie_is_dropped_and_told(void **unused)
 {
     struct box *b = box_open(COOKIES);
@@ -356,6 +380,7 @@ int main(void)
         cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
         cmocka_unit_test(fragments_are_translated_alike),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
+        cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
         cmocka_unit_test(a_challenged_destination_stays_so),
         cmocka_unit_test(cookies_open_no_closed_port),

@@ -132,6 +132,32 @@ static void defect_34_rst_and_what_follows_it(void **unused)
     box_close(b);
 }
 
+/* Whoever goes on sending does not keep it: its end is tcp-closing after the RST or the second FIN.
+ */
+static void nothing_prolongs_a_closed_session(void **unused)
+{
+    (void)unused;
+    for (int fins = 0; fins < 2; fins++) {
+        struct box *b = box_open("tcp-syn-check = true\n" LOGGED);
+
+        shake_hands(b);
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK});
+        say(b, RIGHT, (struct frame){BACK, .flags = fins ? TCP_FIN | TCP_ACK : TCP_RST});
+        for (int i = 0; i < 3; i++) {
+            box_elapse_ms(b, 600);
+            say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .data = 1});
+            say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK});
+        }
+        box_elapse_ms(b, 600);
+        expect_closed(b, fins ? CLOSE_FIN : CLOSE_RST);
+        assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), 56, 8), 3 + 3);
+        assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), 112, 8), 2 + 3);
+        assert_false(box_send(b, LEFT, &(struct frame){OUT, .flags = TCP_ACK}));
+        assert_int_equal(b->d.fate, FATE_NO_SESSION);
+        box_close(b);
+    }
+}
+
 static void defect_34_an_rst_after_both_fins_stays_a_fin(void **unused)
 {
     struct box *b = box_open(LOGGED);
@@ -377,6 +403,7 @@ int main(void)
         cmocka_unit_test(defect_34_idle_timeout),
         cmocka_unit_test(defect_34_fin),
         cmocka_unit_test(defect_34_rst_and_what_follows_it),
+        cmocka_unit_test(nothing_prolongs_a_closed_session),
         cmocka_unit_test(defect_34_an_rst_after_both_fins_stays_a_fin),
         cmocka_unit_test(defect_34_aged_out_when_it_never_came_about),
         cmocka_unit_test(defect_34_the_end_of_the_dataplane_closes_each_once),

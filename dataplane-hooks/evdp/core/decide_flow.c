@@ -88,12 +88,15 @@ static void forward_in_session(struct job *j, struct session *s, int direction)
 
 static void established(struct job *j, struct session *s, int direction)
 {
+    bool was_closed = s->tcp_state == TCP_STATE_CLOSED;
+
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
     if (!filter_session(j, s, direction))
         return;
     track_packet(s, &j->p, direction);
     forward_in_session(j, s, direction);
-    session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
+    if (!was_closed) /* Its end is fixed: who goes on sending must not hold it for ever. */
+        session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
 }
 
 /* An error about a packet of the session: it passes, and does not keep the session alive. */

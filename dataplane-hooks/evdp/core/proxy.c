@@ -98,7 +98,8 @@ static bool connect_both(struct job *j, struct session *s)
     size_t len;
 
     s->seq_delta = j->p.seq - s->cookie;
-    s->tcp_state = TCP_STATE_OPEN;
+    if (s->tcp_state != TCP_STATE_CLOSED)
+        s->tcp_state = TCP_STATE_OPEN;
     memcpy(j->d->extra, j->frame, j->p.ip);
     len = reply_segment(j->d->extra, EXTRA_MAX, &j->p,
                         &(struct reply_segment){.seq = s->client_isn + 1,
