@@ -211,6 +211,21 @@ static void the_same_ports_again_are_another_session(void **unused)
     box_close(b);
 }
 
+/* ... but not from the server: what it begins is for the policies of its side. */
+static void a_closed_session_lets_no_server_begin(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    shake_hands(b);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_RST});
+    assert_false(box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_SYN}));
+    assert_int_equal(b->d.fate, FATE_DENIED);
+    assert_int_equal(box_count(b, EVENT_DENY), 1);
+    expect_closed(b, CLOSE_RST);
+    box_close(b);
+}
+
 /* ---- other protocols ---- */
 
 static void udp_and_icmp(void **unused)
@@ -408,6 +423,7 @@ int main(void)
         cmocka_unit_test(defect_34_aged_out_when_it_never_came_about),
         cmocka_unit_test(defect_34_the_end_of_the_dataplane_closes_each_once),
         cmocka_unit_test(the_same_ports_again_are_another_session),
+        cmocka_unit_test(a_closed_session_lets_no_server_begin),
         cmocka_unit_test(udp_and_icmp),
         cmocka_unit_test(icmp_errors_belong_to_what_they_quote),
         cmocka_unit_test(a_full_table_gives_up_what_was_never_answered),

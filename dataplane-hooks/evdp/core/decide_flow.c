@@ -119,7 +119,7 @@ static struct session *find_session(struct job *j, int *direction)
 
     if (s == NULL)
         return NULL;
-    if (track_is_reopened(s, &j->p, *direction)) {
+    if (track_is_reopened(s, &j->p)) {
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return NULL;
     }

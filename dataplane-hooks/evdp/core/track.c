@@ -78,8 +78,8 @@ enum close_reason track_reason(const struct session *s)
     return CLOSE_IDLE;
 }
 
-bool track_is_reopened(const struct session *s, const struct packet *p, int direction)
+bool track_is_reopened(const struct session *s, const struct packet *p)
 {
-    return direction == 0 && s->tcp_state == TCP_STATE_CLOSED && !p->fragment &&
+    return s->tcp_state == TCP_STATE_CLOSED && !p->fragment &&
            (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 }

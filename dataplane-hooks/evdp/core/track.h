@@ -12,7 +12,7 @@ void track_packet(struct session *s, const struct packet *p, int direction);
 uint64_t track_timeout_ns(const struct timeouts *t, const struct session *s);
 /* Why it ends, now that its time is over. */
 enum close_reason track_reason(const struct session *s);
-/* A SYN from the client on a session that is over: the same ports, another conversation. */
-bool track_is_reopened(const struct session *s, const struct packet *p, int direction);
+/* A SYN, whoever sends it, on a session that is over: the same ports, another conversation. */
+bool track_is_reopened(const struct session *s, const struct packet *p);
 
 #endif
