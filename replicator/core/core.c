@@ -234,6 +234,8 @@ void core_step(struct core *c, const struct core_input *in)
         handover_start(c, in->sink);
         break;
     case CORE_CLUSTER:
+        if (c->peer_dead && !in->cluster.peer_dead) /* It was heard: the word that it is dead and */
+            c->fenced = false;                      /* stays so is over, without a hello too. */
         c->peer_dead = in->cluster.peer_dead;
         c->may_take = in->cluster.may_take;
         break;

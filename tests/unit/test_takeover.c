@@ -349,6 +349,24 @@ static void taker_fences_first(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T4: so it is once its heartbeats are heard, although no hello of it comes through. */
+static void fenced_is_over_when_the_peer_is_heard(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_fenced(p, 1);
+    pair_cluster(p, 1, true, true);
+    pair_cluster(p, 1, false, false);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 0);
+}
+
 /* T4: the word that it is dead and stays so is over once it speaks, also when no session comes of
  * it. */
 static void fenced_is_over_when_the_peer_speaks(void **state)
@@ -510,6 +528,7 @@ int main(void)
         T(restarted_node_may_have_been_fenced),
         T(taker_fences_first),
         T(fenced_is_over_when_the_peer_speaks),
+        T(fenced_is_over_when_the_peer_is_heard),
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
         T(lost_file_is_the_replicas),
