@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import dataplane  # noqa: E402
-from dataplane import EVREPD, Failed, Namespace, checksum, expect, ipv4, sh, tcp, wait  # noqa: E402
+from dataplane import EVREPD, Failed, Namespace, checksum, expect, ipv4, ipv6, sh, tcp, wait  # noqa: E402
 
 FORMATS = ("structured", "standard", "rfc5424")
 DP = """ring = "{ring}"
@@ -93,9 +93,7 @@ class Maker:
     def packet(self, source, dest, protocol, payload, extensions=b"", options=b"", fragment=0, first=None):
         if self.version == 4:
             return ipv4(source, dest, protocol, payload, fragment, options)
-        src, dst = (socket.inet_pton(socket.AF_INET6, x) for x in (source, dest))
-        return struct.pack("!IHBB", 6 << 28, len(extensions) + len(payload), first if extensions else protocol, 64) + \
-            src + dst + extensions + payload
+        return ipv6(source, dest, protocol, payload, extensions, first)
 
     def put(self, name, packet, iface="left", kind=None):
         kind = kind or (b"\x08\x00" if self.version == 4 else b"\x86\xdd")

@@ -90,6 +90,13 @@ def ipv4(source, destination, protocol, payload, fragment=0, options=b""):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
+def ipv6(source, destination, protocol, payload, extensions=b"", first=None):
+    """first: the kind of the first of `extensions`."""
+    src, dst = (socket.inet_pton(socket.AF_INET6, x) for x in (source, destination))
+    return struct.pack("!IHBB", 6 << 28, len(extensions) + len(payload), first if extensions else protocol, 64) + \
+        src + dst + extensions + payload
+
+
 def tcp(port, flags, source_port=40000):
     return struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 0x50, flags, 1024, 0, 0)
 
