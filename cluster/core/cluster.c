@@ -29,6 +29,7 @@ static void link_up(struct cluster *c, const struct cluster_input *in)
     c->link[in->link].up = true;
     c->link[in->link].heard_ns = in->now_ns;
     c->link[in->link].echo_ns = 0;
+    c->link[in->link].usual_ns = 0;
     c->sent_ns = 0;
     c->fenced = false;
     if (!c->link[1 - in->link].up)

@@ -32,7 +32,8 @@ struct cluster_options {
 
 struct cluster_link {
     bool up;
-    uint64_t heard_ns, rtt_ns;
+    uint64_t heard_ns, rtt_ns;    /* rtt_ns: of the last heartbeat; */
+    uint64_t usual_ns;            /* smoothed. */
     uint64_t echo_ns, echo_at_ns; /* The peer's last stamp, and when it came. */
     uint64_t expected, missed;    /* Heartbeats since it is up: due, and not come in their time. */
 };
@@ -66,7 +67,12 @@ struct cluster {
     uint8_t version; /* That we send. */
     bool met;        /* Heard since our start. */
     bool heard, alive, silent, dead, fenced;
-    bool peer_fencing; /* As its last heartbeat says. */
+    bool peer_fencing;     /* As its last heartbeat says. */
+    struct {               /* link_choice.c */
+        unsigned from, to; /* `to` is the better one, at each look since then; equal: neither. */
+        uint64_t since_ns;
+        uint64_t moved_ns; /* 0: never. */
+    } choice;
     enum fence_state fence;
     bool fence_out;    /* The command runs, perhaps for a silence that is over. */
     uint64_t fence_ns; /* Of its last change. */
@@ -139,8 +145,10 @@ uint64_t cluster_rtt_us(const struct cluster *c, unsigned link);
 /* Of the heartbeats that were due on the link since it is up, so many of a million did not come in
  * their time. */
 uint32_t cluster_loss_ppm(const struct cluster *c, unsigned link);
-/* Which link shall carry the records: the one that does, unless another one is much better. */
-unsigned cluster_better_link(const struct cluster *c, unsigned link, uint64_t now_ns);
+/* Which link shall carry the records, of which `link` carries them now.  Another one: at once where
+ * that one is silent and the other is not, else where the other has been much better for long.  To
+ * be asked at each tick; what it says is taken as done. */
+unsigned cluster_choose_link(struct cluster *c, unsigned link, uint64_t now_ns);
 size_t cluster_group_count(const struct cluster *c);
 void cluster_group_view(const struct cluster *c, size_t i, struct cluster_group_view *out);
 

@@ -60,7 +60,7 @@ static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, 
     l->echo_ns = h->time_ns;
     l->echo_at_ns = now_ns;
     if (h->echo_ns != 0 && h->echo_ns <= now_ns && h->waited_ns <= now_ns - h->echo_ns)
-        l->rtt_ns = now_ns - h->echo_ns - h->waited_ns;
+        link_measured(l, now_ns - h->echo_ns - h->waited_ns);
 }
 
 static void learn_groups(struct cluster *c, const struct heartbeat *h)

@@ -16,6 +16,9 @@ bool membership_meanwhile(struct cluster *c, uint64_t now_ns);
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns);
 
+/* link_choice.c */
+void link_measured(struct cluster_link *l, uint64_t rtt_ns);
+
 /* group.c */
 void groups_weigh(struct cluster *c, uint64_t now_ns, bool *changed);
 void groups_elect(struct cluster *c, uint64_t now_ns, struct cluster_output *out, bool *changed);

@@ -12,8 +12,6 @@
 
 enum { LINK_BACKLOG_MAX = 2 << 20 };
 
-#define LINK_CHOICE_NS SECOND_NS /* At most one move in that time. */
-
 /* true: not said yet since the link was up last.  A peer that is wrong is wrong each second. */
 static bool is_new(struct shell *s, int link, const char *reason)
 {
@@ -245,15 +243,13 @@ void peer_choose_link(struct shell *s)
     struct core_input in = {.kind = CORE_LINK_PREFER};
     int link = s->core->link;
 
-    if (link < 0 || s->core->session != SESSION_UP || s->core->version < 2 ||
-        shell_now_ns() - s->link_chosen_ns < LINK_CHOICE_NS)
+    if (link < 0 || s->core->session != SESSION_UP || s->core->version < 2)
         return;
-    in.link.link = (int)cluster_better_link(s->cluster, (unsigned)link, shell_now_ns());
+    in.link.link = (int)cluster_choose_link(s->cluster, (unsigned)link, shell_now_ns());
     if (in.link.link == link)
         return;
     shell_log("records move from link %s to link %s, which is better now",
               s->config->link[link].name, s->config->link[in.link.link].name);
-    s->link_chosen_ns = shell_now_ns();
     s->names_sent_count = 0; /* They may be stuck on the other link. */
     shell_input(s, &in);
 }

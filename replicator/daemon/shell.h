@@ -118,7 +118,6 @@ struct shell {
     size_t note_count;
     uint32_t names_sent[64]; /* Generations that the peer was sent on this link. */
     size_t names_sent_count;
-    uint64_t link_chosen_ns;
     uint32_t names_journaled[64];
     size_t names_journaled_count;
     uint8_t *records; /* FEED_BATCH records. */

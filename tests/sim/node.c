@@ -521,7 +521,7 @@ static void choose_link(struct world *w, struct node *n)
         w->steady ? n->id
         : rng_chance(&w->rng, 2)
             ? (int)rng_below(&w->rng, SIM_LINKS)
-            : (int)cluster_better_link(&n->cluster, (unsigned)n->core.link, node_clock(w, n));
+            : (int)cluster_choose_link(&n->cluster, (unsigned)n->core.link, node_clock(w, n));
     if (in.link.link == n->core.link)
         return;
     TRACE(w, "node %u: moves to link %d", n->id, in.link.link);

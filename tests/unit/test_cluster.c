@@ -1,6 +1,6 @@
 /* links: cluster_core */
 /* Two clusters on a virtual clock: what operators of chassis clusters know. */
-#include "cluster.h"
+#include "parts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -554,41 +554,100 @@ static void test_a_peer_of_the_version_before(void **state)
 
 /* ---- which link carries the records ---- */
 
-static void records_move_to_a_link_that_is_much_better(void **state)
+/* What each link is like from a moment on, and which one carries the records at the end of it. */
+struct weather {
+    uint32_t for_ms, rtt_us[2];
+    uint8_t silent; /* Bits. */
+    unsigned carries;
+};
+
+static void pass(struct cluster *c, const struct weather *w, uint64_t *now_ns, unsigned *link)
+{
+    for (uint32_t ms = 0; ms < w->for_ms; ms += 5, *now_ns += 5 * MS) {
+        for (unsigned l = 0; l < 2 && ms % 100 == 0; l++) {
+            struct cluster_input in = {
+                .kind = CLUSTER_HEARTBEAT, .now_ns = *now_ns, .link = l, .len = 44};
+            uint8_t at[44] = {1, 1, 0, 2}; /* Version 1 of the peer, no groups. */
+
+            if (w->silent & 1u << l)
+                continue;
+            for (int i = 0; i < 8; i++)
+                at[28 + i] = (uint8_t)((*now_ns - w->rtt_us[l] * 1000ull) >> 8 * i);
+            in.at = at;
+            membership_heartbeat(c, &in);
+        }
+        *link = cluster_choose_link(c, *link, *now_ns);
+    }
+}
+
+static void records_move_for_a_clear_and_lasting_advantage(void **state)
 {
     static const struct {
-        bool up;
-        uint32_t rtt_us[2], silent_ms[2];
-        unsigned link, better;
+        const char *why;
+        unsigned link;
+        struct weather w[5];
     } table[] = {
-        {true, {200, 200}, {50, 50}, 0, 0},
-        {true, {900, 200}, {50, 50}, 0, 0},    /* Four times, but not by two milliseconds. */
-        {true, {9000, 200}, {50, 50}, 0, 1},   /* It crawls. */
-        {true, {9000, 4000}, {50, 50}, 0, 0},  /* So does the other one. */
-        {true, {200, 9000}, {50, 50}, 1, 0},   /* And back. */
-        {true, {200, 200}, {300, 50}, 0, 1},   /* It is silent. */
-        {true, {200, 200}, {300, 300}, 0, 0},  /* Both are. */
-        {false, {90000, 200}, {50, 50}, 0, 0}, /* There is no other one. */
+        {"equal", 0, {{9000, {200, 200}, 0, 0}}},
+        {"four times, but not by two milliseconds", 0, {{9000, {900, 200}, 0, 0}}},
+        {"both crawl", 0, {{9000, {9000, 4000}, 0, 0}}},
+        {"it crawls, and not for long enough", 0, {{1900, {9000, 200}, 0, 0}}},
+        {"it crawls", 0, {{3000, {9000, 200}, 0, 1}}},
+        {"one heartbeat was late",
+         0,
+         {{1000, {200, 200}, 0, 0}, {100, {9000, 200}, 0, 0}, {9000, {200, 200}, 0, 0}}},
+        {"load, on this one and on that one by turns",
+         0,
+         {{1500, {9000, 200}, 0, 0},
+          {1500, {200, 9000}, 0, 0},
+          {1500, {9000, 200}, 0, 0},
+          {1500, {200, 9000}, 0, 0},
+          {1500, {9000, 200}, 0, 0}}},
+        {"after a move they stay",
+         0,
+         {{3000, {9000, 200}, 0, 1}, {5000, {200, 9000}, 0, 1}, {9000, {200, 9000}, 0, 0}}},
+        {"it is late, not silent", 0, {{1000, {200, 200}, 0, 0}, {200, {200, 200}, 1, 0}}},
+        {"it fails: at once", 0, {{1000, {200, 200}, 0, 0}, {350, {200, 200}, 1, 1}}},
+        {"both do", 0, {{1000, {200, 200}, 0, 0}, {400, {200, 200}, 3, 0}}},
+        {"it fails soon after a move",
+         0,
+         {{3000, {9000, 200}, 0, 1}, {1000, {200, 200}, 0, 1}, {400, {200, 200}, 2, 0}}},
+        {"they fail by turns",
+         0,
+         {{1000, {200, 200}, 0, 0}, {400, {200, 200}, 1, 1}, {400, {200, 200}, 2, 1}}},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        struct cluster c = {.o = {.link_count = 2, .heartbeat_ns = 100 * MS}};
-        uint64_t now_ns = 1000 * MS;
+        struct cluster c = {.o = {.link_count = 2, .heartbeat_ns = 100 * MS},
+                            .link = {{.up = true}, {.up = true}}};
+        uint64_t now_ns = 1000000 * MS;
+        unsigned link = table[i].link;
 
-        for (int l = 0; l < 2; l++) {
-            c.link[l].up = l == 0 || table[i].up;
-            c.link[l].rtt_ns = table[i].rtt_us[l] * 1000ull;
-            c.link[l].heard_ns = now_ns - table[i].silent_ms[l] * MS;
+        for (const struct weather *w = table[i].w; w < table[i].w + 5 && w->for_ms > 0; w++) {
+            pass(&c, w, &now_ns, &link);
+            if (link != w->carries)
+                fail_msg("%s: step %td: link %u", table[i].why, w - table[i].w, link);
         }
-        assert_int_equal(cluster_better_link(&c, table[i].link, now_ns), table[i].better);
     }
+}
+
+static void records_stay_where_there_is_one_link(void **state)
+{
+    struct cluster c = {.o = {.link_count = 2, .heartbeat_ns = 100 * MS},
+                        .link = {{.up = true, .usual_ns = 90 * MS}, {.usual_ns = 1}}};
+
+    (void)state;
+    for (uint64_t now_ns = 1; now_ns < 9000 * MS; now_ns += 5 * MS)
+        assert_int_equal(cluster_choose_link(&c, 0, now_ns), 0);
+    c.o.link_count = 1;
+    assert_int_equal(cluster_choose_link(&c, 0, 9000 * MS), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_move_to_a_link_that_is_much_better),
+        cmocka_unit_test(records_move_for_a_clear_and_lasting_advantage),
+        cmocka_unit_test(records_stay_where_there_is_one_link),
         cmocka_unit_test(test_both_start_at_once),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_one_link_is_enough),
