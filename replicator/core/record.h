@@ -79,7 +79,9 @@ enum suppressed_cause {
     CAUSE_CAPPED = 1,
     CAUSE_RING_FULL = 2,
     CAUSE_NOT_OWNER = 3,
-    CAUSE_STREAM_HOLE = 4, /* Numbers of an event stream that never came; of no kind or zone. */
+    CAUSE_STREAM_HOLE = 4,  /* Numbers of an event stream that never came; of no kind or zone. */
+    CAUSE_STREAM_DOUBT = 5, /* Frames of an event stream that were taken for repeats, and may have
+                             * been none: of a helper whose process cannot be told. */
 };
 
 /* Of a session frame of the event stream: no counters, reason, policy or times (contract 2.2). */

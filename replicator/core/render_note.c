@@ -47,8 +47,8 @@ static void epoch_open(struct render *w, const struct record_note *n)
 
 static void suppressed(struct render *w, const struct record_note *n)
 {
-    static const char *const causes[] = {"rate_limited", "capped", "ring_full", "not_owner",
-                                         "stream_hole"};
+    static const char *const causes[] = {"rate_limited", "capped",      "ring_full",
+                                         "not_owner",    "stream_hole", "stream_doubt"};
     const char *type = n->kind == RECORD_ALG_REQUEST ? "ALG_REQUEST" : contract_type(n->kind);
     const struct name *zone = names_get(w->n, 'z', n->zone);
     struct text *t = &w->t;

@@ -1,6 +1,7 @@
 #include "stream_source.h"
 #include "bytes.h"
 #include "contract.h"
+#include "stream_repeat.h"
 
 #include <string.h>
 
@@ -46,6 +47,8 @@ void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owne
         struct stream_run *r = &m->run[i];
 
         stream_set_mend(&r->set);
+        if (r->heard > r->set.prefix) /* None of ours. */
+            r->heard = 0;
         if (r->key == 0 || r->key != key_of(r->id, r->generation))
             memset(r, 0, sizeof(*r));
         else if (s->run == NULL || r->used > s->run->used)
@@ -92,6 +95,7 @@ static struct stream_run *make(struct stream_source *s, uint64_t id, uint32_t ge
     }
     r->key = 0; /* Free, until it is whole. */
     stream_set_clear(&r->set);
+    r->heard = 0;
     r->id = id;
     r->generation = generation;
     r->key = key_of(id, generation);
@@ -103,10 +107,18 @@ static void use(struct stream_source *s, struct stream_run *r)
 {
     r->used = ++s->memory->uses;
     s->run = r;
-    s->counted = false;
-    s->drain_wanted = s->draining = false;
     s->drained = 0;
     memset(s->recent, 0, sizeof(s->recent));
+}
+
+/* A connection begins, or a numbering within it. */
+static void begin(struct stream_source *s)
+{
+    s->counted = s->drain_wanted = s->draining = s->drain_open = false;
+    s->known = s->run->set.newest;
+    s->heard = s->run->heard;
+    s->settled = s->known == 0;
+    s->settle_ns = s->skipped = s->doubts = 0;
     reset_samples(s);
 }
 
@@ -119,9 +131,8 @@ void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns)
     if (r != s->run)
         use(s, r);
     s->connected = true;
-    s->counted = s->drain_wanted = s->draining = false;
-    s->sample_ns = now_ns;
-    reset_samples(s);
+    s->sample_ns = s->looked_ns = now_ns;
+    begin(s);
 }
 
 void stream_disconnected(struct stream_source *s, uint64_t now_ns)
@@ -155,24 +166,25 @@ static const char *torn(const struct stream_source *s, const uint8_t *at,
                                                                   : NULL;
 }
 
-/* A number that is known, with other bytes. */
-static bool differs(const struct stream_source *s, uint64_t sequence, uint32_t hash)
+/* The helper counts anew, though it looks the same.  What of it was taken for repeats is in its
+ * buffer still, as none of it was acknowledged; else it is a hole of the new numbering. */
+static void begin_anew(struct stream_source *s)
 {
-    size_t at = sequence % STREAM_WINDOW;
+    bool again = s->skipped > 0;
 
-    return stream_set_has(&s->run->set, sequence) && s->recent[at].sequence == sequence &&
-           s->recent[at].hash != hash;
+    use(s, make(s, s->run->id, s->run->generation + 1));
+    begin(s);
+    s->drain_wanted = again;
 }
 
-/* At the start of a connection that means that the helper counts anew, though it looks the same;
- * one whose life cannot be told counts anew with 1. */
-static bool began_anew(const struct stream_source *s, const struct stream_header *h, uint32_t hash)
+static void skip_repeat(struct stream_source *s, uint64_t sequence)
 {
-    if (s->counted)
-        return false;
-    return differs(s, h->sequence, hash) ||
-           (s->run->id == 0 && h->sequence == 1 && stream_set_has(&s->run->set, 1) &&
-            s->recent[1].sequence != 1);
+    s->count.repeats++;
+    if (s->drain_open)
+        return;
+    s->skipped++;
+    if (s->run->id == 0 && sequence <= s->known)
+        s->doubts++;
 }
 
 static void remember(struct stream_source *s, uint64_t sequence, uint32_t hash)
@@ -234,6 +246,8 @@ static enum stream_result resync(struct stream_source *s, const struct stream_it
 
 static enum stream_result unsequenced(struct stream_source *s, uint8_t type)
 {
+    if (type == STREAM_DRAIN_COMPLETE)
+        s->drain_open = false;
     if (type == STREAM_DRAIN_COMPLETE && s->draining) { /* Nothing older will come. */
         s->draining = false;
         s->drained = s->run->set.newest;
@@ -262,6 +276,15 @@ static enum stream_result frame(struct stream_source *s, uint8_t type, const uin
     }
 }
 
+/* Of what carries an event: it can be believed. */
+static bool is_sound(const struct stream_header *h, const uint8_t *payload)
+{
+    struct stream_session x;
+
+    return stream_session_decode(&x, h->type, payload, h->length) == 0 ||
+           stream_event(h->type, payload, h->length) != NULL;
+}
+
 /* Holes that leave no room for this number are given up at once. */
 static bool makes_room(const struct stream_source *s, uint64_t sequence, struct stream_gap *gap)
 {
@@ -280,22 +303,23 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
         s->count.malformed++;
         return STREAM_SKIP;
     }
-    if (began_anew(s, h, hash))
-        use(s, make(s, s->run->id, s->run->generation + 1));
-    if (differs(s, h->sequence, hash)) {
-        out->why = "a known number with other bytes";
-        s->count.torn++;
-        return STREAM_TORN;
+    if (stream_set_has(&s->run->set, h->sequence) && !stream_is_repeat(s, h, hash)) {
+        if (s->settled && !is_sound(h, payload)) {
+            out->why = "a known number with other bytes";
+            s->count.torn++;
+            return STREAM_TORN;
+        }
+        begin_anew(s);
     }
     if (!makes_room(s, h->sequence, gap))
         return STREAM_HOLE;
+    s->counted = true;
+    s->settled = s->settled || h->sequence >= s->known;
     if (stream_set_has(&s->run->set, h->sequence)) {
-        s->counted = true;
-        s->count.repeats++;
+        skip_repeat(s, h->sequence);
         return STREAM_SKIP;
     }
     out->sequence = h->sequence;
-    s->counted = true;
     remember(s, h->sequence, hash);
     return frame(s, h->type, payload, h->length, out);
 }
@@ -365,8 +389,12 @@ static void pass_time(struct stream_source *s, uint64_t now_ns)
         s->away_ns += ns;
     else if (s->draining)
         s->drain_ns += ns;
+    else if (s->counted && !s->settled)
+        s->settle_ns += ns;
     if (s->drain_ns >= STREAM_DRAIN_S * SECOND_NS)
         s->draining = false;
+    if (s->settle_ns >= STREAM_SETTLE_S * SECOND_NS)
+        s->settled = true;
 }
 
 bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap *out)
@@ -396,6 +424,7 @@ void stream_given_up(struct stream_source *s, const struct stream_gap *gap)
 
 void stream_held_up(struct stream_source *s)
 {
+    s->settle_ns = 0;
     reset_samples(s);
 }
 
@@ -404,7 +433,7 @@ bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns)
     if (!s->connected || !s->drain_wanted)
         return false;
     s->drain_wanted = false;
-    s->draining = true;
+    s->draining = s->drain_open = true;
     s->drain_ns = 0;
     s->looked_ns = now_ns;
     s->count.drains++;
@@ -414,4 +443,26 @@ bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns)
 uint64_t stream_prefix(const struct stream_source *s)
 {
     return s->run != NULL ? s->run->set.prefix : 0;
+}
+
+bool stream_may_acknowledge(const struct stream_source *s)
+{
+    return s->counted && s->settled && s->doubts == 0;
+}
+
+void stream_heard(struct stream_source *s, uint64_t acknowledged)
+{
+    if (acknowledged > s->run->heard && acknowledged <= s->run->set.prefix)
+        s->run->heard = acknowledged;
+}
+
+uint64_t stream_doubts(const struct stream_source *s)
+{
+    return s->settled || !s->connected ? s->doubts : 0;
+}
+
+void stream_doubted(struct stream_source *s)
+{
+    s->count.doubtful += s->doubts;
+    s->doubts = 0;
 }

@@ -4,7 +4,12 @@
  *
  * A frame's identity is (run, sequence), the run being one life of a helper.  What has come is kept
  * in memory that its owner keeps across its own death; what it stated and had not recorded there it
- * tells by stream_mark() when it starts again.  So no frame becomes a record twice. */
+ * tells by stream_mark() when it starts again.  So no frame becomes a record twice.
+ *
+ * A known number is a repeat only if it can be one (stream_is_repeat()); else the helper counts
+ * anew (12.2, 20), and its frames are of a run of their own.  What was taken for repeats before
+ * that was seen, it is asked for again; where nothing tells the two apart, the doubt is to be
+ * stated. */
 #ifndef EVREP_STREAM_SOURCE_H
 #define EVREP_STREAM_SOURCE_H
 
@@ -17,6 +22,7 @@ enum {
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
     STREAM_DRAIN_S = 5,     /* How long a drain may take. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
+    STREAM_SETTLE_S = 1,    /* So long a connection that only repeats is not acknowledged. */
     STREAM_MEMORY_SIZE = 16384, /* Of struct stream_memory, at most. */
 };
 
@@ -28,6 +34,8 @@ struct stream_run {
     uint32_t key;        /* Names both in a mark; 0: free. */
     uint64_t used;
     struct stream_set set;
+    uint64_t heard; /* The newest acknowledgement that the helper has read: what it sent up to there
+                     * is out of its buffer. */
 };
 
 struct stream_memory {
@@ -40,7 +48,7 @@ _Static_assert(sizeof(struct stream_memory) <= STREAM_MEMORY_SIZE, "room for one
 
 struct stream_counters {
     uint64_t frames, records, repeats, late, malformed, unknown, torn, holes, missing, resyncs,
-        drains, runs;
+        drains, runs, doubtful;
 };
 
 struct stream_source {
@@ -53,6 +61,12 @@ struct stream_source {
     uint64_t looked_ns; /* Of the last look for holes. */
     uint64_t drain_ns;  /* How long the drain has taken, and ... */
     uint64_t away_ns;   /* ... the helper is away: while we could see it. */
+    uint64_t settle_ns; /* ... it may count on or anew. */
+    /* Of the connection: whether it is known to count on, ... */
+    bool settled, drain_open; /* ... (what a drain sends may still come) */
+    uint64_t known, heard;    /* ... run->set.newest and run->heard when it began, ... */
+    uint64_t skipped;         /* ... and how many frames were taken for repeats. */
+    uint64_t doubts;          /* Repeats that may have been none, not stated yet. */
     uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
     struct stream_counters count;
     struct {
@@ -98,7 +112,15 @@ void stream_given_up(struct stream_source *s, const struct stream_gap *gap);
 void stream_held_up(struct stream_source *s);
 /* The helper has frames that it will not send by itself (12.2, 16): ask it once. */
 bool stream_drain_wanted(struct stream_source *s, uint64_t now_ns);
-/* All up to here may be acknowledged once it is safe. */
+/* All up to here may be acknowledged once it is safe, */
 uint64_t stream_prefix(const struct stream_source *s);
+/* if this is so: else it could delete what a helper that counts anew has in its buffer. */
+bool stream_may_acknowledge(const struct stream_source *s);
+/* The helper of this connection has read the acknowledgement of that. */
+void stream_heard(struct stream_source *s, uint64_t acknowledged);
+/* How many frames of a life that cannot be told were taken for repeats, and may have been none: to
+ * be stated, then stream_doubted(). */
+uint64_t stream_doubts(const struct stream_source *s);
+void stream_doubted(struct stream_source *s);
 
 #endif

@@ -1,10 +1,14 @@
 #include "stream.h"
+#include "life.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,6 +34,7 @@ struct helper { /* One connection. */
     uv_write_t write;
     struct ingest_stream *stream;
     bool writing, closing;
+    uint32_t run; /* Key of the numbering that this is about: */
     uint64_t acknowledged, ack_ns;
     struct { /* What can be acknowledged once the ring is released up to there. */
         uint64_t prefix, claimed;
@@ -104,7 +109,19 @@ static int state_record(struct ingest_stream *s, const struct stream_item *item)
                            s->o.names, item->event, &mark);
 }
 
-/* A hole is stated as what was suppressed, of no kind and zone: how many, and in which time. */
+/* Stated as what was suppressed, of no kind and zone: how many, and in which time. */
+static int state_note(struct ingest_stream *s, uint8_t cause, uint64_t count,
+                      const struct evhooks_mark *mark)
+{
+    uint64_t now = clock_ns(CLOCK_REALTIME);
+    struct record_note note = {
+        .cause = cause, .count = count, .first_ns = now - s->o.hole_ms * 1000000, .last_ns = now};
+    uint8_t event[EVENT_SIZE];
+
+    note_encode(&note, event);
+    return ingest_ring_put(s->ring, RECORD_SUPPRESSED, SOURCE_EVREP, now, s->o.names, event, mark);
+}
+
 static int state_hole(struct ingest_stream *s, const struct stream_gap *gap)
 {
     struct evhooks_mark mark = {.source = s->place + 1u,
@@ -112,15 +129,8 @@ static int state_hole(struct ingest_stream *s, const struct stream_gap *gap)
                                 .run = gap->run->key,
                                 .from = gap->hole.from,
                                 .to = gap->hole.to};
-    uint64_t now = clock_ns(CLOCK_REALTIME);
-    struct record_note note = {.cause = CAUSE_STREAM_HOLE,
-                               .count = gap->hole.to - gap->hole.from + 1,
-                               .first_ns = now - s->o.hole_ms * 1000000,
-                               .last_ns = now};
-    uint8_t event[EVENT_SIZE];
 
-    note_encode(&note, event);
-    return ingest_ring_put(s->ring, RECORD_SUPPRESSED, SOURCE_EVREP, now, s->o.names, event, &mark);
+    return state_note(s, CAUSE_STREAM_HOLE, gap->hole.to - gap->hole.from + 1, &mark);
 }
 
 static bool give_up(struct ingest_stream *s, const struct stream_gap *gap)
@@ -131,6 +141,20 @@ static bool give_up(struct ingest_stream *s, const struct stream_gap *gap)
              gap->hole.from, gap->hole.to);
     stream_given_up(&s->source, gap);
     return true;
+}
+
+static void state_doubts(struct ingest_stream *s)
+{
+    uint64_t count = stream_doubts(&s->source);
+
+    if (count == 0 || !ingest_ring_room(s->ring) ||
+        state_note(s, CAUSE_STREAM_DOUBT, count, NULL) != 0)
+        return;
+    s->o.log("source %s: %" PRIu64
+             " frames of a helper whose process cannot be told were taken for "
+             "repeats, and may have been new; run it where evrepd sees it",
+             s->o.name, count);
+    stream_doubted(&s->source);
 }
 
 /* What begins the buffer; false: it stays for now. */
@@ -202,35 +226,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 /* ---- who dials ---- */
 
-/* Field 22 of /proc/PID/stat: with the process id it names one life of a process. */
-static uint64_t start_time(pid_t pid)
-{
-    char path[64], text[1024], *at;
-    FILE *f;
-    size_t n;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    f = fopen(path, "r");
-    if (f == NULL)
-        return 0;
-    n = fread(text, 1, sizeof(text) - 1, f);
-    fclose(f);
-    text[n] = '\0';
-    at = strrchr(text, ')'); /* Field 2 may hold anything. */
-    for (int field = 2; at != NULL && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at != NULL ? strtoull(at, NULL, 10) : 0;
-}
-
-/* 0: of another process id namespace, or gone. */
-static uint64_t life_of(const struct ucred *who)
-{
-    uint64_t start = who->pid > 0 ? start_time(who->pid) : 0;
-
-    return start != 0 ? (uint64_t)who->pid << 40 ^ start : 0;
-}
-
-static bool may_dial(struct ingest_stream *s, uv_pipe_t *pipe, struct ucred *who)
+static bool may_dial(struct ingest_stream *s, uv_pipe_t *pipe, struct ucred *who, uint64_t *life)
 {
     socklen_t len = sizeof(*who);
     uv_os_fd_t fd;
@@ -238,6 +234,7 @@ static bool may_dial(struct ingest_stream *s, uv_pipe_t *pipe, struct ucred *who
     if (uv_fileno((uv_handle_t *)pipe, &fd) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) != 0)
         return false;
+    *life = life_of(fd, who);
     if (who->uid == 0 || who->uid == geteuid())
         return true;
     s->refused++;
@@ -265,12 +262,13 @@ static void read_rest(struct ingest_stream *s)
 }
 
 /* 12.2, 27: a new one takes the place of the old one. */
-static void welcome(struct ingest_stream *s, struct helper *h, const struct ucred *who)
+static void welcome(struct ingest_stream *s, struct helper *h, const struct ucred *who,
+                    uint64_t life)
 {
     read_rest(s);
     drop(s, "another helper dialled");
     s->helper = h;
-    stream_connected(&s->source, life_of(who), clock_ns(CLOCK_MONOTONIC));
+    stream_connected(&s->source, life, clock_ns(CLOCK_MONOTONIC));
     s->o.log("source %s: helper connected (process %d), frames up to %" PRIu64 " are here",
              s->o.name, (int)who->pid, stream_prefix(&s->source));
     if (uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read) != 0)
@@ -282,14 +280,15 @@ static void on_connection(uv_stream_t *server, int status)
     struct ingest_stream *s = server->data;
     struct helper *h = status == 0 ? calloc(1, sizeof(*h)) : NULL;
     struct ucred who;
+    uint64_t life;
 
     if (h == NULL)
         return;
     h->stream = s;
     h->pipe.data = h;
     uv_pipe_init(s->loop, &h->pipe, 0);
-    if (uv_accept(server, (uv_stream_t *)&h->pipe) == 0 && may_dial(s, &h->pipe, &who)) {
-        welcome(s, h, &who);
+    if (uv_accept(server, (uv_stream_t *)&h->pipe) == 0 && may_dial(s, &h->pipe, &who, &life)) {
+        welcome(s, h, &who, life);
         return;
     }
     h->closing = true;
@@ -298,15 +297,30 @@ static void on_connection(uv_stream_t *server, int status)
 
 /* ---- acknowledgements, holes ---- */
 
+/* That it has read all that we wrote: nothing is left in its queue, which goes with its end too. */
+static void see_what_it_heard(struct ingest_stream *s, struct helper *h)
+{
+    struct pollfd end = {.events = POLLRDHUP};
+    int unread = 0;
+
+    if (h->writing || h->run != s->source.run->key || h->acknowledged <= s->source.run->heard ||
+        uv_fileno((uv_handle_t *)&h->pipe, &end.fd) != 0)
+        return;
+    if (ioctl(end.fd, SIOCOUTQ, &unread) == 0 && unread == 0 && poll(&end, 1, 0) == 0)
+        stream_heard(&s->source, h->acknowledged);
+}
+
 /* A frame is safe once the ring is released past where it was stated: then it is journaled. */
 static void acknowledge(struct ingest_stream *s, struct helper *h, uint64_t now_ns)
 {
     uint64_t prefix = stream_prefix(&s->source);
 
-    if (!s->source.counted || now_ns - h->ack_ns < ACK_MS * 1000000ull)
+    if (!stream_may_acknowledge(&s->source) || now_ns - h->ack_ns < ACK_MS * 1000000ull)
         return;
-    if (prefix < h->acknowledged) /* It counts anew. */
+    if (h->run != s->source.run->key) { /* It counts anew. */
+        h->run = s->source.run->key;
         h->acknowledged = h->waits.prefix = 0;
+    }
     if (h->waits.prefix == 0 && prefix > h->acknowledged) {
         h->waits.prefix = prefix;
         h->waits.claimed = ingest_ring_claimed(s->ring);
@@ -339,8 +353,11 @@ void ingest_stream_tick(struct ingest_stream *s)
         send_control(s->helper, STREAM_DRAIN_REQUEST, stream_prefix(&s->source));
     while (stream_gap_due(&s->source, now_ns, &gap) && give_up(s, &gap))
         ;
-    if (s->helper != NULL)
+    state_doubts(s);
+    if (s->helper != NULL) {
+        see_what_it_heard(s, s->helper);
         acknowledge(s, s->helper, now_ns);
+    }
 }
 
 void ingest_stream_state(const struct ingest_stream *s, struct ingest_stream_state *out)

@@ -74,11 +74,11 @@ static void other(struct fuzz *f, uint8_t what)
 {
     struct stream_gap gap;
 
-    switch (what % 5) {
+    switch (what % 7) {
     case 0:
         stream_disconnected(&f->s, f->now_ns);
         f->len = 0;
-        stream_connected(&f->s, what / 5 % 3, f->now_ns);
+        stream_connected(&f->s, what / 7 % 3, f->now_ns);
         break;
     case 1:
         f->now_ns += (uint64_t)what * 1000000000ull;
@@ -89,7 +89,15 @@ static void other(struct fuzz *f, uint8_t what)
     case 3:
         f->len = 0;
         stream_open(&f->s, &f->m, 1, 250000000);
-        stream_connected(&f->s, what / 5 % 3, f->now_ns);
+        stream_connected(&f->s, what / 7 % 3, f->now_ns);
+        break;
+    case 4:
+        if (stream_may_acknowledge(&f->s) && stream_doubts(&f->s) > 0)
+            abort();
+        stream_heard(&f->s, stream_prefix(&f->s) - what / 7 % 3);
+        break;
+    case 5:
+        stream_doubted(&f->s);
         break;
     default:
         stream_held_up(&f->s);

@@ -119,6 +119,9 @@ class Helper:
             self.dialling = c["on"]
             if not c["on"]:
                 self.lose()
+        elif what == "renumber":
+            self.next, self.replay = 1, []
+            self.acked = 0 if c["forget"] else self.acked
         return {"acked": self.acked, "next": self.next, "replay": len(self.replay), "evicted": self.evicted,
                 "connected": self.socket is not None, "connects": self.connects,
                 "resyncs": self.resyncs, "controls": self.controls[-2000:]}

@@ -70,9 +70,12 @@ class Test:
         with open(self.dir + "/conf", "w") as f:
             f.write(CONF.format(dir=self.dir, hole=hole))
 
-    def start(self):
+    def start(self, apart=False):
+        """apart: in a process id namespace of its own, in which no helper can be seen."""
         self.log = open(self.dir + "/evrepd.log", "ab")
-        self.daemon = subprocess.Popen([self.build + "/bin/evrepd", "-c", self.dir + "/conf"], stderr=self.log)
+        alone = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--pid", "--fork", "--kill-child"]
+        self.daemon = subprocess.Popen([*(alone if apart else []), self.build + "/bin/evrepd", "-c", self.dir + "/conf"],
+                                       stderr=self.log)
         wait("evrepd to be up", lambda: self.daemon.poll() is not None or self.ctl() is not None)
         assert self.daemon.poll() is None, "evrepd ended"
 
@@ -126,6 +129,9 @@ class Test:
             if i not in lose:
                 self.sent[".".join(map(str, a))] = kind
         return life.do("events", events=[(k, p.hex()) for k, _, p in events], shuffle=shuffle, lose=list(lose))
+
+    def send_again(self, life, events, **more):
+        return life.do("events", events=[(k, p.hex()) for k, _, p in events], **more)
 
     # ---- verdict ----
 
@@ -281,6 +287,59 @@ def d20_helpers_restart(t):
     t.check()
 
 
+def records_of_each(t, sent):
+    """As many records as frames, whoever sent which bytes under which number; nothing taken for missing."""
+    wait("all to be acknowledged", lambda: t.lives[-1].all_acked())
+    got = t.source()
+    assert (got["records"], got["missing"]) == (sent, 0), "%d sent: %s" % (sent, got)
+
+
+def d20_a_helper_that_cannot_be_seen(t):
+    """Of a process id namespace that is not ours: it has no process id here.  What its next life sends is new, whichever
+    frame comes first, and if it is the one that the life before began with."""
+    t.stop()
+    t.start(apart=True)
+    events, sent = t.some(300), 0
+    for swap in (0, 8, 2, 4, 0):
+        l = t.life()
+        t.send_again(l, events, shuffle=swap)
+        sent += 300
+        records_of_each(t, sent)
+        l.end()
+    l = t.life()
+    t.send(l, 10)
+    sent += 10
+    records_of_each(t, sent)
+    for _ in range(10):  # But what it repeats is not.
+        t.send(l, 50)
+        l.do("cut")
+        sent += 50
+    wait("the helper to be back", lambda: l.stats()["connected"])
+    records_of_each(t, sent)
+
+
+def d20_a_process_that_renumbers(t):
+    """Of the same process, over a new connection or the same one, with other frames or those that it had, and whatever
+    it thinks that was acknowledged."""
+    l, events = t.life(), t.some(300)
+    t.send_again(l, events)
+    sent = 300
+    records_of_each(t, sent)
+    for turn, (cut, forget, swap, count) in enumerate([
+            (True, True, 0, 300), (True, True, 8, 300), (True, True, 2, 200), (False, True, 0, 300), (False, False, 0, 20),
+            (False, True, 8, 40), (True, False, 0, 300)]):
+        if cut:
+            l.do("dial", on=False)
+        l.do("renumber", forget=forget)
+        if cut:
+            l.do("dial", on=True)
+            wait("the helper to be back", lambda: l.stats()["connected"])
+        t.send_again(l, events[:count] if turn % 2 else t.some(count), shuffle=swap)
+        sent += count
+        wait("turn %d" % turn, lambda: t.source()["records"] + t.source()["missing"] >= sent)
+        assert t.source()["records"] >= sent - 1, (turn, sent, t.source())
+
+
 def d27_a_second_helper_takes_over(t):
     first = t.life()
     t.send(first, 100)
@@ -345,7 +404,8 @@ def a_full_ring_stops_the_reading(t):
 
 
 STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_contiguous_prefix, d15_never_pauses,
-           d16_d17_evicted_frames_are_counted, d18_torn_frames, d20_helpers_restart, d27_a_second_helper_takes_over,
+           d16_d17_evicted_frames_are_counted, d18_torn_frames, d20_helpers_restart,
+           d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
            evrepd_is_killed, unknown_and_malformed, a_full_ring_stops_the_reading]
 
 

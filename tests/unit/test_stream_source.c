@@ -328,6 +328,186 @@ static void d20_numbers_that_begin_anew_are_seen(void **state)
     assert_int_equal(r->holes, 0);
 }
 
+enum { UNKNOWN_LIFE = 0 }; /* Of a process that cannot be told from another. */
+
+/* What it has read as acknowledged is out of its buffer: the same bytes under that number are of a
+ * numbering that began anew, whichever of them comes first, over this connection or a new one. */
+static void d20_what_was_heard_as_acknowledged_is_no_repeat(void **state)
+{
+    static const uint64_t lives[] = {LIFE, UNKNOWN_LIFE};
+    static const uint64_t first[] = {1, 7, 10};
+    struct reader *r = *state;
+    uint64_t records = 0;
+
+    for (size_t i = 0; i < 12; i++) {
+        reconnect(r, lives[i % 2]);
+        denies(r, 1, 10);
+        stream_heard(&r->s, 10);
+        if (i % 4 < 2)
+            reconnect(r, lives[i % 2]);
+        deny(r, first[i / 4]);
+        denies(r, 1, 10);
+        assert_int_equal(r->records, records += 20);
+        assert_int_equal(stream_prefix(&r->s), 10);
+        stream_heard(&r->s, 10);
+        assert_false(r->torn);
+    }
+    assert_int_equal(r->s.count.doubtful + stream_doubts(&r->s), 0);
+    elapse(r, 2000 * MS);
+    assert_int_equal(r->holes, 0);
+}
+
+/* It began with bytes that its number had, so these were taken for a repeat: they are not
+ * acknowledged, and asked for again once it is seen. */
+static void d20_what_was_taken_for_a_repeat_is_asked_for_again(void **state)
+{
+    struct reader *r = *state;
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 4, [EVENT_FAMILY] = 2};
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    denies(r, 1, 2);
+    assert_false(stream_may_acknowledge(&r->s));
+    assert_false(stream_drain_wanted(&r->s, r->now_ns));
+    frame(r, STREAM_SCREEN_DROP, 3, e, sizeof(e));
+    assert_int_equal(r->records, 11);
+    assert_int_equal(stream_prefix(&r->s), 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    denies(r, 1, 2);
+    frame(r, STREAM_SCREEN_DROP, 3, e, sizeof(e));
+    frame(r, STREAM_DRAIN_COMPLETE, 3, NULL, 0);
+    assert_int_equal(r->records, 13);
+    assert_int_equal(stream_prefix(&r->s), 3);
+    assert_true(stream_may_acknowledge(&r->s));
+    elapse(r, 2000 * MS);
+    assert_int_equal(r->holes, 0);
+}
+
+/* If it has them no more, they are stated as missing. */
+static void d20_what_cannot_be_had_again_is_stated(void **state)
+{
+    struct reader *r = *state;
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 4, [EVENT_FAMILY] = 2};
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    denies(r, 1, 2);
+    elapse(r, 1500 * MS); /* Nothing more comes: they are acknowledged. */
+    assert_true(stream_may_acknowledge(&r->s));
+    frame(r, STREAM_SCREEN_DROP, 3, e, sizeof(e));
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    frame(r, STREAM_SCREEN_DROP, 3, e, sizeof(e));
+    frame(r, STREAM_DRAIN_COMPLETE, 3, NULL, 0);
+    elapse(r, 10 * MS);
+    assert_int_equal(r->records, 11);
+    assert_int_equal(r->missing, 2);
+}
+
+/* Nothing tells a replay from another process that sends the same first frames, all that there
+ * were: taken for a repeat, and stated as doubtful before it is acknowledged. */
+static void d20_what_cannot_be_known_is_stated(void **state)
+{
+    struct reader *r = *state;
+
+    for (int life = 0; life < 2; life++) {
+        reconnect(r, life == 0 ? UNKNOWN_LIFE : LIFE);
+        denies(r, 1, 3);
+        reconnect(r, life == 0 ? UNKNOWN_LIFE : LIFE);
+        denies(r, 1, 3);
+        assert_int_equal(r->records, life == 0 ? 3 : 9);
+        assert_int_equal(stream_doubts(&r->s), life == 0 ? 3 : 0);
+        assert_int_equal(stream_may_acknowledge(&r->s), life != 0);
+        stream_doubted(&r->s);
+        assert_true(stream_may_acknowledge(&r->s));
+        deny(r, 3);
+        denies(r, 4, 6);
+        deny(r, 5); /* What came first in this connection is no doubt. */
+        stream_doubted(&r->s);
+        assert_int_equal(r->s.count.doubtful, 4);
+    }
+}
+
+/* After our death nothing is left to compare with, but what it had heard is. */
+static void d20_what_it_had_heard_outlives_us(void **state)
+{
+    struct reader *r = *state;
+
+    reconnect(r, UNKNOWN_LIFE);
+    denies(r, 1, 20);
+    stream_heard(&r->s, 18);
+    stream_heard(&r->s, 30); /* Nobody acknowledged that. */
+    stream_open(&r->s, &r->m, 77, HOLE_NS);
+    stream_disconnected(&r->s, r->now_ns);
+    reconnect(r, UNKNOWN_LIFE);
+    denies(r, 19, 20);
+    assert_int_equal(stream_doubts(&r->s), 2);
+    reconnect(r, UNKNOWN_LIFE);
+    deny(r, 2);
+    deny(r, 1);
+    assert_int_equal(r->records, 22);
+    assert_int_equal(stream_prefix(&r->s), 2);
+}
+
+/* The window is more than anyone has outstanding: one that counts anew in the middle of a
+ * connection in which it heard of nothing. */
+static void d20_a_number_of_long_ago_is_no_repeat(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, STREAM_WINDOW + 5);
+    denies(r, 2, 4);
+    deny(r, 1);
+    assert_int_equal(r->records, STREAM_WINDOW + 9);
+    assert_int_equal(stream_prefix(&r->s), 4);
+}
+
+/* A FULL_RESYNC is not kept for replay. */
+static void d20_a_resync_is_never_repeated(void **state)
+{
+    struct reader *r = *state;
+
+    frame(r, STREAM_FULL_RESYNC, 1, NULL, 0);
+    denies(r, 2, 5);
+    reconnect(r, LIFE);
+    frame(r, STREAM_FULL_RESYNC, 1, NULL, 0);
+    denies(r, 2, 5);
+    assert_int_equal(r->records, 8);
+}
+
+/* It dialled, and sent what it had, before it read that. */
+static void d20_what_was_on_its_way_is_a_repeat(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    denies(r, 4, 6);
+    stream_heard(&r->s, 10);
+    denies(r, 7, 11);
+    assert_int_equal(r->records, 11);
+    assert_int_equal(stream_prefix(&r->s), 11);
+}
+
+/* It trims its buffer from the front, so what is behind a later number stays, and a drain sends it.
+ */
+static void d20_what_a_drain_sends_is_a_repeat(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 3);
+    deny(r, 5);
+    deny(r, 4);
+    stream_heard(&r->s, 4);
+    frame(r, STREAM_FULL_RESYNC, 8, NULL, 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    deny(r, 5);
+    deny(r, 4);
+    denies(r, 6, 7);
+    frame(r, STREAM_DRAIN_COMPLETE, 7, NULL, 0);
+    assert_int_equal(r->records, 7);
+    assert_int_equal(stream_prefix(&r->s), 8);
+}
+
 static struct stream_session session_of(uint8_t family)
 {
     return (struct stream_session){.family = family,
@@ -587,6 +767,15 @@ int main(void)
         T(d19_a_frame_may_take_its_time),
         T(d20_another_life_counts_anew),
         T(d20_numbers_that_begin_anew_are_seen),
+        T(d20_what_was_heard_as_acknowledged_is_no_repeat),
+        T(d20_what_was_taken_for_a_repeat_is_asked_for_again),
+        T(d20_what_cannot_be_had_again_is_stated),
+        T(d20_what_cannot_be_known_is_stated),
+        T(d20_what_it_had_heard_outlives_us),
+        T(d20_a_number_of_long_ago_is_no_repeat),
+        T(d20_a_resync_is_never_repeated),
+        T(d20_what_was_on_its_way_is_a_repeat),
+        T(d20_what_a_drain_sends_is_a_repeat),
         T(d21_shifted_addresses_are_not_believed),
         T(d22_records_of_mixed_families_stay_as_they_are),
         T(d23_nothing_is_made_of_what_was_cut),
