@@ -118,7 +118,7 @@ void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32
 
     if (origin >= NODE_COUNT || (epoch & 1) != origin)
         return;
-    if (g == NULL && was_dropped(c, origin, epoch))
+    if (was_dropped(c, origin, epoch))
         return;
     if (g == NULL)
         g = segment_add(c, origin, epoch);
@@ -172,6 +172,8 @@ void core_recovered(struct core *c)
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
+        if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
+            takeover_settled_before(c, g); /* Finding 4: its origin had told of it again. */
         if (g->origin != c->o.node)
             segment_done_below(c, g, g->base);
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)

@@ -24,6 +24,7 @@ void takeover_told(struct core *c, struct segment *g);
 void takeover_hello_done(struct core *c);
 /* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
 void takeover_tail_lost(struct core *c, struct segment *g);
+void takeover_settled_before(struct core *c, struct segment *g);
 /* Moves it to the state that its owners make it. */
 void segment_show(struct core *c, struct segment *g);
 void takeover_fenced(struct core *c);

@@ -465,6 +465,17 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
 }
 
 /* Both have settled it, and the power has taken its origin's memory of that: all of it is done. */
+void takeover_settled_before(struct core *c, struct segment *g)
+{
+    g->journaled = max_u32(max_u32(g->journaled, g->produced), g->closed ? g->last : 0);
+    g->base = g->journaled + 1;
+    segment_done_below(c, g, g->base);
+    segment_close(c, g, g->journaled);
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        g->at[k].count = 0;
+    g->done = true;
+}
+
 static struct segment *add_settled(struct core *c, const struct segment *fact)
 {
     struct segment *g = segment_add(c, fact->origin, fact->epoch);
@@ -472,12 +483,7 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
     if (g == NULL)
         return NULL;
     g->journaled = max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
-    g->base = g->journaled + 1;
-    segment_done_below(c, g, g->base);
-    segment_close(c, g, g->journaled);
-    for (size_t k = 0; k < c->o.sink_count; k++)
-        g->at[k].count = 0;
-    g->done = true;
+    takeover_settled_before(c, g);
     return g;
 }
 

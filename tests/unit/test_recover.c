@@ -218,6 +218,30 @@ static void an_old_copy_learns_from_the_ring(void **state)
     assert_true(l->out.epoch_open > THIRD);
 }
 
+/* Finding 4: it was settled, its origin forgot that and told of it again, and the power took the
+ * word of this node that it is done: that comes from what was dropped, not from its fact. */
+static void what_was_settled_is_not_taken_up_again(void **state)
+{
+    struct life *l = *state;
+    struct segment *g;
+
+    l->before.dropped[0].origin = 1;
+    l->before.dropped[0].epoch = FIRST + 1;
+    l->before.dropped_next = 1;
+    g = segment_add(&l->before, 1, FIRST + 1);
+    segment_close(&l->before, g, 8);
+    g->dirty = true;
+    start_again(l);
+    core_recover_segment(&l->after, 1, FIRST + 1, 1, 3); /* So may its file be back. */
+    core_recovered(&l->after);
+    g = segment_find(&l->after, 1, FIRST + 1);
+    assert_true(g->done);
+    assert_int_equal(g->at[0].count, 0);
+    flush(l, &l->after);
+    assert_false(g->gap);
+    assert_int_equal(l->out.drop_count, 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -230,6 +254,7 @@ int main(void)
         T(a_jump_of_the_boot_clock_gives_no_later_epoch),
         T(an_old_copy_opens_no_epoch_again),
         T(an_old_copy_learns_from_the_ring),
+        T(what_was_settled_is_not_taken_up_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
