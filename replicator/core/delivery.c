@@ -352,10 +352,24 @@ void delivery_asks(struct core *c, struct core_output *out)
     }
 }
 
+/* What is to come, also a statement, is not in doubt: what may have been sent was marked ahead. */
+static void doubt_what_is_there(const struct segment *g, struct span *s)
+{
+    uint32_t there = max_u32(g->journaled, g->produced);
+
+    if (g->closed || s->doubt <= there)
+        return;
+    s->doubt = there;
+    s->intent = min_u32(s->intent, max_u32(there, s->handed));
+    s->granted = min_u32(s->granted, s->intent);
+    s->requested = min_u32(s->requested, s->intent);
+}
+
 /* D2 skip: a statement instead of the records; they count as done once the journal holds it. */
 static void skip_span(const struct core *c, const struct segment *g, size_t k, struct span *s,
                       struct core_output *out)
 {
+    doubt_what_is_there(g, s);
     if (s->asked == ASK_SKIPPING || s->handed >= s->doubt || s->owner != c->o.node)
         return;
     if (opens_epoch(c, k, s))

@@ -402,9 +402,11 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         }
         return;
     }
-    if (g->origin != c->o.node)
+    if (g->origin != c->o.node && at[9] == DONE_GONE) /* It knows of no end any more. */
+        segment_close(c, g, g->produced);
+    else if (g->origin != c->o.node)
         hear_close(c, g, get_le32(at + 5));
-    if (at[9] == 0)
+    if (at[9] == DONE_CLOSED)
         return;
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {

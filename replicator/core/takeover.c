@@ -459,8 +459,7 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
             note_lost(g, max_u32(fact->last, g->journaled) + 1);
     }
-    if (fact->done)
-        g->peer_done = true;
+    g->peer_done = fact->done; /* The power, or its journal's end, may have taken its word. */
     g->dirty = true;
 }
 
@@ -636,6 +635,15 @@ static void settled_state(struct core *c, struct segment *g)
     segment_show(c, g);
 }
 
+/* A span of an open segment may end where its records do not reach yet (what may have been sent is
+ * marked ahead): of what is to come nothing is in doubt. */
+static uint32_t span_reach(const struct segment *g, const struct span *s)
+{
+    uint32_t there = max_u32(max_u32(g->journaled, g->replicated), g->produced);
+
+    return g->closed ? span_end(g, s) : min_u32(span_end(g, s), max_u32(there, s->intent));
+}
+
 /* What a span's owner may have handed over beyond its marks, as both nodes can tell from the same
  * facts: up to the replica's R the replica held the intents, above it nobody did. */
 static void unsure_span(const struct core *c, struct segment *g, struct delivery *d, struct span *s)
@@ -653,7 +661,7 @@ static void unsure_span(const struct core *c, struct segment *g, struct delivery
         return;                         /* The upper part is next. */
     if (ours && s->handed > s->emitted) /* Of this process, which knew what it did. */
         return;
-    s->doubt = max_u32(s->doubt, span_end(g, s));
+    s->doubt = max_u32(s->doubt, span_reach(g, s));
     /* A replica that holds nothing may have taken it over, emitted all of it, and forgotten it; so
      * may its origin have, when its journal is gone. */
     s->foreign |= held == 0 || other_unsure || g->lost;
@@ -744,6 +752,8 @@ void takeover_hello_done(struct core *c)
         if (c->peer_fresh && g->origin != c->o.node && !g->fact_seen)
             origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
+        if (!g->fact_seen && c->peer_fresh)
+            g->peer_done = false; /* Said by the process before: this one has our fact. */
         if (!g->fact_seen)
             forgotten_by_peer(c, g);
         memory_lost(c, g);

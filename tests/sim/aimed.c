@@ -13,7 +13,7 @@ void aimed_draw(struct world *w)
     w->steady = rng_chance(&w->aim, 300);
     w->questions_go = rng_chance(&w->aim, 500);
     w->aim_asked = w->questions_go ? rng_between(&w->aim, 50, 500) : 0;
-    w->aim_settled = rng_chance(&w->aim, 200) ? rng_between(&w->aim, 20, 200) : 0;
+    w->aim_settled = rng_chance(&w->aim, 400) ? rng_between(&w->aim, 50, 500) : 0;
     w->aim_lost = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 200, 900) : 0;
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
           w->aim_settled, w->aim_lost,
@@ -77,6 +77,9 @@ void aimed_session(struct world *w, const struct node *n)
         return;
     if (n->core.session == SESSION_UP && w->aim_lost > 0)
         lost_twice(w, n);
+    if (n->core.session == SESSION_UP && rng_chance(&w->aim, w->aim_lost / 8))
+        world_event(w, w->now + rng_below(&w->aim, 300) * MS, EV_AIMED, FAULT_JOURNAL_LOST, n->id,
+                    0);
     if (!rng_chance(&w->aim, w->aim_hello))
         return;
     world_event(w, w->now + after, EV_AIMED, (uint8_t)f,

@@ -271,8 +271,8 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
     return false;
 }
 
-/* The disk destroyed the statement that named it, before anybody had read that: then the place of
- * the statement itself is named. */
+/* The disk destroyed the statement that named it, or it went with its journal, before anybody had
+ * read that: then the place of the statement itself is named. */
 static bool statement_is_lost(struct world *w, unsigned sink, const struct seen_segment *s,
                               uint32_t q)
 {
@@ -349,7 +349,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
 
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;
-    if (w->disk_lied && statement_is_lost(w, sink, s, q))
+    if ((w->disk_lied || w->journal_lost) && statement_is_lost(w, sink, s, q))
         return NULL;
     if (is_held(w, sink, s, q) || statement_is_held(w, sink, s, q))
         return NULL;
@@ -416,6 +416,9 @@ static bool segment_rests(const struct world *w, const struct core *c, const str
                 held = true;
             else if (s->owner == c->o.node && s->emitted < end)
                 return false;
+            else if (s->owner == c->o.node && g->closed && g->journaled < s->to &&
+                     s->emitted < s->to && w->options.sink[k].policy != IN_DOUBT_HOLD)
+                return false; /* L4: what is not there has yet to be stated. */
             held |= s->owner != c->o.node && w->options.sink[k].policy == IN_DOUBT_HOLD &&
                     s->emitted < s->intent;
         }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pair.h"
+#include "segment.h"
 #include "record.h"
 
 static struct pair *begin(void (*options)(struct core_sink_options *))
@@ -210,6 +211,27 @@ static void skipped_is_stated(void **state)
     free(p);
 }
 
+/* D2 skip: what may have been handed over is marked ahead; what is not decided is not skipped. */
+static void nothing_that_is_to_come_is_skipped(void **state)
+{
+    struct pair *p = begin(skipping);
+    uint32_t e = eight_in_flight(p);
+    struct segment *g = segment_find(&p->node[0].core, 0, e);
+    struct span *s = &g->at[0].span[g->at[0].count - 1];
+
+    (void)state;
+    p->node[0].sink_stalls = false;
+    pair_sink_lost(p, 0);
+    s->intent = s->doubt = 65536;
+    pair_sink_up(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].stated.kind, RECORD_GAP_IN_DOUBT);
+    assert_int_equal(p->node[0].stated.range.to, 101);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(g->produced, 102); /* The statement. */
+    free(p);
+}
+
 /* D2 skip: where the epoch before it ended is said nowhere else than in an epoch's first record. */
 static void start_of_an_epoch_is_not_skipped(void **state)
 {
@@ -384,6 +406,7 @@ int main(void)
         cmocka_unit_test(new_connection_is_asked_about),
         cmocka_unit_test(lost_tail_is_asked_about),
         cmocka_unit_test(skipped_is_stated),
+        cmocka_unit_test(nothing_that_is_to_come_is_skipped),
         cmocka_unit_test(start_of_an_epoch_is_not_skipped),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(answer_of_a_longer_run_is_no_answer),

@@ -1,0 +1,146 @@
+/* links: test_pair */
+/* Findings 4 and 9: one node has lost its memory of a segment (the power, or its journal, took it)
+ * that the other one has settled, or believes to be settled there. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "pair.h"
+#include "segment.h"
+#include "wire.h"
+
+/* T5: what the peer had said of a segment went with its journal; the process of now has it anew
+ * from our facts, and has to say so itself before it is forgotten here. */
+static void the_word_of_a_lost_journal_is_gone(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    g = segment_find(&p->node[0].core, 0, e);
+    g->peer_done = true;
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_false(g->peer_done);
+}
+
+/* It has not settled it any more, for all that it said before. */
+static void a_fact_that_is_undone_takes_the_word_back(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    g = segment_find(&p->node[0].core, 0, e);
+    g->peer_done = true;
+    pair_cut(p);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_false(g->peer_done);
+}
+
+/* The frames on their way to node 1, given to it alone: it does nothing about them yet. */
+static void hear(struct pair *p)
+{
+    struct pair_queue *q = &p->node[1].in;
+
+    while (q->head < q->tail) {
+        struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns};
+        uint32_t len;
+
+        memcpy(&len, q->bytes + q->head, 4);
+        in.frame.at = q->bytes + q->head + 4;
+        in.frame.len = len;
+        q->head += len + 4;
+        core_step(&p->node[1].core, &in);
+    }
+}
+
+/* The origin has settled and forgotten it: it knows of no end any more, and its word gives none. */
+static void the_word_that_it_is_gone_ends_nothing(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_confirm(p, 0);
+    pair_settle(p);
+    segment_remove(&p->node[0].core, segment_find(&p->node[0].core, 0, e));
+    g = segment_find(&p->node[1].core, 0, e);
+    segment_close(&p->node[1].core, g, 10);
+    g->base = 1;
+    g->journaled = 0; /* The power took its file. */
+    g->done = true;
+    g->told_done = false;
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    assert_false(g->peer_done);
+    hear(p);
+    assert_true(g->peer_done);
+    assert_int_equal(g->last, 10);
+}
+
+/* What may have been sent is marked ahead, and an owner's span may end there: what is not decided
+ * yet is not in doubt. */
+static void nothing_that_is_to_come_is_in_doubt(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct span *s;
+    struct segment *g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_cut(p);
+    for (int n = 0; n < 2; n++) {
+        g = segment_find(&p->node[n].core, 0, e);
+        assert_true(delivery_split(&g->at[0], &g->at[0].span[g->at[0].count - 1], 65536));
+        s = &g->at[0].span[g->at[0].count - 2];
+        s->owner = 1;
+        s->term++;
+        s->resumed = false;
+    }
+    g->unsure = true;                     /* Of node 1, which owns it and has lost its marks. */
+    p->node[0].core.epoch_wanted = false; /* N6: the last one is not a second old. */
+    pair_connect(p);
+    for (int i = 0; i < 8 && p->node[1].core.session != SESSION_UP; i++)
+        pair_work_once(p, i % 2);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    for (int n = 0; n < 2; n++) {
+        g = segment_find(&p->node[n].core, 0, e);
+        assert_false(g->closed);
+        for (uint8_t m = 0; m < g->at[0].count; m++) {
+            s = &g->at[0].span[m];
+            assert_true(s->doubt <= g->produced || s->doubt < s->from);
+        }
+    }
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
+    const struct CMUnitTest tests[] = {
+        T(the_word_of_a_lost_journal_is_gone),
+        T(a_fact_that_is_undone_takes_the_word_back),
+        T(the_word_that_it_is_gone_ends_nothing),
+        T(nothing_that_is_to_come_is_in_doubt),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
