@@ -305,6 +305,14 @@ static size_t host_again(void *ctx, uint8_t origin, uint32_t epoch, uint32_t fro
     return n;
 }
 
+static uint32_t host_emitted(void *ctx, uint8_t origin, uint32_t epoch)
+{
+    const struct sink_port *p = ctx;
+    const struct segment *g = core_segment(p->shell->core, origin, epoch);
+
+    return g != NULL ? status_mark(g, p->index, true) : SEQUENCE_MAX;
+}
+
 /* D1a, D1b: the process before this one, or the other node, had given them to the sink. */
 static void host_confirmed_written(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
                                    uint32_t last)
@@ -483,7 +491,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .warn = host_warn,
                                  .answer = host_answer,
                                  .confirmed_written = host_confirmed_written,
-                                 .again = host_again};
+                                 .again = host_again,
+                                 .emitted = host_emitted};
         struct sink_options o;
 
         p->shell = s;

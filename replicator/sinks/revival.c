@@ -156,7 +156,8 @@ static void over(struct revival *v)
     give_back(v);
     forget_bytes(v);
     v->phase = REVIVAL_IDLE;
-    memmove(v->ask, v->ask + 1, --v->ask_count * sizeof(v->ask[0]));
+    if (v->answered)
+        memmove(v->ask, v->ask + 1, --v->ask_count * sizeof(v->ask[0]));
     next(v);
 }
 
@@ -267,10 +268,21 @@ static void step_probe(struct revival *v)
     }
 }
 
+/* The rest of what is asked went into another connection, if all of this one's went into this. */
+static bool has_more(const struct revival *v)
+{
+    return v->to < v->ask[0].to;
+}
+
 static void finished(struct revival *v)
 {
     run_is_over(v, v->last);
-    answer(v, ANSWER_HAS, v->last >= v->ask[0].from ? v->last : 0);
+    if (!has_more(v)) {
+        answer(v, ANSWER_HAS, v->last >= v->ask[0].from ? v->last : 0);
+    } else if (v->last < v->to) {
+        confirm_before(v, v->last);
+        answer(v, ANSWER_UNKNOWN, 0);
+    }
     shutdown(v->fd, SHUT_WR);
     v->phase = REVIVAL_CLOSE;
     v->tried_ns = now_ns();
@@ -367,13 +379,18 @@ static int take_kept(struct revival *v, uint32_t id)
     return fd;
 }
 
-void revival_forget(struct revival *v, uint8_t origin, uint32_t epoch)
+void revival_tidy(struct revival *v)
 {
+    struct sink *s = v->sink;
+
     for (size_t i = v->kept_count; i > 0; i--) {
-        uint32_t id = v->kept[i - 1].id;
+        uint32_t id = v->kept[i - 1].id, emitted;
         const struct run *r = run_find(&v->book->own, key(v), id);
 
-        if (r == NULL || r->origin != origin || r->epoch != epoch)
+        if (r == NULL)
+            continue;
+        emitted = s->host.emitted(s->host.ctx, r->origin, r->epoch);
+        if (emitted != SEQUENCE_MAX && (r->end == 0 || r->end - 1 > emitted))
             continue;
         close(take_kept(v, id));
         run_book_close(v->book, key(v), id);
@@ -427,7 +444,7 @@ static void begin(struct revival *v, const struct run_answer *a)
     v->run = *a->run;
     v->theirs = a->run >= v->book->theirs.run && a->run < v->book->theirs.run + RUN_MAX;
     v->begin = a->confirmed + 1;
-    v->last = v->ask[0].to;
+    v->last = v->to = a->to;
     v->started_ns = v->moved_ns = now_ns();
     v->moved = 0;
     v->told_ns = v->book->theirs_ns;

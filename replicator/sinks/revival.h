@@ -40,7 +40,8 @@ struct revival {
     bool theirs, answered;
     struct run run;
     int fd;
-    uint32_t begin, last; /* Records in `bytes`. */
+    uint32_t begin, last; /* Records in `bytes`; */
+    uint32_t to;          /* of what it may hold. */
     uint8_t *bytes;
     size_t len, room, at; /* at: given to the kernel. */
     uint64_t *end;        /* Of each, in `bytes`. */
@@ -56,8 +57,8 @@ void revival_init(struct revival *v, struct sink *s, const struct run_ip *own,
 void revival_keep(struct revival *v, uint32_t id, int fd);
 /* Those addresses of the other node that the process before this one had taken are given back. */
 void revival_release(struct revival *v);
-/* Nothing of that segment is in doubt any more: those of it that are kept are over. */
-void revival_forget(struct revival *v, uint8_t origin, uint32_t epoch);
+/* Those that are kept and that nothing is in doubt of any more are over. */
+void revival_tidy(struct revival *v);
 /* As sink_ask(). */
 void revival_ask(struct revival *v, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
 /* The process ends. */

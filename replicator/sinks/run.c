@@ -53,7 +53,7 @@ static void put_run(uint8_t *p, const struct run *r)
     put_le32(p + 20, r->first);
     put_le64(p + 24, r->offset);
     put_le32(p + 32, r->place);
-    put_le32(p + 36, 0);
+    put_le32(p + 36, r->end);
     put_tcp(p + 40, &r->tcp);
     put_le32(p + 116, 0);
 }
@@ -114,8 +114,10 @@ static int get_run(struct run *r, const uint8_t *p)
     r->first = get_le32(p + 20);
     r->offset = get_le64(p + 24);
     r->place = get_le32(p + 32);
+    r->end = get_le32(p + 36);
     if (r->origin >= NODE_COUNT || p[9] > RUN_TAKEN || !family_is_good(p[10]) ||
         (p[11] & ~OPTIONS_ALL) != 0 || r->epoch == 0 || r->low == 0 || r->first < r->low ||
+        (r->end != 0 && r->end < r->first) ||
         r->first - r->low > r->offset) /* A record has a byte at least. */
         return -1;
     return get_tcp(&r->tcp, p + 40);
@@ -191,6 +193,21 @@ int run_put(struct run_table *t, const struct run *r, unsigned most)
     return 0;
 }
 
+void run_bound(struct run_table *t, struct run *r)
+{
+    for (uint8_t i = 0; i < t->count; i++) {
+        struct run *o = &t->run[i];
+
+        if (o->key != r->key || o->origin != r->origin || o->epoch != r->epoch ||
+            o->state == RUN_CLOSED || o->id == r->id)
+            continue;
+        if (o->low < r->low && o->first <= r->low && (o->end == 0 || o->end > r->low))
+            o->end = r->low;
+        if (o->low > r->low && (r->end == 0 || r->end > o->low))
+            r->end = o->low;
+    }
+}
+
 /* ---- what it says ---- */
 
 struct question {
@@ -215,21 +232,62 @@ static uint32_t confirmed_by(const struct run_table *t, const struct question *q
     return done;
 }
 
-/* Those that may hold some of it. */
-static unsigned open_runs(const struct run_table *t, const struct question *q,
-                          const struct run **run)
+/* It is over: the teller says so, or the other node, which had taken it up. */
+static bool is_over(const struct run *r, const struct run_table *other)
+{
+    for (uint8_t i = 0; r->state != RUN_CLOSED && other != NULL && i < other->count; i++) {
+        const struct run *o = &other->run[i];
+
+        if (o->key == r->key && o->id == r->id && o->state == RUN_CLOSED &&
+            o->origin == r->origin && o->epoch == r->epoch)
+            return true;
+    }
+    return r->state == RUN_CLOSED;
+}
+
+/* Those that may hold some of from .. q->to. */
+static unsigned open_runs(const struct run_table *t, const struct run_table *other,
+                          const struct question *q, uint32_t from, const struct run **run)
 {
     unsigned n = 0;
 
     for (uint8_t i = 0; t != NULL && i < t->count; i++) {
         const struct run *r = &t->run[i];
 
-        if (!is_of(r, q) || r->state == RUN_CLOSED || r->low > q->to)
+        if (!is_of(r, q) || is_over(r, other) || r->low > q->to || (r->end != 0 && r->end <= from))
             continue;
         *run = r;
         n += r->state == RUN_TAKEN ? 2 : 1; /* The other node is at it. */
     }
     return n;
+}
+
+/* The one that may hold some of from .. q->to; in one of two, nobody can tell in which. */
+static const struct run *the_one(const struct run_table *ours, const struct run_table *theirs,
+                                 const struct question *q, uint32_t from)
+{
+    const struct run *r = NULL;
+    unsigned n = open_runs(ours, theirs, q, from, &r) + open_runs(theirs, ours, q, from, &r);
+
+    return n == 1 ? r : NULL;
+}
+
+/* Of what lies above a->confirmed the first part that went into one connection. */
+static void find_one(const struct run_table *ours, const struct run_table *theirs,
+                     struct question q, struct run_answer *a)
+{
+    uint32_t from = a->confirmed + 1, most = q.to;
+
+    q.to = from;
+    a->run = the_one(ours, theirs, &q, from);
+    if (a->run == NULL)
+        return;
+    q.to = a->run->end != 0 && a->run->end <= most ? a->run->end - 1 : most;
+    a->to = q.to;
+    if (the_one(ours, theirs, &q, from) != NULL)
+        a->word = RUN_TO_ASK;
+    else
+        a->run = NULL;
 }
 
 struct run_answer run_ask(const struct run_table *ours, const struct run_table *theirs,
@@ -249,11 +307,6 @@ struct run_answer run_ask(const struct run_table *ours, const struct run_table *
         a.word = RUN_CONFIRMED;
         return a;
     }
-    /* In one of two, nobody can tell in which. */
-    if (open_runs(ours, &q, &a.run) + open_runs(theirs, &q, &a.run) == 1 &&
-        a.run->low - 1 <= a.confirmed)
-        a.word = RUN_TO_ASK;
-    else
-        a.run = NULL;
+    find_one(ours, theirs, q, &a);
     return a;
 }

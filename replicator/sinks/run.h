@@ -8,7 +8,7 @@
  * Integers are little-endian.  Image of a table: u64 instance, u32 generation, u8 runs, u8 held
  * addresses, u16 zero, and then
  *   each run (120):  u32 sink key, u32 id, u8 origin, u8 enum run_state, u8 family (4, 6), u8 options,
- *                    u32 epoch, low, first, u64 offset, u32 place, u32 zero, u16 local port, u16 remote port,
+ *                    u32 epoch, low, first, u64 offset, u32 place, u32 end, u16 local port, u16 remote port,
  *                    u16 mss, u8 send scale, u8 receive scale, 16 bytes local, 16 bytes remote,
  *                    u32 send, receive, wl1, send window, greatest, receive window, rcv_wup,
  *                    u32 time stamp, u64 zero
@@ -57,6 +57,7 @@ struct run {
     uint8_t state; /* enum run_state */
     uint32_t epoch;
     uint32_t low;    /* The connection's first record. */
+    uint32_t end;    /* From there on they went into other ones; 0: it may still get more. */
     uint32_t first;  /* What is in [low, first) is confirmed; */
     uint64_t offset; /* the bytes of that. */
     uint32_t place;  /* How records are rendered, and for whom. */
@@ -85,15 +86,20 @@ struct run *run_find(struct run_table *t, uint32_t key, uint32_t id);
 int run_put(struct run_table *t, const struct run *r, unsigned most);
 void run_remove(struct run_table *t, uint32_t key, uint32_t id);
 
+/* A new one: the others of its segment that are open get nothing of it any more, nor it of what
+ * they have. */
+void run_bound(struct run_table *t, struct run *r);
+
 /* What the runs of two writers (theirs: may be NULL) say of the records from .. to of a segment. */
 enum run_word {
     RUN_UNKNOWN,   /* Nothing, of what lies above `confirmed`. */
     RUN_CONFIRMED, /* The collector has all of it. */
-    RUN_TO_ASK,    /* What lies above `confirmed` went into `run`, or nowhere. */
+    RUN_TO_ASK,    /* What lies above `confirmed`, up to `to`, went into `run`, or nowhere. */
 };
 struct run_answer {
     enum run_word word;
     uint32_t confirmed; /* from - 1: nothing. */
+    uint32_t to;        /* RUN_TO_ASK: that of it, and no more. */
     const struct run *run;
 };
 struct run_answer run_ask(const struct run_table *ours, const struct run_table *theirs,

@@ -17,7 +17,10 @@ static uint32_t change(struct run_book *b, bool at_once)
 
 uint32_t run_book_put(struct run_book *b, const struct run *r)
 {
-    run_put(&b->own, r, RUN_BOOK_MOST); /* Without room the peer will have to say: unknown. */
+    struct run bounded = *r;
+
+    run_bound(&b->own, &bounded);
+    run_put(&b->own, &bounded, RUN_BOOK_MOST); /* Without room the peer has to say: unknown. */
     return change(b, true);
 }
 

@@ -21,7 +21,8 @@ struct run_book {
     void *ctx;
 };
 
-/* The generation that the peer has to hold before more is written because of it. */
+/* The generation that the peer has to hold before more is written because of it.  run_bound() is
+ * done for it. */
 uint32_t run_book_put(struct run_book *b, const struct run *r);
 /* It cannot be asked any more. */
 uint32_t run_book_close(struct run_book *b, uint32_t key, uint32_t id);

@@ -44,6 +44,9 @@ struct sink_host {
      * Valid until the next call of this or of pull.  Fewer: they are not here. */
     size_t (*again)(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
                     struct sink_item *items, size_t max);
+    /* Up to where the records of a segment are confirmed without a hole; SEQUENCE_MAX: it is
+     * settled, all of it is. */
+    uint32_t (*emitted)(void *ctx, uint8_t origin, uint32_t epoch);
 };
 
 struct run_book;

@@ -254,7 +254,6 @@ static void assign(struct floater *f, struct lane *l, const struct waiting *w)
     l->must = f->base.o.book->own.generation; /* What it is written beside is known to be over. */
     if (w->plain)
         return;
-    revival_forget(&f->revival, w->origin, w->epoch); /* Or it would be in one of two. */
     r->key = sink_key(f->base.o.name);
     r->id = r->tcp.send ^ (uint32_t)r->tcp.local_port << 16;
     r->origin = w->origin;
@@ -269,6 +268,7 @@ static void assign(struct floater *f, struct lane *l, const struct waiting *w)
         l->stored = kept_store(name, l->fd) == 0;
     }
     l->must = run_book_put(f->base.o.book, r);
+    revival_tidy(&f->revival);
 }
 
 static bool is_of(const struct lane *l, const struct waiting *w)
@@ -504,6 +504,7 @@ static void look_after_address(struct floater *f)
 static void floating_wake(struct sink *s)
 {
     look_after_address((struct floater *)s);
+    revival_tidy(&((struct floater *)s)->revival);
     pump((struct floater *)s);
 }
 

@@ -75,6 +75,7 @@ static void test_bytes_and_back(void **state)
                                        21,
                                        22};
     ours.run[1].offset = 1ull << 40;
+    ours.run[1].end = 141;
     ours.instance = 1ull << 63;
     ours.generation = 5;
     ours.held_count = 1;
@@ -89,8 +90,8 @@ static void test_no_table(void **state)
     static const struct {
         size_t at;
         uint8_t value;
-    } bad[] = {{12, 2},      {13, 1},      {16 + 8, 2},  {16 + 9, 3},  {16 + 10, 5},
-               {16 + 11, 8}, {16 + 12, 0}, {16 + 16, 0}, {16 + 20, 0}, {16 + 46, 99}};
+    } bad[] = {{12, 2},      {13, 1},      {16 + 8, 2},  {16 + 9, 3},  {16 + 10, 5}, {16 + 11, 8},
+               {16 + 12, 0}, {16 + 16, 0}, {16 + 20, 0}, {16 + 36, 1}, {16 + 46, 99}};
     struct run_table t;
     size_t len;
 
@@ -170,6 +171,60 @@ static void test_taken_by_the_other_node(void **state)
     theirs.run[0].state = RUN_CLOSED;
     theirs.run[0].first = 151;
     assert_int_equal(ask(100, 150).word, RUN_CONFIRMED);
+}
+
+/* A process dies under its keeper.  The next one goes on above what is in doubt before that is
+ * asked about: the kept connection holds nothing of what went into the new one. */
+static void test_one_ends_where_the_next_begins(void **state)
+{
+    struct run_answer a;
+    struct run r = a_run(2, 120, 120, false);
+
+    (void)state;
+    put(&ours, 1, 1, 100, false);
+    run_bound(&ours, &r);
+    put(&ours, 2, 120, 130, false);
+    assert_int_equal(ours.run[0].end, 120);
+    a = ask(100, 119);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_ptr_equal(a.run, &ours.run[0]);
+    a = ask(100, 150); /* Of a survivor: one after the other. */
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_ptr_equal(a.run, &ours.run[0]);
+    assert_int_equal(a.to, 119);
+    ours.run[0].first = 120;
+    a = ask(100, 150);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_ptr_equal(a.run, &ours.run[1]);
+    assert_int_equal(a.confirmed, 129);
+    assert_int_equal(a.to, 150);
+}
+
+/* What is handed out last may lie below. */
+static void test_one_begins_below_the_other(void **state)
+{
+    struct run r = a_run(2, 50, 50, false);
+
+    (void)state;
+    put(&ours, 1, 100, 130, false);
+    run_bound(&ours, &r);
+    assert_int_equal(r.end, 100);
+    assert_int_equal(ours.run[0].end, 0);
+}
+
+/* The survivor has asked it, and is killed: the table of the dead node is as it was. */
+static void test_asked_before_the_kill(void **state)
+{
+    struct run_answer a;
+
+    (void)state;
+    put(&theirs, 1, 1, 100, false);
+    put(&ours, 1, 1, 151, true);
+    put(&ours, 2, 151, 151, false);
+    a = ask(140, 200);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_ptr_equal(a.run, &ours.run[1]);
+    assert_int_equal(a.confirmed, 150);
 }
 
 /* Those that are over make room, those that are open do not. */
@@ -266,6 +321,9 @@ int main(void)
         cmocka_unit_test_setup(test_one_connection_after_the_other, begin),
         cmocka_unit_test_setup(test_two_connections_at_once, begin),
         cmocka_unit_test_setup(test_taken_by_the_other_node, begin),
+        cmocka_unit_test_setup(test_one_ends_where_the_next_begins, begin),
+        cmocka_unit_test_setup(test_one_begins_below_the_other, begin),
+        cmocka_unit_test_setup(test_asked_before_the_kill, begin),
         cmocka_unit_test_setup(test_room, begin),
         cmocka_unit_test_setup(test_writes_what_the_peer_knows_of, begin),
         cmocka_unit_test_setup(test_writes_alone, begin),
