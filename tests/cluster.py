@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Two evrepd on loopback with a real TCP collector and events straight into their rings: commands, roles, fencing,
 cold starts (T5), the operator's socket.  No root, no packets.  usage: tests/cluster.py BUILD-FOLDER [NAME...]"""
+import fcntl
 import json
 import os
 import re
@@ -95,8 +96,8 @@ class Pair:
         with open(self.dir + "/n%d.conf" % n, "w") as f:
             f.write(CONF.format(n=n, o=1 - n, dir=self.dir, net=NET, ring=self.ring, port=self.collector.port, **values))
 
-    def start(self, n):
-        log = open(self.dir + "/n%d.log" % n, "ab")
+    def start(self, n, log=None):
+        log = log or open(self.dir + "/n%d.log" % n, "ab")
         self.processes[n] = subprocess.Popen([BIN + "evrepd", "-c", self.dir + "/n%d.conf" % n], stdout=log, stderr=log)
 
     def end(self, n, number=signal.SIGKILL):
@@ -324,6 +325,36 @@ def handover(p):
     p.ctl(0, "handover", code=1)
 
 
+def nobody_reads_the_log(p):
+    """Standard error is a full pipe: heartbeats go out, the peer stays, and what was dropped is counted and said."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4095 + b"\n")
+    p.configure(0, top='metrics = "%s.10:9180"' % NET)
+    p.start(0, log=writer)
+    os.close(writer)
+    p.start(1)
+    wait("a session", p.session, 10)
+    wait("node 0 to be primary", lambda: p.primary(1) == 0, 10)
+
+    def dropped():
+        os.kill(p.processes[0].pid, signal.SIGHUP)  # It says which keys it uses.
+        with urllib.request.urlopen("http://%s.10:9180/metrics" % NET, timeout=5) as r:
+            return int(re.search(r"^evrep_log_dropped_lines_total (\d+)$", r.read().decode(), re.M).group(1))
+    for _ in range(3000):
+        os.kill(p.processes[0].pid, signal.SIGHUP)
+        time.sleep(0.0005)
+    wait("lines to be dropped", lambda: dropped() > 0, 60)
+    check("the peer stayed all the while", "is declared dead" not in p.log(1) and p.session(), p.log(1))
+    got = []
+    t = threading.Thread(target=lambda: got.extend(open(reader, errors="replace")))
+    t.start()
+    wait("what is missing to be said", lambda: any(re.search(r"lines missing here: \d+", line) for line in got[-500:]), 10)
+    p.end(0, signal.SIGTERM)
+    t.join()
+    check("nothing is lost at the end", any("signal 15: ending" in line for line in got), got[-3:])
+
+
 def no_daemon(p):
     p.ctl(0, "watermark", code=3)
     p.ctl(0, "cluster", code=3)
@@ -529,6 +560,7 @@ STORIES = {
     "journal gone": (journal_gone, {}),
     "commands": (commands, {}),
     "handover": (handover, {}),
+    "nobody reads the log": (nobody_reads_the_log, {}),
     "no daemon": (no_daemon, {}),
     "outer manager": (outer_manager, {"group": "manager = external"}),
     "fencing": (fencing, {}),

@@ -348,6 +348,7 @@ int main(int argc, char **argv)
     }
     shell.config = &config;
     shell.config_path = path;
+    shell_log_open();
     if (sodium_init() < 0 || open_parts(&shell, err, sizeof(err)) != 0) {
         shell_log("cannot start: %s", err);
         return EXIT_FAILURE;

@@ -1,10 +1,13 @@
 #include "shell.h"
 
+#include "log.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t clock_ns(clockid_t id)
 {
@@ -24,21 +27,42 @@ uint64_t shell_time_ns(void)
     return clock_ns(CLOCK_REALTIME);
 }
 
+static struct log *out_log;
+
+void shell_log_open(void)
+{
+    out_log = log_open(STDERR_FILENO, "evrepd");
+    if (out_log == NULL)
+        fputs("evrepd: no thread for the log: a standard error that is slow will slow it\n",
+              stderr);
+    else
+        atexit(shell_log_close);
+}
+
+void shell_log_close(void)
+{
+    if (out_log != NULL)
+        log_close(out_log);
+    out_log = NULL;
+}
+
+uint64_t shell_log_dropped(void)
+{
+    return out_log != NULL ? log_dropped(out_log) : 0;
+}
+
 void shell_log(const char *format, ...)
 {
-    uint64_t ns = shell_time_ns();
-    time_t seconds = (time_t)(ns / SECOND_NS);
-    char line[1024];
-    struct tm tm;
+    char text[LOG_TEXT_MAX + 1];
     va_list ap;
 
-    gmtime_r(&seconds, &tm);
     va_start(ap, format);
-    vsnprintf(line, sizeof(line), format, ap);
+    vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
-    fprintf(stderr, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ evrepd: %s\n", tm.tm_year + 1900,
-            tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-            (unsigned)(ns / 1000000 % 1000), line);
+    if (out_log != NULL)
+        log_put(out_log, text);
+    else
+        fprintf(stderr, "evrepd: %s\n", text);
 }
 
 void shell_input(struct shell *s, struct core_input *in)

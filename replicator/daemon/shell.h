@@ -141,6 +141,11 @@ struct shell {
 
 uint64_t shell_now_ns(void);
 uint64_t shell_time_ns(void);
+/* Before the process takes its priority; from then on no line waits for standard error (log.h).
+ * What is left goes out at exit. */
+void shell_log_open(void);
+void shell_log_close(void);
+uint64_t shell_log_dropped(void); /* Lines. */
 void shell_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Feeds one input; shell_flush() must follow before the loop goes on. */
 void shell_input(struct shell *s, struct core_input *in);
