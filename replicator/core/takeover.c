@@ -125,31 +125,37 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
     g->dirty = true;
 }
 
-/* The first above `have` that some sink has not confirmed; SEQUENCE_MAX: none. */
-static uint32_t undone_above(const struct core *c, const struct segment *g, uint32_t have)
+/* Above `have`, from the first to the last that some sink has not confirmed; from > to: none. */
+struct undone {
+    uint32_t from, to;
+};
+
+static struct undone undone_above(const struct core *c, const struct segment *g, uint32_t have)
 {
-    uint32_t first = SEQUENCE_MAX;
+    struct undone u = {SEQUENCE_MAX, 0};
 
     for (size_t k = 0; k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             const struct span *s = &g->at[k].span[n];
 
-            if (s->to > have && s->emitted < s->to)
-                first = min_u32(first, max_u32(s->emitted, have) + 1);
+            if (s->to <= have || s->emitted >= s->to)
+                continue;
+            u.from = min_u32(u.from, max_u32(s->emitted, have) + 1);
+            u.to = max_u32(u.to, min_u32(s->to, g->last));
         }
     }
-    return first;
+    return u;
 }
 
 /* Of a closed segment no node has more than `have`: what some sink lacks of the rest is stated. */
 static void note_tail_lost(const struct core *c, struct segment *g, uint32_t have)
 {
-    uint32_t from = undone_above(c, g, have), to = g->last;
+    struct undone u = undone_above(c, g, have);
 
     if (g->gap != GAP_NONE && !g->gap_told)
-        to = max_u32(to, g->gap_to);
-    if (from <= to)
-        note_range(g, GAP_LOST, from, to);
+        u.to = max_u32(u.to, g->gap_to);
+    if (u.from <= u.to)
+        note_range(g, GAP_LOST, u.from, u.to);
 }
 
 void takeover_tail_lost(struct core *c, struct segment *g)

@@ -5,7 +5,7 @@
 
 void aimed_draw(struct world *w)
 {
-    w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = 0;
+    w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = w->aim_fresh = 0;
     w->steady = w->questions_go = false;
     if (!w->operations || w->unaimed)
         return;
@@ -15,6 +15,7 @@ void aimed_draw(struct world *w)
     w->aim_asked = w->questions_go ? rng_between(&w->aim, 50, 500) : 0;
     w->aim_settled = rng_chance(&w->aim, 400) ? rng_between(&w->aim, 50, 500) : 0;
     w->aim_lost = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 200, 900) : 0;
+    w->aim_fresh = rng_chance(&w->aim, 150) ? rng_between(&w->aim, 200, 800) : 0;
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
           w->aim_settled, w->aim_lost,
           w->steady ? ", and each node keeps to a link of its own" : "");
@@ -84,4 +85,22 @@ void aimed_session(struct world *w, const struct node *n)
         return;
     world_event(w, w->now + after, EV_AIMED, (uint8_t)f,
                 (uint8_t)(is_node ? node : rng_below(&w->aim, SIM_LINKS)), 0);
+}
+
+/* T5, finding 9: without a journal or a peer, its clock says at the end of the wait for its first
+ * epoch that it has lived for longer; and its journal goes again, soon after. */
+void aimed_fresh(struct world *w, const struct node *n)
+{
+    if (w->ending || w->aim_fresh == 0 || !rng_chance(&w->aim, w->aim_fresh))
+        return;
+    world_event(w, w->now, EV_AIMED, FAULT_CUT_ALL, n->id, 0);
+    world_event(w, w->now + 1990 * MS, EV_LEAP, n->id, 0, n->life);
+    world_event(w, w->now + rng_between(&w->aim, 2020, 2400) * MS, EV_AIMED, FAULT_JOURNAL_LOST,
+                n->id, 0);
+}
+
+void aimed_leap(struct world *w, struct node *n)
+{
+    w->clock_lied = true;
+    n->clock_offset += rng_between(&w->aim, 2000, 6000) * MS;
 }

@@ -851,6 +851,8 @@ static void start(struct world *w, struct node *n)
     TRACE(w, "node %u: evrepd starts%s", n->id, n->core.fresh ? " with an empty journal" : "");
     if (w->trace)
         oracle_say(w, n->id);
+    if (n->core.fresh)
+        aimed_fresh(w, n);
     epoch_resume(w, n);
     flush(w, n);
 }

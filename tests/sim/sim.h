@@ -101,6 +101,7 @@ enum event_kind {
 
     EV_OPERATION, /* The next one is drawn. */
     EV_AIMED,     /* A fault, `a` at node `b`. */
+    EV_LEAP,      /* The clock of `a` jumps ahead. */
     EV_FENCE,     /* A fencing command acts, and ends. */
     EV_KINDS,
 };
@@ -342,8 +343,8 @@ struct world {
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
     uint32_t fence_fails, fence_lies; /* Per mille. */
-    uint32_t aim_hello, aim_settled, aim_lost,
-        aim_asked;     /* Per mille, of which a fault is aimed at. */
+    uint32_t aim_hello, aim_settled, aim_lost, aim_asked,
+        aim_fresh;     /* Per mille, of which a fault is aimed at. */
     bool steady;       /* Each node keeps to a link of its own. */
     bool questions_go; /* With the connection that they went on. */
     uint64_t struck;   /* Faults and their ends, so far. */
@@ -498,6 +499,8 @@ void aimed_draw(struct world *w);
 void aimed_session(struct world *w, const struct node *n);
 void aimed_settled(struct world *w, const struct node *n);
 void aimed_asked(struct world *w, const struct node *n, unsigned sink);
+void aimed_fresh(struct world *w, const struct node *n);
+void aimed_leap(struct world *w, struct node *n);
 
 /* operations.c */
 void operations_draw(struct world *w);

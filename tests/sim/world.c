@@ -307,6 +307,10 @@ static void happen(struct world *w, const struct event *e)
         if (!w->ending)
             faults_apply(w, e->a, e->b, e->arg);
         break;
+    case EV_LEAP:
+        if (!w->ending && of_this_life(w, e))
+            aimed_leap(w, n);
+        break;
     }
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pair.h"
+#include "rules.h"
 #include "segment.h"
 
 /* 21 records of node 0, all at node 1, none at the sink; node 0 dies, and its disk keeps ten. */
@@ -144,6 +145,34 @@ static void the_ring_goes_on(void **state)
     expect_all(p, e, 26);
 }
 
+/* A3: every sink has confirmed what lies above the range that is stated, and below it. */
+static void only_what_a_sink_lacks_is_stated(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct segment *g;
+    struct span *s;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    g = segment_find(c, 0, pair_live(p, 0));
+    segment_close(c, g, 21);
+    g->journaled = g->replicated = 10;
+    assert_true(delivery_split(&g->at[0], &g->at[0].span[0], 12));
+    s = delivery_find(&g->at[0], 13);
+    s->emitted = s->handed = s->intent = 15;
+    assert_true(delivery_split(&g->at[0], s, 17));
+    s = delivery_find(&g->at[0], 18);
+    s->emitted = s->handed = s->intent = s->to;
+    s = delivery_find(&g->at[0], 12);
+    s->emitted = s->handed = s->intent = 12;
+    takeover_tail_lost(c, g);
+    assert_int_equal(g->gap, GAP_LOST);
+    assert_int_equal(g->gap_from, 16);
+    assert_int_equal(g->gap_to, 17);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
