@@ -1,7 +1,6 @@
 /* links: test_frames evdp_config */
-/* What one packet costs the decision, without any I/O: growth with rules and
- * with sessions, as ratios of one run.  Medians of ROUNDS; the rounds of all
- * cases alternate. */
+/* What one packet costs the decision, without any I/O: growth with rules and with sessions, as
+ * ratios of one run.  Medians of ROUNDS; the rounds of all cases alternate. */
 #include "compile.h"
 #include "decide.h"
 #include "frames.h"
@@ -184,17 +183,11 @@ static void put_ends(uint8_t *frame, uint32_t flow)
     frame[14 + 12 + 3] = (uint8_t)flow;
 }
 
-/* So many sessions, and frames that belong to random ones of them. */
-static void fill(struct box *b, struct rules *r, size_t sessions)
+static void open_box(struct box *b, struct rules *r, uint32_t capacity)
 {
     uint8_t secret[STATE_SECRET_BYTES];
-    uint32_t capacity = sessions < 1024 ? 1024 : (uint32_t)sessions * 5 / 4;
     void *at = mmap(NULL, state_size(capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                     -1, 0);
-    struct arrival arrival = {.port = 0};
-    static struct decision d;
-    uint8_t frame[FRAME_MAX];
-    size_t len;
 
     if (at == MAP_FAILED)
         abort();
@@ -203,6 +196,17 @@ static void fill(struct box *b, struct rules *r, size_t sessions)
     madvise(at, state_size(capacity), MADV_HUGEPAGE);
     state_init(&b->state, at, capacity, secret, 1000000000);
     b->rules = r;
+}
+
+/* So many sessions, and frames that belong to random ones of them. */
+static void fill(struct box *b, struct rules *r, size_t sessions)
+{
+    struct arrival arrival = {.port = 0};
+    static struct decision d;
+    uint8_t frame[FRAME_MAX];
+    size_t len;
+
+    open_box(b, r, sessions < 1024 ? 1024 : (uint32_t)sessions * 5 / 4);
     b->sessions = sessions;
     len = frame_build(&(struct frame){.from = "10.0.0.0",
                                       .to = "30.0.0.1",
@@ -239,31 +243,68 @@ static double session_ns(struct box *b)
     return (now_ns() - begin) / PACKETS;
 }
 
-/* A deny storm: every packet another flow, looked up, refused, its event made.
- */
-static double deny_ns(struct rules *r, struct state *s)
+/* A storm: every packet another flow, looked up, refused by a rule of its own or by the last, its
+ * event made. */
+static size_t refused_frame(uint32_t rule, uint8_t out[FRAME_MAX])
 {
-    struct arrival arrival = {.port = 1};
-    static struct decision d;
-    uint8_t frame[FRAME_MAX];
-    size_t len = frame_build(
-        &(struct frame){.from = "10.0.0.0", .to = "20.0.0.1", .protocol = 17, .data = 18}, frame);
-    double begin = now_ns();
+    uint8_t to[4] = {20, (uint8_t)(rule >> 8), (uint8_t)rule, 9};
+    size_t len = frame_build(&(struct frame){.from = "10.0.0.0",
+                                             .to = "20.0.0.1",
+                                             .protocol = 17,
+                                             .data = 18,
+                                             .destination_port = (uint16_t)(rule % 1000 + 100)},
+                             out);
 
+    put_ends(out, next_random());
+    memcpy(out + 14 + 16, to, 4);
+    return len;
+}
+
+static double refused_ns(const struct rules *r, struct state *s)
+{
+    static uint8_t frame[FRAMES][FRAME_MAX];
+    struct arrival arrival = {.port = 0};
+    static struct decision d;
+    size_t len = 0;
+    double begin;
+
+    for (size_t i = 0; i < FRAMES; i++)
+        len = refused_frame(next_random() % (uint32_t)r->policy_count, frame[i]);
+    begin = now_ns();
     for (size_t i = 0; i < PACKETS; i++) {
-        put_ends(frame, (uint32_t)i);
-        decide(r, s, &arrival, frame, len, sizeof(frame), 1000000001, &d);
+        decide(r, s, &arrival, frame[i % FRAMES], len, FRAME_MAX, 1000000001, &d);
         if (d.event_count != 1)
             abort();
     }
     return (now_ns() - begin) / PACKETS;
 }
 
+static void bench_refused(void)
+{
+    static const size_t counts[3] = {10, 1000, 10000};
+    static struct rules r[3];
+    static struct box b;
+    double v[3][ROUNDS];
+
+    for (int k = 0; k < 3; k++) {
+        make_rules(&r[k], counts[k]);
+        r[k].policy[counts[k] - 1].action = ACTION_DENY;
+    }
+    open_box(&b, &r[0], 1024);
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < 3; k++)
+            v[k][i] = refused_ns(&r[k], &b.state);
+    }
+    for (int k = 0; k < 3; k++)
+        printf("a packet refused, %5zu rules: %4.0f ns with its event, %.2f times that of 10\n",
+               counts[k], median(v[k]), median(v[k]) / median(v[0]));
+}
+
 static void bench_sessions(void)
 {
     static struct rules r;
     static struct box few, many;
-    double a[ROUNDS], b[ROUNDS], c[ROUNDS];
+    double a[ROUNDS], b[ROUNDS];
 
     make_rules(&r, 1000);
     fill(&few, &r, 100);
@@ -271,18 +312,17 @@ static void bench_sessions(void)
     for (int i = 0; i < ROUNDS; i++) {
         a[i] = session_ns(&few);
         b[i] = session_ns(&many);
-        c[i] = deny_ns(&r, &few.state);
     }
     printf("a packet of a session, 100 sessions: %.0f ns\n", median(a));
     printf("a packet of a session, 1000000 sessions: %.0f ns, %.2f times that of "
            "100\n",
            median(b), median(b) / median(a));
-    printf("a packet denied by default, with its event: %.0f ns\n", median(c));
 }
 
 int main(void)
 {
     bench_rules();
+    bench_refused();
     bench_sessions();
     return 0;
 }

@@ -1,6 +1,6 @@
 /* links: evdp_xsk */
-/* bench_evdp_forward LEFT RIGHT: forwards every frame and looks at none, on
- * evdp's own sockets: what evdp's decisions cost is told by comparing the two
+/* bench_evdp_forward LEFT RIGHT [drop]: forwards every frame, or drops every one, and looks at
+ * none, on evdp's own sockets: what evdp's decisions cost is told by comparing the two
  * (tests/bench/evdp_rates.py). */
 #include "xsk.h"
 
@@ -17,13 +17,17 @@ static void on_signal(int number)
     stopping = 1;
 }
 
-static uint32_t forward(struct lane *l, uint32_t port)
+static uint32_t forward(struct lane *l, uint32_t port, bool drop)
 {
     struct xdp_desc frame[BATCH];
     uint32_t n = lane_receive(l, port, frame);
 
-    for (uint32_t i = 0; i < n; i++)
-        lane_send(l, port ^ 1, &frame[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (drop)
+            lane_free(l, frame[i].addr);
+        else
+            lane_send(l, port ^ 1, &frame[i]);
+    }
     return n;
 }
 
@@ -35,8 +39,8 @@ int main(int argc, char **argv)
     struct pollfd fds[2];
     char err[512];
 
-    if (argc != 3) {
-        fputs("usage: bench_evdp_forward LEFT RIGHT\n", stderr);
+    if (argc != 3 && argc != 4) {
+        fputs("usage: bench_evdp_forward LEFT RIGHT [drop]\n", stderr);
         return 2;
     }
     snprintf(c.wire[0].left, sizeof(c.wire[0].left), "%s", argv[1]);
@@ -52,7 +56,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < 2; i++)
         fds[i] = (struct pollfd){.fd = xsk_socket__fd(lane.port[i].socket), .events = POLLIN};
     while (!stopping) {
-        uint32_t n = forward(&lane, 0) + forward(&lane, 1);
+        uint32_t n = forward(&lane, 0, argc == 4) + forward(&lane, 1, argc == 4);
 
         lane_turn(&lane);
         if (n == 0)

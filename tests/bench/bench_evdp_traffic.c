@@ -1,7 +1,7 @@
 /* links: test_frames */
-/* bench_evdp_traffic INTERFACE SECONDS PERMITTED: sends as fast as it can,
- * PERMITTED of each 64 frames of 64 flows to port 53, the others to port 9 from
- * ever new addresses.  Prints what it sent of each. */
+/* bench_evdp_traffic INTERFACE SECONDS PERMITTED [OPENING]: sends as fast as it can, PERMITTED of
+ * each 64 frames to port 53, the others to port 9.  OPENING of those to port 53 and all to port 9
+ * are from ever new addresses, the rest is of as many flows.  Prints what it sent of each. */
 #include "frames.h"
 
 #include <arpa/inet.h>
@@ -55,9 +55,9 @@ static void make_frames(int permitted)
 
 /* Another source address: another flow.  (The header's sum is not looked at by
  * a wire.) */
-static void renew(int permitted, uint32_t *next)
+static void renew(int first, uint32_t *next)
 {
-    for (int i = permitted; i < BURST; i++) {
+    for (int i = first; i < BURST; i++) {
         uint32_t a = htonl(0x0a000000u | (++*next & 0xffffff));
 
         memcpy(frame[i] + 14 + 12, &a, 4);
@@ -71,14 +71,15 @@ int main(int argc, char **argv)
     unsigned long sent[2] = {0, 0};
     uint32_t next = 0;
     double end;
-    int fd, permitted;
+    int fd, permitted, opening;
 
-    if (argc != 4) {
-        fputs("usage: bench_evdp_traffic INTERFACE SECONDS PERMITTED\n", stderr);
+    if (argc != 4 && argc != 5) {
+        fputs("usage: bench_evdp_traffic INTERFACE SECONDS PERMITTED [OPENING]\n", stderr);
         return 2;
     }
     fd = open_socket(argv[1]);
     permitted = atoi(argv[3]);
+    opening = argc == 5 ? atoi(argv[4]) : 0;
     make_frames(permitted);
     memset(message, 0, sizeof(message));
     for (int i = 0; i < BURST; i++) {
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
     while (now() < end) {
         int n;
 
-        renew(permitted, &next);
+        renew(permitted - opening, &next);
         n = sendmmsg(fd, message, BURST, 0);
         for (int i = 0; i < n; i++)
             sent[i >= permitted]++;
