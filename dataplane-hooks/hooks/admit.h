@@ -40,14 +40,22 @@ static inline bool admit_limiter(struct evhooks_worker *w, uint8_t kind, uint16_
 /* Of a kind, by all workers. */
 uint64_t admit_in_flight(const struct ring_header *h, uint8_t kind);
 
+/* Fewer slots are in use than any cap, by what the worker knows of the reader: its line is not
+ * touched for each event. */
+static inline bool admit_is_few(const struct evhooks_worker *w, uint64_t index)
+{
+    uint64_t used = index - w->read;
+
+    return used < w->limits.cap_kind && used < w->limits.cap_telemetry;
+}
+
 /* A kind has no more in flight than there are slots in use, so it is counted only when that many
  * are. */
 static inline bool admit_cap(struct evhooks_worker *w, uint8_t kind, uint64_t index)
 {
-    uint64_t used = index - w->read;
+    uint64_t used;
 
-    if (used < w->limits.cap_kind &&
-        used < w->limits.cap_telemetry) /* The reader's line is not touched for each event. */
+    if (admit_is_few(w, index))
         return true;
     w->read = ring_get(&w->h->read);
     used = index - w->read;

@@ -73,6 +73,29 @@ static inline struct ring_slot *claim_slot(struct evhooks_worker *w, uint8_t kin
     return NULL;
 }
 
+/* One attempt at the same, without a loop: what nearly every event needs.  NULL: nothing was
+ * claimed, and claim_slot() finds out why not. */
+static inline struct ring_slot *claim_at_once(struct evhooks_worker *w, uint8_t kind, uint32_t what,
+                                              uint64_t *index)
+{
+    uint64_t word = atomic_load_explicit(&w->h->claim, memory_order_acquire);
+    uint64_t at = w->base + (uint32_t)word;
+    struct ring_slot *slot = &w->slot[at & w->mask];
+
+    if (word == 0 || (uint32_t)(word >> 32) != w->epoch || (uint32_t)word == UINT32_MAX ||
+        (ring_is_telemetry(kind) && !admit_is_few(w, at)) ||
+        atomic_load_explicit(&slot->state, memory_order_acquire) != at)
+        return NULL;
+    claim_prepare(w, what);
+    claim_announce(w, at);
+    if (!atomic_compare_exchange_strong_explicit(&w->h->claim, &word, word + 1,
+                                                 memory_order_acq_rel, memory_order_relaxed))
+        return NULL; /* It stays announced: claim_slot() goes on from here. */
+    atomic_store_explicit(&slot->worker, w->place + 1, memory_order_relaxed);
+    *index = at;
+    return slot;
+}
+
 /* Nobody else writes the state of a slot whose claimant lives. */
 static inline void claim_commit(struct ring_slot *slot, uint64_t index)
 {

@@ -1,5 +1,6 @@
 /* links: evhooks evhooks_survive */
 /* The ring: A1-A3, the tag is the claim, who is refused, what is summarised. */
+#include "claim.h"
 #include "lib/ring_fixture.h"
 #include "survive.h"
 
@@ -409,6 +410,48 @@ static void marks_last_until_release(void **state_)
     assert_false(evhooks_marks(f->ring, &cursor, &got));
 }
 
+/* The number of the new epoch is that of a slot of the old one, which another worker is filling. */
+static void a_worker_claims_nothing_by_an_old_epoch(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_worker *slow = fixture_worker(f->ring);
+    enum evhooks_result result;
+    struct evhooks_record out[4];
+    struct ring_slot *slot;
+    uint64_t index;
+
+    fixture_epoch(f, 12);
+    slot = claim_slot(slow, 3, 3u << 16 | 7, &index, &result);
+    slot->kind = 3;
+    assert_int_equal(fixture_emit(f->worker, 1), EVHOOKS_OK);
+    fixture_epoch(f, 14);
+    assert_int_equal(fixture_emit(f->worker, 2), EVHOOKS_OK);
+    assert_int_equal(atomic_load(&slot->state), index);
+    claim_commit(slot, index);
+    claim_done(slow, 3, 7);
+    assert_int_equal(evhooks_read(f->ring, out, 4), 2);
+    assert_int_equal(evhooks_read(f->ring, out, 4), 1);
+    assert_int_equal(out[0].epoch, 14);
+    assert_int_equal(out[0].sequence, 2);
+    assert_int_equal(out[0].kind, 2);
+    evhooks_worker_close(slow);
+}
+
+static void the_last_number_is_never_taken(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t word = (uint64_t)12 << 32 | UINT32_MAX;
+    uint64_t index;
+
+    fixture_epoch(f, 12);
+    assert_int_equal(fixture_emit(f->worker, 1), EVHOOKS_OK);
+    index = f->worker->base + UINT32_MAX;
+    atomic_store(&f->ring->h->claim, word);
+    atomic_store(&f->ring->slot[index & f->ring->mask].state, index); /* It is free. */
+    assert_int_equal(fixture_emit(f->worker, 1), EVHOOKS_RING_FULL);
+    assert_int_equal(atomic_load(&f->ring->h->claim), word);
+}
+
 /* More epochs than the ring can tell apart: the next one waits, no record gets another one's tag.
  */
 static void too_many_epochs_wait(void **state)
@@ -664,6 +707,8 @@ int main(void)
         RING_TEST(summaries_are_of_their_interval),
         RING_TEST(summaries_survive_the_reader),
         RING_TEST(marks_last_until_release),
+        RING_TEST(a_worker_claims_nothing_by_an_old_epoch),
+        RING_TEST(the_last_number_is_never_taken),
         RING_TEST(too_many_epochs_wait),
         RING_TEST(damage_is_said),
         RING_TEST(an_overwritten_free_slot_is_repaired),
