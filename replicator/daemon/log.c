@@ -132,6 +132,19 @@ static void run(void *arg)
     uv_mutex_unlock(&l->lock);
 }
 
+/* Who logs may run under another priority than the thread, on a busy machine: it must not wait
+ * until the thread, with the lock, gets the processor. */
+static bool lock_init(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t a;
+    bool good = pthread_mutexattr_init(&a) == 0;
+
+    good = good && pthread_mutexattr_setprotocol(&a, PTHREAD_PRIO_INHERIT) == 0 &&
+           pthread_mutex_init(lock, &a) == 0;
+    pthread_mutexattr_destroy(&a);
+    return good;
+}
+
 static bool start(struct log *l)
 {
     sigset_t all, before;
@@ -154,8 +167,8 @@ struct log *log_open(int fd, const char *name)
         return NULL;
     l->fd = fd;
     l->name = name;
-    if (uv_mutex_init(&l->lock) == 0 && uv_cond_init(&l->more) == 0 &&
-        uv_cond_init(&l->less) == 0 && start(l))
+    if (lock_init(&l->lock) && uv_cond_init(&l->more) == 0 && uv_cond_init(&l->less) == 0 &&
+        start(l))
         return l;
     free(l);
     return NULL;
