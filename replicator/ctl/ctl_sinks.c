@@ -1,12 +1,23 @@
 /* Each sink: state, what it confirmed, backlog, last error. */
 #include "ctl.h"
 
+/* Of a floating source. */
+static void revivals(struct libscols_line *l, size_t column, const json_t *r)
+{
+    long long unsettled = json_is_null(r) ? 0 : ctl_num(r, "unsettled");
+
+    if (json_is_object(r) && unsettled > 0)
+        ctl_cell(l, column, "%lld, %lld in vain", ctl_num(r, "settled"), unsettled);
+    else if (json_is_object(r))
+        ctl_cell(l, column, "%lld", ctl_num(r, "settled"));
+}
+
 static void table(const json_t *o)
 {
     static const struct ctl_column columns[] = {
-        {"SINK", false},     {"TYPE", false},      {"STATE", false},
-        {"CONFIRMED", true}, {"PER S", true},      {"BACKLOG", true},
-        {"IN DOUBT", true},  {"RECONNECTS", true}, {"LAST ERROR", false},
+        {"SINK", false},     {"TYPE", false},       {"STATE", false},   {"CONFIRMED", true},
+        {"PER S", true},     {"BACKLOG", true},     {"IN DOUBT", true}, {"RECONNECTS", true},
+        {"REVIVALS", false}, {"LAST ERROR", false},
     };
     struct libscols_table *t = ctl_table(columns, sizeof(columns) / sizeof(columns[0]));
     const json_t *sink;
@@ -24,7 +35,8 @@ static void table(const json_t *o)
         ctl_cell(l, 5, "%lld", ctl_num(sink, "backlog"));
         ctl_cell(l, 6, "%lld", ctl_num(sink, "inDoubt"));
         ctl_cell(l, 7, "%lld", ctl_num(sink, "reconnects"));
-        ctl_cell(l, 8, "%s", ctl_str(sink, "lastError"));
+        revivals(l, 8, json_object_get(sink, "revivals"));
+        ctl_cell(l, 9, "%s", ctl_str(sink, "lastError"));
     }
     ctl_table_end(t);
 }

@@ -172,6 +172,26 @@ static void cluster(struct shell *s, FILE *f)
     histogram(f, "evrep_activation_seconds", "", &s->failover.effect_seconds);
 }
 
+static void revivals(struct shell *s, FILE *f)
+{
+    char name[SINK_NAME_MAX * 2 + 64];
+
+    head(f, "evrep_sink_revivals_total", "counter",
+         "Ranges in doubt that the connection which carried them was asked about (D1b).");
+    for (size_t k = 0; k < s->port_count; k++) {
+        struct sink_state st;
+
+        sink_state(s->port[k].sink, &st);
+        if (!st.floats)
+            continue;
+        escaped(s->port[k].config->name, name);
+        fprintf(f, "evrep_sink_revivals_total{sink=\"%s\",outcome=\"settled\"} %" PRIu64 "\n", name,
+                st.settled);
+        fprintf(f, "evrep_sink_revivals_total{sink=\"%s\",outcome=\"unsettled\"} %" PRIu64 "\n",
+                name, st.unsettled);
+    }
+}
+
 static void sinks(struct shell *s, FILE *f)
 {
     char name[SINK_NAME_MAX * 2 + 64], label[SINK_NAME_MAX * 2 + 80];
@@ -180,6 +200,7 @@ static void sinks(struct shell *s, FILE *f)
     for (size_t k = 0; k < s->port_count; k++)
         fprintf(f, "evrep_sink_up{sink=\"%s\"} %d\n", escaped(s->port[k].config->name, name),
                 s->core->sink[k].up);
+    revivals(s, f);
     head(f, "evrep_sink_confirm_seconds", "histogram",
          "From a record's hand-over to the sink to its confirmation.");
     for (size_t k = 0; k < s->port_count; k++) {

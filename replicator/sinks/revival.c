@@ -167,6 +167,10 @@ static void answer(struct revival *v, enum core_answer kind, uint32_t last)
     struct sink *s = v->sink;
 
     v->answered = true;
+    if (kind == ANSWER_UNKNOWN)
+        s->state.unsettled++;
+    else if (v->phase != REVIVAL_IDLE)
+        s->state.settled++;
     s->host.answer(s->host.ctx, a.origin, a.epoch, a.from, a.to, kind, last);
 }
 

@@ -75,6 +75,9 @@ struct sink_state {
     const char *word; /* "up", "down", "connecting" */
     uint64_t confirmed, reconnects, truncated;
     uint64_t duplicates;    /* JetStream: acknowledged as there already. */
+    bool floats;            /* A floating source: */
+    uint64_t settled;       /* what was in doubt was settled in the connection that carried it; */
+    uint64_t unsettled;     /* it could not be: D2.  Questions, since start. */
     uint64_t error_time_ns; /* CLOCK_REALTIME of the last error; 0: none yet. */
     char last_error[SINK_ERROR_MAX];
 };

@@ -600,6 +600,7 @@ int floating_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_opt
         return -1;
     }
     f->base = (struct sink){.ops = &ops, .host = *host, .o = *o, .loop = loop};
+    f->base.state.floats = true;
     *out = &f->base;
     if (parse(f, err, err_size) != 0)
         return -1;
