@@ -76,13 +76,50 @@ class Collector(threading.Thread):
                     self.count += len(lines)
 
 
+class Relp(Collector):
+    """RELP, version 0: each record is answered `delay` seconds after it came; None: not."""
+    delay = 0.2
+
+    def read(self, s):
+        data, out, due = b"", open(self.path, "ab", buffering=0), []
+        s.settimeout(0.02)
+        while True:
+            while due and self.delay is not None and time.monotonic() >= due[0][0]:
+                s.sendall(due.pop(0)[1])
+            try:
+                more = s.recv(1 << 16)
+            except socket.timeout:
+                continue
+            except OSError:
+                return
+            if not more:
+                return
+            data += more
+            while True:
+                m = re.match(rb"\n*(\d+) (\w+) (\d+) ?", data)
+                if not m or len(data) < m.end() + int(m.group(3)) + 1:
+                    break
+                text = data[m.end():m.end() + int(m.group(3))]
+                data = data[m.end() + int(m.group(3)) + 1:]
+                self.take(m.group(1), m.group(2), text, out, due)
+
+    def take(self, number, command, text, out, due):
+        if command == b"open":
+            due.append((0, number + b" rsp 22 200 OK\ncommands=syslog\n"))
+            return
+        out.write(text + b"\n")
+        with self.lock:
+            self.count += 1
+        due.append((time.monotonic() + (self.delay or 0), number + b" rsp 6 200 OK\n"))
+
+
 class Pair:
-    def __init__(self, name, **conf):
+    def __init__(self, name, collector=Collector, **conf):
         self.name, self.dir = name, tempfile.mkdtemp(prefix="evrep-cluster-", dir="/dev/shm")  # A slow disk is not asked here.
         self.ring = "evrepc%d%s" % (os.getpid(), name[:8])
         self.conf = conf
         self.processes, self.generators = {}, {}
-        self.collector = Collector(self.dir + "/collector.log")
+        self.collector = collector(self.dir + "/collector.log")
         self.collector.start()
         subprocess.run([BIN + "evrepctl", "keygen", self.dir + "/key"], check=True)
         for n in (0, 1):
@@ -355,6 +392,45 @@ def nobody_reads_the_log(p):
     check("nothing is lost at the end", any("signal 15: ending" in line for line in got), got[-3:])
 
 
+def ends_under_load(p):
+    """SIGTERM: what was intended is confirmed first, so that neither the peer nor the next process marks any of it."""
+    up(p)
+    p.events(0, 3000)
+    for taken in (False, True):
+        before = p.collector.count
+        wait("records at the collector", lambda: p.collector.count > before + 1000, 10)
+        p.end(0, signal.SIGTERM)
+        check("it waited for the answers", "are not confirmed" not in p.log(0), p.log(0)[-300:])
+        wait("node 1 to take over", lambda: not taken or p.primary(1) == 1, 10)
+        p.start(0)
+        wait("a session", p.session, 10)
+        if p.primary(0) != 0:
+            p.ctl(0, "failover", "1", "--to", "0")
+    p.quiet(0)
+    a = p.audit()
+    check("nothing is marked", a["marked"] == 0, a)
+
+
+def ends_without_answers(p):
+    """A collector that does not answer is waited for with a bound; then it is as after a death."""
+    up(p)
+    p.events(0, 3000)
+    wait("records at the collector", lambda: p.collector.count > 500, 10)
+    p.collector.delay = None
+    before = p.collector.count
+    wait("records without an answer", lambda: p.collector.count > before + 300, 10)
+    begin = time.monotonic()
+    p.end(0, signal.SIGTERM)
+    check("it ends in time", 1.5 < time.monotonic() - begin < 5, time.monotonic() - begin)
+    check("it says what is left", re.search(r"\d+ records that sinks were given are not confirmed", p.log(0)), p.log(0)[-300:])
+    p.collector.delay = 0
+    p.start(0)
+    wait("a session", p.session, 10)
+    p.quiet(0)
+    a = p.audit()
+    check("what was in doubt is marked", a["marked"] > 0, a)
+
+
 def no_daemon(p):
     p.ctl(0, "watermark", code=3)
     p.ctl(0, "cluster", code=3)
@@ -561,6 +637,8 @@ STORIES = {
     "commands": (commands, {}),
     "handover": (handover, {}),
     "nobody reads the log": (nobody_reads_the_log, {}),
+    "ends under load": (ends_under_load, {"collector": Relp, "sink": "transport = relp"}),
+    "ends without answers": (ends_without_answers, {"collector": Relp, "sink": "transport = relp"}),
     "no daemon": (no_daemon, {}),
     "outer manager": (outer_manager, {"group": "manager = external"}),
     "fencing": (fencing, {}),

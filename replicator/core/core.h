@@ -254,6 +254,7 @@ struct core {
         bool wanted, asked; /* asked: its statement is on the way to the journal. */
         uint64_t count;     /* Given up and noted, since start. */
     } shed;
+    bool ending; /* core_end() */
     bool broken; /* The peer broke the protocol: why, in `broken_why`. */
     const char *broken_why;
 };
@@ -397,6 +398,13 @@ struct core_give {
     bool in_doubt;
 };
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give);
+
+/* The process is about to end: no intent is raised any more (N3), so that all that is intended can
+ * be handed over and confirmed first, and nothing of it is in doubt for whoever goes on. */
+void core_end(struct core *c);
+/* Records of a sink that this node may still hand over, or has, and that are intended and not
+ * confirmed. */
+uint64_t core_intended(const struct core *c, uint8_t sink);
 
 /* The oldest records that some sink lacks and that this node may give up; false: there are none, or
  * what was given up before is not stated yet.  Of less than `least` records only a segment's end,

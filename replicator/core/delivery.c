@@ -80,7 +80,7 @@ void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct 
 {
     uint32_t limit;
 
-    if (s->owner != c->o.node || s->emitted == s->to || s->handing != HAND_NONE)
+    if (s->owner != c->o.node || s->emitted == s->to || s->handing != HAND_NONE || c->ending)
         return;
     limit = intent_limit(c, g, sink, s);
     if (limit > s->intent) {
@@ -201,6 +201,29 @@ bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *giv
         }
     }
     return false;
+}
+
+void core_end(struct core *c)
+{
+    c->ending = true;
+}
+
+uint64_t core_intended(const struct core *c, uint8_t sink)
+{
+    uint64_t sum = 0;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (uint8_t n = 0; n < g->at[sink].count; n++) {
+            const struct span *s = &g->at[sink].span[n];
+            uint32_t to = min_u32(s->intent, g->journaled);
+
+            if (s->owner == c->o.node && s->handing == HAND_NONE && to > s->emitted)
+                sum += to - s->emitted;
+        }
+    }
+    return sum;
 }
 
 /* N5 */

@@ -177,7 +177,7 @@ static size_t host_pull(void *ctx, struct sink_item *items, size_t max, size_t m
     while (!p->shell->stopping && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0 &&
            next_give(p, n))
         fill(p, &p->give);
-    if (!p->shell->stopping && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0)
+    if (p->shell->stop_ns == 0 && !p->shell->flushing && (n = room(p, max, max_bytes)) > 0)
         replay_fill(p, n);
     return p->item_count;
 }
@@ -426,6 +426,19 @@ uint64_t emit_hidden(const struct sink_port *p)
         if (g->what != GIVEN_HIDDEN)
             break;
         n += g->to - g->from + 1;
+    }
+    return n;
+}
+
+uint64_t emit_intended(const struct shell *s)
+{
+    uint64_t n = 0;
+
+    for (size_t k = 0; k < s->port_count; k++) {
+        uint64_t all = core_intended(s->core, (uint8_t)k), hidden = emit_hidden(&s->port[k]);
+
+        if (s->core->sink[k].up && all > hidden)
+            n += all - hidden;
     }
     return n;
 }

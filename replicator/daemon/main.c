@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
@@ -14,12 +15,14 @@
 
 enum {
     TICK_MS = 5,
+    QUIET_TICKS = 4, /* So long the peer's news of it have to go out. */
     HELLO_MS_MIN = 1000 /* Both disks may be slow. */,
     NICE = -10,
     EXIT_USAGE = 2,
     SECONDS_TO_2020 = 1577836800
 };
 #define CLOCK_EPOCH_MAX (UINT32_MAX - (1u << 27)) /* A year before the numbers end. */
+#define DRAIN_NS        (2 * SECOND_NS)           /* For what is under way at the end. */
 enum { SHORT_MS = 300 };          /* A timer below which a read or write may take too long. */
 enum { EPOCH_RECORDS = 4 << 20 }; /* About 700 MiB of journal. */
 
@@ -201,6 +204,25 @@ static bool tell_produced(struct shell *s)
     return in.records.epoch != 0 && !core_forgot(s->core, in.records.epoch);
 }
 
+/* What the peer knows as intended has time to go out and to be confirmed, so that neither the next
+ * process nor the peer has to ask about it, or to mark it. */
+static void drain(struct shell *s)
+{
+    uint64_t left;
+
+    if (s->stop_ns == 0 || s->stopping)
+        return;
+    left = emit_intended(s);
+    s->quiet_ticks = left > 0 ? 0 : s->quiet_ticks + 1;
+    if (s->quiet_ticks < QUIET_TICKS && shell_now_ns() < s->stop_ns)
+        return;
+    if (left > 0)
+        shell_log("%" PRIu64 " records that sinks were given are not confirmed: they are in doubt",
+                  left);
+    s->stopping = true;
+    uv_stop(&s->loop);
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct shell *s = t->data;
@@ -218,6 +240,7 @@ static void on_tick(uv_timer_t *t)
     retain_trim(s);
     full_look(s);
     tally_work(s);
+    drain(s);
 }
 
 static void on_feed(uv_timer_t *t)
@@ -239,8 +262,8 @@ static void on_signal(uv_signal_t *sig, int number)
         return;
     }
     shell_log("signal %d: ending", number);
-    s->stopping = true;
-    uv_stop(&s->loop);
+    s->stop_ns = shell_now_ns() + (s->stop_ns == 0 ? DRAIN_NS : 0); /* Told twice: at once. */
+    core_end(s->core);
 }
 
 static void start_signals(struct shell *s)

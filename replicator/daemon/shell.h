@@ -135,6 +135,8 @@ struct shell {
     uint64_t disk_said_ns; /* members.c */
     bool tags;             /* An epoch is open, so that what the dataplane decides has a tag. */
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
+    uint64_t stop_ns;     /* Told to end: until when what is under way has time; 0: not. */
+    unsigned quiet_ticks; /* Since all of that is confirmed. */
     uint64_t runs_told_ns, runs_saved_ns, peer_runs_saved_ns; /* runs.c */
     uint32_t runs_saved;
 };
@@ -223,6 +225,8 @@ void emit_asks(struct shell *s);
 void emit_measure(struct shell *s);
 void emit_close(struct shell *s);
 uint64_t emit_hidden(const struct sink_port *p);
+/* Records that sinks which are up have to confirm before nothing is in doubt. */
+uint64_t emit_intended(const struct shell *s);
 
 /* control.c: the operator's socket; command.c: its commands; status*.c: what they show. */
 int control_open(struct shell *s, char *err, size_t err_size);

@@ -42,6 +42,37 @@ static void intent_stays_in_the_window(void **state)
     assert_int_equal(pair_span(p, 1, 0, pair_live(p, 0), 9)->intent, 9);
 }
 
+/* N3: what a process that ends has intended can all be confirmed; so nobody has to doubt it. */
+static void an_ending_process_raises_no_intent(void **state)
+{
+    struct pair *p = *state;
+    const struct span *s;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    assert_int_equal(core_intended(&p->node[0].core, 0), 8);
+    core_end(&p->node[0].core);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    s = pair_span(p, 1, 0, pair_live(p, 0), 9);
+    assert_int_equal(s->intent, 9);
+    assert_int_equal(s->emitted, 9);
+    assert_int_equal(core_intended(&p->node[0].core, 0), 0);
+    pair_crash(p, 0);
+    pair_cut(p);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_cluster(p, 1, false, true);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].core.in_doubt[0] + p->node[1].core.in_doubt[0], 0);
+    pair_expect_exactly_once(p);
+}
+
 /* N1: nobody but the origin hands out what is live. */
 static void only_the_origin_emits(void **state)
 {
@@ -255,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(steady_state_emits_once),
         T(intent_stays_in_the_window),
+        T(an_ending_process_raises_no_intent),
         T(only_the_origin_emits),
         T(nothing_is_acknowledged_before_it_is_journaled),
         T(intent_waits_for_its_acknowledgement),
