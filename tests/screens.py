@@ -44,10 +44,11 @@ policy "in" {{ from-zone = "untrust" to-zone = "trust" protocol = tcp action = p
 GENERIC = """ring = "{ring}"
 node = 0
 {mode}
+timeouts {{ udp-initial = 120 }}
 zone "a" {{ screens = {{ "land" }} }}
 zone "b" {{ }}
 wire "w" {{ left = "macvlan" right = "right" left-zone = "a" right-zone = "b" }}
-policy "out" {{ from-zone = "a" to-zone = "b" action = permit log = {{ "session-init" }} }}
+policy "out" {{ from-zone = "a" to-zone = "b" action = permit log = {{ "session-init", "session-close" }} }}
 """
 
 
@@ -435,6 +436,7 @@ class Generic:
         self.dir = run.dir + "/generic"
         os.mkdir(self.dir)
         self.box = dataplane.Programs(run, self.dir, run.id + "g0")
+        self.sent = 0
 
     def network(self):
         for name in ("gbox", "ghosts"):
@@ -490,6 +492,37 @@ class Generic:
         modes = [p["mode"] for p in self.box.stats_of("evdp", "evdp.conf")["dataplane"]["interfaces"]]
         expect(modes == ["generic", "native"], "modes: %s" % modes)
         run.ok("an interface without native mode: refused where that is asked for, else generic, which is said, and it works")
+        self.ends(left)
+
+    def ends(self, left):
+        """More sessions than the ring has slots, each with a close."""
+        evdp, evrepd = self.box.children.pop("evdp"), self.box.children["evrepd"]
+
+        def stats():
+            return self.box.stats_of("evdp", "evdp.conf")
+
+        def many():
+            for i in range(2000):
+                self.sent += 1
+                source = "10.%d.%d.%d" % (64 + (self.sent >> 16), self.sent >> 8 & 255, self.sent & 255)
+                left.send(frame(self.run.udp_to(source, "10.60.0.2", 7, 9)[1]))
+            return stats()["dataplane"]["sessions"] > 20000
+        wait("sessions", many)
+        wait("each open to be rendered", lambda: self.records().count("SESSION_CREATE") == stats()["session_open"]["tagged"])
+        evrepd.send_signal(signal.SIGSTOP)
+        try:
+            evdp.send_signal(signal.SIGTERM)
+            wait("the ring to be full, or evdp to end", lambda: stats()["session_close"]["decided"] > 16000)
+        finally:
+            evrepd.send_signal(signal.SIGCONT)
+        expect(evdp.wait(dataplane.PATIENCE_S) == 0, "evdp ended badly: " + self.box.log("evdp"))
+        end = stats()
+        for kind in ("session_open", "session_close"):
+            row = end[kind]
+            expect(row["ring_full"] == 0 and row["tagged"] + row["not_owner"] == row["decided"] > 20000, "%s: %s" % (kind, row))
+        wait("each close to be rendered", lambda: self.records().count("SESSION_CLOSE") == end["session_close"]["tagged"])
+        self.run.ok("more sessions than the ring has slots, while evrepd stands still: evdp ends when all are told: %d" %
+                    end["session_close"]["tagged"])
 
     def clean_up(self):
         self.box.clean_up(self.ns.values())

@@ -3,8 +3,9 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { IDLE_MS = 20 };
+enum { IDLE_MS = 20, ROOM_PATIENCE_MS = 2000 };
 #define AGE_EVERY_NS   50000000ull
 #define CLOCK_EVERY_NS 1000000ull /* So late is a step of the wall clock seen. */
 
@@ -40,6 +41,11 @@ static void limit(struct worker *w, uint32_t rate_per_s)
     w->rate_per_s = rate_per_s;
 }
 
+static void await_room(struct worker *w)
+{
+    (void)w;
+}
+
 #else
 
 /* The time of a decision is that of its batch: one look at the clock for up to BATCH frames, and
@@ -64,6 +70,17 @@ static void limit(struct worker *w, uint32_t rate_per_s)
     evhooks_defaults(&o);
     evhooks_worker_limit(w->hook, rate_per_s, o.burst);
     w->rate_per_s = rate_per_s;
+}
+
+/* For as many events as one step makes, until the reader has taken nothing for so long. */
+static void await_room(struct worker *w)
+{
+    int ms = 0;
+
+    while (!w->nobody_reads && evhooks_worker_room(w->hook) < EVENTS_MAX) {
+        usleep(1000);
+        w->nobody_reads = ++ms == ROOM_PATIENCE_MS;
+    }
 }
 
 /* A node that is not active forwards nothing and decides nothing: its peer does (A1). */
@@ -161,6 +178,8 @@ static void expire_shard(struct worker *w, uint32_t shard, uint64_t now_ns, bool
     bool more;
 
     do {
+        if (all) /* Packets cannot wait, the end can. */
+            await_room(w);
         more = decide_expire(w->d->state, shard, now_ns, all, &v);
         if (v.event_count > 0)
             emit(w, &v, now_ns);

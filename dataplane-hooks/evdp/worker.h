@@ -45,6 +45,7 @@ struct worker {
     _Atomic(struct loaded *) using; /* Not to be freed before it is another one. */
     struct worker_port port[PORTS_MAX];
     uint32_t rate_per_s; /* Of its limiter. */
+    bool nobody_reads;   /* It waited for room in the ring, at the end, and none came. */
     uint64_t aged_ns;
     uint64_t offset_ns, offset_at_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC, as it was at. */
 };
@@ -62,7 +63,7 @@ struct dataplane {
 uint64_t clock_ns(clockid_t id);
 /* Runs until d->stopping; then it may be joined. */
 int worker_start(struct worker *w);
-/* Ends every session, with its event; no worker runs any more. */
+/* Ends every session, with its event, and waits for room in the ring; no worker runs any more. */
 void worker_expire_all(struct worker *w);
 
 #endif

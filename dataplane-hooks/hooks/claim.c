@@ -59,3 +59,14 @@ enum evhooks_result evhooks_emit(struct evhooks_worker *w, unsigned group, uint6
         return emit_slowly(w, what, time_ns, names_generation, event);
     return fill(w, slot, index, what, time_ns, names_generation, event);
 }
+
+uint32_t evhooks_worker_room(struct evhooks_worker *w)
+{
+    uint64_t word = atomic_load_explicit(&w->h->claim, memory_order_acquire);
+    uint64_t slots = w->mask + 1, used;
+
+    if (word == 0)
+        return (uint32_t)slots;
+    used = claim_base(w, (uint32_t)(word >> 32)) + (uint32_t)word - ring_get(&w->h->read);
+    return used < slots ? (uint32_t)(slots - used) : 0;
+}

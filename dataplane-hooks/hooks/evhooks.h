@@ -111,6 +111,11 @@ void evhooks_worker_close(struct evhooks_worker *w);
 /* By its thread: another limit from now on.  What was admitted counts on. */
 void evhooks_worker_limit(struct evhooks_worker *w, uint32_t rate_per_s, uint32_t burst);
 
+/* Slots that are free now, for one that can wait, as at its end: a full ring drops.  Not less than
+ * there are when other workers emit nothing; all of them while no epoch is open, for nobody would
+ * make room. */
+uint32_t evhooks_worker_room(struct evhooks_worker *w);
+
 /* Admission in the order of A2 and, when admitted, a tagged copy of `event` in the ring.
  * group: redundancy group; now_ns: CLOCK_MONOTONIC, for the limiter; time_ns: CLOCK_REALTIME of
  * the decision; names_generation: of the name tables in force, 0: none.  kind and zone are read

@@ -410,6 +410,23 @@ static void marks_last_until_release(void **state_)
     assert_false(evhooks_marks(f->ring, &cursor, &got));
 }
 
+static void room_is_what_was_released(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_record out[4];
+
+    assert_int_equal(evhooks_worker_room(f->worker), FIXTURE_SLOTS); /* Nobody would make any. */
+    fixture_epoch(f, 12);
+    assert_int_equal(evhooks_worker_room(f->worker), FIXTURE_SLOTS);
+    while (fixture_emit(f->worker, 1) == EVHOOKS_OK)
+        ;
+    assert_int_equal(evhooks_worker_room(f->worker), 0);
+    assert_int_equal(evhooks_read(f->ring, out, 4), 4);
+    assert_int_equal(evhooks_worker_room(f->worker), 0);
+    evhooks_release(f->ring);
+    assert_int_equal(evhooks_worker_room(f->worker), 4);
+}
+
 /* The number of the new epoch is that of a slot of the old one, which another worker is filling. */
 static void a_worker_claims_nothing_by_an_old_epoch(void **state)
 {
@@ -707,6 +724,7 @@ int main(void)
         RING_TEST(summaries_are_of_their_interval),
         RING_TEST(summaries_survive_the_reader),
         RING_TEST(marks_last_until_release),
+        RING_TEST(room_is_what_was_released),
         RING_TEST(a_worker_claims_nothing_by_an_old_epoch),
         RING_TEST(the_last_number_is_never_taken),
         RING_TEST(too_many_epochs_wait),
