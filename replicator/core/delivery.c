@@ -375,15 +375,14 @@ void delivery_asks(struct core *c, struct core_output *out)
     }
 }
 
-/* What is to come, also a statement, is not in doubt: what may have been sent was marked ahead. */
-static void doubt_what_is_there(const struct segment *g, struct span *s)
+/* Of our live epoch what is to come, also a statement, is not in doubt: what may have been sent was
+ * marked ahead. */
+static void doubt_what_is_there(const struct core *c, const struct segment *g, struct span *s)
 {
-    uint32_t there = max_u32(g->journaled, g->produced);
-
-    if (g->closed || s->doubt <= there)
+    if (g->origin != c->o.node || g->epoch != c->live_epoch || s->doubt <= g->produced)
         return;
-    s->doubt = there;
-    s->intent = min_u32(s->intent, max_u32(there, s->handed));
+    s->doubt = g->produced;
+    s->intent = min_u32(s->intent, max_u32(s->doubt, s->handed));
     s->granted = min_u32(s->granted, s->intent);
     s->requested = min_u32(s->requested, s->intent);
 }
@@ -392,10 +391,14 @@ static void doubt_what_is_there(const struct segment *g, struct span *s)
 static void skip_span(const struct core *c, const struct segment *g, size_t k, struct span *s,
                       struct core_output *out)
 {
-    doubt_what_is_there(g, s);
+    uint32_t to = s->doubt;
+
     if (s->asked == ASK_SKIPPING || s->handed >= s->doubt || s->owner != c->o.node)
         return;
-    if (opens_epoch(c, k, s))
+    doubt_what_is_there(c, g, s);
+    if (!g->closed) /* The rest, if it ever was, comes, and is stated then. */
+        to = min_u32(s->doubt, max_u32(g->journaled, g->produced));
+    if (s->handed >= to || opens_epoch(c, k, s))
         return;
     if (hand_limit(c, g, k, s) <= s->handed)
         return;
@@ -405,7 +408,7 @@ static void skip_span(const struct core *c, const struct segment *g, size_t k, s
     out->note[out->note_count++] = (struct core_note){
         .kind = RECORD_GAP_IN_DOUBT,
         .reason = REASON_SKIPPED,
-        .range = {g->origin, g->epoch, s->emitted + 1, s->doubt},
+        .range = {g->origin, g->epoch, s->emitted + 1, to},
     };
 }
 

@@ -232,6 +232,26 @@ static void nothing_that_is_to_come_is_skipped(void **state)
     free(p);
 }
 
+/* What the peer may have handed over beyond all that this node knows of stays in doubt. */
+static void what_the_peer_may_have_done_stays_in_doubt(void **state)
+{
+    struct pair *p = begin(skipping);
+    uint32_t e = eight_in_flight(p);
+    struct segment *g = segment_find(&p->node[0].core, 0, e);
+    struct span *s;
+
+    (void)state;
+    pair_cut(p);
+    p->node[0].core.epoch_wanted = false; /* N6 */
+    s = &g->at[0].span[g->at[0].count - 1];
+    s->owner = 1;
+    s->intent = s->doubt = 500;
+    pair_work_once(p, 0);
+    assert_int_equal(s->doubt, 500);
+    assert_int_equal(s->intent, 500);
+    free(p);
+}
+
 /* D2 skip: where the epoch before it ended is said nowhere else than in an epoch's first record. */
 static void start_of_an_epoch_is_not_skipped(void **state)
 {
@@ -407,6 +427,7 @@ int main(void)
         cmocka_unit_test(lost_tail_is_asked_about),
         cmocka_unit_test(skipped_is_stated),
         cmocka_unit_test(nothing_that_is_to_come_is_skipped),
+        cmocka_unit_test(what_the_peer_may_have_done_stays_in_doubt),
         cmocka_unit_test(start_of_an_epoch_is_not_skipped),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(answer_of_a_longer_run_is_no_answer),
