@@ -287,7 +287,6 @@ static bool epoch_known(struct core *c)
 {
     uint64_t age_ns = c->now_ns - c->started_ns;
     uint32_t clock = c->o.clock_epoch + EPOCH_WAIT;
-    uint32_t now = c->o.clock_epoch + (uint32_t)(age_ns / (SECOND_NS / 4));
 
     if (!c->fresh) {
         if (c->epoch_opened_ns == 0 && c->highest_epoch >= c->o.clock_epoch && age_ns < SECOND_NS)
@@ -299,8 +298,8 @@ static bool epoch_known(struct core *c)
         return false;
     /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
      * above it, and at every moment elsewhere. */
-    if (c->highest_epoch > now + EPOCH_WAIT)
-        c->highest_epoch += (1u << 16) + (now & 0xfffff);
+    if (c->highest_epoch > clock + EPOCH_WAIT)
+        c->highest_epoch += (1u << 16) + (clock & 0xfffff);
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }

@@ -189,6 +189,14 @@ static bool pull_span(struct core *c, const struct segment *g, uint8_t sink, uin
     return true;
 }
 
+/* D1: an answer names the last: what this node hands over above a range of which it asks would be
+ * taken for that range. */
+static bool would_hide(const struct core *c, uint8_t sink, const struct span *s)
+{
+    return c->o.sink[sink].answers && s->owner == c->o.node && s->handed < s->doubt &&
+           s->asked != ASK_DONE;
+}
+
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give)
 {
     assert(sink < c->o.sink_count);
@@ -196,8 +204,12 @@ bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *giv
         struct segment *g = &c->segment[c->order[i]];
 
         for (uint8_t n = 0; n < g->at[sink].count; n++) {
-            if (pull_span(c, g, sink, max, &g->at[sink].span[n], give))
+            struct span *s = &g->at[sink].span[n];
+
+            if (pull_span(c, g, sink, max, s, give))
                 return true;
+            if (would_hide(c, sink, s))
+                break;
         }
     }
     return false;
@@ -300,6 +312,16 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
                : max_u32(to, min_u32(s->to, g->journaled));
 }
 
+/* Above a range that waits for the operator (D2 hold) this node has gone on. */
+static bool is_hidden(const struct core *c, const struct delivery *d, const struct span *s)
+{
+    for (const struct span *above = s + 1; above < d->span + d->count; above++) {
+        if (above->owner == c->o.node && above->intent >= above->from)
+            return true;
+    }
+    return false;
+}
+
 /* D1, D1a, D1b */
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last)
@@ -317,6 +339,8 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     }
     s->asked = ASK_DONE;
     s->guarded = true;
+    if (c->o.sink[sink].local && s->foreign && is_hidden(c, &g->at[sink], s))
+        kind = ANSWER_UNKNOWN;
     if (kind == ANSWER_UNKNOWN)
         return; /* D2 */
     last = min_u32(last, span_end(g, s));

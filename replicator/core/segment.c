@@ -76,7 +76,8 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     segment_move(g, SEGMENT_LIVE);
     for (size_t k = 0; k < c->o.sink_count; k++) {
         g->at[k].span[0] = (struct span){.from = 1, .to = SEQUENCE_MAX, .owner = origin};
-        g->at[k].span[0].guarded = origin == c->o.node; /* Nobody else can have written it. */
+        /* Nobody else can have written it, before this connection was there. */
+        g->at[k].span[0].guarded = origin == c->o.node && c->sink[k].up;
         g->at[k].count = 1;
         g->at[k].dirty = true;
     }

@@ -310,10 +310,10 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
         struct span *s = &d->span[n];
         const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
 
-        /* The peer knows of a higher intent of ours than we do: what we did under it is forgotten.
-         */
-        if (s->owner == c->o.node && o != NULL && o->owner == s->owner && o->intent < s->intent &&
-            s->intent > s->emitted)
+        /* The peer knows of a higher intent of ours than we do, or that we took it over: what we
+         * did is forgotten. */
+        if (s->owner == c->o.node && o != NULL && s->intent > s->emitted &&
+            (o->owner != s->owner || o->intent < s->intent))
             s->doubt = s->intent;
     }
     for (uint8_t m = 0; m < old->count; m++) {

@@ -285,6 +285,20 @@ void pair_confirm(struct pair *p, int n)
     node->unconfirmed_count = 0;
 }
 
+struct pair *pair_begin(void (*options)(struct core_sink_options *))
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    assert_non_null(p);
+    pair_init(p, 8);
+    options(&p->options.sink[0]);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    return p;
+}
+
 void pair_answer(struct pair *p, int n, enum core_answer kind, uint32_t last)
 {
     struct pair_node *node = &p->node[n];

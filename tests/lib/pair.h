@@ -62,6 +62,8 @@ struct pair {
 };
 
 void pair_init(struct pair *p, uint32_t window);
+/* Two nodes in a session, with a window of 8, whose sink is as `options` makes it; to be freed. */
+struct pair *pair_begin(void (*options)(struct core_sink_options *));
 void pair_start(struct pair *p, int node);
 void pair_crash(struct pair *p, int node); /* The process dies: the journal and the ring stay. */
 /* The host dies: of the marks only the first meta_len bytes are on the disk. */

@@ -11,20 +11,6 @@
 #include "segment.h"
 #include "record.h"
 
-static struct pair *begin(void (*options)(struct core_sink_options *))
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    assert_non_null(p);
-    pair_init(p, 8);
-    options(&p->options.sink[0]);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
-    return p;
-}
-
 static void stream(struct core_sink_options *o) /* JetStream, PostgreSQL */
 {
     o->answers = true;
@@ -93,7 +79,7 @@ static void restart(struct pair *p)
 /* D1: the taker goes on right behind what the sink has, and marks nothing. */
 static void taker_goes_on_from_the_answer(void **state)
 {
-    struct pair *p = begin(stream);
+    struct pair *p = pair_begin(stream);
     uint32_t e = eight_in_flight(p);
 
     (void)state;
@@ -111,7 +97,7 @@ static void taker_goes_on_from_the_answer(void **state)
 /* D1: the sink may have more than we thought: its owner went on alone. */
 static void answer_above_the_doubt_is_believed(void **state)
 {
-    struct pair *p = begin(floating);
+    struct pair *p = pair_begin(floating);
     uint32_t e = eight_in_flight(p);
 
     (void)state;
@@ -134,7 +120,7 @@ static void reconnect(struct pair *p)
  * asked also where nothing is in doubt here: the fencing command may have lied. */
 static void new_connection_is_asked_about(void **state)
 {
-    struct pair *p = begin(stream);
+    struct pair *p = pair_begin(stream);
     uint32_t e;
 
     (void)state;
@@ -158,7 +144,7 @@ static void new_connection_is_asked_about(void **state)
 /* A3: what the journal lost may be at the sink, which is asked before it is stated as lost. */
 static void lost_tail_is_asked_about(void **state)
 {
-    struct pair *p = begin(stream);
+    struct pair *p = pair_begin(stream);
     struct pair_node *origin = &p->node[0];
     uint32_t e = origin->core.live_epoch;
 
@@ -195,7 +181,7 @@ static void lost_tail_is_asked_about(void **state)
 /* D2 skip: one statement instead of the records. */
 static void skipped_is_stated(void **state)
 {
-    struct pair *p = begin(skipping);
+    struct pair *p = pair_begin(skipping);
     uint32_t e = eight_in_flight(p);
     unsigned marked;
 
@@ -214,7 +200,7 @@ static void skipped_is_stated(void **state)
 /* D2 skip: what may have been handed over is marked ahead; what is not decided is not skipped. */
 static void nothing_that_is_to_come_is_skipped(void **state)
 {
-    struct pair *p = begin(skipping);
+    struct pair *p = pair_begin(skipping);
     uint32_t e = eight_in_flight(p);
     struct segment *g = segment_find(&p->node[0].core, 0, e);
     struct span *s = &g->at[0].span[g->at[0].count - 1];
@@ -235,7 +221,7 @@ static void nothing_that_is_to_come_is_skipped(void **state)
 /* What the peer may have handed over beyond all that this node knows of stays in doubt. */
 static void what_the_peer_may_have_done_stays_in_doubt(void **state)
 {
-    struct pair *p = begin(skipping);
+    struct pair *p = pair_begin(skipping);
     uint32_t e = eight_in_flight(p);
     struct segment *g = segment_find(&p->node[0].core, 0, e);
     struct span *s;
@@ -255,7 +241,7 @@ static void what_the_peer_may_have_done_stays_in_doubt(void **state)
 /* D2 skip: where the epoch before it ended is said nowhere else than in an epoch's first record. */
 static void start_of_an_epoch_is_not_skipped(void **state)
 {
-    struct pair *p = begin(skipping);
+    struct pair *p = pair_begin(skipping);
     uint32_t e;
 
     (void)state;
@@ -281,7 +267,7 @@ static void start_of_an_epoch_is_not_skipped(void **state)
  * rest. */
 static void older_answer_is_no_answer(void **state)
 {
-    struct pair *p = begin(file);
+    struct pair *p = pair_begin(file);
     uint32_t e = eight_in_flight(p);
 
     (void)state;
@@ -306,7 +292,7 @@ static void older_answer_is_no_answer(void **state)
  * gone on. */
 static void answer_of_a_longer_run_is_no_answer(void **state)
 {
-    struct pair *p = begin(stream);
+    struct pair *p = pair_begin(stream);
     uint32_t e = eight_in_flight(p);
 
     (void)state;
@@ -328,7 +314,7 @@ static void answer_of_a_longer_run_is_no_answer(void **state)
  * confirmation of what this process never pulled counts. */
 static void written_is_not_handed_over_again(void **state)
 {
-    struct pair *p = begin(keeper);
+    struct pair *p = pair_begin(keeper);
     uint32_t e = eight_in_flight(p);
     const struct span *s;
 
@@ -356,7 +342,7 @@ static void written_is_not_handed_over_again(void **state)
 /* D1a, then the connection is lost before it confirms: what was written is in doubt again. */
 static void written_and_lost_is_in_doubt_again(void **state)
 {
-    struct pair *p = begin(keeper);
+    struct pair *p = pair_begin(keeper);
     uint32_t e = eight_in_flight(p);
     const struct span *s;
 
@@ -383,7 +369,7 @@ static void written_and_lost_is_in_doubt_again(void **state)
 /* D2 after D1b: who cannot tell marks (E, I], and no more than that. */
 static void unknown_marks_what_was_intended(void **state)
 {
-    struct pair *p = begin(floating);
+    struct pair *p = pair_begin(floating);
     uint32_t e = eight_in_flight(p);
 
     (void)state;
@@ -401,7 +387,7 @@ static void unknown_marks_what_was_intended(void **state)
 /* D1b: the survivor goes on in the dead node's connection; it may confirm only later. */
 static void survivor_goes_on_in_the_connection(void **state)
 {
-    struct pair *p = begin(floating);
+    struct pair *p = pair_begin(floating);
     uint32_t e = eight_in_flight(p);
 
     (void)state;

@@ -132,14 +132,41 @@ static void nothing_that_is_to_come_is_in_doubt(void **state)
     }
 }
 
+/* The peer says that this node took a part over, and what it meant to emit; it remembers neither.
+ */
+static void what_it_took_and_forgot_is_in_doubt(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+    struct span *s;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_cut(p);
+    g = segment_find(&p->node[0].core, 0, e);
+    s = delivery_find(&g->at[0], 10);
+    s->owner = 1;
+    s->term++;
+    s->intent = max_u32(s->emitted, 9);
+    p->node[0].core.epoch_wanted = false;
+    pair_connect(p);
+    g = segment_find(&p->node[1].core, 0, e);
+    for (int i = 0; i < 8 && !g->fact_seen; i++)
+        pair_work_once(p, i % 2);
+    s = delivery_find(&g->at[0], 9);
+    assert_int_equal(s->owner, 1);
+    assert_true(s->doubt >= 9 || s->emitted >= 9);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(the_word_of_a_lost_journal_is_gone),
-        T(a_fact_that_is_undone_takes_the_word_back),
-        T(the_word_that_it_is_gone_ends_nothing),
-        T(nothing_that_is_to_come_is_in_doubt),
+        T(the_word_of_a_lost_journal_is_gone),    T(a_fact_that_is_undone_takes_the_word_back),
+        T(the_word_that_it_is_gone_ends_nothing), T(nothing_that_is_to_come_is_in_doubt),
+        T(what_it_took_and_forgot_is_in_doubt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

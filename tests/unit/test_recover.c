@@ -191,6 +191,25 @@ static void a_jump_of_the_boot_clock_gives_no_later_epoch(void **state)
     assert_true(l->out.epoch_open <= options.clock_epoch + 10);
 }
 
+/* Nor one elsewhere, above what a clock that ran ahead has used. */
+static void nor_does_it_choose_the_place_above_all(void **state)
+{
+    struct life *l = *state;
+    uint32_t epoch[2];
+
+    for (int i = 0; i < 2; i++) {
+        core_init(&l->before, &options, l->now_ns);
+        core_recovered(&l->before);
+        l->before.highest_epoch = 500000; /* The peer's. */
+        l->now_ns += (i == 0 ? 3 : 3600) * SECOND_NS;
+        step(l, &l->before, (struct core_input){.kind = CORE_TICK});
+        flush(l, &l->before);
+        epoch[i] = l->out.epoch_open;
+    }
+    assert_true(epoch[0] > 500000);
+    assert_int_equal(epoch[0], epoch[1]);
+}
+
 /* T5: the journal may be an old copy: what was opened since it was made is not opened again. */
 static void an_old_copy_opens_no_epoch_again(void **state)
 {
@@ -252,6 +271,7 @@ int main(void)
         T(what_the_disk_lost_is_a_hole),
         T(a_lost_file_is_a_hole_too),
         T(a_jump_of_the_boot_clock_gives_no_later_epoch),
+        T(nor_does_it_choose_the_place_above_all),
         T(an_old_copy_opens_no_epoch_again),
         T(an_old_copy_learns_from_the_ring),
         T(what_was_settled_is_not_taken_up_again),

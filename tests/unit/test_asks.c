@@ -1,0 +1,108 @@
+/* links: test_pair */
+/* D1: what a sink's answer tells, and what it cannot. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "pair.h"
+#include "segment.h"
+
+static void stream(struct core_sink_options *o) /* JetStream, PostgreSQL */
+{
+    o->answers = true;
+}
+
+static void held_by_a_keeper(struct core_sink_options *o)
+{
+    o->answers = o->local = o->may_fail = true;
+    o->policy = IN_DOUBT_HOLD;
+}
+
+/* Ten records of node 0, in two spans, and no connection: what is in the lower one is in doubt. */
+static struct segment *two_spans(struct pair *p)
+{
+    struct segment *g;
+    struct span *s;
+
+    pair_sink_lost(p, 0);
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    g = segment_find(&p->node[0].core, 0, pair_live(p, 0));
+    assert_true(delivery_split(&g->at[0], &g->at[0].span[0], 5));
+    s = &g->at[0].span[0];
+    s->intent = s->doubt = s->granted = 5;
+    return g;
+}
+
+/* An answer names the last: what is handed over above would be taken for what is asked about. */
+static void nothing_goes_out_above_a_question(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    struct segment *g = two_spans(p);
+    uint32_t e = g->epoch;
+    unsigned marked;
+
+    (void)state;
+    g->at[0].span[1].guarded = true; /* It needs no answer of its own. */
+    pair_sink_up(p, 0);
+    pair_work_once(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].asked_count, 1);
+    assert_int_equal(pair_times(p, 0, e, 7, &marked), 0);
+    pair_answer(p, 0, ANSWER_HAS, 1);
+    pair_settle(p);
+    pair_elapse_ms(p, 50);
+    assert_int_equal(pair_times(p, 0, e, 2, &marked), 1);
+    assert_int_equal(marked, 0);
+    free(p);
+}
+
+/* D2 hold: above a range that the peer may have written, and that waits for the operator, this node
+ * has gone on; its own connection says that it was given all, and that is not about the range. */
+static void own_records_above_answer_for_nothing_below(void **state)
+{
+    struct pair *p = pair_begin(held_by_a_keeper);
+    struct segment *g = two_spans(p);
+    struct span *s = &g->at[0].span[0];
+
+    (void)state;
+    s->foreign = true;
+    s[1].emitted = s[1].handed = s[1].intent = 8;
+    pair_sink_up(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].asked_count, 1);
+    pair_answer(p, 0, ANSWER_WRITTEN, 8);
+    pair_settle(p);
+    assert_true(s->handed < 5);
+    assert_int_equal(s->doubt, 5);
+    free(p);
+}
+
+/* Its first record nobody else can have written, but while it had no connection the peer may have
+ * taken it over: the connection that comes is asked. */
+static void a_guard_begins_with_a_connection(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    struct segment *g;
+
+    (void)state;
+    pair_sink_lost(p, 0);
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    g = segment_find(&p->node[0].core, 0, pair_live(p, 0));
+    assert_false(g->at[0].span[0].guarded);
+    free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_goes_out_above_a_question),
+        cmocka_unit_test(own_records_above_answer_for_nothing_below),
+        cmocka_unit_test(a_guard_begins_with_a_connection),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
