@@ -41,7 +41,13 @@ mtype = { DOWN, HELLO, UP };
 byte produced, gap, faults;
 byte once, marked; /* At the sink, by record. */
 bool link;
-chan to[2] = [DEPTH] of { mtype, byte, byte, byte, byte, byte, bool };
+/* All terms that a fact tells, in one number: four bits each. */
+#if RECORDS < 3
+#define TERMS byte
+#else
+#define TERMS short
+#endif
+chan to[2] = [DEPTH] of { mtype, byte, TERMS, byte, byte, byte, bool };
 
 /* What each node knows; masks by record. */
 mtype session[2] = DOWN;
@@ -54,7 +60,8 @@ byte intent[2], granted[2], handed[2], done[2], told_done[2], doubt[2], resumed[
 byte sent, replicated; /* S, and R as acknowledged, at the origin. */
 bool sent_any;
 byte n, i, m, k, c; /* Of one step only. */
-byte a, b, d, e, f;
+byte b, d, f;
+TERMS a, e;
 bool g;
 
 #define MINE(n, i) ((term[AT(n, i)] & 1) == (n))
@@ -209,7 +216,7 @@ inline pack_terms(n, out)
     out = 0;
     k = 0;
     do
-    :: k < RECORDS -> out = out | (term[AT(n, k)] << (2 * k)); assert(term[AT(n, k)] < 4); k++
+    :: k < RECORDS -> out = out | (term[AT(n, k)] << (4 * k)); assert(term[AT(n, k)] < 16); k++
     :: else -> break
     od;
     k = 0
@@ -234,7 +241,7 @@ inline tell(n)
 /* Both sides compute it from the same facts: marks since the telling change no outcome. */
 inline settle_record(n, i)
 {
-    m = (e >> (2 * i)) & 3; /* Their term. */
+    m = (e >> (4 * i)) & 15; /* Their term. */
     c = (told[n] -> told_done[n] : done[n]);
     g = MINE(n, i);
     k = HAS(intent[n], i);
