@@ -19,6 +19,7 @@ cluster-id = 7
 hostname = "fw1"
 state-dir = "{dir}"
 control-socket = "{dir}/evrep.sock"
+metrics = "127.0.0.1:9180"
 peer {{
   key-file = "{key}"
   heartbeat-ms = 100  dead-after-ms = {dead}  lease-ms = 300
@@ -147,6 +148,23 @@ class Floating(Rsyslog):
         """First its way to the collector, so that it writes what arrives nowhere, and knows nothing of it."""
         self.run.net.set_links("node%d" % n, "down", ["log"])
         self.run.pause(0, 0.1)
+
+    def revived(self, n):
+        """The survivor has asked the dead node's connection, and says so wherever it tells of its sinks."""
+        self.run.wait("node %d to revive a connection" % n, lambda: self.revivals(n)["settled"] > 0)
+        r = self.revivals(n)
+        text = self.run.net.run("node%d" % n, sys.executable, "-c", "import urllib.request as u; "
+                                "print(u.urlopen('http://127.0.0.1:9180/metrics').read().decode())")
+        for outcome, count in r.items():
+            line = 'evrep_sink_revivals_total{sink="bus",outcome="%s"} %d' % (outcome, count)
+            if line not in text.split("\n"):
+                raise RuntimeError("the metrics do not say: " + line)
+        self.run.say("node %d: revivals: %s" % (n, r))
+
+    def revivals(self, n):
+        r = subprocess.run([self.run.bin("evrepctl"), "-s", self.run.path("node%d" % n, "evrep.sock"), "--json", "sinks"],
+                           check=True, capture_output=True, text=True)
+        return json.loads(r.stdout)["sinks"][0]["revivals"]
 
     def reset(self, n):
         """A host that starts anew has no such address, and no socket with it."""
@@ -279,6 +297,8 @@ class Run:
     def node_dies(self, n):
         self.kill_node(n)
         self.wait("node %d to be primary" % (1 - n), lambda: self.primary(1 - n) == 1 - n)
+        if self.o.deaths and hasattr(self.collector, "revived"):
+            self.collector.revived(1 - n)
         self.pause(0.1, 1.0)
         self.net.set_links("node%d" % n, "up")
         self.start_node(n)
@@ -300,12 +320,14 @@ class Run:
         self.wait("a session", self.session)
 
     def story(self):
-        for _ in range(self.o.kills):
+        for i in range(self.o.kills):
             self.pause(0.2, 1.4)
             n = self.primary(0) if self.primary(0) is not None else 0
-            if self.random.random() < 0.2:
+            if self.random.random() < 0.2 and not self.o.deaths:
                 n = 1 - n
             deaths = [self.process_dies] * self.collector.process_dies + [self.node_dies] * self.collector.node_dies
+            if self.o.deaths:
+                deaths = [self.node_dies if self.o.deaths[i] == "host" else self.process_dies]
             (deaths[0] if len(deaths) == 1 else self.random.choice(deaths))(n)
             self.collector.disturb()
         self.pause(0.2, 0.5)
@@ -377,6 +399,8 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--repeat", type=int, default=1, help="so many runs, with seeds from --seed on")
     p.add_argument("--kills", type=int, default=2, help="kills in one run")
+    p.add_argument("--deaths", type=lambda text: text.split(","), metavar="host|process,...",
+                   help="what dies, one after the other, always of the primary node; instead of --kills")
     p.add_argument("--rate", type=int, default=3000, help="events a second")
     p.add_argument("--dead", type=int, default=1000, help="dead-after-ms")
     p.add_argument("--out", help="leave what the collector has there")
@@ -385,6 +409,10 @@ def main():
     p.add_argument("--verbose", action="store_true")
     p.add_argument("--build", help=argparse.SUPPRESS)
     o = p.parse_args()
+    if o.deaths:
+        if not set(o.deaths) <= {"host", "process"}:
+            p.error("--deaths: host or process")
+        o.kills = len(o.deaths)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     remove_leftovers()
