@@ -37,7 +37,8 @@ int names_add(struct names *n, char table, uint32_t id, const uint8_t *at, size_
                        .at = (uint32_t)n->used,
                        .len = (uint16_t)len,
                        .table = table,
-                       .plain = text_is_plain(at, len)};
+                       .plain = text_is_plain(at, len),
+                       .contained = text_is_contained(at, len)};
     memcpy(n->text + n->used, at, len);
     n->used += len;
     return 0;

@@ -16,7 +16,8 @@ struct name {
     uint32_t id, at; /* at: offset in the text. */
     uint16_t len;
     char table;
-    bool plain; /* Shown as it is: nothing to escape, and not too long. */
+    bool plain;     /* Shown as it is: nothing to escape, and not too long. */
+    bool contained; /* Ends nothing where it cannot be escaped. */
 };
 
 struct names {

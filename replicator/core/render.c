@@ -10,6 +10,13 @@ uint64_t render_session_id(const struct render *w)
     return w->o->session_id != 0 ? w->o->session_id : position_make(r->epoch, r->sequence);
 }
 
+uint8_t *render_contained(const struct render *w, const struct name *e, uint8_t *at, uint8_t *end)
+{
+    if (w->o->replaced != NULL)
+        ++*w->o->replaced;
+    return put_contained(at, end, name_bytes(w->n, e), e->len);
+}
+
 /* ---- the tag ---- */
 
 void render_tag_parameters(struct render *w)

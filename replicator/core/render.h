@@ -21,6 +21,10 @@ struct render_options {
     bool bare;                          /* structured and standard without the outer header. */
     char hostname[RENDER_HOSTNAME_MAX]; /* Printable, no blank; with the final zero. */
     uint64_t session_id;                /* 0: made of the record's position. */
+    bool verbatim;      /* structured and standard: names byte for byte as the reference, which lets
+                         * them break out of their fields. */
+    uint64_t *replaced; /* structured and standard: counts names of which bytes were replaced; or
+                         * NULL. */
 };
 
 /* The length written into out, of RENDER_MAX at least.  in_doubt: protocol section 5 sends it

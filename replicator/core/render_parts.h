@@ -47,6 +47,18 @@ INLINED void render_counters(struct text *t, const uint8_t *e, bool partial)
     text_u64(t, contract_elapsed(e));
 }
 
+/* Contract 13.6: what breaks out is replaced, and counted.  Returns where it ended. */
+uint8_t *render_contained(const struct render *w, const struct name *e, uint8_t *at, uint8_t *end);
+
+/* A name in one of the reference's forms. */
+INLINED void render_name(struct text *t, const struct render *w, const struct name *e)
+{
+    if (__builtin_expect(e->contained, 1) || w->o->verbatim)
+        text_padded(t, name_bytes(w->n, e), e->len);
+    else
+        t->at = render_contained(w, e, t->at, t->end);
+}
+
 uint64_t render_session_id(const struct render *w);
 /* ` NAME="` digits `"` */
 #define render_number(w, name, value)                                                              \

@@ -1,4 +1,4 @@
-/* The reference's plain text (contract 7.2), byte for byte. */
+/* The reference's plain text (contract 7.2), byte for byte but for names that would break out. */
 #include "contract.h"
 #include "render_parts.h"
 
@@ -33,7 +33,7 @@ static void zone(struct render *w, uint16_t id)
     const struct name *e = names_get(w->n, 'z', id);
 
     if (e != NULL)
-        text_padded(&w->t, name_bytes(w->n, e), e->len);
+        render_name(&w->t, w, e);
     else
         text_u64(&w->t, id);
 }

@@ -1,4 +1,5 @@
-/* The reference's structured text (contract 7.3), byte for byte: nothing is escaped.
+/* The reference's structured text (contract 7.3), byte for byte but for names that would break out:
+ * it has no way to escape.
  * Each literal spans from one value to the next, for speed. */
 #include "contract.h"
 #include "render_parts.h"
@@ -11,22 +12,22 @@ INLINED void address(struct text *t, const uint8_t *e, size_t at)
     text_address(t, e + at, e[EVENT_FAMILY]);
 }
 
-INLINED void name(struct text *t, const struct names *n, char table, uint32_t id)
+INLINED void name(struct text *t, const struct render *w, char table, uint32_t id)
 {
-    const struct name *e = names_get(n, table, id);
+    const struct name *e = names_get(w->n, table, id);
 
     if (e != NULL)
-        text_padded(t, name_bytes(n, e), e->len);
+        render_name(t, w, e);
     else
         text_u64(t, id);
 }
 
-#define name_or(t, n, table, id, missing)                                                          \
+#define name_or(t, w, table, id, missing)                                                          \
     do {                                                                                           \
-        const struct name *name_ = names_get((n), (table), (id));                                  \
+        const struct name *name_ = names_get((w)->n, (table), (id));                               \
                                                                                                    \
         if (name_ != NULL)                                                                         \
-            text_padded((t), name_bytes((n), name_), name_->len);                                  \
+            render_name((t), (w), name_);                                                          \
         else                                                                                       \
             text_literal((t), missing);                                                            \
     } while (0)
@@ -61,7 +62,7 @@ INLINED void nat(struct text *t, const uint8_t *e)
 }
 
 /* From protocol-id to the open value of session-id.  partial: which policy it was is not known. */
-INLINED void place(struct text *t, const struct names *n, const uint8_t *e, bool partial)
+INLINED void place(struct text *t, const struct render *w, const uint8_t *e, bool partial)
 {
     text_literal(t, "\" protocol-id=\"");
     text_u64(t, e[EVENT_PROTOCOL]);
@@ -69,25 +70,25 @@ INLINED void place(struct text *t, const struct names *n, const uint8_t *e, bool
     if (partial)
         text_literal(t, "N/A");
     else
-        name(t, n, 'p', get_le32(e + EVENT_POLICY));
+        name(t, w, 'p', get_le32(e + EVENT_POLICY));
     text_literal(t, "\" source-zone-name=\"");
-    name(t, n, 'z', get_le16(e + EVENT_ZONE_IN));
+    name(t, w, 'z', get_le16(e + EVENT_ZONE_IN));
     text_literal(t, "\" destination-zone-name=\"");
-    name(t, n, 'z', get_le16(e + EVENT_ZONE_OUT));
+    name(t, w, 'z', get_le16(e + EVENT_ZONE_OUT));
     text_literal(t, "\" session-id=\"");
 }
 
-INLINED void application(struct text *t, const struct names *n, const uint8_t *e)
+INLINED void application(struct text *t, const struct render *w, const uint8_t *e)
 {
-    name_or(t, n, 'a', get_le16(e + EVENT_APPLICATION), "UNKNOWN");
+    name_or(t, w, 'a', get_le16(e + EVENT_APPLICATION), "UNKNOWN");
 }
 
-INLINED void interface_and_application(struct text *t, const struct names *n, const uint8_t *e)
+INLINED void interface_and_application(struct text *t, const struct render *w, const uint8_t *e)
 {
     text_literal(t, "\" packet-incoming-interface=\"");
-    name_or(t, n, 'i', get_le32(e + EVENT_IFINDEX), "N/A");
+    name_or(t, w, 'i', get_le32(e + EVENT_IFINDEX), "N/A");
     text_literal(t, "\" application=\"");
-    application(t, n, e);
+    application(t, w, e);
 }
 
 static void session(struct render *w, bool close)
@@ -104,15 +105,15 @@ static void session(struct render *w, bool close)
         text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1.1.2.129 ");
     }
     tuple(&t, e);
-    application(&t, w->n, e);
+    application(&t, w, e);
     nat(&t, e);
-    place(&t, w->n, e, partial);
+    place(&t, w, e, partial);
     text_u64(&t, render_session_id(w));
     if (close)
         render_counters(&t, e, partial);
     else
         text_literal(&t, "\" username=\"N/A\" roles=\"N/A");
-    interface_and_application(&t, w->n, e);
+    interface_and_application(&t, w, e);
     text_literal(&t, "\"");
     w->t = t;
 }
@@ -126,9 +127,9 @@ static void deny(struct render *w)
     text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 ");
     tuple(&t, e);
     text_literal(&t, "None");
-    place(&t, w->n, e, false);
+    place(&t, w, e, false);
     text_u64(&t, render_session_id(w));
-    interface_and_application(&t, w->n, e);
+    interface_and_application(&t, w, e);
     text_literal(&t, "\" reason=\"Rejected by policy\"");
     w->t = t;
 }

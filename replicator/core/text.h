@@ -98,6 +98,11 @@ bool text_is_plain(const uint8_t *s, size_t len);
  * line separators, bytes that are not UTF-8, and `=` after a blank: parsers in the field split
  * parameters at a blank that a word and `=` follow, inside quotes too. */
 void text_value(struct text *t, const uint8_t *s, size_t len);
+/* Whether text_contained() would show these bytes as they are. */
+bool text_is_contained(const uint8_t *s, size_t len);
+/* Where nothing can be escaped, as in the reference's forms: `?` stands for all that text_value()
+ * escapes or replaces, and for the end of `->`, which parts two zones.  Of any length. */
+uint8_t *put_contained(uint8_t *at, uint8_t *end, const uint8_t *s, size_t len);
 /* As one word of running text: as above without escapes, and `_` stands for blanks. */
 void text_word(struct text *t, const uint8_t *s, size_t len);
 /* len cut to max, and then to whole UTF-8 characters. */

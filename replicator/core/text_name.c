@@ -85,6 +85,41 @@ void text_value(struct text *t, const uint8_t *s, size_t len)
     }
 }
 
+/* The character at s[at], n bytes of it, does nothing where it is shown unescaped. */
+static bool is_contained(const uint8_t *s, size_t at, size_t n, bool blank_before)
+{
+    return judge(s + at, n, blank_before) == SHOWN && !(s[at] == '>' && at > 0 && s[at - 1] == '-');
+}
+
+bool text_is_contained(const uint8_t *s, size_t len)
+{
+    bool blank = false;
+
+    for (size_t at = 0, n; at < len; at += n) {
+        n = character(s + at, len - at);
+        if (!is_contained(s, at, n, blank))
+            return false;
+        blank = blank || s[at] == ' ';
+    }
+    return true;
+}
+
+uint8_t *put_contained(uint8_t *to, uint8_t *end, const uint8_t *s, size_t len)
+{
+    struct text t = {to, end};
+    bool blank = false;
+
+    for (size_t at = 0, n; at<len; at += n> 0 ? n : 1) {
+        n = character(s + at, len - at);
+        if (is_contained(s, at, n, blank))
+            text_bytes(&t, s + at, n);
+        else
+            text_literal(&t, "?");
+        blank = blank || s[at] == ' ';
+    }
+    return t.at;
+}
+
 void text_word(struct text *t, const uint8_t *s, size_t len)
 {
     len = text_cut_length(s, len, VALUE_MAX);

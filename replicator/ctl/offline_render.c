@@ -122,6 +122,7 @@ static const char *read_job(struct job *j, json_t *in, const uint8_t *event)
     j->in_doubt = false;
     j->r.kind = RECORD_ALG_REQUEST; /* Of the contract's; the event has the type. */
     j->o.tag = TAG_NONE;
+    j->o.verbatim = true; /* To be compared with what the reference renders. */
     if (offline_integer(json_object_get(in, "session_id"), &j->o.session_id) != 0)
         return "session_id: no integer";
     if (offline_integer(json_object_get(in, "time_ns"), &j->r.time_ns) != 0)

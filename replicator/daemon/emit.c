@@ -515,6 +515,7 @@ int emit_open(struct shell *s, char *err, size_t err_size)
         if (p->bytes == NULL)
             return -1;
         config_render_options(s->config, p->config, &p->render);
+        p->render.replaced = &p->names_replaced;
         p->filter = p->config->filter;
         p->filtered = p->filter.severity != 0 || p->filter.categories != 0;
         config_sink_options(p->config, &o);

@@ -129,6 +129,11 @@ static void records(struct shell *s, FILE *f)
         fprintf(f, "evrep_in_doubt_records_total{sink=\"%s\",policy=\"%s\"} %" PRIu64 "\n",
                 escaped(s->port[k].config->name, name), policies[s->core->o.sink[k].policy],
                 s->core->in_doubt[k]);
+    head(f, "evrep_names_replaced_total", "counter",
+         "Names shown with ? for what would break the format.");
+    for (size_t k = 0; k < s->port_count; k++)
+        fprintf(f, "evrep_names_replaced_total{sink=\"%s\"} %" PRIu64 "\n",
+                escaped(s->port[k].config->name, name), s->port[k].names_replaced);
     head(f, "evrep_held_records", "gauge", "Records that wait for the peer, the operator or time.");
     for (int origin = 0; origin < NODE_COUNT; origin++)
         fprintf(f, "evrep_held_records{origin=\"%d\"} %" PRIu64 "\n", origin,

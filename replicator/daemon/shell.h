@@ -63,6 +63,7 @@ struct sink_port {
     struct replay replay;
     size_t ahead;          /* Items confirmed of the record at the head, but not itself. */
     uint64_t emitted[256]; /* By kind. */
+    uint64_t names_replaced;
     struct histogram confirm_seconds;
     uint8_t *bytes; /* SINK_RENDER_BYTES, valid until the next pull. */
     /* Of the pull that runs. */

@@ -48,15 +48,15 @@ static json_t *sink_json(struct shell *s, size_t k)
     struct sink_state st;
 
     sink_state(p->sink, &st);
-    return json_pack("{s:s,s:s,s:s,s:I,s:f,s:I,s:i,s:I,s:I,s:I,s:I,s:o,s:s,s:o}", "name",
-                     p->config->name, "type",
-                     p->config->transport[0] != '\0' ? p->config->transport : p->config->type,
-                     "state", st.word, "confirmed", (json_int_t)st.confirmed, "confirmedPerSecond",
-                     p->rate, "backlog", (json_int_t)backlog(s, k), "unconfirmed", (int)p->count,
-                     "inDoubt", (json_int_t)s->core->in_doubt[k], "reconnects",
-                     (json_int_t)st.reconnects, "truncated", (json_int_t)st.truncated, "duplicates",
-                     (json_int_t)st.duplicates, "revivals", revivals_json(&st), "lastError",
-                     st.last_error, "lastErrorTime", time_json(st.error_time_ns));
+    return json_pack(
+        "{s:s,s:s,s:s,s:I,s:f,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:o,s:s,s:o}", "name", p->config->name,
+        "type", p->config->transport[0] != '\0' ? p->config->transport : p->config->type, "state",
+        st.word, "confirmed", (json_int_t)st.confirmed, "confirmedPerSecond", p->rate, "backlog",
+        (json_int_t)backlog(s, k), "unconfirmed", (int)p->count, "inDoubt",
+        (json_int_t)s->core->in_doubt[k], "reconnects", (json_int_t)st.reconnects, "truncated",
+        (json_int_t)st.truncated, "duplicates", (json_int_t)st.duplicates, "namesReplaced",
+        (json_int_t)p->names_replaced, "revivals", revivals_json(&st), "lastError", st.last_error,
+        "lastErrorTime", time_json(st.error_time_ns));
 }
 
 json_t *status_sinks(struct shell *s, struct control_client *c, const struct control_request *r)

@@ -41,6 +41,7 @@ static json_t *record_json(struct tail *t, const struct run *run, uint32_t q, co
     if (record_decode(&r, bytes) != 0)
         return NULL;
     o.format = FORMAT_RFC5424;
+    o.replaced = NULL;
     len = render_record(&o, feed_names(t->shell, r.origin, r.names_generation), &r, false, text,
                         sizeof(text));
     return json_pack("{s:s,s:i,s:I,s:I,s:s%}", "sink", t->shell->port[run->sink].config->name,

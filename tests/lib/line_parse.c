@@ -116,6 +116,16 @@ bool line_rfc5424(const char *line, size_t len, struct parameters *out)
     return r.at == r.end || (take_element(&r, &second) && r.at == r.end);
 }
 
+bool line_elements(const char *line, size_t len, struct parameters *out)
+{
+    struct reader r = {memchr(line, '[', len), line + len};
+    struct parameters second;
+
+    if (r.at == NULL || !line_is_one((const uint8_t *)line, len) || !take_element(&r, out))
+        return false;
+    return r.at == r.end || (take_element(&r, &second) && r.at == r.end);
+}
+
 /* ---- a key-value split ---- */
 
 static bool is_key_character(char c)
@@ -133,6 +143,35 @@ static bool cuts(const char *at, const char *end)
     for (at = key; at < end && is_key_character(*at); at++)
         ;
     return at > key && at < end && *at == '=';
+}
+
+/* From `at`: the next key behind a blank, or the next `->`; length 0: none. */
+static struct span next_mark(const char *at, const char *end)
+{
+    for (; at < end; at++) {
+        if (cuts(at, end))
+            return (struct span){at,
+                                 (size_t)((const char *)memchr(at, '=', (size_t)(end - at)) - at)};
+        if (end - at >= 2 && memcmp(at, "->", 2) == 0)
+            return (struct span){at, 2};
+    }
+    return (struct span){end, 0};
+}
+
+bool line_same_keys(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    const char *a_end = a + a_len, *b_end = b + b_len;
+
+    for (;;) {
+        struct span x = next_mark(a, a_end), y = next_mark(b, b_end);
+
+        if (x.len != y.len || memcmp(x.at, y.at, x.len) != 0)
+            return false;
+        if (x.len == 0)
+            return true;
+        a = x.at + x.len;
+        b = y.at + y.len;
+    }
 }
 
 static bool split_part(const char *at, const char *end, struct parameters *out)

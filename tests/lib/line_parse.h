@@ -30,6 +30,14 @@ bool line_is_one(const uint8_t *at, size_t len);
  * are escaped in values. */
 bool line_rfc5424(const char *line, size_t len, struct parameters *out);
 
+/* From the first `[`, behind a header of another kind: one or two such elements, which end the
+ * line. */
+bool line_elements(const char *line, size_t len, struct parameters *out);
+
+/* Running text: that two lines have the same keys in the same order, each behind a blank, and as
+ * many `->`. */
+bool line_same_keys(const char *a, size_t a_len, const char *b, size_t b_len);
+
 /* As a key-value split does it: what lies between the first `[` and the last `]`, nothing after
  * it, split at each blank that `[a-z0-9_-]+=` follows, in quotes or not; each part is `name="…"`.
  */

@@ -526,6 +526,65 @@ static void no_name_breaks_out_of_its_field(void **state)
     name_is("nel\xc2\x85ls\xe2\x80\xa8.", 11, "nel?ls?.");
 }
 
+/* d30: where the reference has no way to escape, what would break out is replaced, and counted. */
+static void no_name_breaks_out_of_the_references_forms(void **state)
+{
+    static const char *const wicked[][2] = {
+        {"core\"x\"", "core?x?"},
+        {"a]b\\", "a?b?"},
+        {"line\nbreak", "line?break"},
+        {"x policy=9 tag=0/1/2", "x policy?9 tag?0/1/2"},
+        {"x\" action=\"permit", "x? action??permit"},
+        {"trust->dmz", "trust-?dmz"},
+        {"nel\xc2\x85ls\xe2\x80\xa8\xff.", "nel?ls??."},
+        {"guest wifi a=b", "guest wifi a?b"},
+        {"\xd0\xb7\xd0\xbe\xd0\xbd\xd0\xb0=1 >2", "\xd0\xb7\xd0\xbe\xd0\xbd\xd0\xb0=1 >2"},
+    };
+    static const uint32_t ids[] = {1, 2, 300, 3, 7, 34};
+    uint64_t replaced = 0;
+    struct render_options o = {.tag = TAG_INLINE, .hostname = "fw1", .replaced = &replaced};
+    char bare[RENDER_MAX + 1];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wicked) / sizeof(wicked[0]); i++) {
+        const char *name = wicked[i][0];
+        bool shown = strcmp(name, wicked[i][1]) == 0;
+
+        names_clear(&names);
+        for (size_t k = 0; k < 6; k++)
+            assert_int_equal(
+                names_add(&names, "zzpiaf"[k], ids[k], (const uint8_t *)name, strlen(name)), 0);
+        for (unsigned type = 1; type < 7; type++) {
+            struct record r = event((uint8_t)type, 6);
+
+            for (o.format = FORMAT_STRUCTURED; o.format <= FORMAT_STANDARD; o.format++) {
+                uint64_t before = replaced;
+                size_t n = render_record(&o, NULL, &r, false, (uint8_t *)bare, RENDER_MAX);
+                struct parameters a, b;
+
+                render(&o, &r, false);
+                assert_true(line_is_one((const uint8_t *)line, strlen(line)));
+                assert_non_null(strstr(line, wicked[i][1]));
+                assert_int_equal(replaced > before, !shown);
+                if (bare[n - 1] == ']') {
+                    assert_true(line_elements(line, strlen(line), &a));
+                    assert_true(line_elements(bare, n, &b));
+                    assert_int_equal(a.count, b.count);
+                    assert_true(line_key_value(line, strlen(line), &b));
+                    assert_int_equal(a.count, b.count);
+                } else {
+                    assert_true(line_same_keys(line, strlen(line), bare, n));
+                }
+                before = replaced;
+                o.verbatim = true; /* For who compares with the reference. */
+                assert_non_null(strstr(render(&o, &r, false), name));
+                assert_int_equal(replaced, before);
+                o.verbatim = false;
+            }
+        }
+    }
+}
+
 static void a_long_name_is_cut_at_a_whole_character(void **state)
 {
     char name[600], want[600];
@@ -799,6 +858,7 @@ int main(void)
         TEST(a_filters_source_is_no_reason),
         TEST(the_highest_interface_has_its_name),
         TEST(no_name_breaks_out_of_its_field),
+        TEST(no_name_breaks_out_of_the_references_forms),
         TEST(a_long_name_is_cut_at_a_whole_character),
         TEST(nothing_is_longer_than_its_bound),
         TEST(what_does_not_fit_is_cut),
