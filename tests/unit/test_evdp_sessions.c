@@ -267,6 +267,90 @@ static void udp_and_icmp(void **unused)
     box_close(b);
 }
 
+static struct frame icmp(bool v6, bool back, uint8_t type, uint16_t id)
+{
+    return (struct frame){.from = v6     ? (back ? "fd::2" : "fd::1")
+                                  : back ? "10.0.0.2"
+                                         : "10.0.0.1",
+                          .to = v6     ? (back ? "fd::1" : "fd::2")
+                                : back ? "10.0.0.1"
+                                       : "10.0.0.2",
+                          .protocol = v6 ? 58 : 1,
+                          .type = type,
+                          .source_port = id};
+}
+
+/* What asks is answered by its answer alone: not by another question under the same id, nor by
+ * anything else that has no ports. */
+static void only_its_answer_answers_what_asks(void **unused)
+{
+    static const struct {
+        bool v6;
+        uint8_t asks, answers;
+    } known[] = {{false, 8, 0},   {false, 13, 14},  {false, 15, 16},
+                 {false, 17, 18}, {true, 128, 129}, {true, 139, 140}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct box *b = box_open(LOGGED);
+        bool v6 = known[i].v6;
+        struct frame f;
+
+        say(b, LEFT, icmp(v6, false, known[i].asks, 7));
+        for (unsigned type = 0; type < 256; type++) {
+            f = icmp(v6, true, (uint8_t)type, 7);
+            if (type != known[i].answers && (v6 ? type < 133 || type > 136 : true)) {
+                assert_false(box_send(b, RIGHT, &f));
+                assert_int_equal(b->d.fate, FATE_DENIED);
+            }
+        }
+        say(b, RIGHT, icmp(v6, true, known[i].answers, 7));
+        say(b, LEFT, icmp(v6, false, known[i].asks, 7));
+        assert_int_equal(box_sessions(b), 1);
+        box_close(b);
+    }
+}
+
+/* What nothing answers, no ICMP comes back for: a redirect, say, that a policy permits. */
+static void nothing_answers_what_does_not_ask(void **unused)
+{
+    static const uint8_t silent[] = {0, 4, 5, 9, 10, 14, 18, 40, 255};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(silent); i++) {
+        struct box *b = box_open(LOGGED);
+        struct frame f;
+
+        say(b, LEFT, icmp(false, false, silent[i], 7));
+        for (unsigned type = 0; type < 256; type++) {
+            f = icmp(false, true, (uint8_t)type, 7);
+            assert_false(box_send(b, RIGHT, &f));
+        }
+        box_close(b);
+    }
+}
+
+/* The error about a ping belongs to it. */
+static void errors_about_a_ping(void **unused)
+{
+    struct frame ping = icmp(false, false, 8, 7), pong = icmp(false, false, 0, 7);
+    struct frame e = {.protocol = 1, .type = 3, .code = 1};
+    struct box *b = box_open(LOGGED);
+    uint8_t quoted[FRAME_MAX];
+
+    (void)unused;
+    say(b, LEFT, ping);
+    e.quoted = quoted;
+    e.quoted_len = (uint16_t)frame_build(&ping, quoted);
+    e.from = "10.0.0.77";
+    e.to = "10.0.0.1";
+    say(b, RIGHT, e);
+    e.quoted_len = (uint16_t)frame_build(&pong, quoted); /* Nobody sent that. */
+    assert_false(box_send(b, RIGHT, &e));
+    assert_int_equal(b->d.fate, FATE_DENIED);
+    box_close(b);
+}
+
 /* An error about a session's packet passes without a policy; about anything else it does not. */
 static void icmp_errors_belong_to_what_they_quote(void **unused)
 {
@@ -425,6 +509,9 @@ int main(void)
         cmocka_unit_test(the_same_ports_again_are_another_session),
         cmocka_unit_test(a_closed_session_lets_no_server_begin),
         cmocka_unit_test(udp_and_icmp),
+        cmocka_unit_test(only_its_answer_answers_what_asks),
+        cmocka_unit_test(nothing_answers_what_does_not_ask),
+        cmocka_unit_test(errors_about_a_ping),
         cmocka_unit_test(icmp_errors_belong_to_what_they_quote),
         cmocka_unit_test(a_full_table_gives_up_what_was_never_answered),
         cmocka_unit_test(opens_and_closes_balance),

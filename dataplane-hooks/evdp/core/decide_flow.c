@@ -54,6 +54,7 @@ static struct packet as_first(const struct session *s)
     memcpy(p.destination, s->key.destination, 16);
     p.has_ports =
         p.protocol == PROTOCOL_TCP || p.protocol == PROTOCOL_UDP || p.protocol == PROTOCOL_SCTP;
+    p.icmp_type = s->key.icmp_type;
     p.source_port = s->key.source_port;
     p.destination_port = s->key.destination_port;
     return p;

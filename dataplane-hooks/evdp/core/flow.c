@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+static bool is_icmp(uint8_t protocol)
+{
+    return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMP6;
+}
+
 void flow_of_packet(struct flow *f, const struct packet *p, uint8_t port)
 {
     memcpy(f->source, p->source, 16);
@@ -12,7 +17,36 @@ void flow_of_packet(struct flow *f, const struct packet *p, uint8_t port)
     f->family = p->family;
     f->protocol = p->protocol;
     f->port = port;
-    f->unused = 0;
+    f->icmp_type = is_icmp(p->protocol) ? p->icmp_type : 0;
+}
+
+/* RFC 792, 950, 4443, 4620: what asks, and what answers it. */
+static const struct {
+    uint8_t protocol, asks, answers;
+} pairs[] = {{PROTOCOL_ICMP, 8, 0},   {PROTOCOL_ICMP, 13, 14},    {PROTOCOL_ICMP, 15, 16},
+             {PROTOCOL_ICMP, 17, 18}, {PROTOCOL_ICMP6, 128, 129}, {PROTOCOL_ICMP6, 139, 140}};
+
+bool flow_icmp_answers(uint8_t protocol, uint8_t asks, uint8_t answers)
+{
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (pairs[i].protocol == protocol && pairs[i].asks == asks)
+            return pairs[i].answers == answers;
+    }
+    return false;
+}
+
+/* What has no other side stays as it is. */
+static uint8_t other_side(uint8_t protocol, uint8_t type)
+{
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (pairs[i].protocol != protocol)
+            continue;
+        if (pairs[i].asks == type)
+            return pairs[i].answers;
+        if (pairs[i].answers == type)
+            return pairs[i].asks;
+    }
+    return type;
 }
 
 void flow_reverse(struct flow *out, const struct flow *f, uint8_t port)
@@ -23,6 +57,8 @@ void flow_reverse(struct flow *out, const struct flow *f, uint8_t port)
     out->source_port = f->destination_port;
     out->destination_port = f->source_port;
     out->port = port;
+    if (is_icmp(f->protocol))
+        out->icmp_type = other_side(f->protocol, f->icmp_type);
 }
 
 bool flow_equal(const struct flow *a, const struct flow *b)

@@ -9,8 +9,8 @@ struct flow {
     uint16_t source_port, destination_port; /* ICMP echo: the id, as both. */
     uint32_t vlan;
     uint8_t family, protocol;
-    uint8_t port;   /* End of a wire where it comes in: rules.end. */
-    uint8_t unused; /* Zero, so that flows compare as bytes. */
+    uint8_t port;      /* End of a wire where it comes in: rules.end. */
+    uint8_t icmp_type; /* 0 of other protocols, so that flows compare as bytes. */
 };
 
 struct flow_seed { /* Random, so that nobody outside knows which flows share a chain. */
@@ -18,8 +18,10 @@ struct flow_seed { /* Random, so that nobody outside knows which flows share a c
 };
 
 void flow_of_packet(struct flow *f, const struct packet *p, uint8_t port);
-/* The direction back, coming in at `port`. */
+/* The direction back, coming in at `port`; of ICMP, the question to an answer too. */
 void flow_reverse(struct flow *out, const struct flow *f, uint8_t port);
+/* ICMP: whether the answer to a packet of type `asks` is of type `answers`. */
+bool flow_icmp_answers(uint8_t protocol, uint8_t asks, uint8_t answers);
 bool flow_equal(const struct flow *a, const struct flow *b);
 /* The same for both directions.  Its highest bits are of the protocol alone where there are no
  * ports: source NAT has to find a flow's answers in the same piece of the table. */
