@@ -152,10 +152,18 @@ static void teardrop(void **unused)
     assert_false(box_send(b, LEFT, UDP_FRAGMENT(48, 16, true)));
     expect_screen(b, SCREEN_TEARDROP);
     box_forget(b);
+    assert_false(box_send(b, LEFT, UDP_FRAGMENT(56, 8, false))); /* RFC 5722: nor what fits. */
+    expect_screen(b, SCREEN_TEARDROP);
+    box_forget(b);
+    box_elapse_ms(b, 2000);
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true)));
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(24, 16, true)));
     assert_false(box_send(b, LEFT, UDP_FRAGMENT(8, 8, false))); /* An end before what came. */
     expect_screen(b, SCREEN_TEARDROP);
     box_forget(b);
-    assert_true(box_send(b, LEFT, UDP_FRAGMENT(56, 8, false)));
+    box_elapse_ms(b, 2000);
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true)));
+    assert_true(box_send(b, LEFT, UDP_FRAGMENT(24, 8, false)));
     assert_true(box_send(b, LEFT, UDP_FRAGMENT(0, 16, true))); /* Complete: the id comes again. */
     assert_int_equal(b->event_count, 0);
     box_close(b);
@@ -208,12 +216,16 @@ static void first_comes_once(const struct ends *e)
     assert_false(passes(b, first_to(e, 6, 16))); /* The same again: quietly. */
     assert_int_equal(b->d.fate, FATE_FRAGMENT);
     assert_int_equal(b->event_count, 0);
-    expect_overlap(b, piece(e, 24, 16, true)); /* What came before it is not forgotten. */
     assert_true(passes(b, piece(e, 40, 16, true)));
     expect_overlap(b, first_to(e, 7, 16)); /* Another: nothing of the datagram passes now. */
     expect_overlap(b, piece(e, 56, 16, false));
     expect_overlap(b, first_to(e, 6, 16));
     box_elapse_ms(b, 2000); /* The id of another datagram. */
+    assert_true(passes(b, first_to(e, 7, 16)));
+    assert_true(passes(b, piece(e, 24, 16, true)));
+    assert_false(passes(b, first_to(e, 7, 16)));
+    expect_overlap(b, piece(e, 24, 16, true)); /* What came before it is not forgotten. */
+    box_elapse_ms(b, 2000);
     assert_true(passes(b, first_to(e, 7, 16)));
     expect_overlap(b, first_to(e, 7, 24)); /* Longer than it was. */
     expect_overlap(b, piece(e, 32, 16, false));
@@ -229,6 +241,54 @@ static void a_first_fragment_comes_once(void **unused)
     (void)unused;
     first_comes_once(&(struct ends){V4});
     first_comes_once(&(struct ends){V6});
+}
+
+/* RFC 5722: one that overlaps takes the whole datagram with it, however it does so and whatever
+ * comes after it; and another datagram is none of that. */
+static void an_overlap_refuses_the_whole_datagram(void **unused)
+{
+    static const struct {
+        uint32_t offset;
+        uint16_t bytes;
+        bool more;
+    } overlaps[] = {{16, 16, true}, {24, 16, true}, {32, 32, true}, {40, 8, true},  {8, 8, true},
+                    {48, 16, true}, {8, 64, true},  {40, 8, false}, {24, 16, false}};
+    static const struct ends v[] = {{V4}, {V6}};
+
+    (void)unused;
+    for (size_t i = 0; i < 2 * sizeof(overlaps) / sizeof(overlaps[0]); i++) {
+        const struct ends *e = &v[i % 2], other = {e->from, i % 2 ? "fd::99" : "10.0.0.99"};
+        struct box *b = screened_box("screens = { \"teardrop\" }");
+
+        assert_true(passes(b, first_to(e, 6, 16))); /* Bytes 0..24, 24..40 and 40..56. */
+        assert_true(passes(b, piece(e, 40, 16, true)));
+        assert_true(passes(b, piece(e, 24, 16, true)));
+        assert_true(passes(b, first_to(&other, 6, 16)));
+        expect_overlap(
+            b, piece(e, overlaps[i / 2].offset, overlaps[i / 2].bytes, overlaps[i / 2].more));
+        expect_overlap(b, piece(e, 56, 16, true));
+        expect_overlap(b, piece(e, 72, 16, false));
+        expect_overlap(b, first_to(e, 6, 16));
+        assert_true(passes(b, piece(&other, 24, 16, false)));
+        box_close(b);
+    }
+}
+
+/* Two ends, or bytes beyond the end. */
+static void a_second_end_refuses_the_whole_datagram(void **unused)
+{
+    static const struct ends e = {V4};
+
+    (void)unused;
+    for (int beyond = 0; beyond < 2; beyond++) {
+        struct box *b = screened_box("screens = { \"teardrop\" }");
+
+        assert_true(passes(b, first_to(&e, 6, 16)));
+        assert_true(passes(b, piece(&e, 40, 16, false)));
+        expect_overlap(b, beyond ? piece(&e, 56, 16, true) : piece(&e, 32, 8, false));
+        expect_overlap(b, piece(&e, 24, 16, true));
+        box_close(b);
+    }
 }
 
 /* ---- rates ---- */
@@ -369,6 +429,8 @@ int main(void)
         cmocka_unit_test(defect_6_one_named_flag_a_packet),
         cmocka_unit_test(defect_7_the_ingress_zone_is_told),
         cmocka_unit_test(teardrop),
+        cmocka_unit_test(an_overlap_refuses_the_whole_datagram),
+        cmocka_unit_test(a_second_end_refuses_the_whole_datagram),
         cmocka_unit_test(a_first_fragment_comes_once),
         cmocka_unit_test(floods_are_of_a_destination),
         cmocka_unit_test(port_scan),

@@ -161,7 +161,8 @@ static enum fragment_result see_later(struct fragment_entry *e, struct packet *p
 {
     if (e == NULL)
         return FRAGMENT_ORPHAN;
-    if (e->refused || !fits_end(e, p) || !put_span(e, p->fragment_from, p->fragment_to))
+    e->refused = e->refused || !fits_end(e, p) || !put_span(e, p->fragment_from, p->fragment_to);
+    if (e->refused) /* RFC 5722: what is still to come, too. */
         return FRAGMENT_OVERLAPS;
     inherit(p, e);
     if (e->end != 0 && e->span_count == 1 && e->span[0].to == e->end)

@@ -1,5 +1,6 @@
 /* What the first fragment of a datagram said, for those that come later, and which bytes came: a
- * fragment that overlaps another is refused (RFC 5722; teardrop).  A fixed table.  Pure. */
+ * datagram of which one fragment overlaps another is refused (RFC 5722; teardrop).  A fixed table.
+ * Pure. */
 #ifndef EVDP_FRAGMENTS_H
 #define EVDP_FRAGMENTS_H
 
@@ -14,7 +15,7 @@ struct fragment_entry {
     uint16_t source_port, destination_port;
     uint8_t protocol, icmp_type, icmp_code;
     bool has_ports, echo;
-    bool refused; /* Two first ones: nothing more of the datagram fits. */
+    bool refused; /* Something overlapped: nothing more of the datagram fits. */
     uint8_t span_count;
     uint16_t first_to;
     struct {
