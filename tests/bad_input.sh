@@ -205,6 +205,9 @@ expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-fi
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { "policy", "colour" } }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "d37: a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
+conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { } }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "no category at all" "$dir/check.err" "'categories' is empty: nothing would pass"
 conf 0 7 "$dir/key" 'source "b" { type = ring ring = "other" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "two rings" "$dir/check.err" "n0.conf:[0-9]*: a second source of type ring"
@@ -216,6 +219,32 @@ conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" }
 source \"b\" { type = event-stream socket = \"$dir/./../$(basename "$dir")/s\" }"
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "two sources of one socket, written otherwise" "$dir/check.err" "read the same .*: each record would be there twice"
+for socket in "$dir/n0.sock" "$dir/./n0.sock"; do
+    conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$socket\" }"
+    for how in --check ""; do # shellcheck disable=SC2086
+        timeout 20 "$bin/evrepd" -c "$c" $how 2>"$dir/check.err"
+        expect "a source's socket that is the control socket $how" "$dir/check.err" "'socket' is the 'control-socket' too, .*: give it a path of its own"
+    done
+done
+conf 0 7 "$dir/key" "source \"a\" { type = bpf-ringbuf pin = \"/x/y\" interfaces = { \"a\" }
+interfaces = { \"b\" } }"
+"$bin/evrepd" -c "$c" --check 2>"$dir/check.err"
+expect "a list that is given twice" "$dir/check.err" "n0.conf:15: 'interfaces' is given twice, first in line 14"
+printf 'z 1 trust\nq 2 what\n' >"$dir/names"
+mkfifo "$dir/fifo"
+while IFS='|' read -r what file words; do # As a start does: neither finds out when it is too late.
+    conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" names = \"$file\" }"
+    for how in --check ""; do # shellcheck disable=SC2086
+        timeout 20 "$bin/evrepd" -c "$c" $how 2>"$dir/check.err"
+        expect "name tables: $what $how" "$dir/check.err" "source a: name tables $file: $words"
+    done
+done <<END
+that are not there|$dir/nowhere|No such file
+that are none|$dir/names|not lines of
+of a folder|$dir/folder|is no regular file
+of a FIFO|$dir/fifo|is no regular file
+END
+rm -f /dev/shm/"$ring-0"*
 conf 0 7 "$dir/key" 'source "a" { type = event-stream ring = "x" socket = "/s" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "a key of another type of source" "$dir/check.err" "'ring' is nothing that a source of type event-stream has"

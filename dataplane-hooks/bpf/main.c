@@ -269,10 +269,12 @@ static int act(struct loader *l, int asked, char *err, size_t err_size)
         return 1;
     if (asked == ASKED_TO_RUN)
         return start(l, c, err, err_size) == 0 ? 0 : 1;
-    if (asked == ASKED_TO_CHECK)
+    if (asked == ASKED_TO_CHECK) {
+        service_check_names(c);
         printf("%s: good\n", l->path);
-    else
+    } else {
         rc = program_show(c, err, err_size) == 0 ? 0 : 1;
+    }
     unload(c);
     return rc;
 }

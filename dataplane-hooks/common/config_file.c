@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 enum { FILE_MAX_MIB = 64, FILE_MAX = FILE_MAX_MIB << 20 };
+enum { GIVEN = 1 << 24, ONE_VALUE = 1 << 25 }; /* Of an option's flags: libconfuse's end at 13. */
 
 static int fail(char *err, size_t err_size, const char *path, const char *why)
 {
@@ -97,4 +98,26 @@ int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size)
     }
     free(text);
     return rc;
+}
+
+/* `=` begins a list anew, `+=` adds to it.  The parser calls after each of its values, and at its
+ * end: with one value in it, twice. */
+static bool list_begins_anew(cfg_opt_t *opt, bool before)
+{
+    bool ends = (opt->flags & ONE_VALUE) != 0;
+    bool one = cfg_opt_size(opt) == 1;
+
+    opt->flags &= ~ONE_VALUE;
+    opt->flags |= one && !ends ? ONE_VALUE : 0;
+    return before && one && !ends;
+}
+
+bool config_is_given_twice(cfg_opt_t *opt)
+{
+    bool before = (opt->flags & GIVEN) != 0;
+
+    opt->flags |= GIVEN;
+    if (opt->flags & CFGF_MULTI)
+        return false;
+    return opt->flags & CFGF_LIST ? list_begins_anew(opt, before) : before;
 }

@@ -5,10 +5,15 @@
 #define EVREP_CONFIG_FILE_H
 
 #include <confuse.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Parses the file into cfg, whose filename is its path then.  0, or -1 with one line in err: what
  * cannot be read, or changed meanwhile, or what the parser said to the error function of cfg. */
 int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size);
+
+/* A value that a second one of its name has taken the place of, unseen by whoever wrote the first:
+ * for the function that a cfg_opt_t calls after each value.  true: this is the second. */
+bool config_is_given_twice(cfg_opt_t *opt);
 
 #endif

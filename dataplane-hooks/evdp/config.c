@@ -307,6 +307,23 @@ static int read_all(struct evdp_config *c, cfg_t *cfg)
     return 0;
 }
 
+static int refuse_twice(cfg_t *section, cfg_opt_t *opt)
+{
+    return config_is_given_twice(opt)
+               ? config_fail(section, "'%s' is given twice: take one of them out", opt->name)
+               : 0;
+}
+
+/* Before cfg_init() copies them. */
+static void watch(cfg_opt_t *o)
+{
+    for (; o->name != NULL; o++) {
+        o->validcb = refuse_twice;
+        if (o->subopts != NULL)
+            watch(o->subopts);
+    }
+}
+
 /* A list that asks for nothing would match everything: whoever takes the last address out of one
  * must not open it.  CFGF_RESET: it was given, and has no value. */
 static int refuse_empty_lists(cfg_t *cfg)
@@ -331,9 +348,11 @@ int evdp_config_load(struct evdp_config *c, const char *path, char *err, size_t 
 int evdp_config_load_for(struct evdp_config *c, enum backend backend, const char *path, char *err,
                          size_t err_size)
 {
-    cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+    cfg_t *cfg;
     int rc;
 
+    watch(opts);
+    cfg = cfg_init(opts, CFGF_NONE);
     memset(c, 0, sizeof(*c));
     backend_asked = backend;
     error_path = path;

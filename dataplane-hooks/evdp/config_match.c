@@ -121,17 +121,31 @@ int config_prefixes(struct evdp_config *c, cfg_t *top, cfg_t *at, const char *ke
 
 /* ---- services ---- */
 
+/* Digits alone, and no more than `most`; *text is behind them.  false: none, or too many. */
+static bool take_number(const char **text, unsigned most, unsigned *out)
+{
+    const char *at = *text;
+
+    for (*out = 0; *at >= '0' && *at <= '9' && *out <= most; at++)
+        *out = *out * 10 + (unsigned)(*at - '0');
+    if (at == *text || *out > most)
+        return false;
+    *text = at;
+    return true;
+}
+
 int config_port_range(cfg_t *at, const char *key, const char *text, struct port_range *out)
 {
+    const char *end = text;
     unsigned from, to;
-    char rest;
-    int got = sscanf(text, "%u-%u%c", &from, &to, &rest);
+    bool good = take_number(&end, 65535, &from);
 
-    if (got == 1 && sscanf(text, "%u%c", &from, &rest) == 1)
-        to = from;
-    else if (got != 2)
-        return config_fail(at, "'%s': \"%s\" is not a port or FROM-TO", key, text);
-    if (from > to || to > 65535)
+    to = from;
+    if (good && *end == '-') {
+        end++;
+        good = take_number(&end, 65535, &to);
+    }
+    if (!good || *end != '\0' || from > to)
         return config_fail(at, "'%s': \"%s\" is not a port or FROM-TO", key, text);
     *out = (struct port_range){(uint16_t)from, (uint16_t)to};
     return 0;
@@ -152,8 +166,8 @@ static int read_protocol(cfg_t *at, const char *name, uint8_t *out)
                  {"esp", 50},
                  {"ah", 51},
                  {"ospf", 89}};
+    const char *end = name;
     unsigned number;
-    char rest;
 
     for (size_t i = 0; name != NULL && i < sizeof(known) / sizeof(known[0]); i++) {
         if (strcmp(name, known[i].name) == 0) {
@@ -161,11 +175,16 @@ static int read_protocol(cfg_t *at, const char *name, uint8_t *out)
             return 0;
         }
     }
-    if (name == NULL || sscanf(name, "%u%c", &number, &rest) != 1 || number < 1 || number > 255)
+    if (name == NULL || !take_number(&end, 255, &number) || *end != '\0')
         return config_fail(at,
                            "'protocol' is \"%s\"; it must be any, icmp, icmp6, tcp, udp, sctp, "
                            "gre, esp, ah, ospf or a number from 1 to 255",
                            name ? name : "");
+    if (number == 0)
+        return config_fail(at,
+                           "'protocol' is \"%s\": no packet has it behind all extension headers; "
+                           "write any for all",
+                           name);
     *out = (uint8_t)number;
     return 0;
 }

@@ -428,6 +428,7 @@ static int act(struct evdp *e, int asked, char *err, size_t err_size)
     if (c == NULL)
         return 1;
     if (asked == ASKED_TO_CHECK) {
+        service_check_names(&c->config);
         printf("%s: good\n", e->path);
         return 0;
     }

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FOLDER "/dev/shm"
 
 /* What a reader takes: replicator/core/names.h. */
 enum { TEXT_MAX = 65536, NAMES_MAX = 8192 };
@@ -84,7 +87,7 @@ static bool put_file(const struct text *t, const char *name)
     bool good;
     int fd;
 
-    snprintf(path, sizeof(path), "/dev/shm/%s", name);
+    snprintf(path, sizeof(path), FOLDER "/%s", name);
     if (is_there(t, path))
         return true;
     snprintf(unfinished, sizeof(unfinished), "%s.XXXXXX", path);
@@ -96,6 +99,31 @@ static bool put_file(const struct text *t, const char *name)
     if (!good)
         unlink(unfinished);
     return good;
+}
+
+/* An interface that is not there yet gets the longest number there is. */
+static void expect_ports(struct ports *p, const struct evdp_config *c)
+{
+    for (size_t i = 0; i < 2 * c->rules.wire_count; i++) {
+        const struct wire_config *w = &c->wire[i / 2];
+        unsigned ifindex;
+
+        snprintf(p->port[i].name, sizeof(p->port[i].name), "%s", i % 2 == 0 ? w->left : w->right);
+        ifindex = if_nametoindex(p->port[i].name);
+        p->port[i].ifindex = ifindex != 0 ? ifindex : UINT32_MAX;
+        p->count++;
+    }
+}
+
+long names_check(const struct evdp_config *c)
+{
+    static struct text t;
+    struct ports p = {0};
+
+    t.len = t.names = t.left_out = 0;
+    expect_ports(&p, c);
+    write_text(&t, c, &p);
+    return access(FOLDER, W_OK | X_OK) == 0 ? (long)t.left_out : -1;
 }
 
 uint32_t names_publish(const struct evdp_config *c, const struct ports *p, size_t *left_out)

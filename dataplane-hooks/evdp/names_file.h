@@ -10,4 +10,8 @@
  * left_out: policies and applications for which the text has no room. */
 uint32_t names_publish(const struct evdp_config *c, const struct ports *p, size_t *left_out);
 
+/* The same, without touching anything: how many names would be left out.  -1: it is not possible.
+ */
+long names_check(const struct evdp_config *c);
+
 #endif

@@ -78,17 +78,29 @@ void service_damage(const struct evhooks_ring *r, bool *said)
     *said = damage != NULL;
 }
 
+static void say_names(bool possible, size_t left_out)
+{
+    if (!possible)
+        say("the name tables cannot be written to /dev/shm: records show numbers");
+    else if (left_out > 0)
+        say("%zu names do not fit the name tables (8192 names, 64 KiB): records show their numbers",
+            left_out);
+}
+
 uint32_t service_names(const struct evdp_config *c, const struct ports *p)
 {
     size_t left_out;
     uint32_t names = names_publish(c, p, &left_out);
 
-    if (names == 0)
-        say("the name tables cannot be written to /dev/shm: records show numbers");
-    else if (left_out > 0)
-        say("%zu names do not fit the name tables (8192 names, 64 KiB): records show their numbers",
-            left_out);
+    say_names(names != 0, left_out);
     return names;
+}
+
+void service_check_names(const struct evdp_config *c)
+{
+    long left_out = names_check(c);
+
+    say_names(left_out >= 0, left_out >= 0 ? (size_t)left_out : 0);
 }
 
 const char *service_fixed(const struct evdp_config *a, const struct evdp_config *b,

@@ -32,6 +32,9 @@ void service_damage(const struct evhooks_ring *r, bool *said);
 /* The name tables of a configuration, published; says what is left out.  Their generation. */
 uint32_t service_names(const struct evdp_config *c, const struct ports *p);
 
+/* What service_names() would have to say, before anything is touched. */
+void service_check_names(const struct evdp_config *c);
+
 /* What stands in rings, sockets, tables and pins; NULL: b may take a's place while it runs. */
 const char *service_fixed(const struct evdp_config *a, const struct evdp_config *b,
                           enum backend backend);

@@ -1,4 +1,5 @@
 /* Where in the file each option stands: libconfuse itself only knows how far it has read. */
+#include "config_file.h"
 #include "config_parts.h"
 
 #include <ctype.h>
@@ -17,10 +18,12 @@ static _Thread_local size_t seen_count;
 /* After each value, list or section that the parser has taken. */
 static int on_taken(cfg_t *section, cfg_opt_t *opt)
 {
+    bool twice = config_is_given_twice(opt);
+
     for (size_t i = 0; i < seen_count; i++) {
         if (seen[i].opt != opt)
             continue;
-        if ((opt->flags & (CFGF_LIST | CFGF_MULTI)) == 0)
+        if (twice)
             return config_fail_at(section, section->line,
                                   "'%s' is given twice, first in line %d: take one of them out",
                                   opt->name, seen[i].line);

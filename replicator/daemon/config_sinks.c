@@ -16,7 +16,7 @@ cfg_opt_t config_sink_opts[] = {CFG_STR("type", NULL, CFGF_NODEFAULT),
                                 CFG_STR("format", "rfc5424", CFGF_NONE),
                                 CFG_STR("facility", NULL, CFGF_NODEFAULT),
                                 CFG_STR("severity", "info", CFGF_NONE),
-                                CFG_STR_LIST("categories", "{all}", CFGF_NONE),
+                                CFG_STR_LIST("categories", NULL, CFGF_NODEFAULT),
                                 CFG_STR("in-doubt", "resend", CFGF_NONE),
                                 CFG_STR("framing", "octet-counting", CFGF_NONE),
                                 CFG_STR("tag", "inline", CFGF_NONE),
@@ -87,7 +87,7 @@ static int read_filter(cfg_t *s, struct render_filter *f)
     if (severity < 0)
         return -1;
     f->severity = severity < 3 ? (uint8_t)(severity + 3) : 0; /* No record is below info. */
-    if (cfg_size(s, "categories") == 0)
+    if (cfg_size(s, "categories") == 0 && (cfg_getopt(s, "categories")->flags & CFGF_RESET))
         return config_fail(s, "'categories' is empty: nothing would pass");
     for (unsigned i = 0; i < cfg_size(s, "categories"); i++) {
         int c = config_word(s, "categories", cfg_getnstr(s, "categories", i), categories);

@@ -143,9 +143,14 @@ static bool is_same_place(const char *a, const char *b)
     return strcmp(at[0], at[1]) == 0 && strcmp(name[0], name[1]) == 0;
 }
 
-/* Two with one socket, or one pin, are one dataplane's records counted as two. */
+/* Two with one socket, or one pin, are one dataplane's records counted as two; and what a helper
+ * sends to the control socket is no request. */
 static int refuse_twice(struct config *c, cfg_t *s, size_t i)
 {
+    if (c->source[i].type == SOURCE_TYPE_STREAM &&
+        is_same_place(c->control_socket, c->source[i].path))
+        return config_fail(s, "'socket' is the 'control-socket' too, %s: give it a path of its own",
+                           c->source[i].path);
     for (size_t k = 0; k < i; k++) {
         if (c->source[i].path[0] != '\0' && is_same_place(c->source[k].path, c->source[i].path))
             return config_fail(s,

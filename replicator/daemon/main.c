@@ -361,7 +361,8 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (config_load(&config, path, err, sizeof(err)) != 0) {
+    if (config_load(&config, path, err, sizeof(err)) != 0 ||
+        (check && sources_check(&config, err, sizeof(err)) != 0)) {
         fprintf(stderr, "evrepd: %s\n", err);
         return EXIT_FAILURE;
     }

@@ -1,32 +1,69 @@
 /* Sources beside the ring: each takes its place in the ring's order when it arrives. */
 #include "shell.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* The tables of records whose dataplane leaves none beside the ring (contract section 9). */
+/* The tables of records whose dataplane leaves none beside the ring (contract section 9): their
+ * length, 0 when the source has none; -1 with one line. */
+static long read_names(const struct config_source *c, uint8_t blob[NAMES_BLOB_MAX], char *err,
+                       size_t err_size)
+{
+    static struct names names;
+    const char *why = NULL;
+    struct stat st;
+    long n = 0;
+    int fd;
+
+    if (c->names[0] == '\0')
+        return 0;
+    fd = open(c->names, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* Not blocked by a FIFO. */
+    if (fd < 0 || fstat(fd, &st) != 0)
+        why = strerror(errno);
+    else if (!S_ISREG(st.st_mode))
+        why = "is no regular file";
+    else if ((n = read(fd, blob, NAMES_BLOB_MAX)) < 0)
+        why = strerror(errno);
+    else if (n == NAMES_BLOB_MAX || names_parse(&names, blob, (size_t)n) != 0)
+        why = "not lines of `z|p|i|a|f ID NAME`, or too many";
+    if (fd >= 0)
+        close(fd);
+    if (why == NULL)
+        return n;
+    snprintf(err, err_size, "source %s: name tables %s: %s", c->name, c->names, why);
+    return -1;
+}
+
+int sources_check(const struct config *c, char *err, size_t err_size)
+{
+    static uint8_t blob[NAMES_BLOB_MAX];
+
+    for (size_t i = 0; i < c->source_count; i++) {
+        if (read_names(&c->source[i], blob, err, err_size) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int load_names(struct shell *s, const struct config_source *c, uint32_t *generation,
                       char *err, size_t err_size)
 {
     static uint8_t blob[NAMES_BLOB_MAX];
-    FILE *f;
-    size_t n;
+    long n = read_names(c, blob, err, err_size);
 
     *generation = 0;
-    if (c->names[0] == '\0')
+    if (n < 0 || c->names[0] == '\0')
+        return n < 0 ? -1 : 0;
+    *generation = names_generation(blob, (size_t)n);
+    if (feed_names_put(s, s->config->node, *generation, blob, (size_t)n) == 0)
         return 0;
-    f = fopen(c->names, "r");
-    n = f != NULL ? fread(blob, 1, sizeof(blob), f) : 0;
-    if (f != NULL)
-        fclose(f);
-    *generation = names_generation(blob, n);
-    if (f != NULL && n < sizeof(blob) &&
-        feed_names_put(s, s->config->node, *generation, blob, n) == 0)
-        return 0;
-    snprintf(err, err_size, "source %s: name tables %s: %s", c->name, c->names,
-             f == NULL ? "cannot be read" : "not lines of `z|p|i|a|f ID NAME`, or too many");
+    snprintf(err, err_size, "source %s: name tables %s: cannot be journaled", c->name, c->names);
     return -1;
 }
 

@@ -75,6 +75,32 @@ static const struct {
     {GOOD "filter \"f\" { on = nowhere term \"t\" { } }", "'on' is \"nowhere\""},
     {GOOD "filter \"f\" { term \"t\" { wire = \"w\" } }", "only for filters with on = pbr"},
     {GOOD "filter \"f\" { on = pbr term \"t\" { wire = \"x\" } }", "no wire is called \"x\""},
+    {GOOD "ring = \"u\"\n", ":6: 'ring' is given twice: take one of them out"},
+    {GOOD "timeouts { udp = 9 }\n\ntimeouts { icmp = 9 }\n", ":8: 'timeouts' is given twice"},
+    {GOOD "timeouts { udp = 9\nudp = 10 }\n", ":7: 'udp' is given twice"},
+    {GOOD "tcp-syn-check = true\ntcp-syn-check = false\n", ":7: 'tcp-syn-check' is given twice"},
+    {GOOD RULE "action = deny\naction = permit }", ":7: 'action' is given twice"},
+    {GOOD RULE "action = permit\nfrom-zone = \"a\" }", ":7: 'from-zone' is given twice"},
+    {GOOD RULE "action = deny source = { \"10.0.0.1\" }\nsource = { \"10.0.0.2\" } }",
+     ":7: 'source' is given twice"},
+    {GOOD RULE "action = deny source = { \"10.0.0.1\", \"10.0.0.3\" }\nsource = { \"10.0.0.2\", "
+               "\"10.0.0.4\" } }",
+     ":7: 'source' is given twice"},
+    {GOOD "filter \"f\" { term \"t\" { log = true\nlog = false } }", ":7: 'log' is given twice"},
+    {HEAD "zone \"a\" { syn-flood-rate = 5 syn-flood-rate = 6 }\n",
+     ":3: 'syn-flood-rate' is given"},
+    {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } pool-ports = \"5-9\"\npool-ports = \"6-9\" }",
+     ":7: 'pool-ports' is given twice"},
+    {GOOD "policy \"p\" { from-zone = \"a\" to-zone = \"b\" action = deny }\n" RULE
+          "action = permit }",
+     "duplicate"},
+    {GOOD RULE "action = permit protocol = 0 }",
+     "'protocol' is \"0\": no packet has it behind all extension headers; write any for all"},
+    {GOOD RULE "action = permit protocol = \"-1\" }", "'protocol' is \"-1\""},
+    {GOOD RULE "action = permit protocol = 4294967302 }", "'protocol' is \"4294967302\""},
+    {GOOD RULE "action = permit ports = { \"4294967376\" } }", "\"4294967376\" is not a port"},
+    {GOOD RULE "action = permit ports = { \"-1\" } }", "\"-1\" is not a port"},
+    {GOOD RULE "action = permit ports = { \"80- 90\" } }", "\"80- 90\" is not a port"},
     {GOOD "nat \"n\" { }", "'pool' is missing"},
     {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } pool-ports = \"0-9\" }", "cannot begin with 0"},
 };
@@ -92,6 +118,25 @@ static void each_mistake_is_one_clear_line(void **unused)
         assert_null(strchr(err, '\n'));
         assert_int_equal(strncmp(err, "/tmp/evdp-config-", 17), 0); /* Where. */
     }
+}
+
+/* A list may be written in parts. */
+static void lists_may_be_added_to(void **unused)
+{
+    struct evdp_config c;
+    char err[512];
+
+    (void)unused;
+    if (load(&c,
+             GOOD RULE "action = permit source += { \"10.0.0.1\" }\nsource += { \"10.0.0.2\", "
+                       "\"10.0.0.3\" } }\n"
+                       "policy \"q\" { from-zone = \"a\" to-zone = \"b\" action = deny source = { "
+                       "\"10.0.0.1\" } source += { \"10.0.0.2\" } }\n",
+             err, sizeof(err)) != 0)
+        fail_msg("%s", err);
+    assert_int_equal(c.rules.policy[0].match.source_count, 3);
+    assert_int_equal(c.rules.policy[1].match.source_count, 2);
+    evdp_config_free(&c);
 }
 
 static void what_is_right_is_read_as_meant(void **unused)
@@ -158,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_one_clear_line),
         cmocka_unit_test(what_is_right_is_read_as_meant),
+        cmocka_unit_test(lists_may_be_added_to),
         cmocka_unit_test(what_cannot_be_read_ends_nothing),
     };
 

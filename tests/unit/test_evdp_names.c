@@ -53,6 +53,35 @@ static void expect_ours(void)
     assert_string_equal(text, "z 1 trust\np 0 default-deny\n");
 }
 
+/* What --check asks: as many as a start leaves out, and nothing is written. */
+static void a_check_tells_what_a_start_leaves_out(void **state)
+{
+    enum { POLICIES = 9000 };
+    static struct policy many[POLICIES];
+    size_t left_out;
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(names_check(&config), 0);
+    for (unsigned i = 0; i < POLICIES; i++) {
+        many[i].id = 1 + i;
+        snprintf(many[i].name, sizeof(many[i].name), "p%u", i);
+    }
+    config.rules.policy = many;
+    config.rules.policy_count = POLICIES;
+    assert_int_equal(glob("/dev/shm/names-check*", 0, NULL, &found), GLOB_NOMATCH);
+    snprintf(config.ring, sizeof(config.ring), "names-check-%d", (int)getpid());
+    assert_true(names_check(&config) > 0);
+    assert_int_equal(glob("/dev/shm/names-check*", 0, NULL, &found), GLOB_NOMATCH);
+    assert_true(names_publish(&config, &ports, &left_out) != 0);
+    assert_int_equal(names_check(&config), left_out);
+    assert_int_equal(glob("/dev/shm/names-check*", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        unlink(found.gl_pathv[i]);
+    globfree(&found);
+    config.rules.policy_count = 0;
+}
+
 static int setup(void **state)
 {
     static struct zone zone = {.name = "trust"};
@@ -125,6 +154,7 @@ int main(void)
         TEST(what_is_there_is_not_trusted),
         TEST(a_link_is_not_followed),
         TEST(nothing_unfinished_stays),
+        TEST(a_check_tells_what_a_start_leaves_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
