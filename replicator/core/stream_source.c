@@ -107,7 +107,7 @@ static void use(struct stream_source *s, struct stream_run *r)
 {
     r->used = ++s->memory->uses;
     s->run = r;
-    s->drained = 0;
+    s->drained = s->suspect = 0;
     memset(s->recent, 0, sizeof(s->recent));
 }
 
@@ -118,7 +118,7 @@ static void begin(struct stream_source *s)
     s->known = s->run->set.newest;
     s->heard = s->run->heard;
     s->settled = s->known == 0;
-    s->settle_ns = s->skipped = s->doubts = 0;
+    s->settle_ns = s->skipped = s->doubts = s->last = 0;
     reset_samples(s);
 }
 
@@ -281,8 +281,17 @@ static bool is_sound(const struct stream_header *h, const uint8_t *payload)
 {
     struct stream_session x;
 
-    return stream_session_decode(&x, h->type, payload, h->length) == 0 ||
+    if (h->type >= STREAM_SESSION_OPEN && h->type <= STREAM_SESSION_UPDATE)
+        return stream_session_decode(&x, h->type, payload, h->length) == 0;
+    return h->type >= STREAM_POLICY_DENY && h->type <= STREAM_FILTER_LOG &&
            stream_event(h->type, payload, h->length) != NULL;
+}
+
+/* The frame of which a part came before the stream was torn, whole (12.2, 18). */
+static bool replaces_torn(const struct stream_source *s, const struct stream_header *h,
+                          const uint8_t *payload, uint32_t hash)
+{
+    return h->sequence == s->suspect && hash != s->suspect_hash && is_sound(h, payload);
 }
 
 /* Holes that leave no room for this number are given up at once. */
@@ -291,6 +300,14 @@ static bool makes_room(const struct stream_source *s, uint64_t sequence, struct 
     gap->run = s->run;
     return stream_set_fits(&s->run->set, sequence) ||
            !stream_set_missing(&s->run->set, sequence - STREAM_WINDOW / 2, &gap->hole);
+}
+
+static enum stream_result tear(struct stream_source *s)
+{
+    s->count.torn++;
+    s->suspect = s->last;
+    s->suspect_hash = s->last_hash;
+    return STREAM_TORN;
 }
 
 static enum stream_result numbered(struct stream_source *s, const struct stream_header *h,
@@ -303,11 +320,12 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
         s->count.malformed++;
         return STREAM_SKIP;
     }
-    if (stream_set_has(&s->run->set, h->sequence) && !stream_is_repeat(s, h, hash)) {
+    out->replaces = replaces_torn(s, h, payload, hash);
+    if (!out->replaces && stream_set_has(&s->run->set, h->sequence) &&
+        !stream_is_repeat(s, h, hash)) {
         if (s->settled && !is_sound(h, payload)) {
             out->why = "a known number with other bytes";
-            s->count.torn++;
-            return STREAM_TORN;
+            return tear(s);
         }
         begin_anew(s);
     }
@@ -315,11 +333,13 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
         return STREAM_HOLE;
     s->counted = true;
     s->settled = s->settled || h->sequence >= s->known;
-    if (stream_set_has(&s->run->set, h->sequence)) {
+    if (!out->replaces && stream_set_has(&s->run->set, h->sequence)) {
+        s->last = 0;
         skip_repeat(s, h->sequence);
         return STREAM_SKIP;
     }
-    out->sequence = h->sequence;
+    out->sequence = s->last = h->sequence;
+    s->last_hash = hash;
     remember(s, h->sequence, hash);
     return frame(s, h->type, payload, h->length, out);
 }
@@ -337,10 +357,8 @@ enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_
         out->why = "longer than a frame can be";
     else
         out->why = torn(s, at, &h);
-    if (out->why != NULL) {
-        s->count.torn++;
-        return STREAM_TORN;
-    }
+    if (out->why != NULL)
+        return tear(s);
     if (len < STREAM_HEADER_SIZE + h.length)
         return STREAM_NEED;
     out->used = STREAM_HEADER_SIZE + h.length;
@@ -354,7 +372,10 @@ void stream_taken(struct stream_source *s, const struct stream_item *item)
 {
     s->count.frames++;
     s->count.records++;
-    s->count.late += item->sequence <= s->run->set.prefix;
+    if (item->replaces)
+        s->suspect = 0;
+    else
+        s->count.late += item->sequence <= s->run->set.prefix;
     stream_set_add(&s->run->set, item->sequence);
 }
 

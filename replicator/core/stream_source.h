@@ -66,7 +66,11 @@ struct stream_source {
     bool settled, drain_open; /* ... (what a drain sends may still come) */
     uint64_t known, heard;    /* ... run->set.newest and run->heard when it began, ... */
     uint64_t skipped;         /* ... and how many frames were taken for repeats. */
-    uint64_t doubts;          /* Repeats that may have been none, not stated yet. */
+    uint64_t last; /* The number of the last frame that was new; 0: the last one was a repeat. */
+    uint64_t
+        suspect; /* The same, when the stream was torn behind it: part of it may be of others. */
+    uint32_t last_hash, suspect_hash;
+    uint64_t doubts; /* Repeats that may have been none, not stated yet. */
     uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
     struct stream_counters count;
     struct {
@@ -87,6 +91,7 @@ struct stream_item {
     size_t used;
     uint8_t kind;
     uint64_t sequence;
+    bool replaces;   /* What came under this number was torn: state it all the same. */
     const char *why; /* TORN */
     uint8_t event[EVENT_SIZE];
 };

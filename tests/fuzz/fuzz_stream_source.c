@@ -29,7 +29,7 @@ static void give_up(struct fuzz *f, const struct stream_gap *gap)
 
 static void take(struct fuzz *f, const struct stream_item *item)
 {
-    if (item->sequence == 0 || stream_set_has(&f->s.run->set, item->sequence))
+    if (item->sequence == 0 || stream_set_has(&f->s.run->set, item->sequence) != item->replaces)
         abort();
     stream_taken(&f->s, item);
     if (!stream_set_has(&f->s.run->set, item->sequence))

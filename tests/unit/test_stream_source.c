@@ -275,10 +275,43 @@ static void d18_a_torn_stream_is_dropped_and_replayed(void **state)
     reconnect(r, LIFE);
     deny(r, 4);
     assert_int_equal(r->records, 4);
+    deny(r, 5); /* Whole: what came of it is no reason to take it for a repeat, or for another's. */
+    assert_int_equal(r->records, 5);
     assert_int_equal(r->s.count.malformed, 1); /* A tear inside a payload looks like this. */
     make(out, 200, 1ull << 40, NULL, 0);       /* Unknown, and of no number that could be. */
     torn_by(r, out, 16);
     assert_int_equal(r->s.count.torn, 5);
+}
+
+/* It took what is not its own for the end of a frame; the whole one is a record all the same. */
+static void d18_what_was_torn_is_taken_whole(void **state)
+{
+    struct reader *r = *state;
+    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2, [EVENT_PROTOCOL] = 6};
+    uint8_t out[2048];
+
+    denies(r, 1, 4);
+    put_le64(e + EVENT_SOURCE, 5);
+    e[EVENT_APPLICATION] = 7;
+    make(out, STREAM_POLICY_DENY, 5, e, sizeof(e));
+    feed(r, out, 96);
+    make(out, STREAM_KEEPALIVE, 0, NULL, 0);
+    for (int i = 0; i < 20 && !r->torn; i++)
+        feed(r, out, 16);
+    assert_true(r->torn);
+    assert_int_equal(r->records, 5);
+    for (int again = 0; again < 2; again++) {
+        reconnect(r, LIFE);
+        denies(r, 3, 4);
+        frame(r, STREAM_POLICY_DENY, 5, e, sizeof(e));
+        assert_int_equal(r->records, 6);
+        assert_memory_equal(r->item.event, e, sizeof(e));
+    }
+    deny(r, 6);
+    assert_int_equal(r->records, 7);
+    assert_int_equal(stream_prefix(&r->s), 6);
+    assert_int_equal(r->s.count.late, 0);
+    assert_false(stream_drain_wanted(&r->s, r->now_ns));
 }
 
 static void d19_a_frame_may_take_its_time(void **state)
@@ -764,6 +797,7 @@ int main(void)
         T(d16_our_own_standstill_gives_nothing_up),
         T(d17_what_was_evicted_is_counted),
         T(d18_a_torn_stream_is_dropped_and_replayed),
+        T(d18_what_was_torn_is_taken_whole),
         T(d19_a_frame_may_take_its_time),
         T(d20_another_life_counts_anew),
         T(d20_numbers_that_begin_anew_are_seen),
