@@ -8,6 +8,7 @@ static inline enum evhooks_result fill(struct evhooks_worker *w, struct ring_slo
                                        uint32_t names_generation,
                                        const uint8_t event[EVHOOKS_EVENT_SIZE])
 {
+    claim_fetch(w, index);
     slot->time_ns = time_ns;
     slot->names_generation = names_generation;
     slot->kind = (uint8_t)(what >> 16);
