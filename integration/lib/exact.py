@@ -319,6 +319,18 @@ class Run:
         self.say("evrepd of node %d was killed" % n)
         self.wait("a session", self.session)
 
+    def process_lingers(self, n):
+        """Its keeper starts the next one late: the peer takes over from a host that lives, with the address and all."""
+        pid, keeper = self.child(n), self.processes.running["evrepd%d" % n]
+        keeper.send_signal(signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        self.wait("node %d to be primary" % (1 - n), lambda: self.primary(1 - n) == 1 - n)
+        self.pause(0, 0.5)
+        keeper.send_signal(signal.SIGCONT)
+        self.wait("another evrepd", lambda: self.child(n) not in (None, pid))
+        self.say("evrepd of node %d was killed, and is back late" % n)
+        self.wait("a session", self.session)
+
     def story(self):
         for i in range(self.o.kills):
             self.pause(0.2, 1.4)
@@ -327,7 +339,8 @@ class Run:
                 n = 1 - n
             deaths = [self.process_dies] * self.collector.process_dies + [self.node_dies] * self.collector.node_dies
             if self.o.deaths:
-                deaths = [self.node_dies if self.o.deaths[i] == "host" else self.process_dies]
+                deaths = [{"host": self.node_dies, "process": self.process_dies,
+                           "lingering": self.process_lingers}[self.o.deaths[i]]]
             (deaths[0] if len(deaths) == 1 else self.random.choice(deaths))(n)
             self.collector.disturb()
         self.pause(0.2, 0.5)
@@ -399,7 +412,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--repeat", type=int, default=1, help="so many runs, with seeds from --seed on")
     p.add_argument("--kills", type=int, default=2, help="kills in one run")
-    p.add_argument("--deaths", type=lambda text: text.split(","), metavar="host|process,...",
+    p.add_argument("--deaths", type=lambda text: text.split(","), metavar="host|process|lingering,...",
                    help="what dies, one after the other, always of the primary node; instead of --kills")
     p.add_argument("--rate", type=int, default=3000, help="events a second")
     p.add_argument("--dead", type=int, default=1000, help="dead-after-ms")
@@ -410,8 +423,8 @@ def main():
     p.add_argument("--build", help=argparse.SUPPRESS)
     o = p.parse_args()
     if o.deaths:
-        if not set(o.deaths) <= {"host", "process"}:
-            p.error("--deaths: host or process")
+        if not set(o.deaths) <= {"host", "process", "lingering"}:
+            p.error("--deaths: host, process or lingering")
         o.kills = len(o.deaths)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))

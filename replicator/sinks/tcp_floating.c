@@ -491,12 +491,16 @@ static void on_poll(uv_timer_t *t)
 
 /* ---- as a sink ---- */
 
-/* Who learned the address from the peer has to learn it again. */
+/* While the peer has it this host, where a killed process has left it, must not answer for it too:
+ * the collector would speak now to the one and now to the other, and the peer wait for long.  Who
+ * learned it from the peer has to learn it again. */
 static void look_after_address(struct floater *f)
 {
     bool away = run_book_is_held(f->base.o.book, &f->source);
 
-    if (f->away && !away && f->base.up)
+    if (away && !f->away)
+        floating_remove(&f->source, &f->collector);
+    if (f->away && !away && floating_add(&f->source, &f->collector) == 0)
         floating_announce(&f->source, &f->collector);
     f->away = away;
 }
