@@ -42,6 +42,8 @@ static void receive(struct fuzz *f, const uint8_t *at, size_t len)
     struct stream_gap gap;
     size_t used = 0;
 
+    if (f->len + len == 0)
+        return;
     f->buffer = realloc(f->buffer, f->len + len);
     memcpy(f->buffer + f->len, at, len);
     f->len += len;

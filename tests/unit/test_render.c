@@ -762,6 +762,14 @@ static void notes_are_rendered(void **state)
             "EVREP_SUPPRESSED [evrep@32473 kind=\"POLICY_DENY\" zone=\"9\" "
             "cause=\"ring_full\" count=\"10880\" first-time=\"2026-11-25T11:47:46.000Z\" "
             "last-time=\"2026-11-25T11:47:47.001Z\"" TAG);
+    quiet = (struct record_note){.cause = CAUSE_STREAM_DOUBT,
+                                 .count = 3,
+                                 .first_ns = quiet.first_ns,
+                                 .last_ns = quiet.last_ns};
+    note_is(RECORD_SUPPRESSED, &quiet,
+            "EVREP_SUPPRESSED [evrep@32473 kind=\"UNKNOWN\" zone=\"0\" "
+            "cause=\"stream_doubt\" count=\"3\" first-time=\"2026-11-25T11:47:46.000Z\" "
+            "last-time=\"2026-11-25T11:47:47.001Z\"" TAG);
     note_is(RECORD_ABANDONED, &quiet, "EVREP_ABANDONED [evrep@32473" TAG);
 }
 
