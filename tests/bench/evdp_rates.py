@@ -2,7 +2,8 @@
 """evdp and evbpf against programs that only forward or only drop, and evdp with hooks against without:
 tests/bench/evdp_rates.py BUILD [ROUNDS].  Native mode on veth, one queue; the rounds of what is compared alternate, the
 medians of their ratios count.  On a machine with other work only the ratio for a second of CPU time says something, and of
-evbpf, which works in the sender's time, that of the time in the XDP program as the kernel counts it.  Root."""
+evbpf, which works in the sender's time, that of the time in the XDP program as the kernel counts it; or all of it is run
+under `chrt -f 1`.  What only drops is soon done and sleeps between frames, so that it may take fewer than evdp.  Root."""
 import ctypes
 import json
 import os
