@@ -126,6 +126,10 @@ static void there_and_back(void **unused)
         &(struct frame){
             .from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 128, .source_port = 321},
         129);
+    round_trip(&(struct frame){.from = "10.0.0.1", .to = "10.9.0.2", .protocol = 1, .type = 13},
+               14); /* No id that could be translated: its address alone. */
+    round_trip(&(struct frame){.from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 139},
+               140);
 }
 
 /* No two sessions are one to the server, and when nothing is left it is said, not shared. */

@@ -259,6 +259,8 @@ static void d18_a_torn_stream_is_dropped_and_replayed(void **state)
 
     denies(r, 1, 3);
     torn_by(r, zeros, sizeof(zeros));
+    deny(r, 3); /* It was whole. */
+    assert_int_equal(r->records, 3);
     make(out, STREAM_POLICY_DENY, 4, e, sizeof(e));
     put_le32(out, 1025);
     torn_by(r, out, 16);

@@ -10,9 +10,20 @@ static bool is_icmp(uint8_t protocol)
     return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMP6;
 }
 
-static bool has_port(uint8_t protocol)
+/* Something that can be changed so that answers are told apart: of ICMP, an echo's id. */
+static bool has_port(const struct flow *f)
 {
-    return protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP || is_icmp(protocol);
+    switch (f->protocol) {
+    case PROTOCOL_TCP:
+    case PROTOCOL_UDP:
+        return true;
+    case PROTOCOL_ICMP:
+        return f->icmp_type == 8 || f->icmp_type == 0;
+    case PROTOCOL_ICMP6:
+        return f->icmp_type == 128 || f->icmp_type == 129;
+    default:
+        return false;
+    }
 }
 
 /* SCTP's checksum (CRC32c) covers its ports, so they are kept; its addresses are changed. */
@@ -81,9 +92,9 @@ bool nat_choose(const struct nat *n, const struct sessions *all, struct shard *h
     if (x == NULL)
         return false;
     for (uint32_t i = 0; i < NAT_TRIES; i++) {
-        address_of(x, has_port(f->protocol) ? sticky : sticky + i, out->source);
+        address_of(x, has_port(f) ? sticky : sticky + i, out->source);
         out->port = 0;
-        if (has_port(f->protocol)) {
+        if (has_port(f)) {
             if (i >= ports)
                 return false;
             out->port = (uint16_t)(n->ports.from + (hash + i) % ports);
