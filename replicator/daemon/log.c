@@ -209,8 +209,10 @@ uint64_t log_close(struct log *l)
         ; /* Some of it went out. */
     lost = l->lines_in - l->lines_out;
     uv_mutex_unlock(&l->lock);
-    if (lost > 0)
-        return lost; /* The thread hangs in a write, and ends with the process. */
+    if (lost > 0) { /* The thread hangs in a write, and ends with the process. */
+        pthread_detach(l->thread);
+        return lost;
+    }
     uv_thread_join(&l->thread);
     uv_cond_destroy(&l->more);
     uv_cond_destroy(&l->less);
