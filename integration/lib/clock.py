@@ -9,11 +9,12 @@ class Clock:
         found = glob.glob(LIBRARY)
         if not found:
             raise RuntimeError("this story needs the Debian package faketime")
-        self.file = stage.path("clock%d" % node.n)
+        self.node, self.file = node, stage.path("clock%d" % node.n)
         self.jump(0)
         node.env = {"LD_PRELOAD": found[0], "FAKETIME_TIMESTAMP_FILE": self.file, "FAKETIME_CACHE_DURATION": "1",
                     "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1"}
 
     def jump(self, seconds):
+        self.node.shift = seconds
         with open(self.file, "w") as f:
             f.write("%+d\n" % seconds)

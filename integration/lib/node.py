@@ -65,6 +65,7 @@ class Node:
         self.socket = os.path.join(self.dir, "evrep.sock")
         self.peer = 'key-file = "%s"' % stage.path("cluster.key")
         self.env = None
+        self.shift = 0  # s, of its wall clock against that of the host.
         self.lost_counters = []  # Of rings that went with their memory,
         self.lost_tails = []     # and the epoch and the last sequence in each.
         self.evdp_kills = 0

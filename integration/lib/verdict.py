@@ -196,15 +196,19 @@ class Verdict:
     def read_log(self, fault, end):
         words = {"declared": "the peer is declared dead", "primary": ": primary", "takeover": "took over "}
         found = {}
-        with open(self.s.node[fault["taker"]].log(), errors="replace") as log:
+        taker = self.s.node[fault["taker"]]
+        with open(taker.log(), errors="replace") as log:
             for line in log:
-                if line[:2] != "20" or not fault["time"] - 0.001 <= moment(line.split(" ", 1)[0]) < end:
+                if line[:2] != "20":
+                    continue
+                at = moment(line.split(" ", 1)[0]) - taker.shift
+                if not fault["time"] - 0.001 <= at < end:
                     continue
                 if "session with the peer: up" in line and "declared" in found:
                     break  # What comes now is no part of this failover.
                 for key, word in words.items():
                     if word in line and key not in found:
-                        found[key] = round(1000 * (moment(line.split(" ", 1)[0]) - fault["time"]))
+                        found[key] = round(1000 * (at - fault["time"]))
                 m = re.search(r"first record taken over went to a sink ([\d.]+) ms after it was possible", line)
                 if m:
                     found.setdefault("possible", float(m.group(1)))
