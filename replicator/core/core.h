@@ -240,7 +240,8 @@ struct core {
     uint16_t hand_acks_len;
     uint32_t ring_epoch; /* Records of older epochs than this will not come any more. */
     bool marks_due;
-    uint64_t in_doubt[SINK_COUNT_MAX]; /* Records handed over under D2, since start. */
+    uint64_t
+        in_doubt[SINK_COUNT_MAX]; /* Records resent, or stated instead, under D2, since start. */
     uint16_t next_send;
     uint8_t grants[FRAME_SIZE_MAX]; /* Entries of the intent that is to be acknowledged. */
     uint16_t grants_len;

@@ -479,6 +479,7 @@ void delivery_skipped(struct core *c, struct segment *g, const struct core_range
         if (r->from > s->emitted + 1 || r->to <= s->emitted)
             continue;
         s->asked = ASK_NONE;
+        c->in_doubt[k] += min_u32(s->doubt, r->to) - s->emitted;
         s->emitted = s->handed = min_u32(s->doubt, r->to);
         s->intent = max_u32(s->intent, s->emitted);
         s->report = true;

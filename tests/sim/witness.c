@@ -181,6 +181,9 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     const struct span *theirs = span_of(&other->core, &give->range, sink);
 
     check_alone(w, n, give);
+    if (give->in_doubt && w->options.sink[sink].policy == IN_DOUBT_HOLD)
+        world_fail(w, "node %u: %u/%u %u-%u is in doubt at sink %u, and is not held", n->id,
+                   give->range.origin, give->range.epoch, give->range.from, give->range.to, sink);
     if (give->in_doubt && must_be_certain(w))
         world_fail(w, "node %u: %u/%u %u-%u is in doubt at sink %u, and there was no fault", n->id,
                    give->range.origin, give->range.epoch, give->range.from, give->range.to, sink);

@@ -191,6 +191,7 @@ static void skipped_is_stated(void **state)
     assert_int_equal(p->node[0].stated.kind, RECORD_GAP_IN_DOUBT);
     assert_int_equal(p->node[0].stated.range.from, 2);
     assert_int_equal(p->node[0].stated.range.to, 9);
+    assert_int_equal(p->node[0].core.in_doubt[0], 8);
     expect_times(p, e, 9, 1, 0);
     expect_times(p, e, 10, 1, 0);
     assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);

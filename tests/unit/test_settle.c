@@ -192,10 +192,26 @@ static void both_sides_compute_the_same(void **unused)
     }
 }
 
+/* Of one term both are right: what either knows another node to have written is that node's. */
+static void either_may_know_that_a_doubt_is_foreign(void **unused)
+{
+    struct span s = {.from = 1, .to = 8, .owner = 0, .term = 2, .intent = 8, .doubt = 8};
+    struct delivery plain = {.count = 1, .span[0] = s}, foreign = plain, out;
+
+    (void)unused;
+    foreign.span[0].foreign = true;
+    settle_delivery(&plain, &foreign, 8, &out);
+    assert_int_equal(out.count, 1);
+    assert_true(out.span[0].foreign);
+    settle_delivery(&foreign, &plain, 8, &out);
+    assert_true(out.span[0].foreign);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_does_not_matter),
+        cmocka_unit_test(either_may_know_that_a_doubt_is_foreign),
         cmocka_unit_test(both_sides_compute_the_same),
     };
 
