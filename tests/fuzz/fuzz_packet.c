@@ -177,7 +177,7 @@ static void check_went_on(const struct packet *p, const uint8_t *before, int por
         if (known_count < FLOWS_MAX)
             known[known_count++].p = *p;
     } else if (p->icmp_error && packet_quoted(&quoted, p, before)) {
-        CHECK(is_known(&quoted, false));
+        CHECK(is_known(&quoted, false) && memcmp(p->destination, quoted.source, 16) == 0);
     } else {
         CHECK(port == 1 && is_known(p, false));
     }

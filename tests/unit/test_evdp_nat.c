@@ -192,6 +192,9 @@ static void an_error_is_translated_with_what_it_quotes(void **unused)
     assert_true(packet_quoted(&quoted, &b->out, b->frame));
     assert_memory_equal(quoted.source, "\x0a\0\0\1", 4);
     assert_int_equal(quoted.source_port, 999);
+    error.to = "10.0.0.1"; /* Not the address that the quoted packet went out with. */
+    assert_false(box_send(b, RIGHT, &error));
+    assert_int_equal(b->d.fate, FATE_DENIED);
     box_close(b);
 }
 

@@ -371,6 +371,42 @@ static void icmp_errors_belong_to_what_they_quote(void **unused)
     box_close(b);
 }
 
+/* A true quote takes an error to nobody but the sender of what it quotes. */
+static void an_error_is_for_whom_it_quotes(void **unused)
+{
+    static const struct {
+        const char *client, *server, *router, *other;
+        uint8_t protocol, type;
+    } known[] = {{"10.0.0.1", "10.0.0.2", "10.0.0.77", "10.0.0.99", 1, 3},
+                 {"2001:db8::1", "2001:db8::2", "2001:db8::77", "2001:db8::99", 58, 1}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct frame syn = {.from = known[i].client,
+                            .to = known[i].server,
+                            .protocol = 6,
+                            .source_port = 1111,
+                            .destination_port = 80,
+                            .flags = TCP_SYN};
+        struct frame e = {.from = known[i].router,
+                          .to = known[i].other,
+                          .protocol = known[i].protocol,
+                          .type = known[i].type};
+        struct box *b = box_open(LOGGED);
+        uint8_t quoted[FRAME_MAX];
+
+        say(b, LEFT, syn);
+        e.quoted = quoted;
+        e.quoted_len = (uint16_t)frame_build(&syn, quoted);
+        assert_false(box_send(b, RIGHT, &e));
+        assert_int_equal(b->d.fate, FATE_DENIED);
+        assert_int_equal(box_count(b, EVENT_DENY), 1);
+        e.to = known[i].client;
+        say(b, RIGHT, e);
+        box_close(b);
+    }
+}
+
 /* ---- many ---- */
 
 static void a_full_table_gives_up_what_was_never_answered(void **unused)
@@ -513,6 +549,7 @@ int main(void)
         cmocka_unit_test(nothing_answers_what_does_not_ask),
         cmocka_unit_test(errors_about_a_ping),
         cmocka_unit_test(icmp_errors_belong_to_what_they_quote),
+        cmocka_unit_test(an_error_is_for_whom_it_quotes),
         cmocka_unit_test(a_full_table_gives_up_what_was_never_answered),
         cmocka_unit_test(opens_and_closes_balance),
         cmocka_unit_test(sessions_outlive_a_new_configuration),

@@ -216,14 +216,22 @@ static void decide_neighbour(struct job *j)
 
 /* ---- all ---- */
 
-/* An ICMP error belongs to the flow that it quotes a packet of: it comes back where that went. */
+/* An ICMP error belongs to the flow that it quotes a packet of: it comes back where that went, so
+ * to whoever sent that (RFC 792, RFC 4443 2.4); to anyone else it is a packet like others.  Under
+ * NAT both are as this side of it sees them.  Its own source may be any router. */
+static bool is_about_flow(const struct job *j, struct packet *quoted)
+{
+    return j->p.icmp_error && packet_quoted(quoted, &j->p, j->frame) &&
+           memcmp(j->p.destination, quoted->source, sizeof(quoted->source)) == 0;
+}
+
 static void find_flow(struct job *j)
 {
     struct packet quoted;
     struct flow f;
 
     flow_of_packet(&j->flow, &j->p, j->at->port);
-    if (j->p.icmp_error && packet_quoted(&quoted, &j->p, j->frame)) {
+    if (is_about_flow(j, &quoted)) {
         flow_of_packet(&f, &quoted, 0);
         flow_reverse(&j->flow, &f, j->at->port);
     }
