@@ -79,6 +79,25 @@ static void round_trip(const struct frame *out, uint8_t reply_type)
     box_close(b);
 }
 
+/* 0 is an id and a port like others. */
+static void zero_comes_back(void **unused)
+{
+    (void)unused;
+    round_trip(&(struct frame){.from = "10.0.0.1", .to = "10.9.0.2", .protocol = 1, .type = 8}, 0);
+    round_trip(&(struct frame){.from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 128},
+               129);
+    round_trip(
+        &(struct frame){
+            .from = "10.0.0.1", .to = "10.9.0.2", .protocol = 17, .destination_port = 53},
+        0);
+    round_trip(&(struct frame){.from = "fd00::1",
+                               .to = "fd00::2",
+                               .protocol = 6,
+                               .destination_port = 80,
+                               .flags = TCP_SYN},
+               0);
+}
+
 static void there_and_back(void **unused)
 {
     (void)unused;
@@ -163,12 +182,12 @@ static void ports_are_never_shared(void **unused)
     box_close(b);
 }
 
-static void an_error_is_translated_with_what_it_quotes(void **unused)
+static void error_about(uint16_t client_port)
 {
     struct frame out = {.from = "10.0.0.1",
                         .to = "10.9.0.2",
                         .protocol = 17,
-                        .source_port = 999,
+                        .source_port = client_port,
                         .destination_port = 53,
                         .data = 20};
     struct frame error = {.from = "10.9.0.2", .protocol = 1, .type = 3, .code = 3};
@@ -178,7 +197,6 @@ static void an_error_is_translated_with_what_it_quotes(void **unused)
     uint8_t sent[FRAME_MAX];
     struct frame back;
 
-    (void)unused;
     assert_true(box_send(b, LEFT, &out));
     memcpy(sent, b->frame, FRAME_MAX);
     answer_to(b, &back, text);
@@ -191,11 +209,18 @@ static void an_error_is_translated_with_what_it_quotes(void **unused)
     assert_memory_equal(b->out.destination, "\x0a\0\0\1", 4);
     assert_true(packet_quoted(&quoted, &b->out, b->frame));
     assert_memory_equal(quoted.source, "\x0a\0\0\1", 4);
-    assert_int_equal(quoted.source_port, 999);
+    assert_int_equal(quoted.source_port, client_port);
     error.to = "10.0.0.1"; /* Not the address that the quoted packet went out with. */
     assert_false(box_send(b, RIGHT, &error));
     assert_int_equal(b->d.fate, FATE_DENIED);
     box_close(b);
+}
+
+static void an_error_is_translated_with_what_it_quotes(void **unused)
+{
+    (void)unused;
+    error_about(999);
+    error_about(0);
 }
 
 static void fragments_are_translated_alike(void **unused)
@@ -383,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(zero_comes_back),
         cmocka_unit_test(ports_are_never_shared),
         cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
         cmocka_unit_test(fragments_are_translated_alike),

@@ -111,6 +111,7 @@ static void translate(struct job *j, struct session *s, const struct nat_choice 
 {
     s->is_nat = true;
     memcpy(s->nat_source, c->source, 16);
+    s->has_nat_port = c->port != 0; /* A pool begins with 1 at the least. */
     s->nat_port = c->port;
     session_add_answers(j->shard, s, c->answers_hash);
 }

@@ -150,7 +150,7 @@ static void change_port(uint8_t *frame, const struct packet *p, bool source, uin
     uint8_t *at = frame + p->transport + (is_icmp(p->protocol) ? 4 : source ? 0 : 2);
     uint8_t after[2];
 
-    if (p->fragment || to == 0 || (is_icmp(p->protocol) && !p->echo))
+    if (p->fragment || (is_icmp(p->protocol) && !p->echo))
         return;
     put_be16(after, to);
     if (sum != 0)
@@ -166,15 +166,16 @@ void nat_packet(uint8_t *frame, const struct packet *p, const struct session *s,
     bool source = direction == 0;
 
     change_address(frame, p, source, source ? s->nat_source : s->key.source);
-    if (s->nat_port != 0)
+    if (s->has_nat_port)
         change_port(frame, p, source, source ? s->nat_port : s->key.source_port);
 }
 
 /* ---- ICMP errors ---- */
 
-/* A quoted packet is cut short, so its transport checksum may not be there; nobody checks it. */
+/* A quoted packet is cut short, so its transport checksum may not be there; nobody checks it.
+ * port: NULL: it is kept. */
 static void change_quoted(uint8_t *frame, const struct packet *q, bool source, const uint8_t *to,
-                          uint16_t port)
+                          const uint16_t *port)
 {
     size_t size = q->family == FAMILY_V4 ? 4 : 16;
     uint8_t *at = frame + q->ip + (q->family == FAMILY_V4 ? 12 : 8) + (source ? 0 : size);
@@ -182,8 +183,8 @@ static void change_quoted(uint8_t *frame, const struct packet *q, bool source, c
     if (q->family == FAMILY_V4)
         checksum_change(frame + q->ip + 10, at, to, size);
     memcpy(at, to, size);
-    if (port != 0)
-        put_be16(frame + q->transport + (is_icmp(q->protocol) ? 4 : source ? 0 : 2), port);
+    if (port != NULL)
+        put_be16(frame + q->transport + (is_icmp(q->protocol) ? 4 : source ? 0 : 2), *port);
 }
 
 static void sum_icmp(uint8_t *frame, const struct packet *p)
@@ -204,12 +205,12 @@ void nat_error(uint8_t *frame, const struct packet *p, const struct packet *q,
 {
     bool to_server = direction == 0;
     const uint8_t *client = to_server ? s->nat_source : s->key.source;
-    uint16_t port = s->nat_port == 0 ? 0 : to_server ? s->nat_port : s->key.source_port;
+    const uint16_t *port = to_server ? &s->nat_port : &s->key.source_port;
     const uint8_t *outer = frame + p->ip + (p->family == FAMILY_V4 ? 12 : 8);
 
     /* A router on the client's side speaks for itself. */
     if (!to_server || memcmp(outer, s->key.source, p->family == FAMILY_V4 ? 4 : 16) == 0)
         change_address(frame, p, to_server, client);
-    change_quoted(frame, q, !to_server, client, port);
+    change_quoted(frame, q, !to_server, client, s->has_nat_port ? port : NULL);
     sum_icmp(frame, p);
 }

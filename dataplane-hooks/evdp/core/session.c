@@ -95,12 +95,12 @@ static bool is_icmp(const struct flow *f)
 static bool answers(const struct session *s, const struct flow *f)
 {
     const uint8_t *client = s->is_nat ? s->nat_source : s->key.source;
-    uint16_t port = s->nat_port != 0 ? s->nat_port : s->key.source_port;
+    uint16_t port = s->has_nat_port ? s->nat_port : s->key.source_port;
     uint16_t server_port = s->key.destination_port;
 
     if (is_icmp(f) && !flow_icmp_answers(f->protocol, s->key.icmp_type, f->icmp_type))
         return false;
-    if (s->nat_port != 0 && is_icmp(f))
+    if (s->has_nat_port && is_icmp(f))
         server_port = s->nat_port; /* The id is that of both ends. */
     return f->port == s->port_out && f->destination_port == port && f->source_port == server_port &&
            f->protocol == s->key.protocol && f->family == s->key.family && f->vlan == s->key.vlan &&

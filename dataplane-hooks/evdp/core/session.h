@@ -26,13 +26,14 @@ enum tcp_state {
 };
 
 struct session {
-    struct flow key;         /* As the client sends. */
-    uint8_t nat_source[16];  /* What the server sees, when is_nat. */
-    uint16_t nat_port;       /* 0: the port is kept. */
-    uint8_t port_out;        /* End of a wire where the server is. */
-    uint8_t tcp_state, fins; /* fins: bit 0 the client's, bit 1 the server's. */
-    uint8_t reason;          /* Why it closes, once that is known. */
-    bool is_nat, is_answered, is_proxied;
+    struct flow key;           /* As the client sends. */
+    uint8_t nat_source[16];    /* What the server sees, when is_nat. */
+    uint16_t nat_port;         /* What the server sees, when has_nat_port. */
+    uint8_t port_out;          /* End of a wire where the server is. */
+    uint8_t tcp_state, fins;   /* fins: bit 0 the client's, bit 1 the server's. */
+    uint8_t reason;            /* Why it closes, once that is known. */
+    bool is_nat, has_nat_port; /* has_nat_port: 0 may be the client's. */
+    bool is_answered, is_proxied;
     bool log_init, log_close;
     uint8_t counted; /* In the limits of hosts: bit 0 by source, bit 1 by destination. */
     uint8_t group;   /* Redundancy group. */
