@@ -451,8 +451,9 @@ static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
 
 static void learn_marks(struct core *c, struct segment *g, const struct segment *fact)
 {
-    if (fact->closed && !g->closed && !g->lost)
-        segment_close(c, g, fact->last);
+    if (fact->closed && !g->closed && !g->lost) /* Its end may be from before our marks went. */
+        segment_close(c, g,
+                      g->origin == c->o.node ? max_u32(fact->last, g->journaled) : fact->last);
     if (g->origin == c->o.node) {
         g->replicated = fact->journaled;
         g->cursor = fact->journaled;
@@ -513,7 +514,8 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
         c->highest_epoch = fact->epoch;
     if (g != NULL || fact->done)
         return g;
-    if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch)
+    if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch &&
+        fact->epoch <= c->own_epoch)
         return NULL; /* Settled here: the peer learns it from our facts' silence. */
     if (fact->origin != c->o.node && segment_was_dropped(c, fact->origin, fact->epoch))
         return add_settled(c, fact);
@@ -687,10 +689,11 @@ static void unsure_settled(const struct core *c, struct segment *g)
     g->peer_unsure = false;
 }
 
-/* Its origin's journal is older than this segment and does not have it: it has settled it. */
+/* Its origin's journal is older than this segment and does not have it: it has settled it.  What an
+ * earlier journal had may have the higher number (T5). */
 static bool was_settled_there(const struct core *c, const struct segment *g)
 {
-    return c->peer_first_epoch != 0 && g->epoch >= c->peer_first_epoch;
+    return !g->lost && c->peer_first_epoch != 0 && g->epoch >= c->peer_first_epoch;
 }
 
 static void gap_filled(struct core *c, struct segment *g)

@@ -160,13 +160,58 @@ static void what_it_took_and_forgot_is_in_doubt(void **state)
     assert_true(s->doubt >= 9 || s->emitted >= 9);
 }
 
+/* T5: what is here of a journal that is gone was not settled in the new one, whatever the numbers
+ * of its epochs: the first of the new one may be the lower. */
+static void nothing_was_settled_in_a_new_journal(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 1);
+    unsigned marked;
+
+    p->node[1].sink_off = true;
+    pair_produce(p, 1, 10);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    p->node[1].ring_epoch = p->node[1].ring_next = 0;
+    pair_start(p, 1);
+    p->node[1].core.first_epoch = 1;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_true(pair_times(p, 1, e, 5, &marked) >= 1);
+    assert_true(pair_times(p, 1, e, 11, &marked) >= 1);
+}
+
+/* Its peer closed it where it knew of the last; the power took the origin's memory of that end. */
+static void a_peers_end_is_not_below_what_is_here(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    struct segment *g;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_cut(p);
+    g = segment_find(&p->node[1].core, 0, e);
+    segment_close(&p->node[1].core, g, 7);
+    p->node[0].core.epoch_wanted = false;
+    pair_connect(p);
+    for (int i = 0; i < 8 && p->node[0].core.session != SESSION_UP; i++)
+        pair_work_once(p, i % 2);
+    g = segment_find(&p->node[0].core, 0, e);
+    assert_true(g->closed);
+    assert_int_equal(g->last, 11);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(the_word_of_a_lost_journal_is_gone),    T(a_fact_that_is_undone_takes_the_word_back),
         T(the_word_that_it_is_gone_ends_nothing), T(nothing_that_is_to_come_is_in_doubt),
-        T(what_it_took_and_forgot_is_in_doubt),
+        T(what_it_took_and_forgot_is_in_doubt),   T(nothing_was_settled_in_a_new_journal),
+        T(a_peers_end_is_not_below_what_is_here),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
