@@ -169,6 +169,8 @@ static void publish(struct evdp *e)
     }
     e->stats.sessions = used;
     e->stats.session_capacity = capacity;
+    e->stats.hosts_forgotten =
+        atomic_load_explicit(&e->state.hosts.forgotten, memory_order_relaxed);
     for (uint32_t i = 0; i < e->d.ports.count; i++)
         publish_port(e, i);
     for (uint32_t i = 0; i < e->d.worker_count; i++)

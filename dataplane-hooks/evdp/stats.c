@@ -117,6 +117,7 @@ static void put_dataplane(FILE *to, const struct stats *s)
     put(to, "pid", s->pid, ",");
     put(to, "reloads", s->reloads, ",");
     put(to, "sessions", s->sessions, ",");
+    put(to, "hosts_forgotten", s->hosts_forgotten, ",");
     put(to, "session_capacity", s->session_capacity, ",\"received_by_queue\":[");
     for (uint32_t i = 0; i < s->queues; i++)
         fprintf(to, "%s%" PRIu64, i > 0 ? "," : "", s->received_by_queue[i]);

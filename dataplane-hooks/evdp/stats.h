@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { STATS_MAGIC = 0x53445645, STATS_VERSION = 2 };
+enum { STATS_MAGIC = 0x53445645, STATS_VERSION = 3 };
 
 struct stats_port {
     char name[16];
@@ -28,6 +28,7 @@ struct stats {
     uint32_t magic, version, port_count, queues, term_count;
     uint32_t sessions, session_capacity;
     uint64_t reloads, pid;
+    uint64_t hosts_forgotten; /* hosts.h */
     uint64_t received_by_queue[QUEUES_MAX];
     struct stats_port port[PORTS_MAX];
     struct stats_term term[TERMS_MAX];

@@ -422,6 +422,64 @@ static void session_limits(void **unused)
     }
 }
 
+/* More hosts than there is room for sessions, each with one that is counted twice. */
+static void fill_with_counted_sessions(struct box *b)
+{
+    for (unsigned i = 0; i < 4000; i++) {
+        char from[32], to[32];
+
+        snprintf(from, sizeof(from), "11.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+        snprintf(to, sizeof(to), "12.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
+        assert_true(box_send(
+            b, LEFT,
+            &(struct frame){
+                .from = from, .to = to, .protocol = 17, .source_port = 9, .destination_port = 53}));
+        box_forget(b);
+    }
+}
+
+static void counted_sessions_switch_no_screen_off(void **unused)
+{
+    struct box *b = screened_box("screens = { \"udp-flood\", \"session-limit-source\","
+                                 " \"session-limit-destination\" } udp-flood-rate = 20"
+                                 " session-limit-source = 5");
+    struct frame f = {.protocol = 17, .source_port = 7, .destination_port = 99};
+
+    (void)unused;
+    fill_with_counted_sessions(b);
+    box_elapse_ms(b, 1000); /* They make room before what follows does. */
+    for (unsigned i = 0; i < 50; i++) {
+        char from[32], to[32];
+
+        snprintf(from, sizeof(from), "10.1.0.%u", i);
+        snprintf(to, sizeof(to), "13.0.0.%u", i);
+        f.from = from;
+        f.to = to;
+        assert_int_equal(passed(b, f, 10), 5); /* As many as its limit of sessions. */
+        box_forget(b);
+        for (unsigned n = 0; n < 40; n++)
+            box_send(b, LEFT, &f);
+        assert_int_equal(box_count(b, EVENT_SCREEN), 40); /* Its limit, and then the rate. */
+        box_forget(b);
+    }
+    box_close(b);
+}
+
+/* An entry that is given back is there for another host: the table does not wear out. */
+static void counts_come_back(void **unused)
+{
+    struct box *b = screened_box("screens = { \"session-limit-source\" }");
+
+    (void)unused;
+    for (int round = 0; round < 4; round++) {
+        fill_with_counted_sessions(b);
+        b->now_ns += 30000000000ull;
+        box_elapse_ms(b, 100);
+    }
+    assert_true(b->state.hosts.counts.fresh <= sessions_capacity(b->config.sessions) + 1);
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +495,8 @@ int main(void)
         cmocka_unit_test(a_worker_with_an_older_clock_forgets_nothing),
         cmocka_unit_test(ip_sweep),
         cmocka_unit_test(session_limits),
+        cmocka_unit_test(counted_sessions_switch_no_screen_off),
+        cmocka_unit_test(counts_come_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

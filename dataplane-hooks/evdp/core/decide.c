@@ -17,9 +17,15 @@ static uint32_t fragments_for(uint32_t sessions)
     return sessions / 16 < 4096 ? sessions / 16 : 4096;
 }
 
+/* Sessions at a time; a worker counts a session before it makes it, under its shard's lock. */
+static uint32_t counted_for(uint32_t sessions)
+{
+    return sessions_capacity(sessions) + SHARDS_MAX;
+}
+
 size_t state_size(uint32_t sessions)
 {
-    return rounded(sessions_size(sessions)) + hosts_size(sessions) +
+    return rounded(sessions_size(sessions)) + hosts_size(sessions, counted_for(sessions)) +
            fragments_size(fragments_for(sessions));
 }
 
@@ -33,8 +39,8 @@ void state_init(struct state *s, void *zeroed, uint32_t sessions,
     memcpy(s->cookie_key, secret + sizeof(seed), COOKIE_KEY_BYTES);
     sessions_init(&s->sessions, at, sessions, &seed, now_ns);
     at += rounded(sessions_size(sessions));
-    hosts_init(&s->hosts, at, sessions, &seed);
-    at += hosts_size(sessions);
+    hosts_init(&s->hosts, at, sessions, counted_for(sessions), &seed);
+    at += hosts_size(sessions, counted_for(sessions));
     fragments_init(&s->fragments, at, fragments_for(sessions), &seed);
 }
 

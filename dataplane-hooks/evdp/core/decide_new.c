@@ -64,19 +64,20 @@ static bool pass_limits(struct job *j, uint8_t *counted)
     const struct zone *z = job_zone(j);
     struct host_key source = host_key(HOST_SOURCE, 0, j->p.family, j->p.source);
     struct host_key destination = host_key(HOST_DESTINATION, 0, j->p.family, j->p.destination);
-    enum host_count one = HOST_NO_ROOM, two = HOST_NO_ROOM;
+    bool by_source = z->screens & SCREEN_LIMIT_SOURCE;
+    bool by_destination = z->screens & SCREEN_LIMIT_DESTINATION;
 
-    if (z->screens & SCREEN_LIMIT_SOURCE)
-        one = hosts_count(&j->s->hosts, &source, z->limit.session_source, j->now_ns);
-    if (one != HOST_AT_LIMIT && (z->screens & SCREEN_LIMIT_DESTINATION))
-        two = hosts_count(&j->s->hosts, &destination, z->limit.session_destination, j->now_ns);
-    if (one == HOST_COUNTED && two == HOST_AT_LIMIT)
-        hosts_uncount(&j->s->hosts, &source);
-    if (one == HOST_AT_LIMIT || two == HOST_AT_LIMIT) {
-        job_screened(j, one == HOST_AT_LIMIT ? SCREEN_LIMIT_SOURCE : SCREEN_LIMIT_DESTINATION);
+    if (by_source && !hosts_count(&j->s->hosts, &source, z->limit.session_source)) {
+        job_screened(j, SCREEN_LIMIT_SOURCE);
         return false;
     }
-    *counted = (uint8_t)((one == HOST_COUNTED) | (two == HOST_COUNTED) << 1);
+    if (by_destination && !hosts_count(&j->s->hosts, &destination, z->limit.session_destination)) {
+        if (by_source)
+            hosts_uncount(&j->s->hosts, &source);
+        job_screened(j, SCREEN_LIMIT_DESTINATION);
+        return false;
+    }
+    *counted = (uint8_t)(by_source | by_destination << 1);
     return true;
 }
 

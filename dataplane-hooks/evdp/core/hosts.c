@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+enum { COUNTS_OF_SESSION = 2 }; /* By its source, by its destination. */
+#define RECENT_NS 1000000000ull /* What a rate is of. */
+
 static uint32_t buckets_for(uint32_t capacity)
 {
     uint32_t n = 64;
@@ -13,16 +16,20 @@ static uint32_t buckets_for(uint32_t capacity)
     return n;
 }
 
-size_t hosts_size(uint32_t capacity)
+size_t hosts_size(uint32_t capacity, uint32_t sessions)
 {
-    return buckets_for(capacity) * sizeof(struct host_bucket);
+    return buckets_for(capacity) * sizeof(struct host_bucket) +
+           counts_size(COUNTS_OF_SESSION * sessions);
 }
 
-void hosts_init(struct hosts *h, void *zeroed, uint32_t capacity, const struct flow_seed *seed)
+void hosts_init(struct hosts *h, void *zeroed, uint32_t capacity, uint32_t sessions,
+                const struct flow_seed *seed)
 {
     h->seed = *seed;
     h->mask = buckets_for(capacity) - 1;
     h->bucket = zeroed;
+    h->forgotten = 0;
+    counts_init(&h->counts, h->bucket + h->mask + 1, COUNTS_OF_SESSION * sessions, seed);
 }
 
 static uint32_t what(enum host_role role, uint16_t zone, uint8_t family)
@@ -72,21 +79,28 @@ static struct host *look(struct host_bucket *b, const struct host_key *k)
     return NULL;
 }
 
-/* The entry, made when it is not there.  NULL: all others count sessions. */
-static struct host *take(struct host_bucket *b, const struct host_key *k, uint64_t now_ns)
+/* Of a bucket: one that is free, or the one that was not seen for longest. */
+static struct host *make_room(struct hosts *h, struct host_bucket *b, uint64_t now_ns)
 {
-    struct host *e = look(b, k), *oldest = NULL;
+    struct host *e = &b->way[0];
 
-    for (int i = 0; i < HOST_WAYS && e == NULL; i++) {
-        struct host *w = &b->way[i];
-
-        if (w->count == 0 && (oldest == NULL || w->used_ns < oldest->used_ns))
-            oldest = w;
+    for (int i = 1; i < HOST_WAYS; i++) {
+        if (b->way[i].used_ns < e->used_ns)
+            e = &b->way[i];
     }
-    if (e == NULL && oldest == NULL)
-        return NULL;
+    if (e->used_ns != 0 && elapsed_ns(now_ns, e->used_ns) < RECENT_NS)
+        atomic_fetch_add_explicit(&h->forgotten, 1, memory_order_relaxed);
+    return e;
+}
+
+/* The entry, made when it is not there. */
+static struct host *take(struct hosts *h, struct host_bucket *b, const struct host_key *k,
+                         uint64_t now_ns)
+{
+    struct host *e = look(b, k);
+
     if (e == NULL) {
-        e = oldest;
+        e = make_room(h, b, now_ns);
         memset(e, 0, sizeof(*e));
         e->key = *k;
     }
@@ -97,19 +111,16 @@ static struct host *take(struct host_bucket *b, const struct host_key *k, uint64
 bool hosts_exceeds(struct hosts *h, const struct host_key *k, uint32_t per_s, uint64_t now_ns)
 {
     struct host_bucket *b = bucket_of(h, k);
-    uint64_t interval_ns = 1000000000ull / per_s;
-    bool exceeds = false;
+    uint64_t interval_ns = 1000000000ull / per_s, due;
     struct host *e;
+    bool exceeds;
 
     spin_lock(&b->lock);
-    e = take(b, k, now_ns);
-    if (e != NULL) {
-        uint64_t due = e->at_ns > now_ns ? e->at_ns : now_ns;
-
-        exceeds = due > now_ns + (per_s - 1) * interval_ns;
-        if (!exceeds)
-            e->at_ns = due + interval_ns;
-    }
+    e = take(h, b, k, now_ns);
+    due = e->at_ns > now_ns ? e->at_ns : now_ns;
+    exceeds = due > now_ns + (per_s - 1) * interval_ns;
+    if (!exceeds)
+        e->at_ns = due + interval_ns;
     spin_unlock(&b->lock);
     return exceeds;
 }
@@ -127,20 +138,18 @@ bool hosts_tries(struct hosts *h, const struct host_key *k, uint32_t value, uint
                  uint64_t window_ns, uint64_t now_ns)
 {
     struct host_bucket *b = bucket_of(h, k);
-    bool too_many = false;
     struct host *e;
+    bool too_many;
 
     spin_lock(&b->lock);
-    e = take(b, k, now_ns);
-    if (e != NULL) {
-        if (e->seen_count == 0 || elapsed_ns(now_ns, e->at_ns) >= window_ns) {
-            e->at_ns = now_ns;
-            e->seen_count = 0;
-        }
-        if (e->seen_count < most && e->seen_count < HOST_SEEN_MAX && is_new_value(e, value))
-            e->seen[e->seen_count++] = value;
-        too_many = e->seen_count >= most;
+    e = take(h, b, k, now_ns);
+    if (e->seen_count == 0 || elapsed_ns(now_ns, e->at_ns) >= window_ns) {
+        e->at_ns = now_ns;
+        e->seen_count = 0;
     }
+    if (e->seen_count < most && e->seen_count < HOST_SEEN_MAX && is_new_value(e, value))
+        e->seen[e->seen_count++] = value;
+    too_many = e->seen_count >= most;
     spin_unlock(&b->lock);
     return too_many;
 }
@@ -148,12 +157,9 @@ bool hosts_tries(struct hosts *h, const struct host_key *k, uint32_t value, uint
 void hosts_mark(struct hosts *h, const struct host_key *k, uint64_t until_ns, uint64_t now_ns)
 {
     struct host_bucket *b = bucket_of(h, k);
-    struct host *e;
 
     spin_lock(&b->lock);
-    e = take(b, k, now_ns);
-    if (e != NULL)
-        e->at_ns = until_ns;
+    take(h, b, k, now_ns)->at_ns = until_ns;
     spin_unlock(&b->lock);
 }
 
@@ -170,31 +176,12 @@ bool hosts_marked(struct hosts *h, const struct host_key *k, uint64_t now_ns)
     return marked;
 }
 
-enum host_count hosts_count(struct hosts *h, const struct host_key *k, uint32_t most,
-                            uint64_t now_ns)
+bool hosts_count(struct hosts *h, const struct host_key *k, uint32_t most)
 {
-    struct host_bucket *b = bucket_of(h, k);
-    enum host_count result = HOST_NO_ROOM;
-    struct host *e;
-
-    spin_lock(&b->lock);
-    e = take(b, k, now_ns);
-    if (e != NULL) {
-        result = e->count >= most ? HOST_AT_LIMIT : HOST_COUNTED;
-        e->count += result == HOST_COUNTED;
-    }
-    spin_unlock(&b->lock);
-    return result;
+    return counts_add(&h->counts, k, most);
 }
 
 void hosts_uncount(struct hosts *h, const struct host_key *k)
 {
-    struct host_bucket *b = bucket_of(h, k);
-    struct host *e;
-
-    spin_lock(&b->lock);
-    e = look(b, k);
-    if (e != NULL && e->count > 0)
-        e->count--;
-    spin_unlock(&b->lock);
+    counts_remove(&h->counts, k);
 }

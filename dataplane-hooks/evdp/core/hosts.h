@@ -1,12 +1,11 @@
 /* What the screens remember of hosts: rates by destination, ports and addresses that a source
  * tries, sessions at a time.  One fixed table, in buckets that are locked for a moment; when a
- * bucket is full, what was not seen for longest makes room, but never a host whose sessions are
- * counted.  Pure: time is passed in. */
+ * bucket is full, what was not seen for longest makes room.  Sessions are counted in a table of
+ * their own (counts.h), where nothing has to make room.  Pure: time is passed in. */
 #ifndef EVDP_HOSTS_H
 #define EVDP_HOSTS_H
 
-#include "flow.h"
-#include "lock.h"
+#include "counts.h"
 
 enum { HOST_WAYS = 8, HOST_SEEN_MAX = 16 };
 
@@ -21,14 +20,8 @@ enum host_role { /* What an entry is about; zone and role are part of its key. *
                  HOST_DESTINATION,
 };
 
-struct host_key {
-    uint64_t word[2]; /* An address, or a hash of two. */
-    uint32_t what;    /* role << 16 | zone << 8 | family */
-};
-
 struct host {
     struct host_key key;
-    uint32_t count;   /* Sessions: not to be forgotten while above 0. */
     uint64_t used_ns; /* 0: free. */
     uint64_t at_ns; /* By role: when the next packet is due at the rate; begin or end of a time. */
     uint32_t seen_count;
@@ -44,10 +37,15 @@ struct hosts {
     struct flow_seed seed;
     uint32_t mask;
     struct host_bucket *bucket;
+    struct counts counts;
+    _Atomic uint64_t forgotten; /* Made room although seen within the last second. */
 };
 
-size_t hosts_size(uint32_t capacity); /* Bytes, zeroed and aligned to 64. */
-void hosts_init(struct hosts *h, void *zeroed, uint32_t capacity, const struct flow_seed *seed);
+/* Bytes, zeroed and aligned to 64.  capacity: hosts, as many as are worth it; sessions: at most at
+ * a time, those included that are just being made. */
+size_t hosts_size(uint32_t capacity, uint32_t sessions);
+void hosts_init(struct hosts *h, void *zeroed, uint32_t capacity, uint32_t sessions,
+                const struct flow_seed *seed);
 
 struct host_key host_key(enum host_role role, uint16_t zone, uint8_t family,
                          const uint8_t address[16]);
@@ -64,10 +62,8 @@ bool hosts_tries(struct hosts *h, const struct host_key *k, uint32_t value, uint
 void hosts_mark(struct hosts *h, const struct host_key *k, uint64_t until_ns, uint64_t now_ns);
 bool hosts_marked(struct hosts *h, const struct host_key *k, uint64_t now_ns);
 
-enum host_count { HOST_COUNTED, HOST_AT_LIMIT, HOST_NO_ROOM };
-/* One more session, unless `most` are there.  HOST_NO_ROOM: the table cannot count this one. */
-enum host_count hosts_count(struct hosts *h, const struct host_key *k, uint32_t most,
-                            uint64_t now_ns);
+/* One more session, unless `most` are there: false. */
+bool hosts_count(struct hosts *h, const struct host_key *k, uint32_t most);
 void hosts_uncount(struct hosts *h, const struct host_key *k);
 
 #endif

@@ -34,6 +34,13 @@ static uint32_t buckets_for(uint32_t capacity)
     return n;
 }
 
+uint32_t sessions_capacity(uint32_t capacity)
+{
+    uint32_t shards = shards_for(capacity);
+
+    return shards * capacity_of(capacity, shards);
+}
+
 size_t sessions_size(uint32_t capacity)
 {
     uint32_t shards = shards_for(capacity), each = capacity_of(capacity, shards);

@@ -71,6 +71,8 @@ struct sessions {
     struct shard shard[SHARDS_MAX];
 };
 
+/* How many there can be at a time, where so many are asked for: a few more. */
+uint32_t sessions_capacity(uint32_t capacity);
 /* Bytes of zeroed memory that sessions_init() needs for so many sessions. */
 size_t sessions_size(uint32_t capacity);
 void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
