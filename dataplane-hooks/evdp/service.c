@@ -118,6 +118,8 @@ const char *service_fixed(const struct evdp_config *a, const struct evdp_config 
         if (strcmp(a->wire[i].left, b->wire[i].left) != 0 ||
             strcmp(a->wire[i].right, b->wire[i].right) != 0)
             return "the interfaces of a wire";
+        if (a->rules.end[2 * i].group != b->rules.end[2 * i].group)
+            return "the redundancy group of a wire";
     }
     return NULL;
 }
