@@ -329,6 +329,18 @@ wire "w" { left = "no-such-if0" right = "no-such-if1" left-zone = "a" right-zone
 C
 "$bin/evdp" -c "$dir/evdp.conf" 2>"$dir/evdp.err"
 expect "an interface that does not exist" "$dir/evdp.err" "interface no-such-if0: does not exist"
+cat >>"$dir/evdp.conf" <<C
+filter "f" {
+  on = pbr
+  term "t" { wire = "x" }
+}
+wire "x" { left = "no-such-if2" right = "no-such-if3" left-zone = "a" right-zone = "b" redundancy-group = 2 }
+C
+"$bin/evdp" -c "$dir/evdp.conf" --check 2>"$dir/evdp.err"
+expect "a pbr term from one redundancy group to another" "$dir/evdp.err" "evdp.conf:8: 'wire' \"x\" is of redundancy group 2"
+sed -i 's/^\(wire .*\) }$/\1 backend = "ebpf" }/' "$dir/evdp.conf"
+"$bin/evbpf" -c "$dir/evdp.conf" --check 2>"$dir/evdp.err"
+expect "evbpf: the same" "$dir/evdp.err" "evdp.conf:8: 'wire' \"x\" is of redundancy group 2"
 [ "$before" -gt 0 ] || failed=$((failed + 1))
 echo "bad input: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -191,6 +191,23 @@ static int read_wire_of_term(const struct evdp_config *c, cfg_t *at, struct term
                : config_fail(at, "no wire is called \"%s\" (of this backend)", name);
 }
 
+/* A group is active on one node: there, the other group's wire may be the other node's. */
+static int check_groups_of_term(const struct evdp_config *c, cfg_t *at, const struct term *t)
+{
+    const struct wire_end *end = c->rules.end;
+    unsigned to = t->wire != WIRE_KEPT ? end[2 * t->wire].group : 0;
+
+    for (size_t p = 0; t->wire != WIRE_KEPT && p < 2 * c->rules.wire_count; p++) {
+        if ((t->zone == 0 || t->zone == end[p].zone) && end[p].group != to)
+            return config_fail(at,
+                               "'wire' \"%s\" is of redundancy group %u, but the term stands on "
+                               "wire \"%s\" of group %u too: put both in one group, or keep the "
+                               "term to zones of group %u with 'zone'",
+                               c->wire[t->wire].name, to, c->wire[p / 2].name, end[p].group, to);
+    }
+    return 0;
+}
+
 static int read_term(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct term *t)
 {
     t->log = cfg_getbool(at, "log") || cfg_getbool(at, "syslog");
@@ -200,7 +217,7 @@ static int read_term(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct term *
         return -1;
     if (cfg_getstr(at, "zone") != NULL && config_zone(&c->rules, at, "zone", &t->zone) != 0)
         return -1;
-    return config_match(c, cfg, at, &t->match);
+    return check_groups_of_term(c, at, t) != 0 ? -1 : config_match(c, cfg, at, &t->match);
 }
 
 static int read_filter(struct evdp_config *c, cfg_t *cfg, cfg_t *f, uint32_t id)
