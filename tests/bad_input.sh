@@ -151,6 +151,7 @@ install -m 600 /dev/null "$dir/empty"
 c="$dir/n0.conf"
 check "a good one" "n0.conf: good" -e ''
 check "the line of a number" "$c:2: 'cluster-id' is 70000; it must be" -e '2s/7/70000/'
+check "a number that libconfuse takes for octal" "$c:2: 'cluster-id' is \"07\"; it must be a number in decimal" -e '2s/7/07/'
 check "the line of a bad host name" "$c:3: 'hostname' has a character" -e '3s/fw1/f w/'
 check "the line of a word" "$c:4: 'durability' is \"paper\"" -e '3adurability = "paper"'
 check "a journal's limit" "$c:3: 'journal-limit-mib' is -1" -e '2ajournal-limit-mib = -1'

@@ -121,3 +121,18 @@ bool config_is_given_twice(cfg_opt_t *opt)
         return false;
     return opt->flags & CFGF_LIST ? list_begins_anew(opt, before) : before;
 }
+
+int config_parse_number(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result)
+{
+    const char *digits = text + (text[0] == '-');
+    size_t len = strspn(digits, "0123456789");
+    bool is_octal = digits[0] == '0' && digits[1] != '\0';
+
+    errno = 0;
+    *(long *)result = strtol(text, NULL, 10);
+    if (len > 0 && digits[len] == '\0' && !is_octal && errno == 0)
+        return 0;
+    cfg_error(cfg, "'%s' is \"%s\"; it must be a number in decimal digits, %s", opt->name, text,
+              is_octal ? "without a zero before them" : "within 64 bits");
+    return -1;
+}

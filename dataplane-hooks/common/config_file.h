@@ -16,4 +16,8 @@ int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size);
  * for the function that a cfg_opt_t calls after each value.  true: this is the second. */
 bool config_is_given_twice(cfg_opt_t *opt);
 
+/* A cfg_opt_t's parsecb: decimal digits, a minus before them or none.  libconfuse itself takes 010
+ * for 8.  0, or -1 after one line by cfg_error(). */
+int config_parse_number(cfg_t *cfg, cfg_opt_t *opt, const char *text, void *result);
+
 #endif

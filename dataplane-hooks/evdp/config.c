@@ -298,8 +298,8 @@ static int read_all(struct evdp_config *c, cfg_t *cfg)
 {
     if (read_globals(c, cfg) != 0 || read_timeouts(&c->rules.timeout, cfg) != 0 ||
         config_zones(&c->rules, cfg) != 0 || read_wires(c, cfg) != 0 ||
-        config_applications(c, cfg) != 0 || config_policies(c, cfg) != 0 ||
-        config_filters(c, cfg) != 0 || config_nats(c, cfg) != 0)
+        config_addresses(cfg) != 0 || config_applications(c, cfg) != 0 ||
+        config_policies(c, cfg) != 0 || config_filters(c, cfg) != 0 || config_nats(c, cfg) != 0)
         return -1;
     if (rules_compile(&c->rules) != 0)
         return config_fail(cfg,
@@ -319,6 +319,8 @@ static void watch(cfg_opt_t *o)
 {
     for (; o->name != NULL; o++) {
         o->validcb = refuse_twice;
+        if (o->type == CFGT_INT)
+            o->parsecb = config_parse_number;
         if (o->subopts != NULL)
             watch(o->subopts);
     }

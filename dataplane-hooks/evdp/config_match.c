@@ -11,6 +11,20 @@ cfg_opt_t config_application_opts[] = {
     CFG_STR("protocol", NULL, CFGF_NODEFAULT), CFG_STR_LIST("ports", NULL, CFGF_NODEFAULT),
     CFG_STR_LIST("source-ports", NULL, CFGF_NODEFAULT), CFG_END()};
 
+/* Digits alone, no more than `most`, and no zero before others, which some take for octal; *text is
+ * behind them.  false: none, or too many. */
+static bool take_number(const char **text, unsigned most, unsigned *out)
+{
+    const char *at = *text;
+
+    for (*out = 0; *at >= '0' && *at <= '9' && *out <= most; at++)
+        *out = *out * 10 + (unsigned)(*at - '0');
+    if (at == *text || *out > most || (**text == '0' && at > *text + 1))
+        return false;
+    *text = at;
+    return true;
+}
+
 /* ---- addresses ---- */
 
 static void clear_host_bits(struct prefix *x)
@@ -25,8 +39,7 @@ int prefix_parse(struct prefix *out, const char *text)
     const char *slash = strchr(text, '/');
     size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
     struct prefix x = {.family = strchr(text, ':') != NULL ? FAMILY_V6 : FAMILY_V4};
-    long bits = x.family == FAMILY_V6 ? 128 : 32;
-    char *end = NULL;
+    unsigned bits = x.family == FAMILY_V6 ? 128 : 32;
 
     if (len >= sizeof(address))
         return -1;
@@ -35,11 +48,10 @@ int prefix_parse(struct prefix *out, const char *text)
     if (inet_pton(x.family == FAMILY_V6 ? AF_INET6 : AF_INET, address, x.address) != 1)
         return -1;
     if (slash != NULL) {
-        long given = strtol(slash + 1, &end, 10);
+        const char *end = slash + 1;
 
-        if (*end != '\0' || end == slash + 1 || given < 0 || given > bits)
+        if (!take_number(&end, bits, &bits) || *end != '\0')
             return -1;
-        bits = given;
     }
     x.bits = (uint8_t)bits;
     clear_host_bits(&x);
@@ -70,22 +82,49 @@ static unsigned entry_size(cfg_t *top, const char *text)
     return a != NULL ? cfg_size(a, "prefixes") : 0;
 }
 
-static int put_entry(cfg_t *top, const char *text, struct prefix *out, uint32_t *count)
+static int read_address(cfg_t *a)
+{
+    struct prefix x;
+
+    if (cfg_title(a)[0] == '\0')
+        return config_fail(a, "an 'address' section without a name");
+    if (prefix_parse(&x, cfg_title(a)) == 0)
+        return config_fail(a,
+                           "address \"%s\" is called like an address, which a rule would take it "
+                           "for: give it another name",
+                           cfg_title(a));
+    if (cfg_size(a, "prefixes") == 0)
+        return config_fail(a, "address \"%s\": 'prefixes' is missing", cfg_title(a));
+    for (unsigned i = 0; i < cfg_size(a, "prefixes"); i++) {
+        const char *p = cfg_getnstr(a, "prefixes", i);
+
+        if (prefix_parse(&x, p) != 0)
+            return config_fail(a, "'prefixes': \"%s\" is not an address or prefix", p);
+    }
+    return 0;
+}
+
+int config_addresses(cfg_t *cfg)
+{
+    for (unsigned i = 0; i < cfg_size(cfg, "address"); i++) {
+        if (read_address(cfg_getnsec(cfg, "address", i)) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The sections were read: config_addresses(). */
+static void put_entry(cfg_t *top, const char *text, struct prefix *out, uint32_t *count)
 {
     cfg_t *a;
 
     if (prefix_parse(&out[*count], text) == 0) {
         (*count)++;
-        return 0;
+        return;
     }
     a = find_address(top, text);
-    for (unsigned i = 0; i < cfg_size(a, "prefixes"); i++) {
-        const char *p = cfg_getnstr(a, "prefixes", i);
-
-        if (prefix_parse(&out[(*count)++], p) != 0)
-            return config_fail(a, "'prefixes': \"%s\" is not an address or prefix", p);
-    }
-    return 0;
+    for (unsigned i = 0; i < cfg_size(a, "prefixes"); i++)
+        prefix_parse(&out[(*count)++], cfg_getnstr(a, "prefixes", i));
 }
 
 int config_prefixes(struct evdp_config *c, cfg_t *top, cfg_t *at, const char *key,
@@ -111,28 +150,13 @@ int config_prefixes(struct evdp_config *c, cfg_t *top, cfg_t *at, const char *ke
     list = config_alloc(c, at, n, sizeof(*list));
     if (list == NULL)
         return -1;
-    for (unsigned i = 0; i < cfg_size(at, key); i++) {
-        if (put_entry(top, cfg_getnstr(at, key, i), list, count) != 0)
-            return -1;
-    }
+    for (unsigned i = 0; i < cfg_size(at, key); i++)
+        put_entry(top, cfg_getnstr(at, key, i), list, count);
     *out = list;
     return 0;
 }
 
 /* ---- services ---- */
-
-/* Digits alone, and no more than `most`; *text is behind them.  false: none, or too many. */
-static bool take_number(const char **text, unsigned most, unsigned *out)
-{
-    const char *at = *text;
-
-    for (*out = 0; *at >= '0' && *at <= '9' && *out <= most; at++)
-        *out = *out * 10 + (unsigned)(*at - '0');
-    if (at == *text || *out > most)
-        return false;
-    *text = at;
-    return true;
-}
 
 int config_port_range(cfg_t *at, const char *key, const char *text, struct port_range *out)
 {
@@ -225,6 +249,22 @@ static int put_services(cfg_t *at, uint16_t application, struct service *out)
     return 0;
 }
 
+/* Also of what no rule names: what is wrong with it is wrong now, not when one does. */
+static int read_application(cfg_t *a, char *name)
+{
+    struct service *list;
+    int rc;
+
+    if (config_copy(a, "application", cfg_title(a), name, RULE_NAME_MAX) != 0)
+        return -1;
+    list = calloc(services_of(a), sizeof(*list));
+    if (list == NULL)
+        return config_fail(a, "out of memory");
+    rc = put_services(a, 0, list);
+    free(list);
+    return rc;
+}
+
 int config_applications(struct evdp_config *c, cfg_t *cfg)
 {
     unsigned n = cfg_size(cfg, "application");
@@ -236,10 +276,7 @@ int config_applications(struct evdp_config *c, cfg_t *cfg)
     if (c->rules.application == NULL)
         return -1;
     for (unsigned i = 0; i < n; i++) {
-        cfg_t *a = cfg_getnsec(cfg, "application", i);
-
-        if (config_copy(a, "application", cfg_title(a), c->rules.application[i], RULE_NAME_MAX) !=
-            0)
+        if (read_application(cfg_getnsec(cfg, "application", i), c->rules.application[i]) != 0)
             return -1;
     }
     return 0;
@@ -311,10 +348,51 @@ static int read_services(struct evdp_config *c, cfg_t *top, cfg_t *at, struct ma
     return 0;
 }
 
+/* ---- what can match at all ---- */
+
+enum { BOTH_FAMILIES = 1 << FAMILY_V4 | 1 << FAMILY_V6 };
+
+unsigned config_families_of(const struct prefix *list, uint32_t count)
+{
+    unsigned all = count == 0 ? BOTH_FAMILIES : 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        all |= 1u << list[i].family;
+    return all;
+}
+
+static unsigned families_of_services(const struct match *m)
+{
+    for (uint32_t i = 0; i < m->service_count; i++) {
+        if (m->service[i].protocol != PROTOCOL_ICMP6)
+            return BOTH_FAMILIES;
+    }
+    return m->service_count == 0 ? BOTH_FAMILIES : 1 << FAMILY_V6;
+}
+
+unsigned config_families(const struct match *m)
+{
+    return config_families_of(m->source, m->source_count) &
+           config_families_of(m->destination, m->destination_count) & families_of_services(m);
+}
+
+/* A packet has one family.  A rule that matches nothing is not what was meant. */
+static int check_families(cfg_t *at, const struct match *m)
+{
+    if ((config_families_of(m->source, m->source_count) &
+         config_families_of(m->destination, m->destination_count)) == 0)
+        return config_fail(at, "'source' and 'destination' have no address family in common, so "
+                               "nothing can match: name addresses of one family in both");
+    if (config_families(m) == 0)
+        return config_fail(at, "icmp6 is IPv6's, and the addresses are of IPv4, so nothing can "
+                               "match: write icmp, or name IPv6 addresses");
+    return 0;
+}
+
 int config_match(struct evdp_config *c, cfg_t *top, cfg_t *at, struct match *out)
 {
     if (config_prefixes(c, top, at, "source", &out->source, &out->source_count) != 0 ||
         config_prefixes(c, top, at, "destination", &out->destination, &out->destination_count) != 0)
         return -1;
-    return read_services(c, top, at, out);
+    return read_services(c, top, at, out) != 0 ? -1 : check_families(at, out);
 }

@@ -28,11 +28,16 @@ int config_zone(const struct rules *r, cfg_t *cfg, const char *key, uint16_t *ou
 
 /* ---- config_match.c ---- */
 
+/* All of the sections are read, whether a rule names them or not. */
+int config_addresses(cfg_t *cfg);
 int config_applications(struct evdp_config *c, cfg_t *cfg);
 /* The match of a policy, term or NAT rule; `top` has the address books and applications. */
 int config_match(struct evdp_config *c, cfg_t *top, cfg_t *at, struct match *out);
 int config_prefixes(struct evdp_config *c, cfg_t *top, cfg_t *at, const char *key,
                     const struct prefix **out, uint32_t *count);
+/* What address families a list, a match leave: 1 << FAMILY_V4 | 1 << FAMILY_V6; none: 0. */
+unsigned config_families_of(const struct prefix *list, uint32_t count);
+unsigned config_families(const struct match *m);
 int config_port_range(cfg_t *at, const char *key, const char *text, struct port_range *out);
 
 /* ---- config_rules.c ---- */

@@ -262,6 +262,44 @@ int config_filters(struct evdp_config *c, cfg_t *cfg)
 
 /* ---- NAT ---- */
 
+static bool overlap(const struct prefix *a, const struct prefix *b)
+{
+    return a->bits <= b->bits ? prefix_holds(a, b->address, b->family)
+                              : prefix_holds(b, a->address, a->family);
+}
+
+/* Nothing can answer to these. */
+static int check_pool(cfg_t *at, const struct nat *n)
+{
+    static const struct {
+        const char *what, *prefix;
+    } never[] = {{"unspecified", "0.0.0.0/8"},    {"unspecified", "::/128"},
+                 {"loopback", "127.0.0.0/8"},     {"loopback", "::1/128"},
+                 {"multicast", "224.0.0.0/4"},    {"multicast", "ff00::/8"},
+                 {"broadcast", "255.255.255.255"}};
+    struct prefix x;
+
+    for (size_t k = 0; k < sizeof(never) / sizeof(never[0]); k++) {
+        for (uint32_t i = 0; i < n->pool_count; i++) {
+            if (prefix_parse(&x, never[k].prefix) == 0 && overlap(&x, &n->pool[i]))
+                return config_fail(at,
+                                   "'pool' has %s addresses in it (of %s): give unicast addresses "
+                                   "that are routed here",
+                                   never[k].what, never[k].prefix);
+        }
+    }
+    return 0;
+}
+
+static int check_pool_families(cfg_t *at, const struct nat *n)
+{
+    return config_families(&n->match) & config_families_of(n->pool, n->pool_count)
+               ? 0
+               : config_fail(at,
+                             "'pool' has no address of the family that 'source', 'destination' and "
+                             "'protocol' leave: nothing can be translated; add one");
+}
+
 static int read_nat(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct nat *n)
 {
     if (config_copy(at, "nat", cfg_title(at), n->name, RULE_NAME_MAX) != 0)
@@ -275,11 +313,13 @@ static int read_nat(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct nat *n)
         return -1;
     if (n->pool_count == 0)
         return config_fail(at, "'pool' is missing: addresses or prefixes to translate to");
+    if (check_pool(at, n) != 0)
+        return -1;
     if (config_port_range(at, "pool-ports", cfg_getstr(at, "pool-ports"), &n->ports) != 0)
         return -1;
     if (n->ports.from == 0)
         return config_fail(at, "'pool-ports' cannot begin with 0");
-    return config_match(c, cfg, at, &n->match);
+    return config_match(c, cfg, at, &n->match) != 0 ? -1 : check_pool_families(at, n);
 }
 
 int config_nats(struct evdp_config *c, cfg_t *cfg)

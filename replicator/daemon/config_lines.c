@@ -43,6 +43,8 @@ void config_lines_watch(cfg_opt_t *opts)
     seen_count = 0;
     for (; opts->name != NULL; opts++) {
         opts->validcb = on_taken;
+        if (opts->type == CFGT_INT)
+            opts->parsecb = config_parse_number;
         if (opts->subopts != NULL)
             config_lines_watch(opts->subopts);
     }

@@ -16,7 +16,13 @@
 #define ZONES "zone \"b\" { }\nzone \"a\" { }\n"
 #define WIRE  "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"a\" right-zone = \"b\" }\n"
 #define GOOD  HEAD ZONES WIRE
-#define RULE  "policy \"p\" { from-zone = \"a\" to-zone = \"b\" "
+/* Two groups; zone "c" is of group 2 alone, "b" of both. */
+#define GROUPS                                                                                     \
+    HEAD ZONES "zone \"c\" { }\n"                                                                  \
+               "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"a\" right-zone = \"b\" }\n"  \
+               "wire \"x\" { left = \"m\" right = \"s\" left-zone = \"c\" right-zone = \"b\" "     \
+               "redundancy-group = 2 }\n"
+#define RULE "policy \"p\" { from-zone = \"a\" to-zone = \"b\" "
 
 static int load(struct evdp_config *c, const char *text, char *err, size_t size)
 {
@@ -60,7 +66,8 @@ static const struct {
     {GOOD RULE "action = permit log = { \"all\" } }", "'log' is \"all\""},
     {GOOD RULE "action = permit source = { \"10.0.0.0/33\" } }", "\"10.0.0.0/33\" is not"},
     {GOOD "address \"none\" { }\n" RULE "action = permit source = { \"none\" } }",
-     "\"none\" is not"},
+     "address \"none\": 'prefixes' is missing"},
+    {GOOD RULE "action = permit source = { \"some\" } }", "\"some\" is not"},
     {GOOD RULE "action = permit source = { } }", "'source' is an empty list"},
     {GOOD RULE "action = permit ports = {} }", "'ports' is an empty list"},
     {GOOD RULE "action = permit protocol = icmp ports = { \"1\" } }", "protocol icmp has no ports"},
@@ -101,6 +108,58 @@ static const struct {
     {GOOD RULE "action = permit ports = { \"4294967376\" } }", "\"4294967376\" is not a port"},
     {GOOD RULE "action = permit ports = { \"-1\" } }", "\"-1\" is not a port"},
     {GOOD RULE "action = permit ports = { \"80- 90\" } }", "\"80- 90\" is not a port"},
+    {GROUPS "filter \"f\" { on = pbr\nterm \"t\" { wire = \"x\" } }",
+     ":9: 'wire' \"x\" is of redundancy group 2, but the term stands on wire \"w\" of group 1 too: "
+     "put both in one group"},
+    {GROUPS "filter \"f\" { on = pbr term \"t\" { zone = \"a\" wire = \"x\" } }", "of group 1 too"},
+    {GROUPS "filter \"f\" { on = pbr term \"t\" { zone = \"b\" wire = \"w\" } }", "of group 2 too"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/ 8\" } }", "\"10.0.0.0/ 8\" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/8 \" } }", "\"10.0.0.0/8 \" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/+8\" } }", "\"10.0.0.0/+8\" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/08\" } }", "\"10.0.0.0/08\" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/-0\" } }", "\"10.0.0.0/-0\" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/\" } }", "\"10.0.0.0/\" is not"},
+    {GOOD RULE "action = permit source = { \"2001:db8::/129\" } }", "\"2001:db8::/129\" is not"},
+    {GOOD RULE "action = permit source = { \"10.0.0.0/4294967304\" } }", "/4294967304\" is not"},
+    {GOOD "address \"x\" {\nprefixes = { \"rubbish\" }\n}\n", "\"rubbish\" is not an address or"},
+    {GOOD "address \"x\" { prefixes = { \"10.0.0.0/8\", \"10.0.0.0/ 8\" } }", "/ 8\" is not an"},
+    {GOOD "address \"10.0.0.1\" { prefixes = { \"192.0.2.0/24\" } }", "called like an address"},
+    {GOOD "application \"x\" { protocol = rubbish }", "'protocol' is \"rubbish\""},
+    {GOOD "application \"x\" { }", "'protocol' is \"\""},
+    {GOOD "application \"x\" { protocol = udp ports = { \"99999\" } }", "\"99999\" is not a port"},
+    {GOOD "application \"x\" { protocol = udp ports = { \"010\" } }", "\"010\" is not a port"},
+    {GOOD "application \"x\" { protocol = icmp ports = { \"9\" } }", "protocol icmp has no ports"},
+    {GOOD RULE "action = permit source = { \"10.0.0.1\" } destination = { \"2001:db8::1\" } }",
+     "no address family in common"},
+    {GOOD "filter \"f\" { term \"t\" { source = { \"::/0\" } destination = { \"0.0.0.0/0\" } } }",
+     "no address family in common"},
+    {GOOD RULE "action = permit protocol = icmp6 source = { \"10.0.0.1\" } }", "icmp6 is IPv6's"},
+    {GOOD RULE "action = permit protocol = 58 destination = { \"10.0.0.1\" } }", "icmp6 is IPv6's"},
+    {GOOD "application \"i\" { protocol = icmp6 }\n" RULE
+          "action = permit applications = { \"i\" } source = { \"10.0.0.1\" } }",
+     "icmp6 is IPv6's"},
+    {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } source = { \"2001:db8::/32\" } }",
+     "'pool' has no address of the family"},
+    {GOOD "nat \"n\" { pool = { \"2001:db8::1\" } destination = { \"10.0.0.0/8\" } }",
+     "'pool' has no address of the family"},
+    {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } protocol = icmp6 }",
+     "'pool' has no address of the family"},
+    {GOOD "nat \"n\" { pool = { \"192.0.2.1\", \"224.0.0.1\" } }",
+     "'pool' has multicast addresses"},
+    {GOOD "nat \"n\" { pool = { \"192.0.0.0/2\" } }", "'pool' has multicast addresses"},
+    {GOOD "nat \"n\" { pool = { \"ff02::1\" } }", "'pool' has multicast addresses"},
+    {GOOD "nat \"n\" { pool = { \"0.0.0.0/0\" } }", "'pool' has unspecified addresses"},
+    {GOOD "nat \"n\" { pool = { \"0.0.0.0\" } }", "'pool' has unspecified addresses"},
+    {GOOD "nat \"n\" { pool = { \"::\" } }", "'pool' has unspecified addresses"},
+    {GOOD "nat \"n\" { pool = { \"127.0.0.1\" } }", "'pool' has loopback addresses"},
+    {GOOD "nat \"n\" { pool = { \"255.255.255.255\" } }", "'pool' has broadcast addresses"},
+    {GOOD "event-rate = 010\n",
+     ":6: 'event-rate' is \"010\"; it must be a number in decimal digits"},
+    {GOOD "event-rate = 0x10\n", "without a zero before them"},
+    {GOOD "event-rate = \"+10\"\n", "'event-rate' is \"+10\""},
+    {GOOD "event-rate = \" 10\"\n", "'event-rate' is \" 10\""},
+    {GOOD "timeouts { udp = 010 }\n", "'udp' is \"010\""},
+    {GOOD "event-rate = 99999999999999999999\n", "within 64 bits"},
     {GOOD "nat \"n\" { }", "'pool' is missing"},
     {GOOD "nat \"n\" { pool = { \"192.0.2.1\" } pool-ports = \"0-9\" }", "cannot begin with 0"},
 };
@@ -112,7 +171,8 @@ static void each_mistake_is_one_clear_line(void **unused)
         struct evdp_config c;
         char err[512];
 
-        assert_int_equal(load(&c, mistakes[i].text, err, sizeof(err)), -1);
+        if (load(&c, mistakes[i].text, err, sizeof(err)) == 0)
+            fail_msg("taken, without a word: %s", mistakes[i].text);
         if (strstr(err, mistakes[i].said) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", err, mistakes[i].said);
         assert_null(strchr(err, '\n'));
@@ -167,6 +227,34 @@ static void what_is_right_is_read_as_meant(void **unused)
     evdp_config_free(&c);
 }
 
+/* What only looks like one of the mistakes. */
+static void what_can_match_is_no_mistake(void **unused)
+{
+    static const char *const texts[] = {
+        GROUPS "filter \"f\" { on = pbr term \"t\" { zone = \"c\" wire = \"x\" } }",
+        GROUPS "filter \"f\" { on = pbr term \"t\" { log = true } }",
+        GOOD RULE
+        "action = permit source = { \"10.0.0.0/8\", \"::/0\" } destination = { \"::1\" } }",
+        GOOD RULE "action = permit protocol = icmp source = { \"10.0.0.0/0\" } }",
+        GOOD "application \"i\" { protocol = icmp6 }\napplication \"j\" { protocol = icmp }\n" RULE
+             "action = permit applications = { \"i\", \"j\" } source = { \"10.0.0.1\" } }",
+        GOOD "nat \"n\" { pool = { \"192.0.2.0/24\" } }",
+        GOOD
+        "nat \"n\" { pool = { \"192.0.2.1\", \"2001:db8::/64\" } source = { \"2001:db8::1\" } }",
+        GOOD "event-rate = 0\nqueues = 0\n",
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct evdp_config c;
+        char err[512];
+
+        if (load(&c, texts[i], err, sizeof(err)) != 0)
+            fail_msg("%s\nof %s", err, texts[i]);
+        evdp_config_free(&c);
+    }
+}
+
 static void refuses(const char *path, const char *said)
 {
     struct evdp_config c;
@@ -203,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_mistake_is_one_clear_line),
         cmocka_unit_test(what_is_right_is_read_as_meant),
+        cmocka_unit_test(what_can_match_is_no_mistake),
         cmocka_unit_test(lists_may_be_added_to),
         cmocka_unit_test(what_cannot_be_read_ends_nothing),
     };
