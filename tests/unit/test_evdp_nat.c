@@ -265,7 +265,7 @@ static void fragments_are_translated_alike(void **unused)
     .destination_port = (to_port)
 
 /* The second SYN of the second: challenged.  The number of the answer. */
-static uint32_t challenged(struct box *b)
+static uint32_t challenged_beside(struct box *b, uint32_t sessions)
 {
     assert_true(box_send(b, LEFT, &(struct frame){CLIENT(1), .flags = TCP_SYN}));
     assert_int_equal(b->d.port, RIGHT);
@@ -277,9 +277,14 @@ static uint32_t challenged(struct box *b)
     assert_int_equal(b->out.window, 0);
     assert_true(frame_sums_are_right(b->frame, b->d.len));
     assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 44, 4), SCREEN_SYN_COOKIE);
-    assert_int_equal(box_sessions(b), 1); /* None for the challenged one. */
+    assert_int_equal(box_sessions(b), sessions + 1); /* None for the challenged one. */
     box_forget(b);
     return b->out.seq;
+}
+
+static uint32_t challenged(struct box *b)
+{
+    return challenged_beside(b, 0);
 }
 
 static void a_good_cookie_becomes_a_connection(void **unused)
@@ -370,6 +375,48 @@ static void a_bad_cookie_is_dropped_and_told(void **unused)
     box_close(b);
 }
 
+/* No flag but a reset's gets past a destination's cookies without one, nor makes a session. */
+static void nothing_passes_beside_the_cookie(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+
+    (void)unused;
+    challenged(b);
+    for (unsigned flags = 0; flags < 64; flags++) {
+        struct frame f = {CLIENT((uint16_t)(100 + flags)), .flags = (uint8_t)flags, .seq = 9};
+        bool is_syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+        bool sent = box_send(b, LEFT, &f);
+
+        if (flags & TCP_RST && !is_syn) {
+            assert_true(sent);
+        } else {
+            assert_int_equal(sent, is_syn); /* Its challenge. */
+            assert_true(!sent || b->d.port == LEFT);
+            assert_int_equal(b->d.fate, FATE_SCREENED);
+            assert_int_equal(event_le(box_get(b, EVENT_SCREEN, 0), 44, 4), SCREEN_SYN_COOKIE);
+        }
+        assert_int_equal(box_sessions(b), 1);
+        box_forget(b);
+    }
+    box_close(b);
+}
+
+/* A session that a stray segment opened before the flood is no way past the cookies for a SYN. */
+static void a_stray_session_spares_no_cookie(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, &(struct frame){CLIENT(3), .flags = TCP_PSH}));
+    assert_int_equal(b->d.port, RIGHT);
+    challenged_beside(b, 1);
+    assert_true(box_send(b, LEFT, &(struct frame){CLIENT(3), .flags = TCP_SYN}));
+    assert_int_equal(b->d.port, LEFT);
+    assert_int_equal(b->out.tcp_flags, TCP_SYN | TCP_ACK);
+    assert_int_equal(box_sessions(b), 1);
+    box_close(b);
+}
+
 /* A client that repeats its SYN is challenged again, not let through beside its cookie. */
 static void a_challenged_destination_stays_so(void **unused)
 {
@@ -415,6 +462,8 @@ int main(void)
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
+        cmocka_unit_test(nothing_passes_beside_the_cookie),
+        cmocka_unit_test(a_stray_session_spares_no_cookie),
         cmocka_unit_test(a_challenged_destination_stays_so),
         cmocka_unit_test(cookies_open_no_closed_port),
     };

@@ -113,6 +113,13 @@ static void related(struct job *j, struct session *s, int direction)
     job_forward(j, j->port_out);
 }
 
+/* A SYN that is to be challenged, in a session that a stray segment opened and nobody answered. */
+static bool evades_cookie(const struct job *j, const struct session *s, int direction)
+{
+    return j->challenge != CHALLENGE_NONE && direction == 0 && s->tcp_state == TCP_STATE_OPEN &&
+           !s->is_answered;
+}
+
 /* The session of the packet; one that is over for this packet is ended first. */
 static struct session *find_session(struct job *j, int *direction)
 {
@@ -120,6 +127,10 @@ static struct session *find_session(struct job *j, int *direction)
 
     if (s == NULL)
         return NULL;
+    if (evades_cookie(j, s, *direction)) {
+        end_session(j->s, j->shard, s, CLOSE_AGED, j->now_ns, j->d);
+        return NULL;
+    }
     if (track_is_reopened(s, &j->p)) {
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return NULL;

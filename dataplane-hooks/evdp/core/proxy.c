@@ -50,14 +50,19 @@ void proxy_challenge(struct job *j)
 
 enum proxy_answer proxy_check(struct job *j, uint16_t *mss)
 {
+    const uint8_t begins = j->p.tcp_flags & (TCP_SYN | TCP_ACK);
     struct host_key k;
 
+    /* A SYN is challenged, an RST opens nothing; whatever else would open a session has to show a
+     * cookie, or the flood would only have to leave out its SYNs. */
     if (!(job_zone(j)->screens & SCREEN_SYN_COOKIE) || j->p.protocol != PROTOCOL_TCP ||
-        j->p.fragment || (j->p.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+        j->p.fragment || begins == TCP_SYN || (j->p.tcp_flags & TCP_RST) != 0)
         return PROXY_NOT_ASKED;
     k = cookie_key(j);
     if (!hosts_marked(&j->s->hosts, &k, j->now_ns))
         return PROXY_NOT_ASKED;
+    if (begins != TCP_ACK)
+        return PROXY_BAD;
     return cookie_check(j->s->cookie_key, &j->flow, j->p.seq - 1, j->p.ack - 1, j->now_ns, mss)
                ? PROXY_GOOD
                : PROXY_BAD;
