@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { STATS_MAGIC = 0x53445645, STATS_VERSION = 3 };
+enum { STATS_MAGIC = 0x53445645, STATS_VERSION = 4 };
 
 struct stats_port {
     char name[16];

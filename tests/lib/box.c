@@ -11,7 +11,7 @@
 
 static void load(struct evdp_config *c, const char *text)
 {
-    static const char head[] = "ring = \"t\"\nnode = 0\nsessions = 1024\n";
+    static const char head[] = "ring = \"t\"\nnode = 0\n";
     static const char zones[] = "zone \"trust\" { }\nzone \"untrust\" { }\n";
     static const char wire[] = "wire \"w0\" { left = \"l0\" right = \"r0\" left-zone = \"trust\" "
                                "right-zone = \"untrust\" }\n";
@@ -20,7 +20,8 @@ static void load(struct evdp_config *c, const char *text)
     int rc;
 
     assert_non_null(f);
-    fprintf(f, "%s%s%s%s\n", head, strncmp(text, "zone", 4) == 0 ? "" : zones,
+    fprintf(f, "%s%s%s%s%s\n", head, strstr(text, "sessions = ") != NULL ? "" : "sessions = 1024\n",
+            strncmp(text, "zone", 4) == 0 ? "" : zones,
             strstr(text, "wire \"w0\"") != NULL ? "" : wire, text);
     fclose(f);
     rc = evdp_config_load(c, path, err, sizeof(err));

@@ -26,8 +26,9 @@ struct box {
     size_t event_count;
 };
 
-/* The first lines are made: ring, node, the zones of `trust` and `untrust` when `text` does not
- * begin with a zone, wire "w0" between them.  Fails the test when it does not load. */
+/* The first lines are made: ring, node, 1024 sessions unless `text` has them, the zones of `trust`
+ * and `untrust` when `text` does not begin with a zone, wire "w0" between them.  Fails the test
+ * when it does not load. */
 struct box *box_open(const char *text);
 /* A new configuration, as by SIGHUP. */
 void box_reload(struct box *b, const char *text);

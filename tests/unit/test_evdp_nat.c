@@ -451,12 +451,46 @@ static void cookies_open_no_closed_port(void **unused)
     box_close(b);
 }
 
+/* With several shards a flow may have few of the ports: that is told from a pool without any. */
+static void a_port_not_seen_is_no_empty_pool(void **unused)
+{
+    static const char *const sessions[] = {"sessions = 1024\n", "sessions = 65536\n"};
+    static const uint8_t fates[] = {FATE_NO_PORT, FATE_NO_PORT_SEEN};
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        char text[512];
+        struct box *b;
+        unsigned refused = 0;
+
+        snprintf(text, sizeof(text),
+                 "%spolicy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit }\n"
+                 "nat \"n\" { pool = { \"192.0.2.1\" } pool-ports = \"2000-2015\" }",
+                 sessions[i]);
+        b = box_open(text);
+        for (uint16_t port = 1; port <= 40; port++) {
+            if (box_send(b, LEFT,
+                         &(struct frame){.from = "10.0.0.1",
+                                         .to = "10.9.0.2",
+                                         .protocol = 17,
+                                         .source_port = port,
+                                         .destination_port = 53}))
+                continue;
+            refused++;
+            assert_int_equal(b->d.fate, fates[i]);
+        }
+        assert_true(refused >= 24);
+        box_close(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(zero_comes_back),
         cmocka_unit_test(ports_are_never_shared),
+        cmocka_unit_test(a_port_not_seen_is_no_empty_pool),
         cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
         cmocka_unit_test(fragments_are_translated_alike),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),

@@ -126,7 +126,7 @@ static struct session *open_session(struct job *j, const struct policy *q, uint1
 
     if (n != NULL &&
         !nat_choose(n, &j->s->sessions, j->shard, &j->flow, j->hash, j->port_out, &choice)) {
-        j->d->fate = FATE_NO_PORT;
+        j->d->fate = choice.skipped ? FATE_NO_PORT_SEEN : FATE_NO_PORT;
         return NULL;
     }
     s = session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);

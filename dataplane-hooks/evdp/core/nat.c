@@ -74,8 +74,10 @@ static bool is_free(const struct sessions *all, struct shard *h, const struct fl
 
     answers_of(&answers, f, c, port_out);
     c->answers_hash = flow_hash(&answers, &all->seed);
-    if (((c->answers_hash ^ hash) >> 56 & (all->shard_count - 1)) != 0)
-        return false; /* Another shard's. */
+    if (((c->answers_hash ^ hash) >> 56 & (all->shard_count - 1)) != 0) {
+        c->skipped = true; /* Another shard's. */
+        return false;
+    }
     return session_find(h, &answers, c->answers_hash, &direction) == NULL;
 }
 
@@ -86,6 +88,7 @@ bool nat_choose(const struct nat *n, const struct sessions *all, struct shard *h
     uint64_t client[2], sticky;
     const struct prefix *x;
 
+    out->skipped = false;
     memcpy(client, f->source, 16);
     sticky = flow_hash_words(&all->seed, client[0], client[1], 1);
     x = pool_of(n, f->family, sticky >> 32);

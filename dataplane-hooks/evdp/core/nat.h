@@ -10,12 +10,15 @@ enum { NAT_TRIES = 2048 };
 
 struct nat_choice {
     uint8_t source[16];
+    bool skipped;
     uint16_t port;         /* 0: the protocol has none that could be changed. */
     uint64_t answers_hash; /* For session_add_answers(). */
 };
 
 /* A client keeps its address of the pool, its ports vary.  What is free is told by the table
- * itself: the answers' flow must be nobody's.  false: nothing free of NAT_TRIES. */
+ * itself: the answers' flow must be nobody's, and of the flow's own shard, so that with 64 shards
+ * one port in 64 is looked at.  false: nothing free of NAT_TRIES; out->skipped tells whether any
+ * was another shard's, so that the pool may have a port that is free. */
 bool nat_choose(const struct nat *n, const struct sessions *all, struct shard *h,
                 const struct flow *f, uint64_t hash, uint8_t port_out, struct nat_choice *out);
 
