@@ -204,6 +204,42 @@ static void a_peers_end_is_not_below_what_is_here(void **state)
     assert_int_equal(g->last, 11);
 }
 
+/* T3, T4a: of wire version 1 a node does not hear that the other one fences, which then is no fact
+ * for either: else they split what the power took differently. */
+static void fencing_that_is_not_told_is_no_fact(void **state)
+{
+    struct pair *p = *state;
+    struct segment *g[2];
+    uint32_t e;
+
+    pair_crash(p, 1);
+    p->version[1] = 1;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    assert_int_equal(p->node[0].core.version, 1);
+    e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    p->node[1].core.o.fencing = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_cut(p);
+    segment_find(&p->node[0].core, 0, e)->unsure = true;
+    pair_produce(p, 0, 5); /* Above what the peer holds. */
+    p->node[0].core.epoch_wanted = false;
+    pair_connect(p);
+    for (int i = 0; i < 8 && p->node[1].core.session != SESSION_UP; i++)
+        pair_work_once(p, i % 2);
+    for (int n = 0; n < 2; n++)
+        g[n] = segment_find(&p->node[n].core, 0, e);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    assert_int_equal(g[0]->at[0].count, g[1]->at[0].count);
+    for (uint8_t m = 0; m < g[0]->at[0].count; m++) {
+        assert_int_equal(g[0]->at[0].span[m].from, g[1]->at[0].span[m].from);
+        assert_int_equal(g[0]->at[0].span[m].intent, g[1]->at[0].span[m].intent);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -211,7 +247,7 @@ int main(void)
         T(the_word_of_a_lost_journal_is_gone),    T(a_fact_that_is_undone_takes_the_word_back),
         T(the_word_that_it_is_gone_ends_nothing), T(nothing_that_is_to_come_is_in_doubt),
         T(what_it_took_and_forgot_is_in_doubt),   T(nothing_was_settled_in_a_new_journal),
-        T(a_peers_end_is_not_below_what_is_here),
+        T(a_peers_end_is_not_below_what_is_here), T(fencing_that_is_not_told_is_no_fact),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
