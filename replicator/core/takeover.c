@@ -400,7 +400,7 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
  * holds; in an earlier session, whatever the peer of now says. */
 static bool peer_is_no_witness(const struct core *c)
 {
-    return c->version >= 2 && (c->o.fencing || c->peer_fences); /* Both know it, or neither. */
+    return c->version < 2 || c->o.fencing || c->peer_fences; /* Version 1 does not tell it. */
 }
 
 /* What the origin cannot serve any more is the replica's, as far as that has it: (above, to]. */
