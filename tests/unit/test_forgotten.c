@@ -11,18 +11,32 @@
 #include "segment.h"
 #include "wire.h"
 
+/* Ten records of node 0, held by both nodes, which no sink has taken. */
+static struct segment *ten_records(struct pair *p)
+{
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    return segment_find(&p->node[0].core, 0, pair_live(p, 0));
+}
+
+/* The session comes up, and nothing more is done. */
+static void connect_only(struct pair *p, int node)
+{
+    p->node[0].core.epoch_wanted = false; /* N6: the last one is not a second old. */
+    pair_connect(p);
+    for (int i = 0; i < 8 && p->node[node].core.session != SESSION_UP; i++)
+        pair_work_once(p, i % 2);
+    assert_int_equal(p->node[node].core.session, SESSION_UP);
+}
+
 /* T5: what the peer had said of a segment went with its journal; the process of now has it anew
  * from our facts, and has to say so itself before it is forgotten here. */
 static void the_word_of_a_lost_journal_is_gone(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
-    struct segment *g;
+    struct segment *g = ten_records(p);
 
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
-    g = segment_find(&p->node[0].core, 0, e);
     g->peer_done = true;
     pair_crash(p, 1);
     pair_lose_journal(p, 1);
@@ -37,13 +51,8 @@ static void the_word_of_a_lost_journal_is_gone(void **state)
 static void a_fact_that_is_undone_takes_the_word_back(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
-    struct segment *g;
+    struct segment *g = ten_records(p);
 
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
-    g = segment_find(&p->node[0].core, 0, e);
     g->peer_done = true;
     pair_cut(p);
     pair_connect(p);
@@ -104,9 +113,7 @@ static void nothing_that_is_to_come_is_in_doubt(void **state)
     struct span *s;
     struct segment *g;
 
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
+    ten_records(p);
     pair_cut(p);
     for (int n = 0; n < 2; n++) {
         g = segment_find(&p->node[n].core, 0, e);
@@ -116,12 +123,8 @@ static void nothing_that_is_to_come_is_in_doubt(void **state)
         s->term++;
         s->resumed = false;
     }
-    g->unsure = true;                     /* Of node 1, which owns it and has lost its marks. */
-    p->node[0].core.epoch_wanted = false; /* N6: the last one is not a second old. */
-    pair_connect(p);
-    for (int i = 0; i < 8 && p->node[1].core.session != SESSION_UP; i++)
-        pair_work_once(p, i % 2);
-    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    g->unsure = true; /* Of node 1, which owns it and has lost its marks. */
+    connect_only(p, 1);
     for (int n = 0; n < 2; n++) {
         g = segment_find(&p->node[n].core, 0, e);
         assert_false(g->closed);
@@ -141,9 +144,7 @@ static void what_it_took_and_forgot_is_in_doubt(void **state)
     struct segment *g;
     struct span *s;
 
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
+    ten_records(p);
     pair_cut(p);
     g = segment_find(&p->node[0].core, 0, e);
     s = delivery_find(&g->at[0], 10);
@@ -189,16 +190,11 @@ static void a_peers_end_is_not_below_what_is_here(void **state)
     uint32_t e = pair_live(p, 0);
     struct segment *g;
 
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
+    ten_records(p);
     pair_cut(p);
     g = segment_find(&p->node[1].core, 0, e);
     segment_close(&p->node[1].core, g, 7);
-    p->node[0].core.epoch_wanted = false;
-    pair_connect(p);
-    for (int i = 0; i < 8 && p->node[0].core.session != SESSION_UP; i++)
-        pair_work_once(p, i % 2);
+    connect_only(p, 0);
     g = segment_find(&p->node[0].core, 0, e);
     assert_true(g->closed);
     assert_int_equal(g->last, 11);
@@ -226,10 +222,7 @@ static void fencing_that_is_not_told_is_no_fact(void **state)
     pair_cut(p);
     segment_find(&p->node[0].core, 0, e)->unsure = true;
     pair_produce(p, 0, 5); /* Above what the peer holds. */
-    p->node[0].core.epoch_wanted = false;
-    pair_connect(p);
-    for (int i = 0; i < 8 && p->node[1].core.session != SESSION_UP; i++)
-        pair_work_once(p, i % 2);
+    connect_only(p, 1);
     for (int n = 0; n < 2; n++)
         g[n] = segment_find(&p->node[n].core, 0, e);
     assert_int_equal(p->node[1].core.session, SESSION_UP);
