@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from exact_file import File
 from net import Net, remove_leftovers, working_folder
 from node import at_rest
 from processes import Processes
@@ -85,7 +86,7 @@ class JetStream:
     def received(self):
         file = self.run.path("collector-bus.log")
         self.run.wait("the stream to be read", lambda: self.dump(file), 60)
-        return file
+        return [file]
 
     def dump(self, file):
         """A cluster that has just lost a server may need a moment."""
@@ -130,7 +131,7 @@ class Rsyslog:
                 size, since = os.path.getsize(file), time.monotonic()
             time.sleep(0.05)
         self.run.processes.end("rsyslogd")
-        return file
+        return [file]
 
 
 class Floating(Rsyslog):
@@ -187,7 +188,7 @@ class Floating6(Floating):
         return "fd97::%d" % (101 + n)
 
 
-KINDS = {"keeper": Rsyslog, "tcp-floating": Floating, "tcp-floating-6": Floating6, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+KINDS = {"keeper": Rsyslog, "file": File, "tcp-floating": Floating, "tcp-floating-6": Floating6, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
 
 
 class Run:
@@ -314,7 +315,11 @@ class Run:
 
     def process_dies(self, n):
         pid = self.child(n)
+        if hasattr(self.collector, "moment"):
+            self.collector.moment(n)
         os.kill(pid, signal.SIGKILL)
+        if hasattr(self.collector, "died"):
+            self.collector.died(n)
         self.wait("another evrepd", lambda: self.child(n) not in (None, pid))
         self.say("evrepd of node %d was killed" % n)
         self.wait("a session", self.session)
@@ -362,18 +367,23 @@ class Run:
         self.wait("everything to be delivered and settled", self.quiet, 90)
 
     def verdict(self):
-        file = self.collector.received()
-        r = subprocess.run([self.bin("evrepctl"), "--json", "audit", file],
+        files = self.collector.received()
+        r = subprocess.run([self.bin("evrepctl"), "--json", "audit"] + files,
                            capture_output=True, text=True)
         a = json.loads(r.stdout) if r.stdout else {}
         good = r.returncode == 0 and a["once"] > 0 and not (a["marked"] or a["twice"] or a["missing"] or a["covered"])
-        print("seed %d: %s: %d once, %d marked, %d twice, %d missing, %d covered by gap records, %d kills, %.1f s" % (
+        print("seed %d: %s: %d once, %d marked, %d twice, %d missing, %d covered by gap records, %d kills%s, %.1f s" % (
             self.seed, "OK" if good else "VIOLATION", a.get("once", 0), a.get("marked", 0), a.get("twice", -1),
-            a.get("missing", -1), a.get("covered", 0), self.o.kills, time.monotonic() - self.begin), flush=True)
+            a.get("missing", -1), a.get("covered", 0), self.o.kills, self.note(), time.monotonic() - self.begin), flush=True)
         if self.o.out:
             os.makedirs(self.o.out, exist_ok=True)
-            shutil.copy(file, self.o.out)
+            for file in files:
+                name = os.path.basename(file)
+                shutil.copy(file, os.path.join(self.o.out, name if len(files) == 1 else file[len(self.dir) + 1:].replace("/", "-")))
         return good
+
+    def note(self):
+        return self.collector.note() if hasattr(self.collector, "note") else ""
 
     def last_words(self):
         for n in (0, 1):

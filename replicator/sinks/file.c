@@ -71,6 +71,12 @@ static const char *check_file(struct file_sink *f, int *code)
     return NULL;
 }
 
+/* D1: what a process before this one wrote and did not sync is about to count as confirmed. */
+static int sync_what_is_there(struct file_sink *f)
+{
+    return fdatasync(f->fd) != 0 ? errno : -file_sync_folder(f->base.o.path);
+}
+
 static void open_file(struct file_sink *f)
 {
     const char *wrong;
@@ -85,7 +91,7 @@ static void open_file(struct file_sink *f)
     }
     wrong = check_file(f, &code);
     if (wrong == NULL && code == 0 && f->base.o.sync)
-        code = -file_sync_folder(f->base.o.path);
+        code = sync_what_is_there(f);
     if (wrong != NULL || code != 0) {
         fault(f, wrong, code);
         return;
