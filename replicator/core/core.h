@@ -280,7 +280,9 @@ enum core_input_kind {
                       ANSWER_WRITTEN what is in (E, last] counts as handed over by this process: it is
                       not handed over again, CORE_CONFIRMED may come for it although it was never
                       pulled (records.from: at or below the asked one), and CORE_SINK_LOST puts it
-                      in doubt again, to be asked about anew. */
+                      in doubt again, to be asked about anew.  All answers of a sink that knows all
+                      are as of the latest: where somebody else has written since an earlier one, it
+                      reports CORE_SINK_LOST instead. */
     CORE_HANDOVER, /* T1, T2: sink (SINK_ALL: of all) whose undelivered records, of every segment
                       that this node owns, are to be the peer's: what is still being produced too.
                       They are drained, cut at an exact E and moved, each sink by itself;

@@ -125,12 +125,13 @@ static void note_range(struct segment *g, enum gap_state gap, uint32_t from, uin
     g->dirty = true;
 }
 
-/* Above `have`, from the first to the last that some sink has not confirmed; from > to: none. */
+/* In have + 1 .. end, from the first to the last that some sink lacks; from > to: none. */
 struct undone {
     uint32_t from, to;
 };
 
-static struct undone undone_above(const struct core *c, const struct segment *g, uint32_t have)
+static struct undone undone_in(const struct core *c, const struct segment *g, uint32_t have,
+                               uint32_t end)
 {
     struct undone u = {SEQUENCE_MAX, 0};
 
@@ -138,10 +139,10 @@ static struct undone undone_above(const struct core *c, const struct segment *g,
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             const struct span *s = &g->at[k].span[n];
 
-            if (s->to <= have || s->emitted >= s->to)
+            if (s->to <= have || s->emitted >= min_u32(s->to, end))
                 continue;
             u.from = min_u32(u.from, max_u32(s->emitted, have) + 1);
-            u.to = max_u32(u.to, min_u32(s->to, g->last));
+            u.to = max_u32(u.to, min_u32(s->to, end));
         }
     }
     return u;
@@ -150,7 +151,7 @@ static struct undone undone_above(const struct core *c, const struct segment *g,
 /* Of a closed segment no node has more than `have`: what some sink lacks of the rest is stated. */
 static void note_tail_lost(const struct core *c, struct segment *g, uint32_t have)
 {
-    struct undone u = undone_above(c, g, have);
+    struct undone u = undone_in(c, g, have, g->last);
 
     if (g->gap != GAP_NONE && !g->gap_told)
         u.to = max_u32(u.to, g->gap_to);
@@ -171,10 +172,13 @@ void takeover_tail_lost(struct core *c, struct segment *g)
         delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
 }
 
-static void note_lost(struct segment *g, uint32_t from)
+/* L4: its origin has closed it at `last`: what it produced above that will never come. */
+static void note_lost(const struct core *c, struct segment *g, uint32_t last)
 {
-    if (from <= g->produced)
-        note_range(g, GAP_LOST, from, g->produced);
+    struct undone u = undone_in(c, g, max_u32(last, g->journaled), g->produced);
+
+    if (u.from <= u.to)
+        note_range(g, GAP_LOST, u.from, u.to);
 }
 
 /* L4: what the peer produced and we do not have. */
@@ -451,10 +455,9 @@ static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
 
 static void learn_marks(struct core *c, struct segment *g, const struct segment *fact)
 {
-    if (fact->closed && !g->closed && !g->lost) /* Its end may be from before our marks went. */
-        segment_close(c, g,
-                      g->origin == c->o.node ? max_u32(fact->last, g->journaled) : fact->last);
     if (g->origin == c->o.node) {
+        if (fact->closed && !g->closed && !g->lost) /* Its end may be from before our marks went. */
+            segment_close(c, g, max_u32(fact->last, g->journaled));
         g->replicated = fact->journaled;
         g->cursor = fact->journaled;
         g->sent = max_u32(g->sent, fact->journaled);
@@ -463,8 +466,10 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->produced = max_u32(g->produced, fact->produced);
         g->peer_sent = fact->sent;
         g->sent = max_u32(g->sent, fact->sent);
-        if (fact->closed && g->produced > fact->last && !g->lost) /* L4: these will never come. */
-            note_lost(g, max_u32(fact->last, g->journaled) + 1);
+        if (fact->closed && !g->lost)
+            note_lost(c, g, fact->last); /* While the spans still know what was confirmed. */
+        if (fact->closed && !g->closed && !g->lost)
+            segment_close(c, g, fact->last);
     }
     g->peer_done = fact->done; /* The power, or its journal's end, may have taken its word. */
     g->dirty = true;

@@ -46,6 +46,8 @@ struct jetstream_sink {
 
     struct jetstream_question question[QUESTIONS_MAX], asking;
     size_t question_count;
+    uint64_t asked_behind;     /* The subject's last message as `asking` was put. */
+    bool answered[NODE_COUNT]; /* An answer about this subject stands. */
 
     struct sink_item batch[BATCH]; /* Pulled, and published up to batch_at. */
     size_t batch_count, batch_at;
@@ -81,6 +83,15 @@ static void forget_flight(struct jetstream_sink *t)
     t->first = t->next;
     t->batch_count = t->batch_at = 0;
     t->refused = false;
+    memset(t->answered, 0, sizeof(t->answered));
+}
+
+/* The connection stays; the core asks again. */
+static void all_goes_back(struct jetstream_sink *t)
+{
+    forget_flight(t);
+    t->question_count = 0;
+    sink_lost(&t->base, false);
 }
 
 static void end(struct jetstream_sink *t, const char *why)
@@ -121,8 +132,7 @@ static void give_back(struct jetstream_sink *t)
 {
     if (!t->refused || t->first != t->refused_at)
         return;
-    forget_flight(t);
-    sink_lost(&t->base, false);
+    all_goes_back(t);
 }
 
 static void on_refused(struct jetstream_sink *t, uint32_t n, const struct jetstream_ack *a)
@@ -350,8 +360,10 @@ static void job_run(void *ctx)
 
 static void job_start(struct jetstream_sink *t, enum job job)
 {
-    if (job == JOB_ASK)
+    if (job == JOB_ASK) {
         t->asking = t->question[--t->question_count];
+        t->asked_behind = t->link.place[t->asking.origin].last;
+    }
     t->job = job;
     if (uv_thread_create(&t->job_thread, job_run, t) == 0)
         return;
@@ -399,6 +411,12 @@ static void on_asked(struct jetstream_sink *t)
         end(t, t->job_error);
         return;
     }
+    /* Somebody wrote after an earlier answer, which the guard that this one brings would hide. */
+    if (t->answered[q->origin] && t->link.place[q->origin].last != t->asked_behind) {
+        all_goes_back(t);
+        return;
+    }
+    t->answered[q->origin] = true;
     t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS, q->last);
 }
 

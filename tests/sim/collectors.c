@@ -310,6 +310,17 @@ static void answer_kept(struct world *w, struct node *n, const struct ask *a)
         node_confirmed(w, n, a->sink, &r);
 }
 
+/* A writer that learns by one answer that somebody wrote after an earlier one, over the same
+ * connection, cannot go on from either. */
+static bool is_overtaken(struct world *w, const struct node *n, unsigned sink,
+                         const struct seen_segment *s)
+{
+    uint64_t view = s->view[sink][n->id];
+
+    return w->sink_kind[sink] == SINK_STREAM && view > flight_of(w, n, sink)->stamp &&
+           s->writer[sink] != view && s->written[sink] > view;
+}
+
 /* D1: asked of the collector when it can be reached, answered a moment later. */
 void collector_answer(struct world *w, struct node *n, unsigned ask)
 {
@@ -330,6 +341,10 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
         return;
     }
     s = oracle_segment(w, a->range.origin, a->range.epoch);
+    if (s != NULL && is_overtaken(w, n, a->sink, s)) {
+        collector_reset(w, n, a->sink, true);
+        return;
+    }
     if (s != NULL)
         s->view[a->sink][n->id] = ++w->stamps;
     node_answered(w, n, a->sink, &a->range, ANSWER_HAS,

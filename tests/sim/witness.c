@@ -237,7 +237,8 @@ static void check_gaps(struct world *w, const struct node *n)
             for (uint8_t m = 0; m < g->at[k].count; m++) {
                 const struct span *p = &g->at[k].span[m];
 
-                all &= p->emitted >= (p->to < g->produced ? p->to : g->produced);
+                all &= p->to <= g->journaled ||
+                       p->emitted >= (p->to < g->produced ? p->to : g->produced);
             }
         }
         if (!all)

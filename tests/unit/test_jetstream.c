@@ -333,6 +333,34 @@ static void test_answers_what_it_has(void **state)
     }
 }
 
+/* D1: the guard that a second answer brings would let through what the first one did not know of.
+ */
+static void test_an_answer_outdates_another(void **state)
+{
+    struct host *h;
+
+    (void)state;
+    stream_make("TWO", "two.*", js_LimitsPolicy);
+    h = host_new(0, "TWO", "two");
+    h->last = 10;
+    RUN_UNTIL(h, none, h->confirmed == 10);
+    sink_ask(h->sink, 0, EPOCH, 1, 20);
+    RUN_UNTIL(h, none, h->answers == 1);
+    sink_ask(h->sink, 0, EPOCH, 21, 30); /* Nobody wrote: both answers stand. */
+    RUN_UNTIL(h, none, h->answers == 2);
+    assert_int_equal(h->lost, 0);
+
+    assert_int_equal(
+        js_Publish(NULL, js, "two.0", "x", 1, &(jsPubOptions){.MsgId = "0/12/11"}, NULL), NATS_OK);
+    sink_ask(h->sink, 0, EPOCH, 21, 30);
+    RUN_UNTIL(h, none, h->answers == 3 || h->lost == 1);
+    assert_int_equal(h->answers, 2);
+    sink_ask(h->sink, 0, EPOCH, 1, 20); /* Asked anew, it stands. */
+    RUN_UNTIL(h, none, h->answers == 3 || h->lost == 2);
+    assert_int_equal(h->lost, 1);
+    assert_int_equal(h->answered, 11);
+}
+
 static atomic_bool published_enough;
 
 static void publish_on(void *ctx)
@@ -362,11 +390,11 @@ static void test_asks_while_another_writer_publishes(void **state)
     atomic_store(&published_enough, false);
     assert_int_equal(uv_thread_create(&writer, publish_on, NULL), 0);
     for (uint32_t i = 0; i < 30; i++) {
-        uint32_t answers = h->answers;
+        uint32_t answers = h->answers, lost = h->lost;
 
         sink_ask(h->sink, 0, EPOCH, 1, 10);
         sink_wake(h->sink);
-        RUN_UNTIL(h, none, h->answers > answers);
+        RUN_UNTIL(h, none, h->answers > answers || h->lost > lost);
     }
     atomic_store(&published_enough, true);
     uv_thread_join(&writer);
@@ -511,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_publishes_in_a_pipeline),
         cmocka_unit_test(test_refuses_a_late_writer),
         cmocka_unit_test(test_answers_what_it_has),
+        cmocka_unit_test(test_an_answer_outdates_another),
         cmocka_unit_test(test_asks_while_another_writer_publishes),
         cmocka_unit_test(test_two_origins_share_a_stream),
         cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
