@@ -1,5 +1,6 @@
 /* A packet and its session. */
 #include "decide_parts.h"
+#include "homes.h"
 #include "nat.h"
 #include "track.h"
 
@@ -28,6 +29,8 @@ void end_session(struct state *s, struct shard *h, struct session *e, uint8_t re
         event_close(d->event[d->event_count++], e, reason, now_ns);
     }
     uncount(s, e);
+    if (e->is_nat)
+        homes_remove(&s->sessions, e);
     session_remove(h, e);
 }
 
@@ -120,30 +123,65 @@ static bool evades_cookie(const struct job *j, const struct session *s, int dire
            !s->is_answered;
 }
 
-/* The session of the packet; one that is over for this packet is ended first. */
-static struct session *find_session(struct job *j, int *direction)
+static void move_to(struct job *j, struct shard *h)
 {
-    struct session *s = session_find(j->shard, &j->flow, j->hash, direction);
+    if (h == j->shard)
+        return;
+    spin_unlock(&j->shard->lock);
+    j->shard = h;
+    spin_lock(&j->shard->lock);
+}
 
-    if (s == NULL)
-        return NULL;
-    if (evades_cookie(j, s, *direction)) {
+/* Of the flow's own shard, or the one where answers to a translated flow are at home: then that is
+ * j->shard. */
+static struct session *look(struct job *j, int *direction)
+{
+    struct sessions *all = &j->s->sessions;
+    struct session *s = session_find(j->shard, &j->flow, j->hash, direction);
+    struct home home;
+
+    if (s != NULL || !homes_find(all, homes_key(all, &j->flow, j->hash), &home))
+        return s;
+    move_to(j, &all->shard[home.shard]);
+    s = session_find_in(j->shard, home.bucket, &j->flow, direction);
+    if (s != NULL)
+        return s;
+    move_to(j, sessions_shard(all, j->hash)); /* It has ended meanwhile. */
+    return session_find(j->shard, &j->flow, j->hash, direction);
+}
+
+/* Whether it is over for this packet: then it is ended. */
+static bool ends_before(struct job *j, struct session *s, int direction)
+{
+    if (evades_cookie(j, s, direction)) {
         end_session(j->s, j->shard, s, CLOSE_AGED, j->now_ns, j->d);
-        return NULL;
+        return true;
     }
     if (track_is_reopened(s, &j->p)) {
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
-        return NULL;
+        return true;
     }
     if (session_is_over(s, j->now_ns)) { /* The wheel is not that fine. */
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
-        return NULL;
+        return true;
     }
     if (s->serial != j->r->serial && !adopt(j, s)) {
         end_session(j->s, j->shard, s, CLOSE_REJECTED, j->now_ns, j->d);
-        return NULL;
+        return true;
     }
-    return s;
+    return false;
+}
+
+static struct session *find_session(struct job *j, int *direction)
+{
+    for (int i = 0; i < 2; i++) { /* Another worker may open it anew, while none is locked. */
+        struct session *s = look(j, direction);
+
+        if (s == NULL || !ends_before(j, s, *direction))
+            return s;
+        move_to(j, sessions_shard(&j->s->sessions, j->hash));
+    }
+    return NULL;
 }
 
 void decide_flow(struct job *j)

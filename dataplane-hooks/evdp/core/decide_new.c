@@ -108,37 +108,40 @@ static void fill(struct job *j, struct session *s, const struct policy *q, uint1
     s->serial = j->r->serial;
 }
 
-static void translate(struct job *j, struct session *s, const struct nat_choice *c)
+/* Nobody makes room for a flow that finds no port. */
+static struct session *add(struct job *j, const struct nat_search *q)
 {
-    s->is_nat = true;
-    memcpy(s->nat_source, c->source, 16);
-    s->has_nat_port = c->port != 0; /* A pool begins with 1 at the least. */
-    s->nat_port = c->port;
-    session_add_answers(j->shard, s, c->answers_hash);
-}
-
-static struct session *open_session(struct job *j, const struct policy *q, uint16_t application)
-{
-    const struct nat *n = nat_find(j->r, j->where.zone_in, j->where.zone_out, &j->p);
     uint64_t timeout_ns = j->r->timeout.tcp_initial;
-    struct nat_choice choice;
-    struct session *s;
+    struct session *s =
+        session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);
 
-    if (n != NULL &&
-        !nat_choose(n, &j->s->sessions, j->shard, &j->flow, j->hash, j->port_out, &choice)) {
-        j->d->fate = choice.skipped ? FATE_NO_PORT_SEEN : FATE_NO_PORT;
-        return NULL;
-    }
-    s = session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);
-    if (s == NULL)
+    if (s == NULL && (q->nat == NULL || nat_has_room(q)))
         s = make_room(j, timeout_ns);
     if (s == NULL) {
         j->d->fate = FATE_NO_ROOM;
         return NULL;
     }
+    if (q->nat != NULL && !nat_translate(q, s)) {
+        session_remove(j->shard, s);
+        j->d->fate = FATE_NO_PORT;
+        return NULL;
+    }
+    return s;
+}
+
+static struct session *open_session(struct job *j, const struct policy *q, uint16_t application)
+{
+    struct nat_search nat = {.nat = nat_find(j->r, j->where.zone_in, j->where.zone_out, &j->p),
+                             .all = &j->s->sessions,
+                             .locked = j->shard,
+                             .flow = &j->flow,
+                             .hash = j->hash,
+                             .port_out = j->port_out};
+    struct session *s = add(j, &nat);
+
+    if (s == NULL)
+        return NULL;
     fill(j, s, q, application);
-    if (n != NULL)
-        translate(j, s, &choice);
     track_packet(s, &j->p, 0);
     session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
     if (s->log_init)

@@ -87,19 +87,10 @@ uint64_t flow_hash_words(const struct flow_seed *seed, uint64_t a, uint64_t b, u
     return fold(fold(a ^ seed->word[0], b ^ seed->word[1]) ^ seed->word[2], c ^ seed->word[3]);
 }
 
-static bool has_ports(const struct flow *f)
-{
-    return f->source_port != 0 || f->destination_port != 0;
-}
-
 uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed)
 {
     uint64_t ends = end_hash(f->source, f->source_port, seed) +
                     end_hash(f->destination, f->destination_port, seed);
-    uint64_t h =
-        fold(ends ^ seed->word[2], seed->word[3] ^ ((uint64_t)f->protocol << 32 | f->vlan));
 
-    if (!has_ports(f))
-        h = h >> 8 | fold(f->protocol + 1u, seed->word[3]) << 56;
-    return h;
+    return fold(ends ^ seed->word[2], seed->word[3] ^ ((uint64_t)f->protocol << 32 | f->vlan));
 }

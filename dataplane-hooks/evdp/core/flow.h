@@ -23,8 +23,7 @@ void flow_reverse(struct flow *out, const struct flow *f, uint8_t port);
 /* ICMP: whether the answer to a packet of type `asks` is of type `answers`. */
 bool flow_icmp_answers(uint8_t protocol, uint8_t asks, uint8_t answers);
 bool flow_equal(const struct flow *a, const struct flow *b);
-/* The same for both directions.  Its highest bits are of the protocol alone where there are no
- * ports: source NAT has to find a flow's answers in the same piece of the table. */
+/* The same for both directions. */
 uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed);
 /* Of any 16 bytes and a number. */
 uint64_t flow_hash_words(const struct flow_seed *seed, uint64_t a, uint64_t b, uint64_t c);

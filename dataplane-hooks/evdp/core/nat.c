@@ -1,5 +1,6 @@
 #include "nat.h"
 #include "checksum.h"
+#include "homes.h"
 
 #include <string.h>
 
@@ -28,19 +29,20 @@ static bool has_port(const struct flow *f)
 
 /* SCTP's checksum (CRC32c) covers its ports, so they are kept; its addresses are changed. */
 
-static const struct prefix *pool_of(const struct nat *n, uint8_t family, uint64_t pick)
+static uint64_t addresses_in(const struct prefix *x)
 {
-    uint32_t fitting = 0;
+    unsigned host = (x->family == FAMILY_V4 ? 32u : 128u) - x->bits;
+
+    return 1ull << (host < 48 ? host : 48);
+}
+
+static uint64_t pool_size(const struct nat *n, uint8_t family)
+{
+    uint64_t size = 0;
 
     for (uint32_t i = 0; i < n->pool_count; i++)
-        fitting += n->pool[i].family == family;
-    if (fitting == 0)
-        return NULL;
-    fitting = (uint32_t)(pick % fitting);
-    for (uint32_t i = 0;; i++) {
-        if (n->pool[i].family == family && fitting-- == 0)
-            return &n->pool[i];
-    }
+        size += n->pool[i].family == family ? addresses_in(&n->pool[i]) : 0;
+    return size;
 }
 
 /* The pick-th address of a prefix: its host bits are those of `pick`, as far as they reach. */
@@ -55,57 +57,131 @@ static void address_of(const struct prefix *x, uint64_t pick, uint8_t out[16])
     }
 }
 
-static void answers_of(struct flow *out, const struct flow *f, const struct nat_choice *c,
-                       uint8_t port_out)
+/* pick: below pool_size(). */
+static void pool_address(const struct nat *n, uint8_t family, uint64_t pick, uint8_t out[16])
 {
-    flow_reverse(out, f, port_out);
+    const struct prefix *x = n->pool;
+
+    for (;; x++) {
+        if (x->family != family)
+            continue;
+        if (pick < addresses_in(x))
+            break;
+        pick -= addresses_in(x);
+    }
+    address_of(x, pick, out);
+}
+
+struct choice {
+    uint8_t source[16];
+    uint16_t port; /* 0: the protocol has none that could be changed. */
+};
+
+static void answers_of(struct flow *out, const struct nat_search *q, const struct choice *c)
+{
+    flow_reverse(out, q->flow, q->port_out);
     memcpy(out->destination, c->source, 16);
     if (c->port != 0)
         out->destination_port = c->port;
-    if (is_icmp(f->protocol))
+    if (is_icmp(q->flow->protocol))
         out->source_port = out->destination_port;
 }
 
-static bool is_free(const struct sessions *all, struct shard *h, const struct flow *f,
-                    uint64_t hash, uint8_t port_out, struct nat_choice *c)
+/* Nobody's: no translated flow has such answers, and no other flow is these.  Then it is s's. */
+static bool take(const struct nat_search *q, struct session *s, const struct choice *c)
 {
     struct flow answers;
+    struct session *found;
+    struct shard *h;
+    struct home home;
+    uint64_t hash, key;
     int direction;
+    bool taken;
 
-    answers_of(&answers, f, c, port_out);
-    c->answers_hash = flow_hash(&answers, &all->seed);
-    if (((c->answers_hash ^ hash) >> 56 & (all->shard_count - 1)) != 0) {
-        c->skipped = true; /* Another shard's. */
+    answers_of(&answers, q, c);
+    hash = flow_hash(&answers, &q->all->seed);
+    key = homes_key(q->all, &answers, hash);
+    if (homes_find(q->all, key, &home))
         return false;
-    }
-    return session_find(h, &answers, c->answers_hash, &direction) == NULL;
+    h = sessions_shard(q->all, hash);
+    if (h != q->locked && !spin_try(&h->lock))
+        return false;
+    found = session_find(h, &answers, hash, &direction);
+    taken = (found == NULL || found == s) && (s == NULL || homes_add(q->all, s, key));
+    if (h != q->locked)
+        spin_unlock(&h->lock);
+    return taken;
 }
 
-bool nat_choose(const struct nat *n, const struct sessions *all, struct shard *h,
-                const struct flow *f, uint64_t hash, uint8_t port_out, struct nat_choice *out)
+/* Of one address, `count` steps of the search for a port: it leads past each of `reach`, a power of
+ * two, once, and on a way of its own for each flow, so that those taken are no long queues. */
+static bool take_port(const struct nat_search *q, struct session *s, struct choice *c,
+                      uint32_t reach, uint32_t from, uint32_t count)
 {
-    uint32_t ports = (uint32_t)(n->ports.to - n->ports.from) + 1;
-    uint64_t client[2], sticky;
-    const struct prefix *x;
+    uint32_t ports = (uint32_t)(q->nat->ports.to - q->nat->ports.from) + 1;
 
-    out->skipped = false;
-    memcpy(client, f->source, 16);
-    sticky = flow_hash_words(&all->seed, client[0], client[1], 1);
-    x = pool_of(n, f->family, sticky >> 32);
-    if (x == NULL)
-        return false;
-    for (uint32_t i = 0; i < NAT_TRIES; i++) {
-        address_of(x, has_port(f) ? sticky : sticky + i, out->source);
-        out->port = 0;
-        if (has_port(f)) {
-            if (i >= ports)
-                return false;
-            out->port = (uint16_t)(n->ports.from + (hash + i) % ports);
-        }
-        if (is_free(all, h, f, hash, port_out, out))
+    if (!has_port(q->flow)) {
+        c->port = 0;
+        return take(q, s, c);
+    }
+    for (uint32_t i = from; i < from + count; i++) {
+        uint32_t port = ((uint32_t)q->hash + i * (i + 1) / 2) & (reach - 1);
+
+        c->port = (uint16_t)(q->nat->ports.from + port);
+        if (port < ports && take(q, s, c))
             return true;
     }
     return false;
+}
+
+static uint32_t reach_of(const struct nat_search *q)
+{
+    uint32_t reach = 1;
+
+    while (has_port(q->flow) && reach <= (uint32_t)(q->nat->ports.to - q->nat->ports.from))
+        reach *= 2;
+    return reach;
+}
+
+static bool search(const struct nat_search *q, struct session *s, struct choice *c)
+{
+    uint64_t addresses = pool_size(q->nat, q->flow->family), client[2], sticky;
+    uint32_t reach = reach_of(q), step = reach < NAT_STEP ? reach : NAT_STEP, steps = 0;
+
+    if (addresses == 0)
+        return false;
+    memcpy(client, q->flow->source, 16);
+    sticky = flow_hash_words(&q->all->seed, client[0], client[1], 1) % addresses;
+    for (uint32_t from = 0; from < reach; from += step) {
+        for (uint64_t a = 0; a < addresses; a++, steps += step) {
+            if (steps >= NAT_STEPS_MAX)
+                return false;
+            pool_address(q->nat, q->flow->family, (sticky + a) % addresses, c->source);
+            if (take_port(q, s, c, reach, from, step))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool nat_has_room(const struct nat_search *q)
+{
+    struct choice c;
+
+    return search(q, NULL, &c);
+}
+
+bool nat_translate(const struct nat_search *q, struct session *s)
+{
+    struct choice c;
+
+    if (!search(q, s, &c))
+        return false;
+    s->is_nat = true;
+    memcpy(s->nat_source, c.source, 16);
+    s->has_nat_port = c.port != 0; /* A pool begins with 1 at the least. */
+    s->nat_port = c.port;
+    return true;
 }
 
 /* ---- changing ---- */

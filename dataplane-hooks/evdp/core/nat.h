@@ -6,21 +6,27 @@
 #include "rules.h"
 #include "session.h"
 
-enum { NAT_TRIES = 2048 };
-
-struct nat_choice {
-    uint8_t source[16];
-    bool skipped;
-    uint16_t port;         /* 0: the protocol has none that could be changed. */
-    uint64_t answers_hash; /* For session_add_answers(). */
+enum {
+    NAT_STEP = 256,       /* Ports of an address that are looked at before those of the next. */
+    NAT_STEPS_MAX = 4096, /* For one flow, in all. */
 };
 
-/* A client keeps its address of the pool, its ports vary.  What is free is told by the table
- * itself: the answers' flow must be nobody's, and of the flow's own shard, so that with 64 shards
- * one port in 64 is looked at.  false: nothing free of NAT_TRIES; out->skipped tells whether any
- * was another shard's, so that the pool may have a port that is free. */
-bool nat_choose(const struct nat *n, const struct sessions *all, struct shard *h,
-                const struct flow *f, uint64_t hash, uint8_t port_out, struct nat_choice *out);
+struct nat_search { /* What a new flow, whose shard is locked, asks for. */
+    const struct nat *nat;
+    struct sessions *all;
+    const struct shard *locked;
+    const struct flow *flow;
+    uint64_t hash;
+    uint8_t port_out;
+};
+
+/* Gives the session an address and a port of the pool, whichever shard their answers fall into.  A
+ * client keeps its address while there are ports, then it gets the next; each port is unique for
+ * each destination.  What is free is told by the tables themselves.  false: none of NAT_STEPS_MAX
+ * that were looked at. */
+bool nat_translate(const struct nat_search *q, struct session *s);
+/* Whether it would. */
+bool nat_has_room(const struct nat_search *q);
 
 /* From the client: the source becomes the translated one.  From the server: back.  Also of
  * fragments.  The checksums are kept as right or wrong as they were. */

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include "elapsed.h"
+#include "homes.h"
 
 #include <string.h>
 
@@ -34,6 +35,15 @@ static uint32_t buckets_for(uint32_t capacity)
     return n;
 }
 
+static uint32_t homes_for(uint32_t capacity)
+{
+    uint32_t n = 64;
+
+    while (n < capacity)
+        n *= 2;
+    return n;
+}
+
 uint32_t sessions_capacity(uint32_t capacity)
 {
     uint32_t shards = shards_for(capacity);
@@ -45,8 +55,9 @@ size_t sessions_size(uint32_t capacity)
 {
     uint32_t shards = shards_for(capacity), each = capacity_of(capacity, shards);
 
-    return shards *
-           ((size_t)each * sizeof(struct session) + (size_t)buckets_for(each) * sizeof(uint32_t));
+    return (size_t)homes_for(shards * each) * sizeof(struct home_chain) +
+           shards * ((size_t)each * sizeof(struct session) +
+                     (size_t)buckets_for(each) * sizeof(uint32_t));
 }
 
 static void shard_init(struct shard *h, uint32_t capacity, uint64_t now_ns)
@@ -55,7 +66,7 @@ static void shard_init(struct shard *h, uint32_t capacity, uint64_t now_ns)
     h->used = 0;
     h->tick = now_ns >> WHEEL_SHIFT;
     for (uint32_t i = 0; i < capacity; i++)
-        h->session[i].next[0] = i + 1 < capacity ? i + 1 : SESSION_NONE;
+        h->session[i].next = i + 1 < capacity ? i + 1 : SESSION_NONE;
     h->free = 0;
     memset(h->bucket, 0xff, ((size_t)h->bucket_mask + 1) * sizeof(uint32_t));
     memset(h->wheel, 0xff, sizeof(h->wheel));
@@ -64,20 +75,23 @@ static void shard_init(struct shard *h, uint32_t capacity, uint64_t now_ns)
 void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
                    const struct flow_seed *seed, uint64_t now_ns)
 {
-    uint32_t each;
-    uint8_t *at = zeroed;
+    uint32_t each, buckets;
+    uint32_t *bucket;
 
     s->seed = *seed;
     s->shard_count = shards_for(capacity);
     each = capacity_of(capacity, s->shard_count);
+    buckets = buckets_for(each);
+    s->home_mask = homes_for(s->shard_count * each) - 1;
+    s->shard[0].session = zeroed;
+    s->home = (struct home_chain *)(s->shard[0].session + (size_t)s->shard_count * each);
+    bucket = (uint32_t *)(s->home + s->home_mask + 1);
     for (uint32_t i = 0; i < s->shard_count; i++) {
         struct shard *h = &s->shard[i];
 
-        h->session = (struct session *)at;
-        at += (size_t)each * sizeof(struct session);
-        h->bucket_mask = buckets_for(each) - 1;
-        h->bucket = (uint32_t *)at;
-        at += ((size_t)h->bucket_mask + 1) * sizeof(uint32_t);
+        h->session = s->shard[0].session + (size_t)i * each;
+        h->bucket_mask = buckets - 1;
+        h->bucket = bucket + (size_t)i * buckets;
         shard_init(h, each, now_ns);
     }
 }
@@ -87,7 +101,7 @@ struct shard *sessions_shard(struct sessions *s, uint64_t hash)
     return &s->shard[(hash >> 56) & (s->shard_count - 1)];
 }
 
-/* ---- chains: a reference is 2 * index + which of its two hashes ---- */
+/* ---- chains ---- */
 
 static uint32_t index_of(const struct shard *h, const struct session *s)
 {
@@ -115,14 +129,13 @@ static bool answers(const struct session *s, const struct flow *f)
            memcmp(f->source, s->key.destination, 16) == 0;
 }
 
-struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction)
+struct session *session_find_in(struct shard *h, uint32_t bucket, const struct flow *f,
+                                int *direction)
 {
-    uint32_t at = h->bucket[(uint32_t)hash & h->bucket_mask];
+    for (uint32_t at = h->bucket[bucket]; at != SESSION_NONE; at = h->session[at].next) {
+        struct session *s = &h->session[at];
 
-    while (at != SESSION_NONE) {
-        struct session *s = &h->session[at / 2];
-
-        if (at % 2 == 0 && flow_equal(&s->key, f)) {
+        if (flow_equal(&s->key, f)) {
             *direction = 0;
             return s;
         }
@@ -130,24 +143,28 @@ struct session *session_find(struct shard *h, const struct flow *f, uint64_t has
             *direction = 1;
             return s;
         }
-        at = s->next[at % 2];
     }
     return NULL;
 }
 
-static void chain_in(struct shard *h, struct session *s, uint32_t which, uint32_t bucket)
+struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction)
 {
-    s->next[which] = h->bucket[bucket];
-    h->bucket[bucket] = 2 * index_of(h, s) + which;
+    return session_find_in(h, (uint32_t)hash & h->bucket_mask, f, direction);
 }
 
-static void chain_out(struct shard *h, struct session *s, uint32_t which, uint32_t bucket)
+static void chain_in(struct shard *h, struct session *s)
 {
-    uint32_t *at = &h->bucket[bucket], me = 2 * index_of(h, s) + which;
+    s->next = h->bucket[s->bucket];
+    h->bucket[s->bucket] = index_of(h, s);
+}
+
+static void chain_out(struct shard *h, struct session *s)
+{
+    uint32_t *at = &h->bucket[s->bucket], me = index_of(h, s);
 
     while (*at != me)
-        at = &h->session[*at / 2].next[*at % 2];
-    *at = s->next[which];
+        at = &h->session[*at].next;
+    *at = s->next;
 }
 
 /* ---- the wheel: a session lies in the slot of the time when it may expire, or in an earlier one,
@@ -189,24 +206,17 @@ struct session *session_add(struct shard *h, const struct flow *f, uint64_t hash
     if (h->free == SESSION_NONE)
         return NULL;
     s = &h->session[h->free];
-    h->free = s->next[0];
+    h->free = s->next;
     h->used++;
     memset(s, 0, sizeof(*s));
     s->key = *f;
     s->port_out = port_out;
     s->seen_ns = s->created_ns = now_ns;
     s->timeout_ns = timeout_ns;
-    s->first_bucket = (uint32_t)hash & h->bucket_mask;
-    chain_in(h, s, 0, s->first_bucket);
+    s->bucket = (uint32_t)hash & h->bucket_mask;
+    chain_in(h, s);
     wheel_in(h, s);
     return s;
-}
-
-void session_add_answers(struct shard *h, struct session *s, uint64_t hash)
-{
-    s->has_second = true;
-    s->bucket = (uint32_t)hash & h->bucket_mask;
-    chain_in(h, s, 1, s->bucket);
 }
 
 void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns)
@@ -224,11 +234,9 @@ void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t
 
 void session_remove(struct shard *h, struct session *s)
 {
-    chain_out(h, s, 0, s->first_bucket);
-    if (s->has_second)
-        chain_out(h, s, 1, s->bucket);
+    chain_out(h, s);
     wheel_out(h, s);
-    s->next[0] = h->free;
+    s->next = h->free;
     h->free = index_of(h, s);
     h->used--;
 }

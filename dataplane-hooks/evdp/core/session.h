@@ -1,5 +1,6 @@
 /* The flows that were permitted.  A fixed table in pieces (shards), each with its lock: a flow and
- * its answers are in the same one.  Nothing is allocated after sessions_init(); all times are
+ * its answers are looked for in the same one, but for the answers to translated flows (homes.h).
+ * Nothing is allocated after sessions_init(); all times are
  * passed in (ns, monotonic).  The caller holds the shard's lock around every call.  Pure. */
 #ifndef EVDP_SESSION_H
 #define EVDP_SESSION_H
@@ -15,6 +16,8 @@ enum {
 };
 
 #define SESSION_NONE UINT32_MAX
+
+struct home_chain;
 
 enum tcp_state {
     TCP_STATE_NONE,   /* Another protocol. */
@@ -49,11 +52,11 @@ struct session {
     uint32_t client_isn, cookie, seq_delta; /* is_proxied: see proxy.h. */
     uint16_t client_window, mss;
 
-    uint32_t next[2];                /* In the chains of its two hashes. */
-    uint32_t later, earlier, bucket; /* In the wheel; bucket of the second hash. */
-    uint32_t first_bucket;
+    uint32_t next, bucket;   /* In its chain. */
+    uint32_t later, earlier; /* In the wheel. */
     uint16_t slot;
-    bool has_second;
+    _Atomic uint32_t next_home; /* is_nat: homes.h. */
+    uint64_t answers_key;
 };
 
 struct shard {
@@ -67,8 +70,10 @@ struct shard {
 
 struct sessions {
     struct flow_seed seed;
-    uint32_t shard_count; /* A power of two. */
-    struct shard shard[SHARDS_MAX];
+    uint32_t shard_count;           /* A power of two. */
+    struct shard shard[SHARDS_MAX]; /* All of one capacity, their sessions in one piece. */
+    uint32_t home_mask;
+    struct home_chain *home;
 };
 
 /* How many there can be at a time, where so many are asked for: a few more. */
@@ -81,11 +86,11 @@ struct shard *sessions_shard(struct sessions *s, uint64_t hash);
 
 /* direction: 0 from the client, 1 from the server.  NULL: none. */
 struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction);
+struct session *session_find_in(struct shard *h, uint32_t bucket, const struct flow *f,
+                                int *direction);
 /* A new one for that flow, alive from now on for timeout_ns.  NULL: no room. */
 struct session *session_add(struct shard *h, const struct flow *f, uint64_t hash, uint8_t port_out,
                             uint64_t now_ns, uint64_t timeout_ns);
-/* Its answers come to another address: they hash to another chain, of the same shard. */
-void session_add_answers(struct shard *h, struct session *s, uint64_t hash);
 /* A packet of it was seen, and it may live so long without another. */
 void session_touch(struct shard *h, struct session *s, uint64_t now_ns, uint64_t timeout_ns);
 void session_remove(struct shard *h, struct session *s);
