@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 
 from exact_file import File
 from net import Net, remove_leftovers, working_folder
@@ -94,7 +95,7 @@ class JetStream:
             with open(file, "wb") as f:
                 f.write(self.run.tool("jsstream", self.url, "dump", "RTFLOW", "rtflow.*"))
             return True
-        except subprocess.CalledProcessError:
+        except subprocess.SubprocessError:
             return False
 
 
@@ -126,10 +127,13 @@ class Rsyslog:
         file = self.run.path("collector-bus.log")
         self.run.wait("rsyslogd to read what it was sent", lambda: self.unread() == 0, 120)
         size, since = -1, time.monotonic()
-        while time.monotonic() - since < 1:
+
+        def rests():
+            nonlocal size, since
             if os.path.getsize(file) != size:
                 size, since = os.path.getsize(file), time.monotonic()
-            time.sleep(0.05)
+            return time.monotonic() - since >= 1
+        self.run.wait("rsyslogd to have written what it read", rests, 120)
         self.run.processes.end("rsyslogd")
         return [file]
 
@@ -155,7 +159,7 @@ class Floating(Rsyslog):
         self.run.wait("node %d to revive a connection" % n, lambda: self.revivals(n)["settled"] > 0)
         r = self.revivals(n)
         text = self.run.net.run("node%d" % n, sys.executable, "-c", "import urllib.request as u; "
-                                "print(u.urlopen('http://127.0.0.1:9180/metrics').read().decode())")
+                                "print(u.urlopen('http://127.0.0.1:9180/metrics', timeout=20).read().decode())")
         for outcome, count in r.items():
             line = 'evrep_sink_revivals_total{sink="bus",outcome="%s"} %d' % (outcome, count)
             if line not in text.split("\n"):
@@ -164,7 +168,7 @@ class Floating(Rsyslog):
 
     def revivals(self, n):
         r = subprocess.run([self.run.bin("evrepctl"), "-s", self.run.path("node%d" % n, "evrep.sock"), "--json", "sinks"],
-                           check=True, capture_output=True, text=True)
+                           check=True, capture_output=True, text=True, timeout=COMMAND_S)
         return json.loads(r.stdout)["sinks"][0]["revivals"]
 
     def reset(self, n):
@@ -189,6 +193,27 @@ class Floating6(Floating):
 
 
 KINDS = {"keeper": Rsyslog, "file": File, "tcp-floating": Floating, "tcp-floating-6": Floating6, "jetstream": JetStream, "cluster": lambda run: JetStream(run, 3)}
+
+
+COMMAND_S = 60  # For any command that this waits for; each has shorter limits of its own.
+
+
+class Patience:
+    """A bound for all that a block does, whatever it waits in: the error says where that was."""
+
+    def __init__(self, seconds, what):
+        self.seconds, self.what = seconds, what
+
+    def __enter__(self):
+        signal.signal(signal.SIGALRM, self.over)
+        signal.alarm(self.seconds)
+
+    def __exit__(self, *_):
+        signal.alarm(0)
+
+    def over(self, number, frame):
+        where = ["%s:%d %s" % (os.path.basename(f.filename), f.lineno, f.name) for f in traceback.extract_stack(frame)]
+        raise RuntimeError("%s took more than %d s; it was in %s" % (self.what, self.seconds, " > ".join(where[-6:])))
 
 
 class Run:
@@ -225,7 +250,7 @@ class Run:
 
     def tool(self, name, *args):
         command = ["ip", "netns", "exec", self.net.ns("collector"), os.path.join(self.o.build, "tests", name)]
-        return subprocess.run(command + list(args), check=True, capture_output=True).stdout
+        return subprocess.run(command + list(args), check=True, capture_output=True, timeout=COMMAND_S).stdout
 
     def bin(self, name):
         return os.path.join(self.o.build, "bin", name)
@@ -257,7 +282,7 @@ class Run:
 
     def marks(self, n):
         r = subprocess.run([self.bin("evrepctl"), "-s", self.path("node%d" % n, "evrep.sock"),
-                            "--json", "watermark"], capture_output=True, text=True)
+                            "--json", "watermark"], capture_output=True, text=True, timeout=COMMAND_S)
         return json.loads(r.stdout) if r.returncode == 0 else None
 
     def session(self):
@@ -396,24 +421,29 @@ class Run:
     def run(self):
         good = False
         try:
-            self.set_up()
-            self.story()
-            self.rest()
-            good = self.verdict()
-        except (RuntimeError, subprocess.CalledProcessError) as e:
+            with Patience(300 + 60 * self.o.kills, "the run"):
+                self.set_up()
+                self.story()
+                self.rest()
+                good = self.verdict()
+        except (RuntimeError, OSError, subprocess.SubprocessError) as e:
             print("seed %d: the drill broke down: %s" % (self.seed, e), flush=True)
             self.last_words()
         finally:
-            self.processes.clean_up()
-            self.net.down()
-            for name in os.listdir("/dev/shm"):
-                if name.startswith(self.net.id + "n"):
-                    os.unlink("/dev/shm/" + name)
-            if self.o.keep or (not good and self.o.keep_bad):
-                print("kept: " + self.dir)
-            else:
-                shutil.rmtree(self.dir, ignore_errors=True)
+            with Patience(120, "its clean-up"):
+                self.clean_up(self.o.keep or (not good and self.o.keep_bad))
         return good
+
+    def clean_up(self, keep):
+        self.processes.clean_up()
+        self.net.down()
+        for name in os.listdir("/dev/shm"):
+            if name.startswith(self.net.id + "n"):
+                os.unlink("/dev/shm/" + name)
+        if keep:
+            print("kept: " + self.dir)
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def main():

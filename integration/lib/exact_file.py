@@ -31,7 +31,7 @@ class File:
     def __init__(self, run):
         self.run = run
         self.sync = run.random.random() < 0.5
-        self.torn = 0
+        self.torn, self.watch = 0, None
 
     def start(self):
         pass
@@ -70,10 +70,8 @@ class File:
                 pass  # A rotation runs.
 
     def await_event(self, n, event):
-        watch = FolderWatch(self.folder(n), event)
-        seen = watch.wait(30)
-        watch.close()
-        if not seen:
+        self.watch = FolderWatch(self.folder(n), event)
+        if not self.watch.wait(30):
             raise RuntimeError("waited 30 s in vain for: node %d to write, and rotate, its file" % n)
 
     def died(self, n):
@@ -82,6 +80,9 @@ class File:
         row = self.row(n)
         whole = row == list(range(1, len(row) + 1)) and os.path.exists(os.path.join(self.folder(n), "bus.log"))
         self.torn += not whole
+        if self.watch is not None:  # Not before the kill: the kernel takes its time.
+            self.watch.close()
+            self.watch = None
 
     def received(self):
         files = [os.path.join(self.folder(n), f) for n in (0, 1) for f in os.listdir(self.folder(n))]
