@@ -181,11 +181,21 @@ static void report_changes(struct shell *s)
     s->takeovers_said = c->takeovers;
 }
 
+/* L3 before L1: what was just taken over goes out, or is asked about (D1), before the disk is
+ * waited for once more; feed_run() opens the epoch after that. */
+static void open_epoch(struct shell *s)
+{
+    if (s->core->takeovers != s->takeovers_said)
+        s->epoch_waits = s->out->epoch_open;
+    else
+        feed_epoch_open(s, s->out->epoch_open);
+}
+
 static void perform(struct shell *s)
 {
     commit_metas(s);
     if (s->out->epoch_open != 0)
-        feed_epoch_open(s, s->out->epoch_open);
+        open_epoch(s);
     peer_perform(s);
     drop_segments(s);
     queue_notes(s);
@@ -193,10 +203,8 @@ static void perform(struct shell *s)
 }
 
 /* Until the core has nothing more to say about what it was told. */
-void shell_flush(struct shell *s)
+static void flush_all(struct shell *s)
 {
-    if (s->flushing)
-        return;
     s->flushing = true;
     do {
         core_output_clear(s->out);
@@ -204,8 +212,22 @@ void shell_flush(struct shell *s)
         perform(s);
     } while (s->out->more || s->out->epoch_open != 0);
     s->flushing = false;
+}
+
+void shell_flush(struct shell *s)
+{
+    bool taken;
+
+    if (s->flushing)
+        return;
+    flush_all(s);
+    taken = s->core->takeovers != s->takeovers_said;
     report_changes(s);
     runs_flushed(s);
     failover_watch(s); /* Before the first record of it goes out. */
+    emit_wake(s);
+    if (!taken)
+        return;
+    flush_all(s); /* The pull may have found that a sink has to be asked: at once. */
     emit_wake(s);
 }
