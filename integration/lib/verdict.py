@@ -177,9 +177,11 @@ class Verdict:
         self.first_taken = [self.first_after(f, end, t) for f, end, t in zip(fallen, ends, self.times)]
 
     def first_after(self, fault, end, times):
-        """ms from the fault to the first record of the fallen node's that its peer sent."""
+        """ms from the fault to the first record of the fallen node's that its peer sent: of an epoch that was there
+        before, as what the node opens on its return is nobody's to take over."""
+        newest = max((p[1] for at, _, p, _ in self.seen if p[0] == fault["node"] and at <= fault["time"]), default=0)
         for at, node, position, _ in self.seen:
-            if position[0] != fault["node"] or not fault["time"] < at < end:
+            if position[0] != fault["node"] or position[1] > newest or not fault["time"] < at < end:
                 continue
             # Where the collector does not tell the sender, the time of the takeover does.
             taken = "takeover" in times and at >= fault["time"] + times["takeover"] / 1000.0 - 0.001
