@@ -1,5 +1,7 @@
 #include "shell.h"
 
+enum { FIRST_NS = 100000000 };
+
 static uint64_t last_heard_ns(const struct cluster *c)
 {
     uint64_t last = 0;
@@ -56,6 +58,11 @@ void failover_effect(struct shell *s, uint64_t decided_ns)
 {
     s->failover.effect_ns = shell_now_ns() - decided_ns;
     histogram_add(&s->failover.effect_seconds, s->failover.effect_ns, 1);
+}
+
+bool failover_comes_first(const struct shell *s)
+{
+    return s->failover.waits && shell_now_ns() - s->failover.last.taken_ns < FIRST_NS;
 }
 
 void failover_given(struct shell *s)

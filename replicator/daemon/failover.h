@@ -30,6 +30,9 @@ struct shell;
 /* After each step of the cluster, and each flush of the core. */
 void failover_watch(struct shell *s);
 void failover_effect(struct shell *s, uint64_t decided_ns);
+/* For a moment after a takeover: its first record, and a sink's answer before that, do not wait for
+ * what else the disk and this loop have to do. */
+bool failover_comes_first(const struct shell *s);
 /* A record of the peer's stream goes to a sink; is confirmed. */
 void failover_given(struct shell *s);
 void failover_confirmed(struct shell *s);

@@ -287,7 +287,7 @@ bool feed_run(struct shell *s)
 {
     size_t n = s->feed_pending;
 
-    if (s->epoch_waits != 0) {
+    if (s->epoch_waits != 0 && !failover_comes_first(s)) {
         feed_epoch_open(s, s->epoch_waits);
         if (s->epoch_waits == 0)
             return true;

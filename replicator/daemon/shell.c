@@ -182,7 +182,7 @@ static void report_changes(struct shell *s)
 }
 
 /* L3 before L1: what was just taken over goes out, or is asked about (D1), before the disk is
- * waited for once more; feed_run() opens the epoch after that. */
+ * waited for once more; feed_run() opens the epoch then. */
 static void open_epoch(struct shell *s)
 {
     if (s->core->takeovers != s->takeovers_said)
