@@ -107,7 +107,8 @@ static void use(struct stream_source *s, struct stream_run *r)
 {
     r->used = ++s->memory->uses;
     s->run = r;
-    s->drained = s->suspect = 0;
+    s->drained = s->suspect = s->unproven = 0;
+    s->odd = false;
     memset(s->recent, 0, sizeof(s->recent));
 }
 
@@ -155,15 +156,64 @@ static bool is_plausible(const struct stream_source *s, uint64_t sequence)
            (!s->counted || sequence <= s->run->set.newest + STREAM_JUMP);
 }
 
-static const char *torn(const struct stream_source *s, const uint8_t *at,
-                        const struct stream_header *h)
+/* Of a header, or as much of it as is there: why it can be none. */
+static const char *torn(const struct stream_source *s, const uint8_t *at, size_t len)
 {
-    if (h->type == 0)
+    if (len >= 4 && get_le32(at) > STREAM_PAYLOAD_MAX)
+        return "longer than a frame can be";
+    if (len >= 5 && at[4] == 0)
         return "type 0";
-    if ((at[5] | at[6] | at[7]) != 0)
-        return "reserved bytes are not zero";
-    return is_sequenced(h->type) && !is_plausible(s, h->sequence) ? "a number out of the blue"
-                                                                  : NULL;
+    for (size_t i = 5; i < 8 && i < len; i++) {
+        if (at[i] != 0)
+            return "reserved bytes are not zero";
+    }
+    if (len >= STREAM_HEADER_SIZE && is_sequenced(at[4]) && !is_plausible(s, get_le64(at + 8)))
+        return "a number out of the blue";
+    return NULL;
+}
+
+static uint64_t apart(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* As a helper writes it (contract 2). */
+static bool is_usual(const struct stream_header *h)
+{
+    switch (h->type) {
+    case STREAM_SESSION_OPEN:
+    case STREAM_SESSION_UPDATE:
+        return h->length >= 56 && h->sequence != 0;
+    case STREAM_SESSION_CLOSE:
+        return h->length >= 17 && h->sequence != 0;
+    case STREAM_POLICY_DENY:
+    case STREAM_SCREEN_DROP:
+    case STREAM_FILTER_LOG:
+        return h->length == EVENT_SIZE && h->sequence != 0;
+    case STREAM_FULL_RESYNC:
+        return h->length == 0 && h->sequence != 0;
+    case STREAM_DRAIN_COMPLETE:
+        return h->length == 0;
+    default:
+        return h->type == STREAM_KEEPALIVE && h->length == 0 && h->sequence == 0;
+    }
+}
+
+/* 12.2, 18: a frame into which something else was written has the length that it should have, and
+ * what follows it is its own end: that is no header. */
+static const char *torn_behind(const struct stream_source *s, const struct stream_header *h,
+                               const uint8_t *at, size_t len)
+{
+    const char *why = torn(s, at, len);
+    struct stream_header next;
+
+    if (why != NULL || len < STREAM_HEADER_SIZE || stream_header_decode(&next, at) != 0)
+        return why;
+    if (!s->odd && !is_usual(&next))
+        return "no header of a helper behind a frame";
+    return is_sequenced(next.type) && apart(next.sequence, h->sequence) > STREAM_JUMP
+               ? "a number out of the blue"
+               : NULL;
 }
 
 /* The helper counts anew, though it looks the same.  What of it was taken for repeats is in its
@@ -191,6 +241,12 @@ static void remember(struct stream_source *s, uint64_t sequence, uint32_t hash)
 {
     s->recent[sequence % STREAM_WINDOW].sequence = sequence;
     s->recent[sequence % STREAM_WINDOW].hash = hash;
+}
+
+static bool is_remembered(const struct stream_source *s, uint64_t sequence, uint32_t hash)
+{
+    return s->recent[sequence % STREAM_WINDOW].sequence == sequence &&
+           s->recent[sequence % STREAM_WINDOW].hash == hash;
 }
 
 static enum stream_result done(struct stream_source *s, const struct stream_item *item)
@@ -344,24 +400,51 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
     return frame(s, h->type, payload, h->length, out);
 }
 
-enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len,
+/* Whether what is behind a frame proves it: SKIP.  What comes again as it was before the connection
+ * was dropped for its sake was not torn. */
+static enum stream_result proven(struct stream_source *s, const struct stream_header *h,
+                                 const uint8_t *at, size_t len, bool quiet, struct stream_item *out)
+{
+    size_t used = STREAM_HEADER_SIZE + h->length;
+    uint32_t hash;
+
+    out->why = torn_behind(s, h, at + used, len - used);
+    if (out->why == NULL)
+        return len - used >= STREAM_HEADER_SIZE || quiet ? STREAM_SKIP : STREAM_NEED;
+    hash = hash_of(h->type, at + STREAM_HEADER_SIZE, h->length);
+    if (is_remembered(s, h->sequence, hash))
+        return STREAM_SKIP;
+    if (s->unproven == h->sequence && s->unproven_hash == hash) {
+        s->odd = true; /* That is how this one writes. */
+        return STREAM_SKIP;
+    }
+    s->unproven = h->sequence;
+    s->unproven_hash = hash;
+    return tear(s);
+}
+
+/* SKIP: the whole frame is there. */
+static enum stream_result look(struct stream_source *s, const uint8_t *at, size_t len, bool quiet,
+                               struct stream_header *h, struct stream_item *out)
+{
+    out->why = torn(s, at, len);
+    if (out->why != NULL)
+        return tear(s);
+    if (len < STREAM_HEADER_SIZE || stream_header_decode(h, at) != 0 ||
+        len < STREAM_HEADER_SIZE + h->length)
+        return STREAM_NEED;
+    out->used = STREAM_HEADER_SIZE + h->length;
+    return is_sequenced(h->type) ? proven(s, h, at, len, quiet, out) : STREAM_SKIP;
+}
+
+enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len, bool quiet,
                                struct stream_item *out, struct stream_gap *gap)
 {
     struct stream_header h;
-    enum stream_result r;
+    enum stream_result r = look(s, at, len, quiet, &h, out);
 
-    out->why = NULL;
-    if (len < STREAM_HEADER_SIZE)
-        return STREAM_NEED;
-    if (stream_header_decode(&h, at) != 0)
-        out->why = "longer than a frame can be";
-    else
-        out->why = torn(s, at, &h);
-    if (out->why != NULL)
-        return tear(s);
-    if (len < STREAM_HEADER_SIZE + h.length)
-        return STREAM_NEED;
-    out->used = STREAM_HEADER_SIZE + h.length;
+    if (r != STREAM_SKIP)
+        return r;
     r = is_sequenced(h.type) ? numbered(s, &h, at + STREAM_HEADER_SIZE, out, gap)
                              : unsequenced(s, h.type);
     s->count.frames += r == STREAM_SKIP;

@@ -22,6 +22,7 @@ enum {
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
     STREAM_DRAIN_S = 5,     /* How long a drain may take. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
+    STREAM_QUIET_MS = 20,   /* A helper that can write goes on within a few ms. */
     STREAM_SETTLE_S = 1,    /* So long a connection that only repeats is not acknowledged. */
     STREAM_MEMORY_SIZE = 16384, /* Of struct stream_memory, at most. */
 };
@@ -69,8 +70,10 @@ struct stream_source {
     uint64_t last; /* The number of the last frame that was new; 0: the last one was a repeat. */
     uint64_t
         suspect; /* The same, when the stream was torn behind it: part of it may be of others. */
-    uint32_t last_hash, suspect_hash;
-    uint64_t doubts; /* Repeats that may have been none, not stated yet. */
+    uint32_t last_hash, suspect_hash, unproven_hash;
+    uint64_t unproven; /* The frame that was not taken for what was behind it. */
+    bool odd;          /* Its frames may be others than the reference's. */
+    uint64_t doubts;   /* Repeats that may have been none, not stated yet. */
     uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
     struct stream_counters count;
     struct {
@@ -107,7 +110,10 @@ void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owne
 void stream_mark(struct stream_source *s, uint8_t what, uint32_t key, uint64_t from, uint64_t to);
 void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns);
 void stream_disconnected(struct stream_source *s, uint64_t now_ns);
-enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len,
+/* A frame is taken when a header is behind it that can be one, as a torn one has its own end there
+ * (12.2, 18); or, of a line that is quiet, when nothing came for STREAM_QUIET_MS, or it has ended.
+ */
+enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len, bool quiet,
                                struct stream_item *out, struct stream_gap *gap);
 void stream_taken(struct stream_source *s, const struct stream_item *item);
 /* A hole that has waited long enough. */

@@ -40,6 +40,7 @@ struct helper { /* One connection. */
         uint64_t prefix, claimed;
     } waits;
     uint8_t control[STREAM_HEADER_SIZE];
+    uint64_t read_ns; /* Of the last bytes. */
     size_t len;
     uint8_t buffer[BUFFER];
 };
@@ -158,12 +159,12 @@ static void state_doubts(struct ingest_stream *s)
 }
 
 /* What begins the buffer; false: it stays for now. */
-static bool one_frame(struct ingest_stream *s, struct helper *h, size_t *at)
+static bool one_frame(struct ingest_stream *s, struct helper *h, size_t *at, bool quiet)
 {
     struct stream_item item;
     struct stream_gap gap;
 
-    switch (stream_next(&s->source, h->buffer + *at, h->len - *at, &item, &gap)) {
+    switch (stream_next(&s->source, h->buffer + *at, h->len - *at, quiet, &item, &gap)) {
     case STREAM_SKIP:
         break;
     case STREAM_RECORD:
@@ -185,12 +186,13 @@ static bool one_frame(struct ingest_stream *s, struct helper *h, size_t *at)
     return true;
 }
 
-static void frames(struct ingest_stream *s)
+/* quiet: nothing more will come, or has for so long. */
+static void frames(struct ingest_stream *s, bool quiet)
 {
     struct helper *h = s->helper;
     size_t at = 0;
 
-    while (one_frame(s, h, &at))
+    while (one_frame(s, h, &at, quiet))
         ;
     if (s->helper != h) /* Dropped; it is freed later. */
         return;
@@ -215,11 +217,13 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (h->closing)
         return;
     if (n < 0) {
+        frames(s, true);
         drop(s, n == UV_EOF ? "closed by the helper" : uv_strerror((int)n));
         return;
     }
     h->len += (size_t)n;
-    frames(s);
+    h->read_ns = clock_ns(CLOCK_MONOTONIC);
+    frames(s, false);
     if (s->held_up && s->helper == h)
         uv_read_stop(stream);
 }
@@ -257,7 +261,7 @@ static void read_rest(struct ingest_stream *s)
         if (n <= 0)
             return;
         h->len += (size_t)n;
-        frames(s);
+        frames(s, false);
     }
 }
 
@@ -266,6 +270,8 @@ static void welcome(struct ingest_stream *s, struct helper *h, const struct ucre
                     uint64_t life)
 {
     read_rest(s);
+    if (s->helper != NULL)
+        frames(s, true);
     drop(s, "another helper dialled");
     s->helper = h;
     stream_connected(&s->source, life, clock_ns(CLOCK_MONOTONIC));
@@ -336,7 +342,7 @@ static void acknowledge(struct ingest_stream *s, struct helper *h, uint64_t now_
 static void read_on(struct ingest_stream *s)
 {
     s->held_up = false;
-    frames(s);
+    frames(s, false);
     stream_held_up(&s->source);
     if (!s->held_up && s->helper != NULL)
         uv_read_start((uv_stream_t *)&s->helper->pipe, on_alloc, on_read);
@@ -349,6 +355,9 @@ void ingest_stream_tick(struct ingest_stream *s)
 
     if (s->helper != NULL && s->held_up)
         read_on(s);
+    else if (s->helper != NULL && s->helper->len > 0 &&
+             now_ns - s->helper->read_ns >= STREAM_QUIET_MS * 1000000ull)
+        frames(s, true);
     if (s->helper != NULL && !s->helper->writing && stream_drain_wanted(&s->source, now_ns))
         send_control(s->helper, STREAM_DRAIN_REQUEST, stream_prefix(&s->source));
     while (stream_gap_due(&s->source, now_ns, &gap) && give_up(s, &gap))

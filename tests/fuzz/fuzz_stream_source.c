@@ -36,7 +36,7 @@ static void take(struct fuzz *f, const struct stream_item *item)
         abort();
 }
 
-static void receive(struct fuzz *f, const uint8_t *at, size_t len)
+static void receive(struct fuzz *f, const uint8_t *at, size_t len, bool quiet)
 {
     struct stream_item item;
     struct stream_gap gap;
@@ -48,7 +48,8 @@ static void receive(struct fuzz *f, const uint8_t *at, size_t len)
     memcpy(f->buffer + f->len, at, len);
     f->len += len;
     for (;;) {
-        enum stream_result r = stream_next(&f->s, f->buffer + used, f->len - used, &item, &gap);
+        enum stream_result r =
+            stream_next(&f->s, f->buffer + used, f->len - used, quiet, &item, &gap);
 
         if (r == STREAM_NEED)
             break;
@@ -129,7 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
             continue;
         }
         n = n < len ? n : len;
-        receive(&f, at, n);
+        receive(&f, at, n, how & 1);
         at += n;
         len -= n;
     }

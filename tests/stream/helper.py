@@ -111,6 +111,15 @@ class Helper:
         what = c["do"]
         if what == "events":
             self.events(c["events"], c.get("shuffle", 0), c.get("lose", ()))
+        elif what == "tear":  # 12.2, 18: something is written into the midst of a frame of which a part is out
+            kind, payload = c["event"]
+            number = self.take_number()
+            frame = self.frame(kind, number, bytes.fromhex(payload))
+            self.keep(number, frame)
+            into = self.frame(10, 0)
+            if c["drain"]:
+                into = b"".join(f for _, f in self.replay) + self.frame(8, number)
+            self.write(frame[:c["cut"]] + into + frame[c["cut"]:])
         elif what == "raw":
             self.write(bytes.fromhex(c["bytes"]))
         elif what == "cut":

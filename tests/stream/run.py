@@ -270,6 +270,24 @@ def d18_torn_frames(t):
     t.check(resyncs_lost=True)
 
 
+def d18_torn_frames_are_no_records(t):
+    """A keepalive or a drain in the midst of a frame: what its parts and that make is never a record; it is, once whole."""
+    l = t.life()
+    t.send(l, 50)
+    wait("these to be acknowledged", l.all_acked)
+    for cut in (20, 60, 100, 150):
+        for drain in (False, True):
+            kind, a, payload = t.telemetry(11)
+            t.sent[".".join(map(str, a))] = kind
+            connects = l.stats()["connects"]
+            l.do("tear", event=(kind, payload.hex()), cut=cut, drain=drain)
+            wait("the connection to be made anew", lambda: l.stats()["connects"] > connects)
+            wait("the whole frame to be acknowledged", l.all_acked)
+            assert t.source()["records"] == len(t.sent), "more records than frames"
+    assert t.source()["malformed"] == 0, "a torn frame was taken"
+    t.check(resyncs_lost=True)
+
+
 def d20_helpers_restart(t):
     """Another life counts from 1 again; what the one before never sent is stated."""
     t.send(t.life(), 300, lose=[299])
@@ -404,7 +422,8 @@ def a_full_ring_stops_the_reading(t):
 
 
 STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_contiguous_prefix, d15_never_pauses,
-           d16_d17_evicted_frames_are_counted, d18_torn_frames, d20_helpers_restart,
+           d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
+           d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
            evrepd_is_killed, unknown_and_malformed, a_full_ring_stops_the_reading]
 
