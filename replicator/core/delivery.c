@@ -301,15 +301,26 @@ static uint32_t unknown_to(const struct core *c, size_t sink, const struct segme
     return max_u32(s->doubt, min_u32(s->to, g->peer_sent));
 }
 
-/* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can. */
+/* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can; at
+ * least of one record, so that the answer says whether there is more. */
 static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *g,
                        const struct span *s)
 {
     uint32_t to = unknown_to(c, sink, g, s);
 
-    return c->o.sink[sink].local || c->o.sink[sink].may_fail
-               ? to
-               : max_u32(to, min_u32(s->to, g->journaled));
+    if (!sink_knows_all(c, sink))
+        return to;
+    to = max_u32(to, max_u32(g->journaled, s->emitted == SEQUENCE_MAX ? 0 : s->emitted + 1));
+    return min_u32(to, s->to);
+}
+
+/* D1: what was journaled, and perhaps taken over and written, while the question was on its way
+ * lies above it: only what is not there to the end of what was asked says that this is not either.
+ */
+static bool is_whole(const struct core *c, size_t sink, const struct segment *g,
+                     const struct span *s, const struct core_range *r, uint32_t last)
+{
+    return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, g->journaled) || last < r->to;
 }
 
 /* Above a range that waits for the operator (D2 hold) this node has gone on. */
@@ -334,6 +345,10 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     /* To an older question, of less than what is in doubt since, or of a longer run that was cut
      * meanwhile, whose other part may have gone on: it is asked again. */
     if (r->from != s->emitted + 1 || r->to < unknown_to(c, sink, g, s) || r->to > s->to) {
+        s->asked = ASK_NONE;
+        return;
+    }
+    if (!is_whole(c, sink, g, s, r, last)) {
         s->asked = ASK_NONE;
         return;
     }

@@ -101,6 +101,5 @@ void aimed_fresh(struct world *w, const struct node *n)
 
 void aimed_leap(struct world *w, struct node *n)
 {
-    w->clock_lied = true;
-    n->clock_offset += rng_between(&w->aim, 2000, 6000) * MS;
+    faults_leap(w, n, rng_between(&w->aim, 2000, 6000) * MS);
 }

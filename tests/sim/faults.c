@@ -75,7 +75,7 @@ static void crash(struct world *w, struct node *n, enum fault f)
 {
     if (f == FAULT_CRASH_IO && n->running && !n->frozen) {
         n->fuse = 1 + rng_below(&w->rng, 120);
-    } else if (f == FAULT_JOURNAL_LOST) {
+    } else if (f == FAULT_JOURNAL_LOST && w->now >= n->waits_until) {
         journal_lost(w, n);
     } else if (f == FAULT_HOST) {
         w->power_lost |= !w->power;
@@ -126,11 +126,21 @@ static void strike_sink(struct world *w, enum fault f, unsigned node, unsigned s
     }
 }
 
+/* A leap may cut short the two seconds in which a new journal waits with its first epoch (T5). Then
+ * nothing could tell the next one that it was used, so its journal stays for as long. */
+void faults_leap(struct world *w, struct node *n, uint64_t by_ns)
+{
+    w->clock_lied = true;
+    n->clock_offset += by_ns;
+    if (w->now < n->started_at + 2 * SECOND_NS)
+        n->waits_until = n->started_at + 2 * SECOND_NS;
+}
+
 static void strike_clock(struct world *w, struct node *n)
 {
     w->clock_lied = true;
     if (rng_chance(&w->rng, 500))
-        n->clock_offset += rng_between(&w->rng, 10, 2000) * MS;
+        faults_leap(w, n, rng_between(&w->rng, 10, 2000) * MS);
     else /* Backwards and without a journal nothing could say which epochs are used. */
         n->wall_offset += (int64_t)rng_below(&w->rng, 3600) *
                           (w->rate[FAULT_JOURNAL_LOST] == 0 && rng_chance(&w->rng, 500) ? -1 : 1);

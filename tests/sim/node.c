@@ -829,6 +829,7 @@ static void start(struct world *w, struct node *n)
     options.journal = rng_next(&w->rng) | 1;
     options.clock_epoch =
         (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
+    n->started_at = w->now;
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
     n->fence_out = false;

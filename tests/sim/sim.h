@@ -229,7 +229,8 @@ struct node {
     uint32_t life; /* Of the process. */
     uint64_t clock_offset;
     int64_t wall_offset;
-    uint32_t clock_ppm; /* Faster than true time by so much. */
+    uint64_t started_at, waits_until; /* True time: of this life's start; see faults_leap(). */
+    uint32_t clock_ppm;               /* Faster than true time by so much. */
     uint64_t boot;
     uint64_t fuse; /* Effects until it dies; 0: none. */
     jmp_buf died;
@@ -488,6 +489,7 @@ void witness_handover(struct world *w, struct node *n, uint8_t sink);
 
 /* faults.c */
 void faults_draw(struct world *w);
+void faults_leap(struct world *w, struct node *n, uint64_t by_ns);
 void faults_strike(struct world *w);
 void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink);
 void faults_mend(struct world *w, enum fault what, unsigned a);

@@ -59,6 +59,38 @@ static void nothing_goes_out_above_a_question(void **state)
     free(p);
 }
 
+/* What was journaled while the question was on its way may have been taken over and written: where
+ * all that was asked about is there, it is asked about the rest. */
+static void an_answer_to_the_end_is_not_the_last(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    struct segment *g = two_spans(p);
+    struct span *s = &g->at[0].span[1];
+    unsigned marked;
+
+    (void)state;
+    g->at[0].span[0].emitted = g->at[0].span[0].handed = 5;
+    pair_sink_up(p, 0);
+    pair_work_once(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].asked_count, 1);
+    assert_int_equal(p->node[0].asked[0].to, 11);
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_answer(p, 0, ANSWER_HAS, 11);
+    pair_work_once(p, 0);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, g->epoch, 12, &marked), 0);
+    assert_int_equal(p->node[0].asked_count, 1);
+    assert_int_equal(p->node[0].asked[0].to, 21);
+    pair_answer(p, 0, ANSWER_HAS, 15); /* Less than that: there is no more. */
+    pair_settle(p);
+    assert_int_equal(s->emitted, 21);
+    assert_int_equal(pair_times(p, 0, g->epoch, 15, &marked), 0);
+    assert_int_equal(pair_times(p, 0, g->epoch, 16, &marked), 1);
+    free(p);
+}
+
 /* D2 hold: above a range that the peer may have written, and that waits for the operator, this node
  * has gone on; its own connection says that it was given all, and that is not about the range. */
 static void own_records_above_answer_for_nothing_below(void **state)
@@ -101,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_goes_out_above_a_question),
         cmocka_unit_test(own_records_above_answer_for_nothing_below),
+        cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
         cmocka_unit_test(a_guard_begins_with_a_connection),
     };
 
