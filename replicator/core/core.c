@@ -185,10 +185,8 @@ static void sink_is(struct core *c, uint8_t sink, bool up)
     c->sinks_due = true;
 }
 
-void core_step(struct core *c, const struct core_input *in)
+static void step(struct core *c, const struct core_input *in)
 {
-    assert(in->now_ns >= c->now_ns);
-    c->now_ns = in->now_ns;
     switch (in->kind) {
     case CORE_TICK:
         break;
@@ -249,6 +247,19 @@ void core_step(struct core *c, const struct core_input *in)
         takeover_noted(c, in);
         break;
     }
+}
+
+void core_step(struct core *c, const struct core_input *in)
+{
+    enum session_state before = c->session;
+
+    assert(in->now_ns >= c->now_ns);
+    c->now_ns = in->now_ns;
+    step(c, in);
+    if (c->session != before || in->kind == CORE_SINK_LOST || in->kind == CORE_HANDOVER)
+        core_check(c);
+    else
+        check_touched(c);
 }
 
 /* A segment is forgotten when both nodes know that all of it is done, and all is stated. */
@@ -381,6 +392,7 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
     close_previous(c, previous, last);
     if (previous == 0) /* It was made for this epoch. */
         older_epochs_ended(c, epoch);
+    check_touched(c);
     return epoch == c->own_epoch && core_segment(c, c->o.node, epoch) == NULL;
 }
 
@@ -409,43 +421,4 @@ uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch)
     const struct segment *g = core_segment(c, origin, epoch);
 
     return g != NULL ? segment_needed(c, g) : 1;
-}
-
-/* Section 2: R <= S <= J <= P, as far as this node knows each.  Below the base of its journal, and
- * where a disk has lost records that the peer still has, a node knows less. */
-static void check_marks(const struct core *c, const struct segment *g)
-{
-    assert((g->epoch & 1) == g->origin);
-    assert(g->journaled <= g->produced || g->produced == 0 || g->base > g->produced);
-    assert(!g->closed || g->origin != c->o.node || g->lost || g->journaled <= g->last);
-    if (g->origin != c->o.node || c->session != SESSION_UP)
-        return;
-    assert(g->replicated <= g->sent || g->replicated < g->base);
-    assert(g->cursor <= g->sent || g->cursor < g->base);
-    assert(g->sent <= g->sent_bound || g->sent == 0);
-    assert(g->cursor <= max_u32(g->journaled, g->replicated) || g->cursor < g->base);
-}
-
-void core_check(const struct core *c)
-{
-    for (uint16_t i = 0; i < c->count; i++) {
-        const struct segment *g = &c->segment[c->order[i]];
-
-        assert(g->state > SEGMENT_FREE && g->state < SEGMENT_SETTLED);
-        assert(i == 0 || c->segment[c->order[i - 1]].epoch <= g->epoch);
-        check_marks(c, g);
-        for (size_t k = 0; k < c->o.sink_count; k++) {
-            uint32_t above = 0;
-
-            for (uint8_t n = 0; n < g->at[k].count; n++) {
-                const struct span *s = &g->at[k].span[n];
-
-                span_check(s);
-                assert(s->from > above);
-                assert(s->handing == HAND_NONE || s->owner == c->o.node);
-                delivery_check(c, k, s);
-                above = s->to;
-            }
-        }
-    }
 }

@@ -94,6 +94,7 @@ struct span {
     uint32_t requested; /* The intent of the last request. */
     uint32_t granted;   /* G: the intent that the peer has made durable too. */
     uint32_t doubt;     /* D: up to here a record may be at the sink already. */
+    uint32_t begun;     /* I as the process or the session began (N6), or an answer left it (D1). */
 };
 
 struct delivery { /* One segment at one sink; spans in order, what is not in any is done. */
@@ -145,6 +146,11 @@ struct segment {
     bool gap_told; /* Stated in a record of ours that the journal holds. */
     bool gap_asked;
     struct delivery at[SINK_COUNT_MAX];
+    struct { /* check.c: the marks when they were looked at last. */
+        uint64_t settlement;
+        uint32_t produced, journaled, sent, replicated;
+        uint32_t done[SINK_COUNT_MAX], intended[SINK_COUNT_MAX]; /* Records, at each sink. */
+    } seen;
 };
 
 /* T1, T2: what became of the last CORE_HANDOVER. */
@@ -255,8 +261,9 @@ struct core {
         bool wanted, asked; /* asked: its statement is on the way to the journal. */
         uint64_t count;     /* Given up and noted, since start. */
     } shed;
-    bool ending; /* core_end() */
-    bool broken; /* The peer broke the protocol: why, in `broken_why`. */
+    bool ending;                        /* core_end() */
+    uint64_t touched[SEGMENT_MAX / 64]; /* Bits: found since check.c looked. */
+    bool broken;                        /* The peer broke the protocol: why, in `broken_why`. */
     const char *broken_why;
 };
 
@@ -449,7 +456,8 @@ uint32_t core_needed(const struct core *c, uint8_t origin, uint32_t epoch);
 
 const struct segment *core_segment(const struct core *c, uint8_t origin, uint32_t epoch);
 bool core_lease_valid(const struct core *c);
-/* Asserts the invariants of section 2 over the whole state. */
-void core_check(const struct core *c);
+/* Asserts the invariants of section 2 over the whole state.  Every call that moves a mark does it
+ * for what that call has touched, in release builds too. */
+void core_check(struct core *c);
 
 #endif

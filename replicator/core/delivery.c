@@ -51,7 +51,7 @@ bool span_may_go_solo(const struct core *c, const struct segment *g, const struc
     return c->session == SESSION_DOWN && span_is_free(c, g, s);
 }
 
-static uint32_t window(const struct core *c, size_t sink)
+uint32_t delivery_window(const struct core *c, size_t sink)
 {
     uint32_t w = c->o.sink[sink].window;
 
@@ -71,9 +71,9 @@ static uint32_t intent_limit(const struct core *c, const struct segment *g, size
         return s->intent;
     }
     limit = min_u32(limit, s->to);
-    return min_u32(limit, s->emitted > SEQUENCE_MAX - window(c, sink)
+    return min_u32(limit, s->emitted > SEQUENCE_MAX - delivery_window(c, sink)
                               ? SEQUENCE_MAX
-                              : s->emitted + window(c, sink));
+                              : s->emitted + delivery_window(c, sink));
 }
 
 void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct span *s)
@@ -102,16 +102,6 @@ void delivery_raise(struct core *c)
                 delivery_raise_span(c, g, k, &g->at[k].span[n]);
         }
     }
-}
-
-/* Section 2: E <= I <= E + W.  What is in doubt may lie above, it is from another life; so may what
- * an answer has settled. */
-void delivery_check(const struct core *c, size_t sink, const struct span *s)
-{
-    if (s->owner != c->o.node || s->doubt > s->emitted || c->o.sink[sink].answers)
-        return;
-    assert(s->intent - s->emitted <= window(c, sink));
-    assert(s->requested <= s->intent || s->requested < s->from);
 }
 
 /* Up to where this span may be handed over at this moment. */
@@ -206,8 +196,10 @@ bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *giv
         for (uint8_t n = 0; n < g->at[sink].count; n++) {
             struct span *s = &g->at[sink].span[n];
 
-            if (pull_span(c, g, sink, max, s, give))
+            if (pull_span(c, g, sink, max, s, give)) {
+                check_span(c, g, sink, s);
                 return true;
+            }
             if (would_hide(c, sink, s))
                 break;
         }
@@ -364,6 +356,7 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     /* What only this node's own file or connection says: not what the peer emitted meanwhile. */
     if (!c->o.sink[sink].local || !s->foreign)
         s->doubt = s->handed;
+    s->begun = s->intent;
     g->at[sink].dirty = true;
 }
 

@@ -369,6 +369,8 @@ static void own(struct core *c, struct segment *g, size_t k, struct span *s,
     s->handing = HAND_NONE;
     s->handed = s->emitted;
     s->intent = max_u32(s->emitted, min_u32(min_u32(e->intent, held), s->to)); /* It knows. */
+    s->begun = s->intent;
+    g->seen.intended[k] = 0; /* What lay above was a bound of another life: the giver knows. */
     s->granted = s->requested = s->intent; /* N3: durable at the giver, which hands out no more. */
     s->doubt = max_u32(s->from - 1, min_u32(e->doubt, s->to));
     s->foreign = s->doubt > s->emitted;

@@ -135,6 +135,7 @@ static void recover_span(const struct core *c, const struct segment *g, struct s
     s->handed = s->emitted;
     s->granted = s->requested = s->from - 1;
     s->asked = ASK_NONE;
+    s->begun = s->intent;
     delivery_unguard(s);
     if (s->owner != c->o.node)
         return;
@@ -188,6 +189,7 @@ void core_recovered(struct core *c)
         }
     }
     takeover_lost(c, true); /* T4 */
+    core_check(c);
 }
 
 static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch)

@@ -41,7 +41,7 @@ void delivery_lost(struct core *c, uint8_t sink);
 void delivery_unguard(struct span *s);
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last);
-void delivery_check(const struct core *c, size_t sink, const struct span *s);
+uint32_t delivery_window(const struct core *c, size_t sink); /* W */
 void delivery_asks(struct core *c, struct core_output *out);
 /* Is one of its sinks to say first what it has above J?  No longer than a sink needs to be up. */
 bool delivery_asks_first(struct core *c, struct segment *g);
@@ -68,6 +68,10 @@ void recover_flush(struct core *c, struct core_output *out);
 
 bool sink_knows_all(const struct core *c, size_t sink);
 int sink_index(const struct core *c, uint32_t key);
+
+/* check.c: section 2. */
+void check_touched(struct core *c);
+void check_span(const struct core *c, const struct segment *g, size_t sink, const struct span *s);
 
 /* out.c: room in the output.  A meta always fits; a frame: NULL when none is left, and out->more
  * is set. */

@@ -34,10 +34,10 @@ void segment_move(struct segment *g, enum segment_state to)
     g->state = (uint8_t)to;
 }
 
-struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch)
+const struct segment *core_segment(const struct core *c, uint8_t origin, uint32_t epoch)
 {
     for (uint16_t i = 0; i < c->count; i++) {
-        struct segment *g = &c->segment[c->order[i]];
+        const struct segment *g = &c->segment[c->order[i]];
 
         if (g->epoch == epoch && g->origin == origin)
             return g;
@@ -45,9 +45,19 @@ struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch)
     return NULL;
 }
 
-const struct segment *core_segment(const struct core *c, uint8_t origin, uint32_t epoch)
+static struct segment *touched(struct core *c, struct segment *g)
 {
-    return segment_find((struct core *)c, origin, epoch);
+    size_t index = (size_t)(g - c->segment);
+
+    c->touched[index / 64] |= 1ull << (index % 64);
+    return g;
+}
+
+struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch)
+{
+    const struct segment *g = core_segment(c, origin, epoch);
+
+    return g != NULL ? touched(c, &c->segment[g - c->segment]) : NULL;
 }
 
 static struct segment *free_slot(struct core *c)
@@ -89,7 +99,7 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     c->count++;
     if (epoch > c->highest_epoch)
         c->highest_epoch = epoch;
-    return g;
+    return touched(c, g);
 }
 
 bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
@@ -118,6 +128,7 @@ void segment_close(struct core *c, struct segment *g, uint32_t last)
 {
     if (g->closed)
         return;
+    touched(c, g);
     g->closed = true;
     g->last = last;
     g->dirty = true;
@@ -284,16 +295,4 @@ void delivery_tidy(struct delivery *d, bool closed, uint32_t last, int keeper)
     if (out != d->count)
         d->dirty = true;
     d->count = out;
-}
-
-void span_check(const struct span *s)
-{
-    assert(s->from >= 1);
-    assert(s->from <= s->to);
-    assert(s->emitted >= s->from - 1);
-    assert(s->emitted <= s->handed);
-    assert(s->handed <= s->intent);
-    assert(s->granted <= s->intent);
-    assert(s->intent <= s->to);
-    assert(s->owner < NODE_COUNT);
 }

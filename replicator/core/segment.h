@@ -10,6 +10,7 @@ enum ask_state { ASK_NONE, ASK_WANTED, ASK_SENT, ASK_DONE, ASK_SKIPPING };
  * may have accepted it (durable before it is told). */
 enum hand_state { HAND_NONE, HAND_DRAIN, HAND_OFFERED };
 
+/* For one that is to be changed: core_step() checks it afterwards. */
 struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch);
 /* NULL when the table is full. */
 struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch);
@@ -44,7 +45,6 @@ bool span_is_apart(const struct delivery *d, const struct span *s);
 void delivery_remove(struct delivery *d, const struct span *s);
 /* Who has to keep what is done. */
 int delivery_keeper(const struct core *c);
-void span_check(const struct span *s);
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
 {

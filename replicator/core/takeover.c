@@ -398,6 +398,8 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
     keep_handed(c, &now, &g->at[k]);
     if (sink_knows_all(c, k))
         keep_guard(c, g, &now, &g->at[k]);
+    for (uint8_t n = 0; n < g->at[k].count; n++)
+        g->at[k].span[n].begun = g->at[k].span[n].intent;
 }
 
 /* T4a: an owner that fences may have gone on without its peer, above the intents that the peer
@@ -642,6 +644,7 @@ static void settled_state(struct core *c, struct segment *g)
             s->resumed = false;
             s->handing = HAND_NONE;
             s->granted = s->requested = s->from - 1;
+            s->begun = s->intent; /* N6 */
             s->report |= s->owner == c->o.node;
         }
     }

@@ -32,7 +32,8 @@ static struct segment *two_spans(struct pair *p)
     g = segment_find(&p->node[0].core, 0, pair_live(p, 0));
     assert_true(delivery_split(&g->at[0], &g->at[0].span[0], 5));
     s = &g->at[0].span[0];
-    s->intent = s->doubt = s->granted = 5;
+    s->doubt = 5;
+    s->intent = s->granted = max_u32(s->intent, 5);
     return g;
 }
 
@@ -101,7 +102,8 @@ static void own_records_above_answer_for_nothing_below(void **state)
 
     (void)state;
     s->foreign = true;
-    s[1].emitted = s[1].handed = s[1].intent = 8;
+    s[1].emitted = s[1].handed = 8;
+    s[1].intent = max_u32(s[1].intent, 8);
     pair_sink_up(p, 0);
     pair_settle(p);
     assert_int_equal(p->node[0].asked_count, 1);

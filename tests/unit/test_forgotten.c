@@ -93,7 +93,7 @@ static void the_word_that_it_is_gone_ends_nothing(void **state)
     g = segment_find(&p->node[1].core, 0, e);
     segment_close(&p->node[1].core, g, 10);
     g->base = 1;
-    g->journaled = 0; /* The power took its file. */
+    g->journaled = g->seen.journaled = 0; /* The power took its file. */
     g->done = true;
     g->told_done = false;
     pair_work_once(p, 1);
