@@ -393,7 +393,12 @@ void emit_asks(struct shell *s)
     for (size_t i = 0; i < s->out->ask_count; i++) {
         const struct core_range *r = &s->out->ask[i].range;
 
-        sink_ask(s->port[s->out->ask[i].sink].sink, r->origin, r->epoch, r->from, r->to);
+        sink_ask(s->port[s->out->ask[i].sink].sink,
+                 &(struct sink_question){.origin = r->origin,
+                                         .epoch = r->epoch,
+                                         .from = r->from,
+                                         .to = r->to,
+                                         .run = s->out->ask[i].run});
     }
 }
 

@@ -249,14 +249,14 @@ static void on_later(uv_timer_t *timer)
     f->searching = uv_queue_work(f->base.loop, &f->search, on_search, on_found) == 0;
 }
 
-static void file_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+static void file_ask(struct sink *s, const struct sink_question *q)
 {
     struct file_sink *f = (struct file_sink *)s;
 
     if (f->asked_count == ASKED_MAX)
         return;
     f->asked[f->asked_count++] =
-        (struct question){.origin = origin, .epoch = epoch, .from = from, .to = to};
+        (struct question){.origin = q->origin, .epoch = q->epoch, .from = q->from, .to = q->to};
     uv_timer_start(&f->later, on_later, 0, 0);
 }
 

@@ -44,9 +44,10 @@ struct jetstream_sink {
     int job_result;
     char job_error[JETSTREAM_ERROR_MAX];
 
-    struct jetstream_question question[QUESTIONS_MAX], asking;
-    size_t question_count;
-    uint64_t asked_behind;     /* The subject's last message as `asking` was put. */
+    struct sink_question question[QUESTIONS_MAX];
+    struct jetstream_question asking[QUESTIONS_MAX]; /* All of one origin. */
+    size_t question_count, asking_count;
+    uint64_t asked_behind;     /* The subject's last message as they were put. */
     bool answered[NODE_COUNT]; /* An answer about this subject stands. */
 
     struct sink_item batch[BATCH]; /* Pulled, and published up to batch_at. */
@@ -351,25 +352,40 @@ static void job_run(void *ctx)
     if (t->job == JOB_OPEN)
         t->job_result = jetstream_link_open(&t->link, &t->loop, t->job_error);
     else if (t->job == JOB_ASK)
-        t->job_result = jetstream_link_find(&t->link, &t->asking, t->job_error);
+        t->job_result = jetstream_link_find(&t->link, t->asking, t->asking_count, t->job_error);
     else
         jetstream_link_close(&t->link);
     nats_ReleaseThreadMemory();
     uv_async_send(&t->job_done);
 }
 
+/* One look at the stream answers all that is asked of one origin. */
+static void put_questions(struct jetstream_sink *t)
+{
+    uint8_t origin = t->question[0].origin;
+    size_t left = 0;
+
+    t->asking_count = 0;
+    for (size_t i = 0; i < t->question_count; i++) {
+        if (t->question[i].origin == origin)
+            t->asking[t->asking_count++].q = t->question[i];
+        else
+            t->question[left++] = t->question[i];
+    }
+    t->question_count = left;
+    t->asked_behind = t->link.place[origin].last;
+}
+
 static void job_start(struct jetstream_sink *t, enum job job)
 {
-    if (job == JOB_ASK) {
-        t->asking = t->question[--t->question_count];
-        t->asked_behind = t->link.place[t->asking.origin].last;
-    }
+    if (job == JOB_ASK)
+        put_questions(t);
     t->job = job;
     if (uv_thread_create(&t->job_thread, job_run, t) == 0)
         return;
     t->job = JOB_NONE; /* Tried again at the next tick. */
-    if (job == JOB_ASK)
-        t->question_count++;
+    for (size_t i = 0; job == JOB_ASK && i < t->asking_count; i++)
+        t->question[t->question_count++] = t->asking[i].q;
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -405,19 +421,26 @@ static void on_open(struct jetstream_sink *t)
 
 static void on_asked(struct jetstream_sink *t)
 {
-    const struct jetstream_question *q = &t->asking;
+    uint8_t origin = t->asking[0].q.origin;
 
     if (t->job_result != 0) {
         end(t, t->job_error);
         return;
     }
     /* Somebody wrote after an earlier answer, which the guard that this one brings would hide. */
-    if (t->answered[q->origin] && t->link.place[q->origin].last != t->asked_behind) {
+    if (t->answered[origin] && t->link.place[origin].last != t->asked_behind) {
         all_goes_back(t);
         return;
     }
-    t->answered[q->origin] = true;
-    t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS, q->last);
+    t->answered[origin] = true;
+    t->pumping = true; /* No other question is put meanwhile. */
+    for (size_t i = 0; i < t->asking_count; i++) {
+        const struct sink_question *q = &t->asking[i].q;
+
+        t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS,
+                            t->asking[i].last);
+    }
+    t->pumping = false;
 }
 
 static void on_job_done(uv_async_t *a)
@@ -448,18 +471,12 @@ static void jetstream_wake(struct sink *s)
     pump((struct jetstream_sink *)s);
 }
 
-static void jetstream_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from,
-                          uint32_t to)
+static void jetstream_ask(struct sink *s, const struct sink_question *q)
 {
     struct jetstream_sink *t = (struct jetstream_sink *)s;
 
     if (t->question_count < QUESTIONS_MAX)
-        t->question[t->question_count++] = (struct jetstream_question){
-            .origin = origin,
-            .epoch = epoch,
-            .from = from,
-            .to = to,
-        };
+        t->question[t->question_count++] = *q;
 }
 
 static const struct sink_ops jetstream_ops = {.wake = jetstream_wake, .ask = jetstream_ask};

@@ -203,23 +203,36 @@ void jetstream_link_close(struct jetstream_link *k)
 
 /* ---- D1 ---- */
 
-/* A record of the range, or one before it: then nothing of the range lies before this. */
-static bool look_at(struct jetstream_question *q, const char *id, bool *before)
+static void look_at_for(struct jetstream_question *a, uint8_t origin, position_t p)
+{
+    const struct sink_question *q = &a->q;
+    uint32_t sequence = position_sequence(p);
+
+    if (origin != q->origin || position_epoch(p) != q->epoch || sequence < q->run)
+        return;
+    if (sequence < q->from)
+        a->before = true;
+    else if (sequence <= q->to && sequence > a->last)
+        a->last = sequence;
+}
+
+static void look_at(struct jetstream_question *q, size_t count, const char *id)
 {
     uint8_t origin;
     position_t p;
-    uint32_t sequence;
 
-    if (!jetstream_id_parse(id, &origin, &p) || origin != q->origin ||
-        position_epoch(p) != q->epoch)
-        return false;
-    sequence = position_sequence(p);
-    if (sequence < q->from)
-        *before = true;
-    if (sequence < q->from || sequence > q->to)
-        return false;
-    if (sequence > q->last)
-        q->last = sequence;
+    if (!jetstream_id_parse(id, &origin, &p))
+        return;
+    for (size_t i = 0; i < count; i++)
+        look_at_for(&q[i], origin, p);
+}
+
+static bool all_found(const struct jetstream_question *q, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (q[i].last == 0 && !q[i].before)
+            return false;
+    }
     return true;
 }
 
@@ -241,8 +254,8 @@ static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_pla
     return s == NATS_OK ? natsSubscription_SetPendingLimits(*sub, -1, -1) : s;
 }
 
-static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_t nth,
-                               uint64_t *sequence, bool *before)
+static natsStatus scan_message(struct jetstream_question *q, size_t count, natsMsg *m, uint64_t nth,
+                               uint64_t *sequence)
 {
     jsMsgMetaData *meta = NULL;
     const char *id = NULL;
@@ -255,15 +268,15 @@ static natsStatus scan_message(struct jetstream_question *q, natsMsg *m, uint64_
         s = NATS_MISMATCH;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
-        look_at(q, id, before);
+        look_at(q, count, id);
     return s;
 }
 
 /* The messages from `start` to the subject's last. */
-static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, uint64_t start,
-                       bool *before)
+static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, size_t count,
+                       uint64_t start)
 {
-    const struct jetstream_place *p = &k->place[q->origin];
+    const struct jetstream_place *p = &k->place[q->q.origin];
     natsSubscription *sub = NULL;
     uint64_t sequence = 0, nth = 0;
     natsStatus s = scan_open(k, p, start, &sub);
@@ -273,7 +286,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, u
 
         s = natsSubscription_NextMsg(&m, sub, CALL_MS);
         if (s == NATS_OK)
-            s = scan_message(q, m, ++nth, &sequence, before);
+            s = scan_message(q, count, m, ++nth, &sequence);
         natsMsg_Destroy(m);
     }
     if (sub != NULL) {
@@ -283,26 +296,29 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, u
     return s;
 }
 
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q,
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q, size_t count,
                         char err[JETSTREAM_ERROR_MAX])
 {
-    struct jetstream_place *p = &k->place[q->origin];
+    struct jetstream_place *p = &k->place[q->q.origin];
     char id[JETSTREAM_ID_MAX];
-    bool before = false;
 
-    q->last = 0;
+    for (size_t i = 0; i < count; i++) {
+        q[i].last = 0;
+        q[i].before = false;
+    }
     if (read_last(k, p, id, err) != 0)
         return -1;
-    if (p->last == 0 || look_at(q, id, &before))
-        return 0;
-    before = false; /* Other runs of the same segment may lie behind this one. */
-    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN; depth *= 8) {
+    look_at(q, count, id);
+    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN && p->last != 0; depth *= 8) {
         uint64_t start = p->last > depth ? p->last - depth : 1;
-        natsStatus s = scan(k, q, start, &before);
+        natsStatus s;
 
+        if (all_found(q, count))
+            break;
+        s = scan(k, q, count, start);
         if (s != NATS_OK)
             return fail(err, "cannot read the last messages", s);
-        if (q->last != 0 || before || start == 1)
+        if (start == 1)
             break;
     }
     return 0;

@@ -4,6 +4,7 @@
 #define EVREP_JETSTREAM_LINK_H
 
 #include "nats_loop.h"
+#include "sink.h"
 #include "types.h"
 
 enum { JETSTREAM_NAME_MAX = 160, JETSTREAM_ERROR_MAX = 256, JETSTREAM_SPENT = 4 };
@@ -25,9 +26,9 @@ struct jetstream_link {
 };
 
 struct jetstream_question {
-    uint8_t origin;
-    uint32_t epoch, from, to;
+    struct sink_question q;
     uint32_t last; /* The answer; 0: none of them. */
+    bool before;   /* Below it, of its run, is there: nothing of it lies before that. */
 };
 
 /* Connects, checks both streams, and reads where their subjects end.  0, or -1 with one line in
@@ -39,10 +40,11 @@ void jetstream_link_close(struct jetstream_link *k);
  * libnats before 3.6 frees one under the reader's feet when another thread does it. */
 void jetstream_link_tidy(struct jetstream_link *k);
 
-/* D1: the highest sequence in the range that the stream holds, and place[origin].last as of then.
- * Records of one range lie in order, but others may lie between and behind them: looks at the last
- * JETSTREAM_SCAN messages of the subject. */
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q,
+/* D1: of each question the highest sequence that the stream holds, and place[origin].last as of
+ * then.  All are of one origin; count > 0.  Records of one run lie in order, but others may lie
+ * between and behind them: looks at the last JETSTREAM_SCAN messages of the subject, once for all.
+ */
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q, size_t count,
                         char err[JETSTREAM_ERROR_MAX]);
 enum { JETSTREAM_SCAN = 1 << 18 };
 

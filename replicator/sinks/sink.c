@@ -34,12 +34,12 @@ void sink_wake(struct sink *s)
     s->ops->wake(s);
 }
 
-void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+void sink_ask(struct sink *s, const struct sink_question *q)
 {
     if (s->ops->ask != NULL)
-        s->ops->ask(s, origin, epoch, from, to);
+        s->ops->ask(s, q);
     else
-        s->host.answer(s->host.ctx, origin, epoch, from, to, ANSWER_UNKNOWN, 0);
+        s->host.answer(s->host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_UNKNOWN, 0);
 }
 
 void sink_reopen(struct sink *s)

@@ -84,10 +84,17 @@ struct sink_state {
 
 struct sink;
 
+/* D1: which records are asked about. */
+struct sink_question {
+    uint8_t origin;
+    uint32_t epoch, from, to;
+    uint32_t run; /* <= from: run .. to go out in order, and run .. from - 1 are there. */
+};
+
 struct sink_ops {
     void (*wake)(struct sink *s);
     /* NULL: it cannot know. */
-    void (*ask)(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
+    void (*ask)(struct sink *s, const struct sink_question *q);
     void (*reopen)(struct sink *s); /* SIGHUP; NULL: nothing to do. */
     void (*end)(struct sink *s);    /* The process ends; NULL: nothing to do. */
 };
@@ -108,7 +115,7 @@ struct sink {
 int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
               const struct sink_host *host, char *err, size_t err_size);
 void sink_wake(struct sink *s);
-void sink_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to);
+void sink_ask(struct sink *s, const struct sink_question *q);
 void sink_reopen(struct sink *s);
 /* Nothing of it may be used after this but sink_state(). */
 void sink_end(struct sink *s);

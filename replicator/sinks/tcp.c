@@ -118,11 +118,12 @@ static void on_ending(struct conn *c)
     tcp_kept_ended(&of(c)->kept);
 }
 
-static void tcp_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+static void tcp_ask(struct sink *s, const struct sink_question *q)
 {
     struct tcp_sink *t = (struct tcp_sink *)s;
 
-    tcp_kept_ask(&t->kept, s, t->conn.open ? conn_acked(&t->conn) : 0, origin, epoch, from, to);
+    tcp_kept_ask(&t->kept, s, t->conn.open ? conn_acked(&t->conn) : 0, q->origin, q->epoch, q->from,
+                 q->to);
 }
 
 static void tcp_wake(struct sink *s)

@@ -512,9 +512,9 @@ static void floating_wake(struct sink *s)
     pump((struct floater *)s);
 }
 
-static void floating_ask(struct sink *s, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+static void floating_ask(struct sink *s, const struct sink_question *q)
 {
-    revival_ask(&((struct floater *)s)->revival, origin, epoch, from, to);
+    revival_ask(&((struct floater *)s)->revival, q->origin, q->epoch, q->from, q->to);
 }
 
 /* What is under way the other node settles in it, if nobody ends it. */

@@ -201,11 +201,16 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
     return h;
 }
 
+static void ask(struct host *h, uint32_t run, uint32_t from, uint32_t to)
+{
+    sink_ask(h->sink, &(struct sink_question){h->origin, EPOCH, from, to, run});
+}
+
 static void host_turn(struct host *h)
 {
     if (h->up && h->asks && !h->asked) {
         h->asked = true;
-        sink_ask(h->sink, h->origin, EPOCH, h->confirmed + 1, h->handed);
+        ask(h, 1, h->confirmed + 1, h->handed);
     }
     sink_wake(h->sink);
     uv_run(&h->loop, UV_RUN_NOWAIT);
@@ -314,8 +319,10 @@ static void test_answers_what_it_has(void **state)
 {
     struct host *h;
     static const struct {
-        uint32_t from, to, last;
-    } cases[] = {{1, 500, 300}, {300, 310, 300}, {301, 310, 0}, {10, 20, 20}};
+        uint32_t run, from, to, last;
+    } cases[] = {{1, 1, 500, 300}, {1, 300, 310, 300}, {1, 301, 310, 0},
+                 {1, 10, 20, 20},  {350, 350, 400, 0}, {900, 900, 999, 900}};
+    char id[32];
 
     (void)state;
     stream_make("ASK", "ask.*", js_LimitsPolicy);
@@ -324,10 +331,16 @@ static void test_answers_what_it_has(void **state)
     RUN_UNTIL(h, none, h->confirmed == 300);
     assert_int_equal(
         js_Publish(NULL, js, "ask.0", "x", 1, &(jsPubOptions){.MsgId = "0/14/1"}, NULL), NATS_OK);
+    /* A run that was written before the one below it. */
+    for (uint32_t q = 799; q < 900; q++) {
+        snprintf(id, sizeof(id), "0/%d/%u", EPOCH, q == 799 ? 900 : q);
+        assert_int_equal(js_Publish(NULL, js, "ask.0", "x", 1, &(jsPubOptions){.MsgId = id}, NULL),
+                         NATS_OK);
+    }
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint32_t answers = h->answers;
 
-        sink_ask(h->sink, 0, EPOCH, cases[i].from, cases[i].to);
+        ask(h, cases[i].run, cases[i].from, cases[i].to);
         RUN_UNTIL(h, none, h->answers > answers);
         assert_int_equal(h->answered, cases[i].last);
     }
@@ -344,18 +357,18 @@ static void test_an_answer_outdates_another(void **state)
     h = host_new(0, "TWO", "two");
     h->last = 10;
     RUN_UNTIL(h, none, h->confirmed == 10);
-    sink_ask(h->sink, 0, EPOCH, 1, 20);
+    ask(h, 1, 1, 20);
     RUN_UNTIL(h, none, h->answers == 1);
-    sink_ask(h->sink, 0, EPOCH, 21, 30); /* Nobody wrote: both answers stand. */
+    ask(h, 21, 21, 30); /* Nobody wrote: both answers stand. */
     RUN_UNTIL(h, none, h->answers == 2);
     assert_int_equal(h->lost, 0);
 
     assert_int_equal(
         js_Publish(NULL, js, "two.0", "x", 1, &(jsPubOptions){.MsgId = "0/12/11"}, NULL), NATS_OK);
-    sink_ask(h->sink, 0, EPOCH, 21, 30);
+    ask(h, 21, 21, 30);
     RUN_UNTIL(h, none, h->answers == 3 || h->lost == 1);
     assert_int_equal(h->answers, 2);
-    sink_ask(h->sink, 0, EPOCH, 1, 20); /* Asked anew, it stands. */
+    ask(h, 1, 1, 20); /* Asked anew, it stands. */
     RUN_UNTIL(h, none, h->answers == 3 || h->lost == 2);
     assert_int_equal(h->lost, 1);
     assert_int_equal(h->answered, 11);
@@ -392,7 +405,7 @@ static void test_asks_while_another_writer_publishes(void **state)
     for (uint32_t i = 0; i < 30; i++) {
         uint32_t answers = h->answers, lost = h->lost;
 
-        sink_ask(h->sink, 0, EPOCH, 1, 10);
+        ask(h, 1, 1, 10);
         sink_wake(h->sink);
         RUN_UNTIL(h, none, h->answers > answers || h->lost > lost);
     }
