@@ -295,8 +295,13 @@ static void perform(struct world *w, struct node *n)
         add_note(n, c);
     }
     state_notes(w, n);
-    for (size_t i = 0; i < n->out.ask_count; i++)
+    for (size_t i = 0; i < n->out.ask_count; i++) {
+        const struct core_range *r = &n->out.ask[i].range;
+
+        TRACE(w, "node %u: asks sink %u of %u/%u %u-%u", n->id, n->out.ask[i].sink, r->origin,
+              r->epoch, r->from, r->to);
         collector_ask(w, n, n->out.ask[i].sink, &n->out.ask[i].range);
+    }
 }
 
 static void pull(struct world *w, struct node *n, unsigned sink)
@@ -363,6 +368,7 @@ static void flush(struct world *w, struct node *n)
             oracle_say(w, n->id);
         }
         core_output_clear(&n->out);
+        witness_flushes(w, n);
         core_flush(&n->core, credit, &n->out);
         witness_flushed(w, n);
         perform(w, n);
@@ -685,8 +691,8 @@ void node_answered(struct world *w, struct node *n, unsigned sink, const struct 
                             .last = last,
                             .records = *r};
 
-    TRACE(w, "node %u: sink %u %s %u/%u up to %u", n->id, sink, words[answer], r->origin, r->epoch,
-          last);
+    TRACE(w, "node %u: asked of %u/%u %u-%u, sink %u %s it up to %u", n->id, r->origin, r->epoch,
+          r->from, r->to, sink, words[answer], last);
     ALIVE(w, n, sink_input(w, n, &in));
 }
 
@@ -833,7 +839,7 @@ static void start(struct world *w, struct node *n)
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
     n->fence_out = false;
-    n->takeovers = n->epoch_opened_ns = 0;
+    n->takeovers = n->epoch_opened_ns = n->taking_of = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
     if (journal_open(&n->journal, &o, &v, err, sizeof(err)) != 0) {

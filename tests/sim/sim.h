@@ -257,6 +257,9 @@ struct node {
     bool contested;                      /* The peer gives at the same time. */
     uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
     bool was_up;                         /* At its last flush. */
+    bool taking;        /* At this flush it may take over: how much of each may be in doubt. */
+    uint64_t taking_of; /* The loss of which that was looked at. */
+    uint32_t may_doubt[SEGMENT_MAX][SIM_SINKS];
     uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
     uint8_t session_said, session_aimed;
     uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */
@@ -481,6 +484,7 @@ void memory_check(struct world *w, struct node *n);
 void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t len);
 void witness_hand(struct world *w, const struct node *n, unsigned sink,
                   const struct core_give *give);
+void witness_flushes(struct world *w, struct node *n); /* Before it does. */
 void witness_flushed(struct world *w, struct node *n);
 void witness_tick(struct world *w, const struct node *n);
 void witness_note(struct world *w, const struct node *n, const struct core_note *note);

@@ -284,12 +284,75 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
                    note->range.from, note->range.to, g->journaled);
 }
 
+static uint32_t in_doubt(const struct span *s)
+{
+    return s->doubt > s->emitted ? s->doubt - s->emitted : 0;
+}
+
+/* Of what it may take at one sink: what was in doubt before, and for each run a window, and as much
+ * again when the session was lost between an intent and the E that it was raised from: the intent
+ * is said first.  UINT32_MAX: of some it is the owner. */
+static uint32_t may_doubt(const struct world *w, const struct node *n, const struct segment *g,
+                          size_t k)
+{
+    uint32_t sum = 0;
+
+    for (uint8_t m = 0; m < g->at[k].count; m++) {
+        const struct span *s = &g->at[k].span[m];
+
+        if (s->owner == n->id && s->emitted < s->to)
+            return UINT32_MAX;
+        sum += s->emitted < s->to ? in_doubt(s) + 2 * w->options.sink[k].window : 0;
+    }
+    return sum;
+}
+
+/* The first flush of an outage at which a takeover is allowed is the one that takes over. */
+void witness_flushes(struct world *w, struct node *n)
+{
+    const struct core *c = &n->core;
+
+    n->taking = c->session == SESSION_DOWN && n->taking_of != c->lost_ns + 1 &&
+                c->now_ns >= c->grant_end_ns && (c->fenced || (c->peer_dead && c->may_take));
+    if (!n->taking)
+        return;
+    n->taking_of = c->lost_ns + 1;
+    for (uint16_t i = 0; i < c->count; i++) {
+        for (size_t k = 0; k < w->sink_count; k++)
+            n->may_doubt[c->order[i]][k] = may_doubt(w, n, &c->segment[c->order[i]], k);
+    }
+}
+
+/* Section 5: how much a taker settles as in doubt is bounded by W, for each segment, run and sink.
+ * Where it fences, all that it holds is (T4a); where marks are gone, nobody can tell. */
+static void check_doubt(struct world *w, const struct node *n)
+{
+    const struct core *c = &n->core;
+
+    if (!n->taking || w->fencing[n->id] || w->power_lost || w->journal_lost || w->marks_lost)
+        return;
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (size_t k = 0; k < w->sink_count; k++) {
+            uint32_t sum = 0, may = n->may_doubt[c->order[i]][k];
+
+            for (uint8_t m = 0; m < g->at[k].count; m++)
+                sum += g->at[k].span[m].owner == n->id ? in_doubt(&g->at[k].span[m]) : 0;
+            if (sum > may)
+                world_fail(w, "node %u: took %u/%u over, %u of it in doubt at sink %zu, not %u",
+                           n->id, g->origin, g->epoch, sum, k, may);
+        }
+    }
+}
+
 /* T1: only the primary takes over, and only from the dead, or at the operator's word. */
 static void check_takeover(struct world *w, struct node *n)
 {
     if (n->core.takeovers == n->takeovers)
         return;
     n->takeovers = n->core.takeovers;
+    check_doubt(w, n);
     if (must_be_certain(w))
         world_fail(w, "node %u took over, and there was no fault", n->id);
     if (!n->fenced_said && w->fencing[n->id])
