@@ -46,7 +46,7 @@ static void address(const char *text, bool v6, uint8_t *out)
 
 static size_t put_tcp(const struct frame *f, uint8_t *at)
 {
-    size_t header = f->mss != 0 ? 24 : 20;
+    size_t mss = f->mss != 0 ? 4 : 0, header = 20 + mss + (f->scale != 0 ? 4 : 0);
 
     memset(at, 0, header);
     put16(at, f->source_port);
@@ -61,6 +61,8 @@ static size_t put_tcp(const struct frame *f, uint8_t *at)
         at[21] = 4;
         put16(at + 22, f->mss);
     }
+    if (f->scale != 0)
+        memcpy(at + 20 + mss, (const uint8_t[]){3, 3, (uint8_t)(f->scale - 1), 0}, 4);
     return header;
 }
 

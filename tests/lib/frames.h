@@ -13,6 +13,7 @@ struct frame {             /* What is left out is 0: an IPv4 frame without tags.
     uint8_t flags;                          /* TCP. */
     uint32_t seq, ack;
     uint16_t window, mss;
+    uint8_t scale;       /* TCP: 1 + the shift of its window. */
     uint8_t type, code;  /* ICMP. */
     uint16_t data;       /* Bytes of payload. */
     uint16_t vlan[2];    /* Tags, outer first. */

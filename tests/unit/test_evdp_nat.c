@@ -503,7 +503,11 @@ static void nothing_passes_beside_the_cookie(void **unused)
         bool is_syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
         bool sent = box_send(b, LEFT, &f);
 
-        if (flags & TCP_RST && !is_syn) {
+        if (is_syn && flags & (TCP_RST | TCP_FIN)) {
+            assert_false(sent);
+            assert_int_equal(b->d.fate, FATE_MALFORMED);
+            assert_int_equal(b->event_count, 0);
+        } else if (flags & TCP_RST) {
             assert_true(sent);
         } else {
             assert_int_equal(sent, is_syn); /* Its challenge. */
@@ -514,6 +518,58 @@ static void nothing_passes_beside_the_cookie(void **unused)
         assert_int_equal(box_sessions(b), 1);
         box_forget(b);
     }
+    box_close(b);
+}
+
+/* The cookie itself opens a session with what a client answers by, and nothing else. */
+static void only_a_plain_ack_brings_a_cookie(void **unused)
+{
+    (void)unused;
+    for (unsigned flags = 0; flags < 256; flags++) {
+        for (uint16_t data = 0; data < 2; data++) {
+            struct box *b = box_open(COOKIES);
+            struct frame f = {CLIENT(2), .flags = (uint8_t)flags, .seq = 1001, .data = data};
+            unsigned plain = flags & 63;
+
+            f.ack = challenged(b) + 1;
+            box_send(b, LEFT, &f);
+            assert_int_equal(box_sessions(b) - 1,
+                             plain == TCP_ACK || (plain == (TCP_ACK | TCP_PSH) && data == 1));
+            box_close(b);
+        }
+    }
+}
+
+/* Behind a cookie, too, a reset has to be of the numbers that its side uses. */
+static void a_reset_behind_a_cookie(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = challenged(b);
+
+    (void)unused;
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001,
+                                         .ack = cookie + 1, .window = 500}));
+    assert_false(
+        box_send(b, RIGHT, &(struct frame){SERVER(2), .flags = TCP_RST, .seq = cookie + 1}));
+    assert_int_equal(b->d.fate, FATE_WRONG_RESET);
+    assert_true(box_send(b, RIGHT,
+                         &(struct frame){SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 7000,
+                                         .ack = 1001, .window = 800}));
+    assert_true(box_send(
+        b, RIGHT,
+        &(struct frame){SERVER(2), .flags = TCP_ACK, .seq = 7001, .ack = 1001, .data = 50}));
+    assert_true(box_send(
+        b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 51}));
+    for (uint32_t seq = 7000; seq < 7052; seq++) {
+        if (seq == 7051)
+            continue;
+        assert_false(box_send(b, RIGHT, &(struct frame){SERVER(2), .flags = TCP_RST, .seq = seq}));
+        assert_int_equal(b->d.fate, FATE_WRONG_RESET);
+    }
+    assert_false(box_send(b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_RST, .seq = 1000}));
+    assert_true(box_send(b, RIGHT, &(struct frame){SERVER(2), .flags = TCP_RST, .seq = 7051}));
+    assert_int_equal(b->out.seq, cookie + 51);
     box_close(b);
 }
 
@@ -583,6 +639,8 @@ int main(void)
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
         cmocka_unit_test(nothing_passes_beside_the_cookie),
+        cmocka_unit_test(only_a_plain_ack_brings_a_cookie),
+        cmocka_unit_test(a_reset_behind_a_cookie),
         cmocka_unit_test(a_stray_session_spares_no_cookie),
         cmocka_unit_test(a_challenged_destination_stays_so),
         cmocka_unit_test(cookies_open_no_closed_port),

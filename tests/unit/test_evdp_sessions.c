@@ -132,27 +132,6 @@ static void defect_34_rst_and_what_follows_it(void **unused)
     box_close(b);
 }
 
-/* Numbers are not checked: a forged reset ends what the hosts go on with, as evdp.8 says; it needs
- * a permit anew. */
-static void a_forged_reset_ends_the_flow(void **unused)
-{
-    struct box *b = box_open(LOGGED);
-    struct frame answer = {BACK, .flags = TCP_ACK, .seq = 901, .ack = 101, .data = 10};
-
-    (void)unused;
-    shake_hands(b);
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST, .seq = 0xdeadbeef});
-    say(b, RIGHT, answer);
-    box_elapse_ms(b, 2500);
-    expect_closed(b, CLOSE_RST);
-    assert_false(box_send(b, RIGHT, &answer));
-    assert_int_equal(b->d.fate, FATE_DENIED);
-    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 101, .ack = 901});
-    assert_int_equal(box_count(b, EVENT_OPEN), 2);
-    say(b, RIGHT, answer);
-    box_close(b);
-}
-
 /* Whoever goes on sending does not keep it: its end is tcp-closing after the RST or the second FIN.
  */
 static void nothing_prolongs_a_closed_session(void **unused)
@@ -555,7 +534,6 @@ static void a_worker_with_an_older_clock_ends_nothing(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_forged_reset_ends_the_flow),
         cmocka_unit_test(open_and_close_tell_all),
         cmocka_unit_test(defect_34_idle_timeout),
         cmocka_unit_test(defect_34_fin),

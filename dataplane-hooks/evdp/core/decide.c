@@ -155,11 +155,21 @@ static bool is_syn(const struct packet *p)
            (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+/* A beginning and an end in one: nothing that a cookie could answer. */
+static bool is_absurd(const struct packet *p)
+{
+    return is_syn(p) && (p->tcp_flags & (TCP_RST | TCP_FIN)) != 0;
+}
+
 static bool pass_floods(struct job *j)
 {
     const struct zone *z = job_zone(j);
     uint32_t flag = 0;
 
+    if ((z->screens & SCREEN_SYN_COOKIE) && is_absurd(&j->p)) {
+        j->d->fate = FATE_MALFORMED;
+        return false;
+    }
     if (j->p.protocol == PROTOCOL_UDP && (z->screens & SCREEN_UDP_FLOOD)) {
         if (exceeds(j, HOST_UDP, z->limit.udp_flood))
             flag = SCREEN_UDP_FLOOD;

@@ -97,7 +97,11 @@ static void established(struct job *j, struct session *s, int direction)
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
     if (!filter_session(j, s, direction))
         return;
-    track_packet(s, &j->p, direction);
+    if (track_is_forged(s, &j->p, direction)) {
+        j->d->fate = FATE_WRONG_RESET;
+        return;
+    }
+    track_packet(s, &j->p, j->frame, direction);
     forward_in_session(j, s, direction);
     if (!was_closed) /* Its end is fixed: who goes on sending must not hold it for ever. */
         session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));

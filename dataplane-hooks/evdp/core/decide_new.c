@@ -96,6 +96,7 @@ static struct session *make_room(struct job *j, uint64_t timeout_ns)
 static void fill(struct job *j, struct session *s, const struct policy *q, uint16_t application)
 {
     s->tcp_state = track_first_state(&j->p);
+    numbers_begin(s->numbers, s->tcp_state == TCP_STATE_SYN);
     s->log_init = q->log_init;
     s->log_close = q->log_close;
     s->group = j->where.group;
@@ -142,7 +143,7 @@ static struct session *open_session(struct job *j, const struct policy *q, uint1
     if (s == NULL)
         return NULL;
     fill(j, s, q, application);
-    track_packet(s, &j->p, 0);
+    track_packet(s, &j->p, j->frame, 0);
     session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
     if (s->log_init)
         event_open(job_event(j), s, j->now_ns);

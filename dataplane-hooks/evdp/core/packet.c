@@ -77,3 +77,22 @@ bool packet_quoted(struct packet *q, const struct packet *p, const uint8_t *fram
         return false;
     return quoted_transport(q, &c);
 }
+
+const uint8_t *packet_tcp_option(const struct packet *p, const uint8_t *frame, uint8_t kind,
+                                 uint8_t size)
+{
+    const uint8_t *at = frame + p->transport + 20, *end = frame + p->payload;
+
+    while (end - at >= 2 && *at != 0) {
+        if (*at == 1) {
+            at++;
+            continue;
+        }
+        if (at[1] < 2 || at[1] > end - at)
+            break;
+        if (at[0] == kind && at[1] == size)
+            return at;
+        at += at[1];
+    }
+    return NULL;
+}

@@ -58,6 +58,10 @@ struct packet {
 /* len: at most 65535.  Of ARP (PACKET_NEIGHBOUR, family 0) vlan, ip and end are set. */
 enum packet_class packet_parse(struct packet *p, const uint8_t *at, size_t len);
 
+/* A TCP option of that kind and size, with both; NULL: none. */
+const uint8_t *packet_tcp_option(const struct packet *p, const uint8_t *frame, uint8_t kind,
+                                 uint8_t size);
+
 /* The packet that an ICMP error quotes, as far as it is there: addresses, protocol and ports.
  * false: none that could be told. */
 bool packet_quoted(struct packet *q, const struct packet *p, const uint8_t *frame);

@@ -48,6 +48,15 @@ void proxy_challenge(struct job *j)
     j->d->port = j->at->port;
 }
 
+/* What a client answers a SYN-ACK with: an ACK, with data or without. */
+static bool is_plain_ack(const struct packet *p)
+{
+    const uint8_t flags =
+        p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG);
+
+    return flags == TCP_ACK || (flags == (TCP_ACK | TCP_PSH) && p->end > p->payload);
+}
+
 enum proxy_answer proxy_check(struct job *j, uint16_t *mss)
 {
     const uint8_t begins = j->p.tcp_flags & (TCP_SYN | TCP_ACK);
@@ -61,7 +70,7 @@ enum proxy_answer proxy_check(struct job *j, uint16_t *mss)
     k = cookie_key(j);
     if (!hosts_marked(&j->s->hosts, &k, j->now_ns))
         return PROXY_NOT_ASKED;
-    if (begins != TCP_ACK)
+    if (!is_plain_ack(&j->p))
         return PROXY_BAD;
     return cookie_check(j->s->cookie_key, &j->flow, j->p.seq - 1, j->p.ack - 1, j->now_ns, mss)
                ? PROXY_GOOD
@@ -94,6 +103,7 @@ void proxy_begin(struct job *j, struct session *s, uint16_t mss)
     s->cookie = j->p.ack - 1;
     s->client_window = j->p.window;
     s->mss = mss;
+    numbers_behind_cookie(s->numbers);
     ask_server(j, s);
 }
 

@@ -90,20 +90,9 @@ size_t reply_segment(uint8_t *frame, size_t room, const struct packet *p,
 
 uint16_t reply_mss_of(const uint8_t *frame, const struct packet *p)
 {
-    const uint8_t *at = frame + p->transport + 20, *end = frame + p->payload;
+    const uint8_t *mss = packet_tcp_option(p, frame, 2, 4);
 
-    while (end - at >= 2 && *at != 0) {
-        if (*at == 1) {
-            at++;
-            continue;
-        }
-        if (at[1] < 2 || at[1] > end - at)
-            break;
-        if (at[0] == 2 && at[1] == 4)
-            return be16(at + 2);
-        at += at[1];
-    }
-    return 536;
+    return mss != NULL ? be16(mss + 2) : 536;
 }
 
 static size_t reset(uint8_t *frame, size_t room, const struct packet *p)

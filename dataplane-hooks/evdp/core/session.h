@@ -6,6 +6,7 @@
 #define EVDP_SESSION_H
 
 #include "flow.h"
+#include "numbers.h"
 #include "rules.h"
 #include "lock.h"
 
@@ -51,6 +52,7 @@ struct session {
     uint8_t looked_up;   /* Directions whose terms are known. */
     uint32_t client_isn, cookie, seq_delta; /* is_proxied: see proxy.h. */
     uint16_t client_window, mss;
+    struct numbers numbers[2]; /* TCP: of what each direction sends. */
 
     uint32_t next, bucket;   /* In its chain. */
     uint32_t later, earlier; /* In the wheel. */

@@ -13,6 +13,35 @@ static void close_with(struct session *s, enum close_reason why)
     s->reason = (uint8_t)why;
 }
 
+/* Behind a SYN cookie the client acknowledges by the cookie's numbers. */
+static uint32_t ack_of(const struct session *s, const struct packet *p, int direction)
+{
+    return s->is_proxied && direction == 0 ? p->ack + s->seq_delta : p->ack;
+}
+
+bool track_is_forged(const struct session *s, const struct packet *p, int direction)
+{
+    return s->tcp_state != TCP_STATE_NONE && s->tcp_state != TCP_STATE_CLOSED && !p->fragment &&
+           (p->tcp_flags & TCP_RST) != 0 &&
+           !numbers_reset(s->numbers, p, direction, ack_of(s, p, direction));
+}
+
+static void learn(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
+{
+    bool is_syn = (p->tcp_flags & TCP_SYN) != 0;
+    bool begins = is_syn && s->tcp_state < TCP_STATE_OPEN &&
+                  (direction == 1) == ((p->tcp_flags & TCP_ACK) != 0);
+    bool has_ack =
+        (p->tcp_flags & TCP_ACK) != 0 && (s->tcp_state != TCP_STATE_PROXY || direction == 1);
+
+    if (begins && !s->is_proxied) {
+        const uint8_t *scale = packet_tcp_option(p, frame, 3, 3);
+
+        numbers_scale(s->numbers, direction, scale != NULL ? scale[2] : SCALE_NONE);
+    }
+    numbers_learn(s->numbers, p, direction, has_ack, ack_of(s, p, direction), begins);
+}
+
 static void track_tcp(struct session *s, const struct packet *p, int direction)
 {
     if (s->tcp_state == TCP_STATE_CLOSED) /* An RST after both FINs changes nothing. */
@@ -27,19 +56,21 @@ static void track_tcp(struct session *s, const struct packet *p, int direction)
     else if (direction == 0 && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
              s->tcp_state == TCP_STATE_SYNACK)
         s->tcp_state = TCP_STATE_OPEN;
-    if (p->tcp_flags & TCP_FIN)
+    if (p->tcp_flags & TCP_FIN && numbers_fit(s->numbers, p, direction))
         s->fins |= (uint8_t)(1 << direction);
     if (s->fins == 3)
         close_with(s, CLOSE_FIN);
 }
 
-void track_packet(struct session *s, const struct packet *p, int direction)
+void track_packet(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
 {
     s->packets[direction]++;
     s->bytes[direction] += (uint64_t)(p->end - p->ip);
     s->is_answered |= direction == 1;
-    if (s->tcp_state != TCP_STATE_NONE && !p->fragment)
-        track_tcp(s, p, direction);
+    if (s->tcp_state == TCP_STATE_NONE || p->fragment)
+        return;
+    learn(s, p, frame, direction);
+    track_tcp(s, p, direction);
 }
 
 static uint64_t tcp_timeout_ns(const struct timeouts *t, const struct session *s)

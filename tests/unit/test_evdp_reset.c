@@ -1,0 +1,202 @@
+/* links: test_box evdp_config */
+/* A reset ends a session only with a number that its sender may use (RFC 5961, 3), whatever was
+ * forged before it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "box.h"
+
+#define LOGGED                                                                                     \
+    "policy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit "                  \
+    "log = { \"session-init\", \"session-close\" } }\n"
+
+#define OUT                                                                                        \
+    .from = "10.0.0.1", .to = "10.0.0.2", .protocol = 6, .source_port = 1024, .destination_port = 80
+#define BACK                                                                                       \
+    .from = "10.0.0.2", .to = "10.0.0.1", .protocol = 6, .source_port = 80, .destination_port = 1024
+
+static void say(struct box *b, uint8_t port, struct frame f)
+{
+    assert_true(box_send(b, port, &f));
+    assert_int_equal(b->d.port, port ^ 1);
+}
+
+struct both {
+    uint32_t client, server; /* Their first numbers. */
+    uint8_t scale;           /* 1 + that of both. */
+};
+
+static struct box *connected(const struct both *n)
+{
+    struct box *b = box_open(LOGGED);
+
+    say(b, LEFT,
+        (struct frame){OUT, .flags = TCP_SYN, .seq = n->client, .window = 64000,
+                       .scale = n->scale});
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = n->server, .ack = n->client + 1,
+                       .window = 64000, .scale = n->scale});
+    say(b, LEFT,
+        (struct frame){OUT, .flags = TCP_ACK, .seq = n->client + 1, .ack = n->server + 1,
+                       .window = 1000});
+    return b;
+}
+
+static void wrong(struct box *b, uint8_t port, uint32_t seq)
+{
+    struct frame f = {OUT, .flags = TCP_RST, .seq = seq};
+
+    if (port == RIGHT)
+        f = (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .seq = seq, .ack = 5};
+    assert_false(box_send(b, port, &f));
+    assert_int_equal(b->d.fate, FATE_WRONG_RESET);
+}
+
+/* The session is open still, and a reset with this number ends it. */
+static void right(struct box *b, uint8_t port, uint32_t seq)
+{
+    struct frame f = {OUT, .flags = TCP_RST, .seq = seq};
+
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    if (port == RIGHT)
+        f = (struct frame){BACK, .flags = TCP_RST, .seq = seq};
+    say(b, port, f);
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+    box_close(b);
+}
+
+static const struct both plain = {1000, 9000, 0}, wraps = {0xfffffffe, 0xffffffc0, 0},
+                         scaled = {1000, 0xffff0000, 1 + 7};
+
+static void a_forged_reset_ends_nothing(void **unused)
+{
+    static const struct both *const all[] = {&plain, &wraps, &scaled};
+    static const uint32_t far[] = {2,        3,           100,       70000,  1 << 20,
+                                   1u << 31, 0u - 70000u, 0u - 100u, 0u - 1u};
+
+    (void)unused;
+    for (int i = 0; i < 3; i++) {
+        for (uint8_t port = 0; port < 2; port++) {
+            struct box *b = connected(all[i]);
+            uint32_t next = (port == LEFT ? all[i]->client : all[i]->server) + 1;
+
+            for (int k = 0; k < 9; k++)
+                wrong(b, port, next + far[k]);
+            wrong(b, port, next + 1);
+            right(b, port, next);
+        }
+    }
+}
+
+/* What was sent and not acknowledged yet may be gone: from there on it is a true one. */
+static void a_reset_may_be_of_what_is_outstanding(void **unused)
+{
+    (void)unused;
+    for (int last = 0; last < 2; last++) {
+        struct box *b = connected(&plain);
+
+        say(b, RIGHT,
+            (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1001, .data = 100});
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9041});
+        wrong(b, RIGHT, 9040);
+        wrong(b, RIGHT, 9102);
+        right(b, RIGHT, last ? 9101 : 9041);
+    }
+}
+
+/* Segments and acknowledgements with numbers out of the window are nothing to learn from. */
+static void forged_segments_open_no_way(void **unused)
+{
+    struct box *b = connected(&plain);
+
+    (void)unused;
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_ACK, .seq = 9001 + 500000, .ack = 1001, .data = 9});
+    wrong(b, RIGHT, 9001 + 500009);
+    wrong(b, RIGHT, 9001 + 400000);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001 + 600000});
+    wrong(b, RIGHT, 9001 + 600000);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 77777});
+    wrong(b, LEFT, 77778);
+    right(b, RIGHT, 9001);
+}
+
+/* As far as the window reaches with its scale, a flow is followed. */
+static void a_wide_window_is_followed(void **unused)
+{
+    struct box *b = connected(&scaled);
+    uint32_t at = scaled.server + 1;
+
+    (void)unused;
+    for (int i = 0; i < 100; i++, at += 1200)
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = at, .ack = 1001, .data = 1200});
+    wrong(b, RIGHT, at + 1);
+    right(b, RIGHT, at);
+}
+
+/* RFC 9293, 3.10.7.1: what refuses a SYN has no number of its own. */
+static void a_refused_syn(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 1000});
+    assert_false(
+        box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1002}));
+    assert_false(box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_RST, .seq = 0}));
+    assert_int_equal(b->d.fate, FATE_WRONG_RESET);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1001});
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+    box_close(b);
+}
+
+/* After a failover: what the client acknowledges tells where the server is. */
+static void a_flow_that_was_taken_up(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT,
+        (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001, .window = 500, .data = 5});
+    wrong(b, LEFT, 5000);
+    wrong(b, RIGHT, 9002);
+    right(b, RIGHT, 9001);
+}
+
+/* Nor do FINs that belong nowhere. */
+static void forged_fins_end_nothing(void **unused)
+{
+    struct box *b = connected(&plain);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 900000});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 900000});
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 1001, .ack = 9001});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 9001, .ack = 1002});
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_FIN);
+    box_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_forged_reset_ends_nothing),
+        cmocka_unit_test(a_reset_may_be_of_what_is_outstanding),
+        cmocka_unit_test(forged_segments_open_no_way),
+        cmocka_unit_test(a_wide_window_is_followed),
+        cmocka_unit_test(a_refused_syn),
+        cmocka_unit_test(a_flow_that_was_taken_up),
+        cmocka_unit_test(forged_fins_end_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
