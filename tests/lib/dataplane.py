@@ -98,7 +98,8 @@ def ipv6(source, destination, protocol, payload, extensions=b"", first=None):
 
 
 def tcp(port, flags, source_port=40000):
-    return struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 0x50, flags, 1024, 0, 0)
+    """Numbers as of a first segment and its answer."""
+    return struct.pack("!HHIIBBHHH", source_port, port, 1, 2 if flags & 16 else 0, 0x50, flags, 1024, 0, 0)
 
 
 class Run:

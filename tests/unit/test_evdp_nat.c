@@ -521,6 +521,36 @@ static void nothing_passes_beside_the_cookie(void **unused)
     box_close(b);
 }
 
+/* A storm to other destinations does not end it, though the table has room for few of them. */
+static void a_storm_ends_no_protection(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+
+    (void)unused;
+    challenged(b);
+    for (uint32_t i = 0; i < 20000; i++) {
+        char to[24];
+
+        snprintf(to, sizeof(to), "10.20.%u.%u", i >> 8, i & 255);
+        b->now_ns += 200000;
+        box_send(b, LEFT,
+                 &(struct frame){.from = "10.0.0.9",
+                                 .to = to,
+                                 .protocol = 6,
+                                 .source_port = 9,
+                                 .destination_port = 80,
+                                 .flags = TCP_SYN});
+        box_forget(b);
+    }
+    assert_true(b->state.hosts.forgotten > 10000);
+    assert_true(box_send(b, LEFT, &(struct frame){CLIENT(5), .flags = TCP_SYN}));
+    assert_int_equal(b->d.port, LEFT);
+    assert_int_equal(b->out.tcp_flags, TCP_SYN | TCP_ACK);
+    assert_false(box_send(b, LEFT, &(struct frame){CLIENT(6), .flags = TCP_ACK}));
+    assert_int_equal(b->d.fate, FATE_SCREENED);
+    box_close(b);
+}
+
 /* The cookie itself opens a session with what a client answers by, and nothing else. */
 static void only_a_plain_ack_brings_a_cookie(void **unused)
 {
@@ -639,6 +669,7 @@ int main(void)
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
         cmocka_unit_test(nothing_passes_beside_the_cookie),
+        cmocka_unit_test(a_storm_ends_no_protection),
         cmocka_unit_test(only_a_plain_ack_brings_a_cookie),
         cmocka_unit_test(a_reset_behind_a_cookie),
         cmocka_unit_test(a_stray_session_spares_no_cookie),

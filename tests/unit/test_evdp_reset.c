@@ -186,6 +186,37 @@ static void forged_fins_end_nothing(void **unused)
     box_close(b);
 }
 
+/* A host that lost its memory: its SYN in an open session passes as it is and starts nothing; what
+ * the server answers leads to the reset that ends it, and the next SYN is another session. */
+static void a_syn_in_an_open_session(void **unused)
+{
+    struct box *b = connected(&plain);
+    struct frame syn = {OUT, .flags = TCP_SYN, .seq = 5555, .window = 64000};
+
+    (void)unused;
+    say(b, LEFT, syn);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1001});
+    assert_int_equal(b->event_count, 1);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_RST, .seq = 1001});
+    say(b, LEFT, syn);
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = 7000, .ack = 5556});
+    wrong(b, LEFT, 1001);
+    wrong(b, RIGHT, 9001);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 5556, .ack = 7001});
+    say(b, LEFT, syn); /* Half closed is open. */
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 7001, .ack = 5557});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN | TCP_FIN, .seq = 1});
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    say(b, LEFT, syn);
+    assert_int_equal(box_count(b, EVENT_OPEN), 3);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 1)[134], CLOSE_FIN);
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_refused_syn),
         cmocka_unit_test(a_flow_that_was_taken_up),
         cmocka_unit_test(forged_fins_end_nothing),
+        cmocka_unit_test(a_syn_in_an_open_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,13 +79,32 @@ static struct host *look(struct host_bucket *b, const struct host_key *k)
     return NULL;
 }
 
-/* Of a bucket: one that is free, or the one that was not seen for longest. */
+/* What a storm of others must not push out: above all that a destination is under cookies, then
+ * that it is flooded, which is told by half of a second's packets in advance. */
+static int rank(const struct host *e, uint64_t now_ns)
+{
+    uint32_t role = e->key.what >> 16;
+
+    if (role == HOST_COOKIE && e->at_ns > now_ns)
+        return 2;
+    return role <= HOST_UDP && e->at_ns > now_ns + RECENT_NS / 2 ? 1 : 0;
+}
+
+/* a is to make room rather than b. */
+static bool goes_before(const struct host *a, const struct host *b, uint64_t now_ns)
+{
+    int rank_a = rank(a, now_ns), rank_b = rank(b, now_ns);
+
+    return rank_a != rank_b ? rank_a < rank_b : a->used_ns < b->used_ns;
+}
+
+/* Of a bucket: one that is free, or the one that was not seen for longest of what is not held. */
 static struct host *make_room(struct hosts *h, struct host_bucket *b, uint64_t now_ns)
 {
     struct host *e = &b->way[0];
 
     for (int i = 1; i < HOST_WAYS; i++) {
-        if (b->way[i].used_ns < e->used_ns)
+        if (goes_before(&b->way[i], e, now_ns))
             e = &b->way[i];
     }
     if (e->used_ns != 0 && elapsed_ns(now_ns, e->used_ns) < RECENT_NS)

@@ -1,7 +1,8 @@
 /* What the screens remember of hosts: rates by destination, ports and addresses that a source
  * tries, sessions at a time.  One fixed table, in buckets that are locked for a moment; when a
- * bucket is full, what was not seen for longest makes room.  Sessions are counted in a table of
- * their own (counts.h), where nothing has to make room.  Pure: time is passed in. */
+ * bucket is full, what was not seen for longest makes room, but for destinations that are flooded
+ * or under cookies, as long as there is anything else.  Sessions are counted in a table of their
+ * own (counts.h), where nothing has to make room.  Pure: time is passed in. */
 #ifndef EVDP_HOSTS_H
 #define EVDP_HOSTS_H
 

@@ -112,5 +112,5 @@ enum close_reason track_reason(const struct session *s)
 bool track_is_reopened(const struct session *s, const struct packet *p)
 {
     return s->tcp_state == TCP_STATE_CLOSED && !p->fragment &&
-           (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+           (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
 }
