@@ -262,7 +262,6 @@ static void assign(struct floater *f, struct lane *l, const struct waiting *w)
     r->offset = 0;
     r->place = f->base.o.place;
     r->state = RUN_OPEN;
-    r->tcp.stamp -= (uint32_t)(uv_hrtime() / MS_NS); /* run_book.h */
     if (kept_possible()) {
         lane_name(f, l, name);
         l->stored = kept_store(name, l->fd) == 0;
