@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
-# Every rule and finding of PROTOCOL.md has a row in its table, a mark in the code, and a test that names it.
+# Every rule and finding of PROTOCOL.md has a row in its table, a mark in the code, and test functions that name it: in the comment right above, or in their
+# body.  A rule that the core keeps has a mutant too; the simulator has no other part in it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 doc=replicator/PROTOCOL.md
 wrong=0
 say() { echo "$doc: $*"; wrong=1; }
 
-# The comment right above a function, or what the file says at its top.
+# The comment right above a function, without a line between, and its body.
 names_rule() { # FILE FUNCTION RULE
-    awk -v f="$2" 'NR <= 6 { print }
-        /^(\/\*| \*|"""|#)/ { if ($0 ~ /^\/\*/) c = ""; c = c "\n" $0 }
-        $0 ~ "(static void |def )" f "\\(" { print c; exit }' "$1" | grep -qiE "(^|[^A-Za-z0-9])$3([^A-Za-z0-9]|$)"
+    awk -v f="$2" '$0 ~ "(static void |def )" f "\\(" { print c; inside = 1 }
+        inside { print; if (/^}/) exit; next }
+        /^\/\*/ { c = "" }
+        /^(\/\*| \*|#)/ { c = c "\n" $0; next }
+        { c = "" }' "$1" | grep -qiE "(^|[^A-Za-z0-9])$3([^A-Za-z0-9]|$)"
+}
+
+has_mutant() { # RULE
+    grep -qE "^== [a-z0-9_]+ $1 " tests/sim/mutants.list
 }
 
 check_tests() { # RULE TESTS
@@ -38,7 +45,8 @@ while read -r rule; do
     where=$(awk -F'|' '{ gsub(/ /, "", $3); print $3 }' <<<"$row")
     case $rule in
     finding*) ;;
-    *) [ -f "$where" ] && grep -qE "(/\*|^ \*|//).*[^A-Za-z0-9]$rule([^A-Za-z0-9]|\$)" "$where" || say "$rule: no mark in $where" ;;
+    *) [ -f "$where" ] && grep -qE "(/\*|^ \*|//).*[^A-Za-z0-9]$rule([^A-Za-z0-9]|\$)" "$where" || say "$rule: no mark in $where"
+        [[ $where != replicator/core/* ]] || has_mutant "$rule" || say "$rule: no mutant in tests/sim/mutants.list" ;;
     esac
     check_tests "$rule" "$(awk -F'|' '{ print $4 }' <<<"$row")"
 done <<<"$rules"

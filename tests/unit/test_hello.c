@@ -129,6 +129,32 @@ static void also_those_of_version_1(void **state)
     a_dead_process_has_no_facts(p);
 }
 
+/* Section 9: with a peer of version 1 nothing but the link tells of which hello a fact is: those on
+ * another link than its hello are not taken, nor is their end. */
+static void facts_on_another_link_are_not_of_this_hello(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint8_t frame[FRAME_SIZE_MAX];
+    uint32_t epoch, len, facts = 0;
+
+    pair_crash(p, 1);
+    p->version[1] = 1;
+    pair_start(p, 1);
+    epoch = alone(p);
+    pair_connect(p);
+    link_is(p, 0, 1, true);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    pair_work_once(p, 1);
+    assert_int_equal(c->version, 1);
+    for (; (len = take(p, 0, frame)) > 0; facts += frame[0] == FRAME_FACT)
+        give(p, 0, 1, frame, len);
+    assert_true(facts > 0);
+    assert_null(core_segment(c, 1, epoch));
+    assert_int_equal(c->session, SESSION_HELLO);
+}
+
 /* The end of the first hello comes behind the second one, on the other link: what it ends is not
  * what was told since. */
 static void the_end_of_an_earlier_hello_ends_nothing(void **state)
@@ -261,6 +287,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(facts_of_an_earlier_life_are_forgotten, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(also_those_of_version_1, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(facts_on_another_link_are_not_of_this_hello, pair_up,
+                                        pair_end),
         cmocka_unit_test_setup_teardown(the_end_of_an_earlier_hello_ends_nothing, pair_up,
                                         pair_end),
         cmocka_unit_test_setup_teardown(a_hello_that_was_overtaken_is_not_heard, pair_up, pair_end),

@@ -501,6 +501,7 @@ static void play(struct relay *r, int direction, uint8_t *at, size_t len, uint64
         memcpy(at, r->saved + offset, len);
 }
 
+/* Section 9: no replay. */
 static void a_replayed_connection_is_refused(void **state)
 {
     struct test *t = *state;

@@ -167,6 +167,7 @@ static void claim_and_die(struct fixture *f, void *arg)
     claim_slot(f->worker, 3, 3u << 16 | 7, &index, &result);
 }
 
+/* A4 */
 static void a_worker_dies_between_claim_and_commit(void **state)
 {
     struct fixture *f = *state;

@@ -56,6 +56,7 @@ static void expect_resumed(uint64_t written)
     assert_true(a.kind == ANSWER_HAS && a.last == 0);
 }
 
+/* D1a: whatever of a record a kill left written is gone on from, to the byte. */
 static void test_a_kill_at_any_byte(void **state)
 {
     uint64_t offset = 0;
