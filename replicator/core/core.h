@@ -364,7 +364,7 @@ struct core_output {
     struct {
         uint8_t sink;
         struct core_range range;
-        uint32_t run; /* Its span begins there: what is below the range is at the sink. */
+        uint32_t run, run_end; /* Its span: what of it is below the range is at the sink. */
     } ask[OUT_ASK_MAX];
     struct core_range drop[2 * SEGMENT_MAX]; /* Settled: forget these segments' records. */
     size_t drop_count;

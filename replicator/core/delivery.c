@@ -401,6 +401,7 @@ void delivery_asks(struct core *c, struct core_output *out)
                 s->asked = ASK_SENT;
                 out->ask[out->ask_count].sink = (uint8_t)k;
                 out->ask[out->ask_count].run = s->from;
+                out->ask[out->ask_count].run_end = s->to;
                 out->ask[out->ask_count++].range =
                     (struct core_range){g->origin, g->epoch, s->emitted + 1, ask_to(c, k, g, s)};
             }

@@ -398,7 +398,8 @@ void emit_asks(struct shell *s)
                                          .epoch = r->epoch,
                                          .from = r->from,
                                          .to = r->to,
-                                         .run = s->out->ask[i].run});
+                                         .run = s->out->ask[i].run,
+                                         .run_end = s->out->ask[i].run_end});
     }
 }
 

@@ -24,7 +24,6 @@ enum {
     FLIGHT_MAX = 8192, /* A power of two. */
     BATCH = 64,
     BATCH_BYTES = 1 << 18,
-    QUESTIONS_MAX = 2048, /* All that the core can have open. */
     ACK_MS = 5000,
     TICK_MS = 100,
     ALONE_MIN = 32, /* Records to publish one at a time after a broken chain, doubled up to */
@@ -44,11 +43,12 @@ struct jetstream_sink {
     int job_result;
     char job_error[JETSTREAM_ERROR_MAX];
 
-    struct sink_question question[QUESTIONS_MAX];
-    struct jetstream_question asking[QUESTIONS_MAX]; /* All of one origin. */
-    size_t question_count, asking_count;
-    uint64_t asked_behind;     /* The subject's last message as they were put. */
-    bool answered[NODE_COUNT]; /* An answer about this subject stands. */
+    struct sink_question question[JETSTREAM_QUESTIONS];
+    size_t question_count;
+    struct jetstream_ask asking;
+    /* Of each origin, over this connection: whose runs go out under the guard. */
+    struct jetstream_question answered[NODE_COUNT][JETSTREAM_QUESTIONS];
+    size_t answered_count[NODE_COUNT];
 
     struct sink_item batch[BATCH]; /* Pulled, and published up to batch_at. */
     size_t batch_count, batch_at;
@@ -84,7 +84,7 @@ static void forget_flight(struct jetstream_sink *t)
     t->first = t->next;
     t->batch_count = t->batch_at = 0;
     t->refused = false;
-    memset(t->answered, 0, sizeof(t->answered));
+    memset(t->answered_count, 0, sizeof(t->answered_count));
 }
 
 /* The connection stays; the core asks again. */
@@ -352,28 +352,41 @@ static void job_run(void *ctx)
     if (t->job == JOB_OPEN)
         t->job_result = jetstream_link_open(&t->link, &t->loop, t->job_error);
     else if (t->job == JOB_ASK)
-        t->job_result = jetstream_link_find(&t->link, t->asking, t->asking_count, t->job_error);
+        t->job_result = jetstream_link_find(&t->link, &t->asking, t->job_error);
     else
         jetstream_link_close(&t->link);
     nats_ReleaseThreadMemory();
     uv_async_send(&t->job_done);
 }
 
-/* One look at the stream answers all that is asked of one origin. */
+/* One look at the stream answers all that is asked of one origin, and says whether somebody wrote
+ * of a run that is answered: the guard of this answer would hide that. */
 static void put_questions(struct jetstream_sink *t)
 {
+    struct jetstream_ask *a = &t->asking;
     uint8_t origin = t->question[0].origin;
     size_t left = 0;
 
-    t->asking_count = 0;
+    a->count = 0;
     for (size_t i = 0; i < t->question_count; i++) {
         if (t->question[i].origin == origin)
-            t->asking[t->asking_count++].q = t->question[i];
+            a->question[a->count++] = (struct jetstream_question){.q = t->question[i]};
         else
             t->question[left++] = t->question[i];
     }
     t->question_count = left;
-    t->asked_behind = t->link.place[origin].last;
+    memcpy(a->question + a->count, t->answered[origin],
+           t->answered_count[origin] * sizeof(a->question[0]));
+    a->count += t->answered_count[origin];
+    a->behind = t->link.place[origin].last;
+}
+
+static void take_back_questions(struct jetstream_sink *t)
+{
+    for (size_t i = 0; i < t->asking.count; i++) {
+        if (!t->asking.question[i].stands)
+            t->question[t->question_count++] = t->asking.question[i].q;
+    }
 }
 
 static void job_start(struct jetstream_sink *t, enum job job)
@@ -384,8 +397,8 @@ static void job_start(struct jetstream_sink *t, enum job job)
     if (uv_thread_create(&t->job_thread, job_run, t) == 0)
         return;
     t->job = JOB_NONE; /* Tried again at the next tick. */
-    for (size_t i = 0; job == JOB_ASK && i < t->asking_count; i++)
-        t->question[t->question_count++] = t->asking[i].q;
+    if (job == JOB_ASK)
+        take_back_questions(t);
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -419,26 +432,46 @@ static void on_open(struct jetstream_sink *t)
     sink_is_up(&t->base);
 }
 
+static bool is_overtaken(const struct jetstream_ask *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->question[i].stands && a->question[i].last != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Asked anew, it replaces what stood of its run. */
+static void stand(struct jetstream_sink *t, const struct sink_question *q)
+{
+    struct jetstream_question *a = t->answered[q->origin];
+    size_t n = 0, *count = &t->answered_count[q->origin];
+
+    while (n < *count && (a[n].q.epoch != q->epoch || a[n].q.run != q->run))
+        n++;
+    a[n] = (struct jetstream_question){.q = *q, .stands = true};
+    *count += n == *count;
+}
+
 static void on_asked(struct jetstream_sink *t)
 {
-    uint8_t origin = t->asking[0].q.origin;
+    const struct jetstream_ask *a = &t->asking;
 
     if (t->job_result != 0) {
         end(t, t->job_error);
         return;
     }
-    /* Somebody wrote after an earlier answer, which the guard that this one brings would hide. */
-    if (t->answered[origin] && t->link.place[origin].last != t->asked_behind) {
+    if (is_overtaken(a) || a->count > JETSTREAM_QUESTIONS) {
         all_goes_back(t);
         return;
     }
-    t->answered[origin] = true;
     t->pumping = true; /* No other question is put meanwhile. */
-    for (size_t i = 0; i < t->asking_count; i++) {
-        const struct sink_question *q = &t->asking[i].q;
+    for (size_t i = 0; i < a->count && !a->question[i].stands; i++) {
+        const struct sink_question *q = &a->question[i].q;
 
+        stand(t, q);
         t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS,
-                            t->asking[i].last);
+                            a->question[i].last);
     }
     t->pumping = false;
 }
@@ -475,7 +508,7 @@ static void jetstream_ask(struct sink *s, const struct sink_question *q)
 {
     struct jetstream_sink *t = (struct jetstream_sink *)s;
 
-    if (t->question_count < QUESTIONS_MAX)
+    if (t->question_count < JETSTREAM_QUESTIONS)
         t->question[t->question_count++] = *q;
 }
 

@@ -203,34 +203,41 @@ void jetstream_link_close(struct jetstream_link *k)
 
 /* ---- D1 ---- */
 
-static void look_at_for(struct jetstream_question *a, uint8_t origin, position_t p)
+static void look_at_for(struct jetstream_question *a, const struct jetstream_ask *k,
+                        uint32_t sequence, uint64_t at)
 {
     const struct sink_question *q = &a->q;
-    uint32_t sequence = position_sequence(p);
 
-    if (origin != q->origin || position_epoch(p) != q->epoch || sequence < q->run)
-        return;
-    if (sequence < q->from)
+    if (a->stands)
+        a->last =
+            at > k->behind && sequence >= q->from && sequence <= q->run_end ? sequence : a->last;
+    else if (sequence >= q->run && sequence < q->from)
         a->before = true;
-    else if (sequence <= q->to && sequence > a->last)
+    else if (sequence >= q->from && sequence <= q->to && sequence > a->last)
         a->last = sequence;
 }
 
-static void look_at(struct jetstream_question *q, size_t count, const char *id)
+/* At the message with that id, `at` in the stream. */
+static void look_at(struct jetstream_ask *k, const char *id, uint64_t at)
 {
     uint8_t origin;
     position_t p;
 
     if (!jetstream_id_parse(id, &origin, &p))
         return;
-    for (size_t i = 0; i < count; i++)
-        look_at_for(&q[i], origin, p);
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->question[i].q.origin == origin && k->question[i].q.epoch == position_epoch(p))
+            look_at_for(&k->question[i], k, position_sequence(p), at);
+    }
 }
 
-static bool all_found(const struct jetstream_question *q, size_t count)
+/* From `start` on all was looked at. */
+static bool all_found(const struct jetstream_ask *k, uint64_t start)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (q[i].last == 0 && !q[i].before)
+    for (size_t i = 0; i < k->count; i++) {
+        const struct jetstream_question *a = &k->question[i];
+
+        if (a->stands ? start > k->behind + 1 : a->last == 0 && !a->before)
             return false;
     }
     return true;
@@ -254,7 +261,7 @@ static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_pla
     return s == NATS_OK ? natsSubscription_SetPendingLimits(*sub, -1, -1) : s;
 }
 
-static natsStatus scan_message(struct jetstream_question *q, size_t count, natsMsg *m, uint64_t nth,
+static natsStatus scan_message(struct jetstream_ask *a, natsMsg *m, uint64_t nth,
                                uint64_t *sequence)
 {
     jsMsgMetaData *meta = NULL;
@@ -268,15 +275,14 @@ static natsStatus scan_message(struct jetstream_question *q, size_t count, natsM
         s = NATS_MISMATCH;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
-        look_at(q, count, id);
+        look_at(a, id, *sequence);
     return s;
 }
 
 /* The messages from `start` to the subject's last. */
-static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, size_t count,
-                       uint64_t start)
+static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start)
 {
-    const struct jetstream_place *p = &k->place[q->q.origin];
+    const struct jetstream_place *p = &k->place[a->question[0].q.origin];
     natsSubscription *sub = NULL;
     uint64_t sequence = 0, nth = 0;
     natsStatus s = scan_open(k, p, start, &sub);
@@ -286,7 +292,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, s
 
         s = natsSubscription_NextMsg(&m, sub, CALL_MS);
         if (s == NATS_OK)
-            s = scan_message(q, count, m, ++nth, &sequence);
+            s = scan_message(a, m, ++nth, &sequence);
         natsMsg_Destroy(m);
     }
     if (sub != NULL) {
@@ -296,30 +302,30 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_question *q, s
     return s;
 }
 
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q, size_t count,
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
                         char err[JETSTREAM_ERROR_MAX])
 {
-    struct jetstream_place *p = &k->place[q->q.origin];
+    struct jetstream_place *p = &k->place[a->question[0].q.origin];
+    uint64_t start;
     char id[JETSTREAM_ID_MAX];
 
-    for (size_t i = 0; i < count; i++) {
-        q[i].last = 0;
-        q[i].before = false;
+    for (size_t i = 0; i < a->count; i++) {
+        a->question[i].last = 0;
+        a->question[i].before = false;
     }
     if (read_last(k, p, id, err) != 0)
         return -1;
-    look_at(q, count, id);
-    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN && p->last != 0; depth *= 8) {
-        uint64_t start = p->last > depth ? p->last - depth : 1;
+    start = p->last;
+    look_at(a, id, start);
+    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN && start > 1; depth *= 8) {
         natsStatus s;
 
-        if (all_found(q, count))
+        if (all_found(a, start))
             break;
-        s = scan(k, q, count, start);
+        start = p->last > depth ? p->last - depth : 1;
+        s = scan(k, a, start);
         if (s != NATS_OK)
             return fail(err, "cannot read the last messages", s);
-        if (start == 1)
-            break;
     }
     return 0;
 }

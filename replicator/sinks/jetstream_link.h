@@ -29,6 +29,16 @@ struct jetstream_question {
     struct sink_question q;
     uint32_t last; /* The answer; 0: none of them. */
     bool before;   /* Below it, of its run, is there: nothing of it lies before that. */
+    bool stands;   /* It was answered: `last` is what somebody wrote of its run since. */
+};
+
+enum { JETSTREAM_QUESTIONS = 2048 }; /* More than the core can have open. */
+
+/* Questions of one origin. */
+struct jetstream_ask {
+    struct jetstream_question question[2 * JETSTREAM_QUESTIONS];
+    size_t count;    /* > 0; the first does not stand. */
+    uint64_t behind; /* place[origin].last, as those that stand know it. */
 };
 
 /* Connects, checks both streams, and reads where their subjects end.  0, or -1 with one line in
@@ -40,11 +50,10 @@ void jetstream_link_close(struct jetstream_link *k);
  * libnats before 3.6 frees one under the reader's feet when another thread does it. */
 void jetstream_link_tidy(struct jetstream_link *k);
 
-/* D1: of each question the highest sequence that the stream holds, and place[origin].last as of
- * then.  All are of one origin; count > 0.  Records of one run lie in order, but others may lie
- * between and behind them: looks at the last JETSTREAM_SCAN messages of the subject, once for all.
- */
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_question *q, size_t count,
+/* D1: answers all questions with one look at the stream, and sets place[origin].last as of then.
+ * Records of one run lie in order, but others may lie between and behind them: looks at the last
+ * JETSTREAM_SCAN messages of the subject.  0, or -1 with one line in err. */
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
                         char err[JETSTREAM_ERROR_MAX]);
 enum { JETSTREAM_SCAN = 1 << 18 };
 

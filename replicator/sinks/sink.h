@@ -88,7 +88,8 @@ struct sink;
 struct sink_question {
     uint8_t origin;
     uint32_t epoch, from, to;
-    uint32_t run; /* <= from: run .. to go out in order, and run .. from - 1 are there. */
+    /* The run that they are of: run .. run_end go out in order, and run .. from - 1 are there. */
+    uint32_t run, run_end;
 };
 
 struct sink_ops {

@@ -201,16 +201,16 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
     return h;
 }
 
-static void ask(struct host *h, uint32_t run, uint32_t from, uint32_t to)
+static void ask(struct host *h, uint32_t run, uint32_t from, uint32_t to, uint32_t end)
 {
-    sink_ask(h->sink, &(struct sink_question){h->origin, EPOCH, from, to, run});
+    sink_ask(h->sink, &(struct sink_question){h->origin, EPOCH, from, to, run, end});
 }
 
 static void host_turn(struct host *h)
 {
     if (h->up && h->asks && !h->asked) {
         h->asked = true;
-        ask(h, 1, h->confirmed + 1, h->handed);
+        ask(h, 1, h->confirmed + 1, h->handed, SEQUENCE_MAX);
     }
     sink_wake(h->sink);
     uv_run(&h->loop, UV_RUN_NOWAIT);
@@ -340,7 +340,7 @@ static void test_answers_what_it_has(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint32_t answers = h->answers;
 
-        ask(h, cases[i].run, cases[i].from, cases[i].to);
+        ask(h, cases[i].run, cases[i].from, cases[i].to, cases[i].to);
         RUN_UNTIL(h, none, h->answers > answers);
         assert_int_equal(h->answered, cases[i].last);
     }
@@ -357,19 +357,23 @@ static void test_an_answer_outdates_another(void **state)
     h = host_new(0, "TWO", "two");
     h->last = 10;
     RUN_UNTIL(h, none, h->confirmed == 10);
-    ask(h, 1, 1, 20);
+    ask(h, 1, 1, 20, 20);
     RUN_UNTIL(h, none, h->answers == 1);
-    ask(h, 21, 21, 30); /* Nobody wrote: both answers stand. */
+    ask(h, 21, 21, 30, 30); /* Nobody wrote: both answers stand. */
     RUN_UNTIL(h, none, h->answers == 2);
+    assert_int_equal(
+        js_Publish(NULL, js, "two.0", "x", 1, &(jsPubOptions){.MsgId = "0/12/99"}, NULL), NATS_OK);
+    ask(h, 31, 31, 40, 40); /* What was written is of none of them. */
+    RUN_UNTIL(h, none, h->answers == 3 || h->lost > 0);
     assert_int_equal(h->lost, 0);
 
     assert_int_equal(
         js_Publish(NULL, js, "two.0", "x", 1, &(jsPubOptions){.MsgId = "0/12/11"}, NULL), NATS_OK);
-    ask(h, 21, 21, 30);
-    RUN_UNTIL(h, none, h->answers == 3 || h->lost == 1);
-    assert_int_equal(h->answers, 2);
-    ask(h, 1, 1, 20); /* Asked anew, it stands. */
-    RUN_UNTIL(h, none, h->answers == 3 || h->lost == 2);
+    ask(h, 21, 21, 30, 30);
+    RUN_UNTIL(h, none, h->answers == 4 || h->lost == 1);
+    assert_int_equal(h->answers, 3);
+    ask(h, 1, 1, 20, 20); /* Asked anew, it stands. */
+    RUN_UNTIL(h, none, h->answers == 4 || h->lost == 2);
     assert_int_equal(h->lost, 1);
     assert_int_equal(h->answered, 11);
 }
@@ -405,7 +409,7 @@ static void test_asks_while_another_writer_publishes(void **state)
     for (uint32_t i = 0; i < 30; i++) {
         uint32_t answers = h->answers, lost = h->lost;
 
-        ask(h, 1, 1, 10);
+        ask(h, 1, 1, 10, 10);
         sink_wake(h->sink);
         RUN_UNTIL(h, none, h->answers > answers || h->lost > lost);
     }
