@@ -139,6 +139,22 @@ static void a_wide_window_is_followed(void **unused)
     right(b, RIGHT, at);
 }
 
+/* A SYN without a scale, and a segment before anybody answered it: its window is as it is written.
+ */
+static void no_scale_widens_no_window(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 1000, .window = 64000});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001, .window = 1001});
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = 9000, .ack = 1001, .window = 1000});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = 509001, .ack = 1001, .data = 9});
+    wrong(b, RIGHT, 509010);
+    right(b, RIGHT, 9001);
+}
+
 /* RFC 9293, 3.10.7.1: what refuses a SYN has no number of its own. */
 static void a_refused_syn(void **unused)
 {
@@ -224,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_reset_may_be_of_what_is_outstanding),
         cmocka_unit_test(forged_segments_open_no_way),
         cmocka_unit_test(a_wide_window_is_followed),
+        cmocka_unit_test(no_scale_widens_no_window),
         cmocka_unit_test(a_refused_syn),
         cmocka_unit_test(a_flow_that_was_taken_up),
         cmocka_unit_test(forged_fins_end_nothing),

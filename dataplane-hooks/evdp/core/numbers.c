@@ -47,6 +47,14 @@ static void offer(struct numbers *other, uint32_t window)
         other->limit = window;
 }
 
+/* A SYN's is never scaled, nor one of a side that offered no scale. */
+static uint32_t window_of(const struct packet *p, const struct numbers *me)
+{
+    bool scaled = (p->tcp_flags & TCP_SYN) == 0 && me->scale != SCALE_NONE;
+
+    return scaled ? (uint32_t)p->window << me->scale : p->window;
+}
+
 void numbers_learn(struct numbers n[2], const struct packet *p, int direction, bool has_ack,
                    uint32_t ack, bool begins)
 {
@@ -67,7 +75,7 @@ void numbers_learn(struct numbers n[2], const struct packet *p, int direction, b
     if (!is_between(other->acked, ack, other->end))
         return;
     other->acked = ack;
-    offer(other, p->tcp_flags & TCP_SYN ? p->window : (uint32_t)p->window << me->scale);
+    offer(other, window_of(p, me));
 }
 
 void numbers_scale(struct numbers n[2], int direction, uint8_t scale)
