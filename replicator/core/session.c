@@ -221,6 +221,11 @@ static void get_fact(struct core *c, const uint8_t *at, size_t len)
         return;
     }
     takeover_fact(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
+    /* T5: what it says is known from here on, also when its hello does not come to the end: a
+     * journal that replaces this one did not say it. */
+    c->node_dirty |= c->peer_journal == 0;
+    if (c->peer_journal == 0)
+        c->peer_journal = c->hello_journal;
 }
 
 static void establish(struct core *c)
@@ -894,8 +899,8 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out)
         put_sinks(c, out);
     }
     put_grants(c, out);
+    put_marks(c, out); /* E before the I that is raised from it: no more than W is in doubt. */
     put_intents(c, out);
-    put_marks(c, out);
     if (c->version >= 2) /* After what is confirmed below the cut. */
         put_offers(c, out);
     put_done(c, out);

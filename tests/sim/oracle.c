@@ -426,6 +426,15 @@ static bool segment_rests(const struct world *w, const struct core *c, const str
     return held || g->epoch == c->live_epoch || g->epoch == peer_live(w, c);
 }
 
+/* The newest records of a node may be the other one's to emit, which waits until it has them. */
+static bool newest_are_there(const struct world *w, const struct core *c)
+{
+    const struct segment *g = core_segment(c, c->o.node, c->live_epoch);
+    const struct segment *h = core_segment(&w->node[1 - c->o.node]->core, c->o.node, c->live_epoch);
+
+    return g == NULL || h == NULL || h->journaled == g->journaled;
+}
+
 bool oracle_at_rest(struct world *w, bool say)
 {
     if (say) {
@@ -438,8 +447,8 @@ bool oracle_at_rest(struct world *w, bool say)
         const struct core *c = &node->core;
 
         if (!node->running || c->session != SESSION_UP || c->live_epoch == 0 ||
-            node->ring.read != node->ring.claimed || node->note_count > 0 ||
-            c->handover.state == HANDOVER_RUNNING)
+            node->ring.read != node->ring.claimed || node->note_count > 0 || node->feed_count > 0 ||
+            c->handover.state == HANDOVER_RUNNING || !newest_are_there(w, c))
             return false;
         for (uint16_t i = 0; i < c->count; i++) {
             if (!segment_rests(w, c, &c->segment[c->order[i]]))

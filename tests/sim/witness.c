@@ -66,11 +66,14 @@ static bool is_calm(const struct world *w)
     return true;
 }
 
-/* Also what a refused hand-over had offered before: its answer may still be on the way. */
+/* Also what a refused hand-over goes on with at other sinks, and what it had offered before: its
+ * answer may still be on the way. */
 static bool gives(const struct world *w, const struct core *c)
 {
     bool any = c->handover.state == HANDOVER_RUNNING;
 
+    for (unsigned k = 0; k < w->sink_count; k++)
+        any |= c->sink[k].give;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
 
@@ -289,9 +292,8 @@ static uint32_t in_doubt(const struct span *s)
     return s->doubt > s->emitted ? s->doubt - s->emitted : 0;
 }
 
-/* Of what it may take at one sink: what was in doubt before, and for each run a window, and as much
- * again when the session was lost between an intent and the E that it was raised from: the intent
- * is said first.  UINT32_MAX: of some it is the owner. */
+/* Of what it may take at one sink: what was in doubt before, and for each run a window.
+ * UINT32_MAX: of some it is the owner. */
 static uint32_t may_doubt(const struct world *w, const struct node *n, const struct segment *g,
                           size_t k)
 {
@@ -302,7 +304,7 @@ static uint32_t may_doubt(const struct world *w, const struct node *n, const str
 
         if (s->owner == n->id && s->emitted < s->to)
             return UINT32_MAX;
-        sum += s->emitted < s->to ? in_doubt(s) + 2 * w->options.sink[k].window : 0;
+        sum += s->emitted < s->to ? in_doubt(s) + w->options.sink[k].window : 0;
     }
     return sum;
 }

@@ -282,6 +282,28 @@ static void an_older_mark_takes_nothing_back(void **state)
                      emitted);
 }
 
+/* T5: node 0 has no memory of node 1, and hears its facts but not their end. Node 1's journal goes
+ * then: the next one is told that another one was there, and what it had is in doubt. */
+static void facts_without_an_end_tell_of_a_journal(void **state)
+{
+    struct pair *p = *state;
+    uint8_t end[FRAME_SIZE_MAX];
+
+    pair_cut(p);
+    p->node[0].core.peer_journal = 0;
+    all_but_the_end(p, end);
+    assert_int_equal(p->node[0].core.session, SESSION_HELLO);
+    pair_cut(p);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    assert_true(p->node[1].core.forgot);
+    assert_true(p->node[0].core.peer_fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_our_facts_left_undone_waits_for_the_peer, pair_up,
                                         pair_end),
         cmocka_unit_test_setup_teardown(an_older_mark_takes_nothing_back, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(facts_without_an_end_tell_of_a_journal, pair_up, pair_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
