@@ -73,8 +73,8 @@ static void put(FILE *to, const char *key, uint64_t value, const char *after)
 static void put_port(FILE *to, const struct stats_port *p)
 {
     static const char *const fates[FATES] = {
-        "forwarded", "local", "screened",   "filtered",    "denied",  "rejected",    "malformed",
-        "fragment",  "other", "no_session", "wrong_reset", "no_room", "no_nat_port", "inactive"};
+        "forwarded", "local", "screened",   "filtered", "denied",      "rejected", "malformed",
+        "fragment",  "other", "no_session", "no_room",  "no_nat_port", "inactive"};
     uint64_t dropped = 0;
 
     fputc('{', to);

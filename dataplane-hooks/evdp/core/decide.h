@@ -23,13 +23,12 @@ enum fate { /* What became of a frame: each frame has one. */
             FATE_DENIED,
             FATE_REJECTED, /* Denied, and the sender was told. */
             FATE_MALFORMED,
-            FATE_FRAGMENT,    /* A later fragment whose flow has no session, or an overlap. */
-            FATE_OTHER,       /* Neither IP nor neighbour discovery. */
-            FATE_NO_SESSION,  /* TCP in its middle, where a session has to begin with a SYN. */
-            FATE_WRONG_RESET, /* An RST whose number cannot be right. */
-            FATE_NO_ROOM,     /* The session table is full. */
-            FATE_NO_PORT,     /* The NAT pool has nothing free: see nat_choose(). */
-            FATE_INACTIVE,    /* Not this node's to forward (the shell's verdict). */
+            FATE_FRAGMENT,   /* A later fragment whose flow has no session, or an overlap. */
+            FATE_OTHER,      /* Neither IP nor neighbour discovery. */
+            FATE_NO_SESSION, /* TCP in its middle, where a session has to begin with a SYN. */
+            FATE_NO_ROOM,    /* The session table is full. */
+            FATE_NO_PORT,    /* The NAT pool has nothing free: see nat_choose(). */
+            FATE_INACTIVE,   /* Not this node's to forward (the shell's verdict). */
             FATES,
 };
 

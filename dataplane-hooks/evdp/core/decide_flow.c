@@ -97,8 +97,15 @@ static void established(struct job *j, struct session *s, int direction)
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
     if (!filter_session(j, s, direction))
         return;
-    if (track_is_forged(s, &j->p, direction)) {
-        j->d->fate = FATE_WRONG_RESET;
+    if (track_opens_inside(s, &j->p, direction)) {
+        j->d->fate = FATE_NO_SESSION;
+        return;
+    }
+    if (track_may_be_forged(s, &j->p, direction)) { /* Its receiver knows, and asks (RFC 5961). */
+        if (s->tcp_state == TCP_STATE_PROXY)
+            j->d->fate = FATE_NO_SESSION;
+        else
+            forward_in_session(j, s, direction);
         return;
     }
     track_packet(s, &j->p, j->frame, direction);

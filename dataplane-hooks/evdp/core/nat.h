@@ -7,8 +7,8 @@
 #include "session.h"
 
 enum {
-    NAT_STEP = 256,       /* Ports of an address that are looked at before those of the next. */
-    NAT_STEPS_MAX = 4096, /* For one flow, in all. */
+    NAT_STEP = 256,      /* Ports of an address that are looked at before those of the next. */
+    NAT_STEPS_MAX = 512, /* For one flow, in all. */
 };
 
 struct nat_search { /* What a new flow, whose shard is locked, asks for. */

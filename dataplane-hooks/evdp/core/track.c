@@ -19,7 +19,7 @@ static uint32_t ack_of(const struct session *s, const struct packet *p, int dire
     return s->is_proxied && direction == 0 ? p->ack + s->seq_delta : p->ack;
 }
 
-bool track_is_forged(const struct session *s, const struct packet *p, int direction)
+bool track_may_be_forged(const struct session *s, const struct packet *p, int direction)
 {
     return s->tcp_state != TCP_STATE_NONE && s->tcp_state != TCP_STATE_CLOSED && !p->fragment &&
            (p->tcp_flags & TCP_RST) != 0 &&
@@ -107,6 +107,12 @@ enum close_reason track_reason(const struct session *s)
     if (s->tcp_state != TCP_STATE_NONE && s->tcp_state != TCP_STATE_OPEN)
         return CLOSE_AGED; /* The handshake was never completed. */
     return CLOSE_IDLE;
+}
+
+bool track_opens_inside(const struct session *s, const struct packet *p, int direction)
+{
+    return direction == 1 && s->tcp_state == TCP_STATE_OPEN && !p->fragment &&
+           (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 bool track_is_reopened(const struct session *s, const struct packet *p)
