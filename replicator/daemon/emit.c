@@ -346,6 +346,10 @@ static void host_lost(void *ctx, bool certain_none)
     filter_forget(p);
     replay_lost(p);
     shell_input(p->shell, &in);
+    if (p->sink->up) { /* Only what was under way comes back: the collector is within reach. */
+        in.kind = CORE_SINK_UP;
+        shell_input(p->shell, &in);
+    }
     shell_flush(p->shell);
 }
 

@@ -26,6 +26,7 @@ struct file_sink {
     uv_work_t search;
     int fd;
     bool writing, searching, reopen;
+    bool synced; /* What was there before this process is. */
     uint8_t *buffer;
     size_t used, items;
     off_t size;
@@ -71,10 +72,14 @@ static const char *check_file(struct file_sink *f, int *code)
     return NULL;
 }
 
-/* D1: what a process before this one wrote and did not sync is about to count as confirmed. */
+/* D1: what a process before this one wrote and did not sync is about to count as confirmed.  What
+ * this one wrote was synced before it was confirmed. */
 static int sync_what_is_there(struct file_sink *f)
 {
-    return fdatasync(f->fd) != 0 ? errno : -file_sync_folder(f->base.o.path);
+    if (!f->synced && fdatasync(f->fd) != 0)
+        return errno;
+    f->synced = true;
+    return -file_sync_folder(f->base.o.path);
 }
 
 static void open_file(struct file_sink *f)

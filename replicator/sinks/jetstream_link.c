@@ -41,6 +41,8 @@ static natsStatus connect_options(const struct jetstream_link *k, natsOptions *o
 {
     natsStatus s = set_servers(k, o);
 
+    if (s == NATS_OK && strstr(k->url, "tls://") != NULL) /* libnats does not go by the scheme. */
+        s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetName(o, k->name);
     if (s == NATS_OK)

@@ -434,6 +434,24 @@ static void test_two_origins_share_a_stream(void **state)
     assert_int_equal(stream_messages("BOTH"), 3000);
 }
 
+/* A server that takes no TLS, or somebody in the path who hides that it does, gets nothing. */
+static void test_tls_is_no_wish(void **state)
+{
+    struct host *h;
+    char plain[sizeof(url)];
+
+    (void)state;
+    stream_make("SECRET", "secret.*", js_LimitsPolicy);
+    snprintf(plain, sizeof(plain), "%s", url);
+    snprintf(url, sizeof(url), "tls%s", strstr(plain, "://"));
+    h = host_new(0, "SECRET", "secret");
+    h->last = 10;
+    RUN_UNTIL(h, none, h->downs > 0 || h->up || h->why[0] != '\0');
+    assert_false(h->up);
+    assert_int_equal(stream_messages("SECRET"), 0);
+    snprintf(url, sizeof(url), "%s", plain);
+}
+
 static void test_says_what_is_wrong_with_the_stream(void **state)
 {
     struct host *h = host_new(0, "ABSENT", "absent");
@@ -559,6 +577,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_outdates_another),
         cmocka_unit_test(test_asks_while_another_writer_publishes),
         cmocka_unit_test(test_two_origins_share_a_stream),
+        cmocka_unit_test(test_tls_is_no_wish),
         cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
         cmocka_unit_test(test_survives_the_server),
     };
