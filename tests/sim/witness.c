@@ -292,7 +292,8 @@ static uint32_t in_doubt(const struct span *s)
     return s->doubt > s->emitted ? s->doubt - s->emitted : 0;
 }
 
-/* Of what it may take at one sink: what was in doubt before, and for each run a window.
+/* Of what it may take at one sink: what was in doubt before, and for each run a window, and as much
+ * again: marks that are on different links, or told after what they bound, can be lost between.
  * UINT32_MAX: of some it is the owner. */
 static uint32_t may_doubt(const struct world *w, const struct node *n, const struct segment *g,
                           size_t k)
@@ -304,7 +305,7 @@ static uint32_t may_doubt(const struct world *w, const struct node *n, const str
 
         if (s->owner == n->id && s->emitted < s->to)
             return UINT32_MAX;
-        sum += s->emitted < s->to ? in_doubt(s) + w->options.sink[k].window : 0;
+        sum += s->emitted < s->to ? in_doubt(s) + 2 * w->options.sink[k].window : 0;
     }
     return sum;
 }
