@@ -340,6 +340,9 @@ static void check_doubt(struct world *w, const struct node *n)
         for (size_t k = 0; k < w->sink_count; k++) {
             uint32_t sum = 0, may = n->may_doubt[c->order[i]][k];
 
+            if (w->options.sink[k].answers) /* What an answer settles goes out without a window. */
+                continue;
+
             for (uint8_t m = 0; m < g->at[k].count; m++)
                 sum += g->at[k].span[m].owner == n->id ? in_doubt(&g->at[k].span[m]) : 0;
             if (sum > may)
