@@ -450,6 +450,7 @@ static void test_tls_is_no_wish(void **state)
     assert_false(h->up);
     assert_int_equal(stream_messages("SECRET"), 0);
     snprintf(url, sizeof(url), "%s", plain);
+    RUN_UNTIL(h, none, h->confirmed == 10); /* No thread of it is left. */
 }
 
 static void test_says_what_is_wrong_with_the_stream(void **state)

@@ -319,7 +319,7 @@ static void tears_make_no_record(const uint8_t *into, size_t into_len, size_t re
     uint8_t out[2048];
 
     for (size_t cut = 1; cut < STREAM_HEADER_SIZE + EVENT_SIZE; cut++) {
-        for (size_t piece = 0; piece < 160; piece += 3) {
+        for (size_t piece = cut % 29; piece < 160; piece += 29) {
             struct reader *r;
             size_t len = make_torn(out, cut, into, into_len);
 
