@@ -104,7 +104,7 @@ static void pair(struct noise n[2], const char *a, const char *b, uint8_t key)
     }
 }
 
-/* Section 9: authenticated. */
+/* Section 9: authenticated; d44. */
 static void wrong_key_or_prologue_is_refused(void **state)
 {
     uint8_t m[NOISE_MESSAGE], none[1];
