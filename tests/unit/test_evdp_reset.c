@@ -7,21 +7,11 @@
 #include <cmocka.h>
 
 #include "box.h"
+#include "talk.h"
 
 #define LOGGED                                                                                     \
     "policy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit "                  \
     "log = { \"session-init\", \"session-close\" } }\n"
-
-#define OUT                                                                                        \
-    .from = "10.0.0.1", .to = "10.0.0.2", .protocol = 6, .source_port = 1024, .destination_port = 80
-#define BACK                                                                                       \
-    .from = "10.0.0.2", .to = "10.0.0.1", .protocol = 6, .source_port = 80, .destination_port = 1024
-
-static void say(struct box *b, uint8_t port, struct frame f)
-{
-    assert_true(box_send(b, port, &f));
-    assert_int_equal(b->d.port, port ^ 1);
-}
 
 struct both {
     uint32_t client, server; /* Their first numbers. */
