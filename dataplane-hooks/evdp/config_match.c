@@ -282,31 +282,27 @@ int config_applications(struct evdp_config *c, cfg_t *cfg)
     return 0;
 }
 
-static cfg_t *find_application(cfg_t *top, const char *name, uint16_t *id)
+/* Its number, from 1; 0: there is none of that name. */
+static uint16_t find_application(cfg_t *top, const char *name)
 {
     for (unsigned i = 0; i < cfg_size(top, "application"); i++) {
-        cfg_t *a = cfg_getnsec(top, "application", i);
-
-        if (strcmp(cfg_title(a), name) == 0) {
-            *id = (uint16_t)(i + 1);
-            return a;
-        }
+        if (strcmp(cfg_title(cfg_getnsec(top, "application", i)), name) == 0)
+            return (uint16_t)(i + 1);
     }
-    return NULL;
+    return 0;
 }
 
 static int count_services(cfg_t *top, cfg_t *at, uint32_t *out)
 {
     uint32_t n = 0;
-    uint16_t id;
 
     for (unsigned i = 0; i < cfg_size(at, "applications"); i++) {
-        cfg_t *a = find_application(top, cfg_getnstr(at, "applications", i), &id);
+        uint16_t id = find_application(top, cfg_getnstr(at, "applications", i));
 
-        if (a == NULL)
+        if (id == 0)
             return config_fail(at, "'applications': none is called \"%s\"",
                                cfg_getnstr(at, "applications", i));
-        n += services_of(a);
+        n += services_of(cfg_getnsec(top, "application", id - 1u));
     }
     if (n > 0 && (strcmp(cfg_getstr(at, "protocol"), "any") != 0 || cfg_size(at, "ports") > 0 ||
                   cfg_size(at, "source-ports") > 0))
@@ -325,7 +321,6 @@ static int read_services(struct evdp_config *c, cfg_t *top, cfg_t *at, struct ma
 {
     struct service *list;
     uint32_t named = 0, done = 0;
-    uint16_t id;
 
     if (count_services(top, at, &named) != 0)
         return -1;
@@ -339,7 +334,8 @@ static int read_services(struct evdp_config *c, cfg_t *top, cfg_t *at, struct ma
     if (named == 0)
         return put_services(at, 0, list);
     for (unsigned i = 0; i < cfg_size(at, "applications"); i++) {
-        cfg_t *a = find_application(top, cfg_getnstr(at, "applications", i), &id);
+        uint16_t id = find_application(top, cfg_getnstr(at, "applications", i));
+        cfg_t *a = cfg_getnsec(top, "application", id - 1u); /* count_services() found it. */
 
         if (put_services(a, id, list + done) != 0)
             return -1;
