@@ -163,10 +163,6 @@ static const char *torn(const struct stream_source *s, const uint8_t *at, size_t
         return "longer than a frame can be";
     if (len >= 5 && at[4] == 0)
         return "type 0";
-    for (size_t i = 5; i < 8 && i < len; i++) {
-        if (at[i] != 0)
-            return "reserved bytes are not zero";
-    }
     if (len >= STREAM_HEADER_SIZE && is_sequenced(at[4]) && !is_plausible(s, get_le64(at + 8)))
         return "a number out of the blue";
     return NULL;
