@@ -188,7 +188,7 @@ void core_recovered(struct core *c)
                 recover_span(c, g, &g->at[k].span[n]);
         }
     }
-    takeover_lost(c, true); /* T4 */
+    takeover_lost(c); /* T4 */
     core_check(c);
 }
 

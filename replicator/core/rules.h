@@ -16,7 +16,7 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 void session_break(struct core *c, const char *why);
 
 /* takeover.c: L1-L4, T3-T5. */
-void takeover_lost(struct core *c, bool recovered);
+void takeover_lost(struct core *c);
 void takeover_tick(struct core *c);
 void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
                    uint8_t n);

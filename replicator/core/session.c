@@ -28,7 +28,7 @@ static void lost(struct core *c)
     if (!was_up)
         return;
     c->lost_ns = c->now_ns;
-    takeover_lost(c, false);
+    takeover_lost(c);
 }
 
 /* What was on the other link may be gone: ask and tell again. */

@@ -28,23 +28,25 @@ static void keep_unsent(struct core *c, struct delivery *d, uint32_t sent)
     }
 }
 
-/* L2: what lies above S is cut off, so that it can go on while (E, S] waits.  Of what the peer owns
- * a node without memory knows only a bound. */
-static void split_at_sent(struct core *c, struct segment *g, bool recovered)
+/* L2: what lies above S is cut off, so that it can go on while (E, S] waits.  Of what the peer has
+ * of an earlier process's records only a bound is known until a hello has ended. */
+static void split_at_sent(struct core *c, struct segment *g)
 {
+    uint32_t bound = c->had_session ? g->sent : g->sent_bound;
+
     if (g->origin != c->o.node || g->lost) /* T5: what is lost here is the replica's. */
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
         struct span *s = delivery_find(d, max_u32(g->sent, 1));
-        uint32_t sent = s != NULL && s->owner != c->o.node && recovered ? g->sent_bound : g->sent;
+        uint32_t sent = s != NULL && s->owner != c->o.node ? bound : g->sent;
 
         s = delivery_find(d, sent);
         /* One place is kept for a cut at the settlement; without room all of the span waits. */
         if (s != NULL && d->count < SPAN_MAX - 2)
             delivery_split(d, s, sent);
         if (!g->unsure) /* The power may have taken the bound too. */
-            keep_unsent(c, d, recovered ? g->sent_bound : g->sent);
+            keep_unsent(c, d, bound);
         delivery_tidy(d, g->closed, g->last, delivery_keeper(c));
     }
 }
@@ -56,14 +58,14 @@ static void hold(struct core *c, struct segment *g)
 }
 
 /* L1, L2 */
-void takeover_lost(struct core *c, bool recovered)
+void takeover_lost(struct core *c)
 {
     c->epoch_wanted = true;
     handover_lost(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        split_at_sent(c, g, recovered);
+        split_at_sent(c, g);
         hold(c, g);
     }
 }

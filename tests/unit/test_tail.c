@@ -73,6 +73,33 @@ static void ended_in_the_session(void **state)
     expect_all(p, e, 21);
 }
 
+/* L2, T1: a session that ends within its hello teaches a process nothing of what the one before it
+ * had sent, so that it takes nothing of that back. */
+static void a_broken_hello_is_no_news(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+
+    p->node[1].sink_off = true;
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    assert_true(p->node[0].core.facts_out);
+    pair_cut(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    p->node[1].sink_off = false;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 21);
+}
+
 /* T5: of an epoch whose journal is gone the ring has only the end: nobody can tell what was done
  * before it. */
 static void a_ring_does_not_outlive_its_journal(void **state)
@@ -178,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ended_before_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(a_broken_hello_is_no_news, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
