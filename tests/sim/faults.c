@@ -87,8 +87,11 @@ static void crash(struct world *w, struct node *n, enum fault f)
 
 static void cut(struct world *w, enum fault f, unsigned a)
 {
+    bool narrow = f == FAULT_CUT_WAY && w->narrow && rng_chance(&w->narrowing, 500);
+    unsigned only = narrow ? rng_below(&w->narrowing, SIM_LINKS) : a;
+
     for (unsigned l = 0; l < SIM_LINKS; l++) {
-        if (f == FAULT_CUT_ONE && l != a)
+        if ((f == FAULT_CUT_ONE || narrow) && l != only)
             continue;
         for (unsigned i = 0; i < NODE_COUNT; i++)
             w->link[l].cut[i] |= f != FAULT_CUT_WAY || i == a;

@@ -56,6 +56,8 @@ void operations_draw(struct world *w)
     w->operations = !w->plain && rng_chance(&w->more, 800);
     w->answering.state = w->seed ^ 0xa5e5;
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
+    w->narrowing.state = w->seed ^ 0x1e55;
+    w->narrow = w->operations && rng_chance(&w->narrowing, 350);
     w->quiet = w->operations && rng_chance(&w->more, 150);
     if (!w->operations)
         return;

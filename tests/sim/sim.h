@@ -342,6 +342,8 @@ struct world {
     uint32_t more_rate[FAULTS], more_sum;
     struct rng answering; /* Of its own, too. */
     bool slow_answers;    /* D1: a question may be on its way for long. */
+    struct rng narrowing; /* Of its own, too. */
+    bool narrow;          /* A cut of one direction may leave the other link whole. */
     bool operations;      /* This seed has some, */
     bool quiet;           /* and nothing else. */
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
