@@ -1,5 +1,7 @@
 #include "audit.h"
 
+#include "line_tag.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,89 +99,13 @@ static void count(struct audit *a, uint8_t origin, uint32_t epoch, uint32_t sequ
         g->seen[sequence] = (uint8_t)(g->seen[sequence] + SEEN_PLAIN);
 }
 
-/* ---- the tag of a line ---- */
-
-struct tag {
-    uint64_t origin, epoch, sequence;
-    bool marked;
-};
-
-/* `name` followed by digits; the position after them, or NULL. */
-static const char *number_after(const char *at, const char *end, const char *name, uint64_t *out)
-{
-    size_t len = strlen(name);
-    const char *digits;
-
-    if ((size_t)(end - at) < len || memcmp(at, name, len) != 0)
-        return NULL;
-    digits = at += len;
-    for (*out = 0; at < end && *at >= '0' && *at <= '9' && at - digits < 11; at++)
-        *out = *out * 10 + (uint64_t)(*at - '0');
-    return at > digits ? at : NULL;
-}
-
-static const char *last_match(const char *line, size_t len, const char *what)
-{
-    const char *found = NULL;
-    const char *at = line;
-
-    while ((at = memmem(at, len - (size_t)(at - line), what, strlen(what))) != NULL)
-        found = at++;
-    return found;
-}
-
-static bool inline_tag(const char *line, size_t len, struct tag *t)
-{
-    const char *end = line + len;
-    const char *at = last_match(line, len, " evrep-origin=\"");
-
-    if (at == NULL || (at = number_after(at, end, " evrep-origin=\"", &t->origin)) == NULL ||
-        (at = number_after(at, end, "\" evrep-epoch=\"", &t->epoch)) == NULL ||
-        (at = number_after(at, end, "\" evrep-seq=\"", &t->sequence)) == NULL)
-        return false;
-    t->marked = memmem(at, (size_t)(end - at), "\" evrep-in-doubt=\"1\"]", 21) == at;
-    return t->marked || (end - at >= 2 && at[0] == '"' && at[1] == ']');
-}
-
-static bool element_tag(const char *line, size_t len, struct tag *t)
-{
-    const char *end = line + len;
-    const char *at = last_match(line, len, "[evrep@32473 origin=\"");
-
-    if (at == NULL || (at = number_after(at, end, "[evrep@32473 origin=\"", &t->origin)) == NULL ||
-        (at = number_after(at, end, "\" epoch=\"", &t->epoch)) == NULL ||
-        (at = number_after(at, end, "\" seq=\"", &t->sequence)) == NULL)
-        return false;
-    t->marked = memmem(at, (size_t)(end - at), "\" in-doubt=\"1\"]", 15) == at;
-    return t->marked || (end - at >= 2 && at[0] == '"' && at[1] == ']');
-}
-
-static bool text_tag(const char *line, size_t len, struct tag *t)
-{
-    const char *end = line + len;
-    const char *at = last_match(line, len, " tag=");
-
-    if (at == NULL || (at = number_after(at, end, " tag=", &t->origin)) == NULL ||
-        (at = number_after(at, end, "/", &t->epoch)) == NULL ||
-        (at = number_after(at, end, "/", &t->sequence)) == NULL)
-        return false;
-    t->marked = at < end && *at == '!';
-    return at + t->marked == end;
-}
-
-static bool plausible(const struct tag *t)
-{
-    return t->origin < NODE_COUNT && t->epoch <= UINT32_MAX && (t->epoch & 1) == t->origin &&
-           t->sequence >= 1 && t->sequence < AUDIT_SEQUENCE_MAX;
-}
-
 /* ---- statements ---- */
 
 static bool parameter(const char *line, size_t len, const char *name, uint64_t *out)
 {
     const char *at = memmem(line, len, name, strlen(name));
 
-    return at != NULL && number_after(at, line + len, name, out) != NULL;
+    return at != NULL && line_number_after(at, line + len, name, out) != NULL;
 }
 
 static void epoch_open(struct audit *a, const char *line, size_t len, uint8_t origin)
@@ -219,30 +145,9 @@ static void cover(struct audit *a, const char *line, size_t len, uint8_t how)
         g->seen[q] |= how;
 }
 
-static bool has(const char *line, size_t len, const char *what)
-{
-    return memmem(line, len, what, strlen(what)) != NULL;
-}
-
-/* A statement counts only as a record of evrep's own, by its place in the line's header, so that no
- * name in a record can forge one: a header has no parameter. */
-static bool is_statement(const char *line, size_t len)
-{
-    static const char *const heads[] = {" EVREP - EVREP_", " EVREP - - EVREP_", ": EVREP - EVREP_"};
-
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-        const char *at = memmem(line, len, heads[i], strlen(heads[i]));
-
-        if (at != NULL && memchr(line, '=', (size_t)(at - line)) == NULL &&
-            memchr(line, '"', (size_t)(at - line)) == NULL)
-            return true;
-    }
-    return false;
-}
-
 void audit_line(struct audit *a, const char *line, size_t len)
 {
-    struct tag t = {0};
+    struct line_tag t = {0};
     bool statement;
 
     if (line == NULL || len == 0)
@@ -250,17 +155,17 @@ void audit_line(struct audit *a, const char *line, size_t len)
     len -= line[len - 1] == '\r'; /* Written, or carried, by another system. */
     if (len == 0)
         return;
-    statement = is_statement(line, len);
+    statement = line_states(line, len, "EVREP_");
     a->lines++;
-    if (!inline_tag(line, len, &t) && !element_tag(line, len, &t) && !text_tag(line, len, &t)) {
+    if (!line_tag_read(&t, line, len)) {
         a->untagged++;
         return;
     }
-    if (!plausible(&t)) {
+    if (!line_tag_is_plausible(&t) || t.sequence >= AUDIT_SEQUENCE_MAX) {
         a->malformed++;
         return;
     }
-    if (statement && has(line, len, "EVREP_FILTERED")) {
+    if (statement && line_states(line, len, "EVREP_FILTERED")) {
         cover(a, line, len, SEEN_COVERED);
         return; /* It carries the tag of the record that it precedes. */
     }
@@ -268,10 +173,12 @@ void audit_line(struct audit *a, const char *line, size_t len)
     if (!statement)
         return;
     a->notes++;
-    if (has(line, len, "EVREP_EPOCH_OPEN"))
+    if (line_states(line, len, "EVREP_EPOCH_OPEN"))
         epoch_open(a, line, len, (uint8_t)t.origin);
-    else if (has(line, len, "EVREP_GAP_"))
-        cover(a, line, len, has(line, len, "EVREP_GAP_PENDING") ? SEEN_PENDING : SEEN_COVERED);
+    else if (line_states(line, len, "EVREP_GAP_PENDING"))
+        cover(a, line, len, SEEN_PENDING);
+    else if (line_states(line, len, "EVREP_GAP_"))
+        cover(a, line, len, SEEN_COVERED);
 }
 
 /* ---- the sum ---- */

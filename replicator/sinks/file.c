@@ -14,11 +14,6 @@
 
 enum { ITEMS = 512, BUFFER = 512 << 10, ASKED_MAX = 2048 /* As many as the core can have open. */ };
 
-struct question {
-    uint8_t origin;
-    uint32_t epoch, from, to, answer;
-};
-
 struct file_sink {
     struct sink base;
     uv_timer_t retry, later;
@@ -31,8 +26,8 @@ struct file_sink {
     size_t used, items;
     off_t size;
     struct file_rotation rotation;
-    struct question asked[ASKED_MAX], question;
-    size_t asked_count;
+    struct file_question asked[ASKED_MAX], looked[ASKED_MAX]; /* looked: while `searching`. */
+    size_t asked_count, looked_count;
 };
 
 static void pump(struct file_sink *f);
@@ -56,6 +51,7 @@ static void fault(struct file_sink *f, const char *what, int code)
 static const char *check_file(struct file_sink *f, int *code)
 {
     struct stat st, there;
+    bool foreign;
 
     *code = 0;
     if (fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -64,9 +60,12 @@ static const char *check_file(struct file_sink *f, int *code)
         return "another program has locked it to write it; each evrepd needs a file of its own";
     if (stat(f->base.o.path, &there) != 0 || there.st_ino != st.st_ino || there.st_dev != st.st_dev)
         return "renamed while it was opened";
-    f->size = file_cut_torn(f->fd, st.st_size);
+    f->size = file_mend_end(f->fd, st.st_size, &foreign);
     if (f->size == -EBADMSG)
         return "ends in something that is no line of ours; move it away";
+    if (foreign)
+        sink_warn(&f->base, "%s: the last line, which is not ours, had no end: it got one",
+                  f->base.o.path);
     if (f->size < 0)
         *code = (int)-f->size;
     return NULL;
@@ -219,10 +218,9 @@ static void file_wake(struct sink *s)
 static void on_search(uv_work_t *w)
 {
     struct file_sink *f = w->data;
-    struct question *q = &f->question;
 
-    q->answer =
-        file_tail_last(f->base.o.path, f->base.o.rotate_keep, q->origin, q->epoch, q->from, q->to);
+    file_tail_look(f->looked, f->looked_count, f->base.o.path, f->base.o.rotate_keep,
+                   FILE_LOOK_MOST);
 }
 
 static void on_later(uv_timer_t *timer);
@@ -230,16 +228,19 @@ static void on_later(uv_timer_t *timer);
 static void on_found(uv_work_t *w, int status)
 {
     struct file_sink *f = w->data;
-    const struct question *q = &f->question;
 
     f->searching = false;
-    if (status == 0)
-        f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS,
-                            q->answer);
+    for (size_t i = 0; status == 0 && i < f->looked_count; i++) {
+        const struct file_question *q = &f->looked[i];
+
+        f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, q->to,
+                            q->known ? ANSWER_HAS : ANSWER_UNKNOWN, q->known ? q->last : 0);
+    }
     on_later(&f->later);
 }
 
-/* Questions wait while the file is written: the answer shall be about all of it. */
+/* One look answers all that is asked.  Questions wait while the file is written: the answer shall
+ * be about all of it. */
 static void on_later(uv_timer_t *timer)
 {
     struct file_sink *f = timer->data;
@@ -250,7 +251,9 @@ static void on_later(uv_timer_t *timer)
         uv_timer_start(&f->later, on_later, 5, 0);
         return;
     }
-    f->question = f->asked[--f->asked_count];
+    memcpy(f->looked, f->asked, f->asked_count * sizeof(f->asked[0]));
+    f->looked_count = f->asked_count;
+    f->asked_count = 0;
     f->searching = uv_queue_work(f->base.loop, &f->search, on_search, on_found) == 0;
 }
 
@@ -260,8 +263,8 @@ static void file_ask(struct sink *s, const struct sink_question *q)
 
     if (f->asked_count == ASKED_MAX)
         return;
-    f->asked[f->asked_count++] =
-        (struct question){.origin = q->origin, .epoch = q->epoch, .from = q->from, .to = q->to};
+    f->asked[f->asked_count++] = (struct file_question){
+        .origin = q->origin, .epoch = q->epoch, .from = q->from, .to = q->to, .run = q->run};
     uv_timer_start(&f->later, on_later, 0, 0);
 }
 

@@ -1,20 +1,21 @@
 #include "file_tail.h"
 
+#include "line_tag.h"
 #include "render.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK = 1 << 20, NEEDLES = 3, NEEDLE_MAX = 80 };
+enum { BLOCK = 1 << 20 };
 
-struct search {
-    uint32_t from, to;
-    char needle[NEEDLES][NEEDLE_MAX];
+struct look {
+    struct file_question *question;
+    size_t count, open; /* open: so many are not settled. */
+    uint64_t left;      /* Bytes that may still be read. */
     char *block;
 };
 
@@ -26,108 +27,140 @@ void file_name(char out[FILE_PATH_MAX], const char *path, unsigned k)
         snprintf(out, FILE_PATH_MAX, "%s.%u", path, k);
 }
 
-static uint32_t sequence_after(const char *at, const char *end)
+/* What is marked was written once more: behind what it is a copy of. */
+static void look_at_for(struct file_question *q, const struct line_tag *t, struct look *l)
 {
-    uint64_t q = 0;
-
-    for (int i = 0; i < 10 && at < end && *at >= '0' && *at <= '9'; i++)
-        q = q * 10 + (uint64_t)(*at++ - '0');
-    return q <= UINT32_MAX ? (uint32_t)q : 0;
+    if (t->sequence < q->run || t->sequence > q->to)
+        return;
+    if (t->sequence >= q->from && t->sequence > q->last)
+        q->last = (uint32_t)t->sequence;
+    q->settled = !t->marked;
+    l->open -= q->settled;
 }
 
-/* EVREP_FILTERED has the tag of the record that it precedes. */
-static bool is_filtered(const char *block, const char *at)
+static void look_at(struct look *l, const char *line, size_t len)
 {
-    const char *line = memrchr(block, '\n', (size_t)(at - block));
+    size_t ahead = len > LINE_TAG_MAX ? len - LINE_TAG_MAX : 0;
+    struct line_tag t;
 
-    line = line != NULL ? line + 1 : block;
-    return memmem(line, (size_t)(at - line), "EVREP_FILTERED", 14) != NULL;
-}
+    if (len == 0 || strchr("]!0123456789", line[len - 1]) == NULL)
+        return;
+    if (!line_tag_read(&t, line + ahead, len - ahead) || t.rest != 0 || !line_tag_is_plausible(&t))
+        return;
+    for (size_t i = 0; i < l->count; i++) {
+        struct file_question *q = &l->question[i];
 
-static uint32_t best_in(const struct search *s, const char *at, size_t len)
-{
-    uint32_t best = 0;
-
-    for (size_t i = 0; i < NEEDLES; i++) {
-        size_t n = strlen(s->needle[i]);
-        const char *end = at + len;
-
-        for (const char *p = at; (p = memmem(p, (size_t)(end - p), s->needle[i], n)) != NULL;) {
-            uint32_t q = sequence_after(p + n, end);
-
-            if (q >= s->from && q <= s->to && q > best && !is_filtered(at, p))
-                best = q;
-            p += n;
-        }
+        if (!q->settled && q->origin == t.origin && q->epoch == t.epoch &&
+            !line_states(line, len, "EVREP_FILTERED"))
+            look_at_for(q, &t, l);
     }
-    return best;
+}
+
+/* The lines that end in the block, from the last on. */
+static void look_at_lines(struct look *l, const char *at, const char *end)
+{
+    while (end > at && l->open > 0) {
+        const char *before = memrchr(at, '\n', (size_t)(end - at - 1));
+        const char *line = before != NULL ? before + 1 : at;
+
+        look_at(l, line, (size_t)(end - line) - (end[-1] == '\n'));
+        end = line;
+    }
 }
 
 /* Block by block from the end, each from the start of a line. */
-static uint32_t search_file(const struct search *s, int fd, off_t end)
+static void look_at_file(struct look *l, int fd, off_t end)
 {
-    uint32_t best = 0;
-
-    while (end > 0 && best == 0) {
+    while (end > 0 && l->open > 0 && l->left > 0) {
         off_t start = end > BLOCK ? end - BLOCK : 0;
-        ssize_t n = pread(fd, s->block, (size_t)(end - start), start);
-        const char *line = s->block;
+        ssize_t n = pread(fd, l->block, (size_t)(end - start), start);
+        const char *line = l->block;
 
-        if (n <= 0)
-            break;
-        if (start > 0) {
-            const char *first = memchr(s->block, '\n', (size_t)n);
-
-            line = first != NULL && first + 1 < s->block + n ? first + 1 : s->block;
+        if (n != end - start) {
+            l->left = 0; /* What cannot be read is not known. */
+            return;
         }
-        best = best_in(s, line, (size_t)(s->block + n - line));
-        end = start + (line - s->block);
+        if (start > 0) {
+            const char *first = memchr(l->block, '\n', (size_t)n - 1);
+
+            line = first != NULL ? first + 1 : l->block; /* Longer than a block: not ours. */
+        }
+        look_at_lines(l, line, l->block + n);
+        l->left -= (uint64_t)n < l->left ? (uint64_t)n : l->left;
+        end = start + (line - l->block);
     }
-    return best;
 }
 
-uint32_t file_tail_last(const char *path, unsigned oldest, uint8_t origin, uint32_t epoch,
-                        uint32_t from, uint32_t to)
+static void look_at_all(struct look *l, const char *path, unsigned oldest)
 {
-    struct search s = {.from = from, .to = to, .block = malloc(BLOCK)};
-    uint32_t best = 0;
-
-    if (s.block == NULL)
-        return 0;
-    snprintf(s.needle[0], NEEDLE_MAX,
-             " evrep-origin=\"%u\" evrep-epoch=\"%" PRIu32 "\" evrep-seq=\"", origin, epoch);
-    snprintf(s.needle[1], NEEDLE_MAX, "[evrep@32473 origin=\"%u\" epoch=\"%" PRIu32 "\" seq=\"",
-             origin, epoch);
-    snprintf(s.needle[2], NEEDLE_MAX, " tag=%u/%" PRIu32 "/", origin, epoch);
-    for (unsigned k = 0; k <= oldest && best == 0; k++) {
+    for (unsigned k = 0; k <= oldest && l->open > 0 && l->left > 0; k++) {
         char name[FILE_PATH_MAX];
         int fd;
 
         file_name(name, path, k);
         fd = open(name, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0 && errno == ENOENT)
             continue; /* A crash in the middle of a rotation leaves a hole in the row. */
-        best = search_file(&s, fd, lseek(fd, 0, SEEK_END));
+        if (fd < 0) {
+            l->left = 0;
+            return;
+        }
+        look_at_file(l, fd, lseek(fd, 0, SEEK_END));
         close(fd);
     }
-    free(s.block);
-    return best;
 }
 
-off_t file_cut_torn(int fd, off_t size)
+void file_tail_look(struct file_question *q, size_t count, const char *path, unsigned oldest,
+                    uint64_t most)
+{
+    struct look l = {
+        .question = q, .count = count, .open = count, .left = most, .block = malloc(BLOCK)};
+
+    for (size_t i = 0; i < count; i++) {
+        q[i].last = 0;
+        q[i].settled = false;
+    }
+    if (l.block != NULL)
+        look_at_all(&l, path, oldest);
+    for (size_t i = 0; i < count; i++)
+        q[i].known = q[i].settled || (l.block != NULL && l.left > 0);
+    free(l.block);
+}
+
+/* As far as it goes, it looks like the beginning of a record: `<PRI>`, a version or a month. */
+static bool may_be_ours(const char *at, size_t len)
+{
+    size_t i = 1;
+
+    if (len == 0 || at[0] != '<')
+        return false;
+    while (i < len && i < 4 && at[i] >= '0' && at[i] <= '9')
+        i++;
+    if (i == len)
+        return true;
+    if (i == 1 || at[i] != '>')
+        return false;
+    return i + 1 == len || at[i + 1] == '1' || (at[i + 1] >= 'A' && at[i + 1] <= 'Z');
+}
+
+off_t file_mend_end(int fd, off_t size, bool *foreign)
 {
     char block[RENDER_MAX + 1];
     off_t from = size > (off_t)sizeof(block) ? size - (off_t)sizeof(block) : 0;
     ssize_t n = pread(fd, block, (size_t)(size - from), from);
-    const char *end;
+    const char *line = block;
 
-    if (n < 0)
-        return -errno;
-    end = n > 0 ? memrchr(block, '\n', (size_t)n) : NULL;
-    if (end == NULL && size > RENDER_MAX)
+    *foreign = false;
+    if (n != size - from)
+        return n < 0 ? -errno : -EIO;
+    if (n > 0 && (line = memrchr(block, '\n', (size_t)n)) == NULL && size > RENDER_MAX)
         return -EBADMSG;
-    from += end != NULL ? end - block + 1 : 0;
-    if (from < size && ftruncate(fd, from) != 0)
-        return -errno;
-    return from;
+    line = line == NULL ? block : n > 0 ? line + 1 : line;
+    n -= line - block;
+    if (n == 0)
+        return size;
+    *foreign = !may_be_ours(line, (size_t)n);
+    if (*foreign)
+        return pwrite(fd, "\n", 1, size) == 1 ? size + 1 : -errno;
+    return ftruncate(fd, size - n) == 0 ? size - n : -errno;
 }

@@ -3,6 +3,7 @@
 #ifndef EVREP_FILE_TAIL_H
 #define EVREP_FILE_TAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,14 +13,25 @@ enum { FILE_PATH_MAX = 320 };
 /* PATH of k 0, PATH.k of the k-th older one. */
 void file_name(char out[FILE_PATH_MAX], const char *path, unsigned k);
 
-/* The last record in range that the newest file with any has; 0: none.  `oldest`: the highest k to
- * look at. */
-uint32_t file_tail_last(const char *path, unsigned oldest, uint8_t origin, uint32_t epoch,
-                        uint32_t from, uint32_t to);
+/* Which of the records from .. to are there?  Of their run, run .. from - 1 were written before. */
+struct file_question {
+    uint8_t origin;
+    uint32_t epoch, from, to, run;
+    uint32_t last; /* The answer: the last that is there; 0: none. */
+    bool known;    /* false: not all was looked at that may hold one. */
+    bool settled;  /* Nothing older can change it. */
+};
 
-/* A crash can leave part of a line, which was never confirmed: cuts it off.  The new size, or a
- * negative errno; -EBADMSG: what is at the end is longer than any record of ours, and not touched.
- */
-off_t file_cut_torn(int fd, off_t size);
+/* Answers all of them with one look, from the newest line on, until each is settled; at `most`
+ * bytes.  `oldest`: the highest k to look at.  Of a run the records lie in order, but those that
+ * are marked may be there once more. */
+void file_tail_look(struct file_question *q, size_t count, const char *path, unsigned oldest,
+                    uint64_t most);
+#define FILE_LOOK_MOST (1ull << 30)
+
+/* A last line without an end: part of a record of ours, which was never confirmed, is cut off; what
+ * somebody else wrote gets its end.  The new size, or a negative errno; -EBADMSG: it is longer than
+ * any record, and not touched. */
+off_t file_mend_end(int fd, off_t size, bool *foreign);
 
 #endif

@@ -180,6 +180,23 @@ static void a_name_cannot_forge_a_statement(void **state)
     check(false);
 }
 
+/* Nor a tag: that is what is in its place, the last. */
+static void a_name_is_no_tag(void **state)
+{
+    (void)state;
+    snprintf(file[7], 256, "<158>1 T fw1 PFE - PFE_FW_SYSLOG_IP FW: tag=0/12/9 D tcp tag=0/12/8");
+    snprintf(file[8], 256,
+             "<14>1 T tag=0/12/3 RT_FLOW - X [junos@1 policy-name=\" tag=0/12/4\" "
+             "evrep-origin=\"0\" evrep-epoch=\"12\" evrep-seq=\"9\"]");
+    snprintf(file[LINES], 256,
+             "<14>1 T fw1 EVREP - EVREP_SUPPRESSED [evrep@32473 kind=\"X\" zone=\"EVREP_FILTERED\" "
+             "evrep-origin=\"0\" evrep-epoch=\"14\" evrep-seq=\"2\"]");
+    snprintf(file[LINES + 1], 256,
+             "<14>1 T fw1 RT_FLOW - X [junos@1 a=\"b\" evrep-origin=\"0\" "
+             "evrep-epoch=\"14\" evrep-seq=\"3\"]");
+    check(true);
+}
+
 static void empty_file_proves_nothing(void **state)
 {
     static struct audit a;
@@ -205,6 +222,7 @@ int main(void)
         T(an_end_that_nobody_knows_is_told),
         T(line_ends_of_another_system_change_nothing),
         T(a_name_cannot_forge_a_statement),
+        T(a_name_is_no_tag),
         T(empty_file_proves_nothing),
     };
 

@@ -134,18 +134,36 @@ static void put_lines(unsigned k, unsigned epoch, unsigned from, unsigned to)
     }
 }
 
+/* UINT32_MAX: not known. */
+static uint32_t look(unsigned oldest, uint8_t origin, uint32_t epoch, uint32_t run, uint32_t from,
+                     uint32_t to, uint64_t most)
+{
+    struct file_question q[2] = {
+        {.origin = origin, .epoch = epoch, .from = from, .to = to, .run = run},
+        {.origin = origin, .epoch = epoch, .from = from, .to = to, .run = run}};
+
+    file_tail_look(q, 2, path, oldest, most); /* One look answers all. */
+    assert_memory_equal(&q[0], &q[1], sizeof(q[0]));
+    return q[0].known ? q[0].last : UINT32_MAX;
+}
+
+static uint32_t last(unsigned oldest, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    return look(oldest, origin, epoch, from, from, to, FILE_LOOK_MOST);
+}
+
 static void the_last_position_is_found_across_rotations(void **state)
 {
     (void)state;
     put_lines(3, 12, 1, 40);
     put_lines(1, 12, 41, 50);   /* .2 is missing: a crash in the middle of a rotation. */
     put_lines(0, 14, 1, 30000); /* More than one block. */
-    assert_int_equal(file_tail_last(path, 9, 0, 14, 1, 99999), 30000);
-    assert_int_equal(file_tail_last(path, 9, 0, 12, 1, 99999), 50);
-    assert_int_equal(file_tail_last(path, 9, 0, 12, 1, 45), 45);
-    assert_int_equal(file_tail_last(path, 9, 0, 12, 30, 40), 40);
-    assert_int_equal(file_tail_last(path, 0, 0, 12, 1, 99999), 0);
-    assert_int_equal(file_tail_last(path, 9, 1, 12, 1, 99999), 0);
+    assert_int_equal(last(9, 0, 14, 1, 99999), 30000);
+    assert_int_equal(last(9, 0, 12, 1, 99999), 50);
+    assert_int_equal(last(9, 0, 12, 1, 45), 45);
+    assert_int_equal(last(9, 0, 12, 30, 40), 40);
+    assert_int_equal(last(0, 0, 12, 1, 99999), 0);
+    assert_int_equal(last(9, 1, 12, 1, 99999), 0);
 }
 
 static void a_statement_of_a_filter_is_no_record(void **state)
@@ -154,33 +172,93 @@ static void a_statement_of_a_filter_is_no_record(void **state)
     put_lines(0, 12, 1, 3);
     put(0, "<14>1 t h EVREP - EVREP_FILTERED [evrep@32473 range-origin=\"0\" evrep-origin=\"0\" "
            "evrep-epoch=\"12\" evrep-seq=\"9\"]\n");
-    assert_int_equal(file_tail_last(path, 0, 0, 12, 1, 99), 3);
+    assert_int_equal(last(0, 0, 12, 1, 99), 3);
 }
 
-static off_t cut(const char *text)
+/* Interfaces, policies and hosts are named by others. */
+static void a_name_is_no_tag(void **state)
 {
+    (void)state;
+    put(0,
+        "<158>1 t h PFE - PFE_FW_SYSLOG_IP FW: tag=0/12/999 D tcp a b 1 2 (1 packets) tag=0/12/3\n"
+        "<14>1 t tag=0/12/998 RT_FLOW - X [junos@1 a=\"b\" evrep-origin=\"0\" "
+        "evrep-epoch=\"12\" evrep-seq=\"4\"]\n"
+        "<14>1 t h RT_FLOW - X [junos@1 policy-name=\"EVREP_FILTERED\" evrep-origin=\"0\" "
+        "evrep-epoch=\"12\" evrep-seq=\"5\"]\n"
+        "<14>1 t h RT_FLOW - X [junos@1 a=\"b\" evrep-origin=\"0\" evrep-epoch=\"12\" "
+        "evrep-seq=\"997\"] of somebody else 1\n"
+        "<158>1 t h PFE - PFE_FW_SYSLOG_IP FW: tag=0/12/996 D tcp a b 1 2\n");
+    assert_int_equal(last(0, 0, 12, 1, 2000), 5);
+    assert_int_equal(last(0, 0, 12, 1, 4), 4);
+    assert_int_equal(last(0, 0, 12, 1, 3), 3);
+}
+
+static void what_was_not_looked_at_is_not_known(void **state)
+{
+    (void)state;
+    put_lines(1, 12, 1, 10);
+    put_lines(0, 14, 1, 30000); /* More than one block. */
+    assert_int_equal(look(9, 0, 12, 1, 1, 99, 1 << 20), UINT32_MAX);
+    assert_int_equal(look(9, 0, 16, 1, 1, 99, 1 << 20), UINT32_MAX);
+    assert_int_equal(look(9, 0, 16, 1, 1, 99, FILE_LOOK_MOST), 0);
+    assert_int_equal(look(9, 0, 14, 1, 30001, 30009, 1), 0); /* What is before it is there. */
+}
+
+/* After an answer that it was not known: what is there may be further ahead than its marked copy.
+ */
+static void a_marked_copy_settles_nothing(void **state)
+{
+    (void)state;
+    put_lines(0, 12, 1, 50);
+    put(0, "x [junos@1 a=\"b\" evrep-origin=\"0\" evrep-epoch=\"12\" evrep-seq=\"41\" "
+           "evrep-in-doubt=\"1\"]\n");
+    assert_int_equal(look(0, 0, 12, 1, 41, 99, FILE_LOOK_MOST), 50);
+    assert_int_equal(look(0, 0, 12, 1, 42, 99, FILE_LOOK_MOST), 50);
+}
+
+/* The file after its end was mended; *foreign: it was not ours. */
+static const char *mend(const char *text, bool *foreign)
+{
+    static char now[128];
     int fd;
-    off_t size;
+    ssize_t n;
 
     unlink(path);
     put(0, text);
     fd = open(path, O_RDWR);
-    size = file_cut_torn(fd, (off_t)strlen(text));
+    n = (ssize_t)file_mend_end(fd, (off_t)strlen(text), foreign);
+    assert_int_equal(pread(fd, now, sizeof(now) - 1, 0), n);
     close(fd);
-    return size;
+    now[n] = '\0';
+    return now;
 }
 
-static void a_torn_line_is_cut_and_nothing_else(void **state)
+static void a_torn_record_is_cut_and_nothing_else(void **state)
 {
-    static char foreign[10000];
+    static const char *const ours[] = {"<", "<1", "<14>", "<14>1 2026-11-23T21", "<134>Nov 23 2"};
+    static const char *const others[] = {"torn", "<html", "<>", "root:x:0:0", "<1234>1 "};
+    static char longer[10000], text[128];
+    bool foreign;
+    int fd;
 
     (void)state;
-    assert_int_equal(cut(""), 0);
-    assert_int_equal(cut("abc\n"), 4);
-    assert_int_equal(cut("abc\nde"), 4);
-    assert_int_equal(cut("torn"), 0);
-    memset(foreign, 'x', sizeof(foreign) - 1);
-    assert_int_equal(cut(foreign), -EBADMSG);
+    assert_string_equal(mend("", &foreign), "");
+    assert_string_equal(mend("<14>1 abc\n", &foreign), "<14>1 abc\n");
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(text, sizeof(text), "abc\n%s", ours[i]);
+        assert_string_equal(mend(text, &foreign), "abc\n");
+        assert_false(foreign);
+        assert_string_equal(mend(ours[i], &foreign), "");
+        snprintf(text, sizeof(text), "%s\n", others[i]);
+        assert_string_equal(mend(others[i], &foreign), text);
+        assert_true(foreign);
+    }
+    memset(longer, 'x', sizeof(longer) - 1);
+    unlink(path);
+    put(0, longer);
+    fd = open(path, O_RDWR);
+    assert_int_equal(file_mend_end(fd, sizeof(longer) - 1, &foreign), -EBADMSG);
+    close(fd);
 }
 
 static bool there(unsigned k)
@@ -203,8 +281,8 @@ static void rotation_keeps_so_many(void **state)
     assert_false(there(0));
     assert_true(there(1) && there(2) && there(3));
     assert_false(there(4));
-    assert_int_equal(file_tail_last(path, 3, 0, 12, 1, 99), 50);
-    assert_int_equal(file_tail_last(path, 3, 0, 12, 1, 20), 0);
+    assert_int_equal(last(3, 0, 12, 1, 99), 50);
+    assert_int_equal(last(3, 0, 12, 1, 20), 0);
 }
 
 int main(void)
@@ -217,7 +295,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_position_is_found_across_rotations, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_statement_of_a_filter_is_no_record, make_dir, remove_dir),
-        cmocka_unit_test_setup_teardown(a_torn_line_is_cut_and_nothing_else, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_name_is_no_tag, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_was_not_looked_at_is_not_known, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_marked_copy_settles_nothing, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_torn_record_is_cut_and_nothing_else, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(rotation_keeps_so_many, make_dir, remove_dir),
     };
 

@@ -1,0 +1,108 @@
+#include "line_tag.h"
+
+#include <string.h>
+
+const char *line_number_after(const char *at, const char *end, const char *name, uint64_t *out)
+{
+    size_t len = strlen(name);
+    const char *digits;
+
+    if ((size_t)(end - at) < len || memcmp(at, name, len) != 0)
+        return NULL;
+    digits = at += len;
+    for (*out = 0; at < end && *at >= '0' && *at <= '9' && at - digits < 11; at++)
+        *out = *out * 10 + (uint64_t)(*at - '0');
+    return at > digits ? at : NULL;
+}
+
+static const char *last_match(const char *line, size_t len, const char *what)
+{
+    const char *found = NULL;
+    const char *at = line;
+
+    while ((at = memmem(at, len - (size_t)(at - line), what, strlen(what))) != NULL)
+        found = at++;
+    return found;
+}
+
+/* The mark, if it is there, and the end of the element. */
+static bool element_ends(struct line_tag *t, const char *at, const char *end, const char *mark)
+{
+    size_t n = strlen(mark);
+
+    t->marked = (size_t)(end - at) >= n && memcmp(at, mark, n) == 0;
+    at += t->marked ? n : 0;
+    if (end - at < 2 || at[0] != '"' || at[1] != ']')
+        return false;
+    t->rest = (size_t)(end - at) - 2;
+    return true;
+}
+
+static bool inline_tag(struct line_tag *t, const char *line, size_t len)
+{
+    const char *end = line + len;
+    const char *at = last_match(line, len, " evrep-origin=\"");
+
+    return at != NULL &&
+           (at = line_number_after(at, end, " evrep-origin=\"", &t->origin)) != NULL &&
+           (at = line_number_after(at, end, "\" evrep-epoch=\"", &t->epoch)) != NULL &&
+           (at = line_number_after(at, end, "\" evrep-seq=\"", &t->sequence)) != NULL &&
+           element_ends(t, at, end, "\" evrep-in-doubt=\"1");
+}
+
+static bool element_tag(struct line_tag *t, const char *line, size_t len)
+{
+    const char *end = line + len;
+    const char *at = last_match(line, len, "[evrep@32473 origin=\"");
+
+    return at != NULL &&
+           (at = line_number_after(at, end, "[evrep@32473 origin=\"", &t->origin)) != NULL &&
+           (at = line_number_after(at, end, "\" epoch=\"", &t->epoch)) != NULL &&
+           (at = line_number_after(at, end, "\" seq=\"", &t->sequence)) != NULL &&
+           element_ends(t, at, end, "\" in-doubt=\"1");
+}
+
+/* In running text nothing may follow it: a name further ahead may look like it. */
+static bool text_tag(struct line_tag *t, const char *line, size_t len)
+{
+    const char *end = line + len;
+    const char *at = last_match(line, len, " tag=");
+
+    if (at == NULL || (at = line_number_after(at, end, " tag=", &t->origin)) == NULL ||
+        (at = line_number_after(at, end, "/", &t->epoch)) == NULL ||
+        (at = line_number_after(at, end, "/", &t->sequence)) == NULL)
+        return false;
+    t->marked = at < end && *at == '!';
+    t->rest = 0;
+    return at + t->marked == end;
+}
+
+bool line_tag_read(struct line_tag *t, const char *line, size_t len)
+{
+    return inline_tag(t, line, len) || element_tag(t, line, len) || text_tag(t, line, len);
+}
+
+bool line_tag_is_plausible(const struct line_tag *t)
+{
+    return t->origin < NODE_COUNT && t->epoch <= UINT32_MAX && (t->epoch & 1) == t->origin &&
+           t->sequence >= 1 && t->sequence <= UINT32_MAX;
+}
+
+/* A header has no parameter, so no name in a record can forge one. */
+bool line_states(const char *line, size_t len, const char *name)
+{
+    static const char *const heads[] = {" EVREP - ", " EVREP - - ", ": EVREP - "};
+    const char *end = line + len;
+
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        const char *at = memmem(line, len, heads[i], strlen(heads[i]));
+        const char *word = at != NULL ? at + strlen(heads[i]) : NULL;
+
+        if (word != NULL && (size_t)(end - word) >= strlen(name) &&
+            memcmp(word, name, strlen(name)) == 0 &&
+            memchr(line, '=', (size_t)(at - line)) == NULL &&
+            memchr(line, '"', (size_t)(at - line)) == NULL)
+            return true;
+    }
+    return false;
+}
