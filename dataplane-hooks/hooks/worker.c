@@ -48,6 +48,17 @@ static void recount(struct ring_worker *c, uint8_t kind)
     atomic_store_explicit(&c->tagged_kind[kind], sum, memory_order_relaxed);
 }
 
+static void recount_refused(struct ring_worker *c, uint8_t kind)
+{
+    uint64_t sum = 0;
+
+    for (size_t z = 0; z < EVHOOKS_ZONE_MAX; z++) {
+        for (size_t i = 0; i < RING_CAUSES; i++)
+            sum += ring_get(&c->refused[kind][z][i].count);
+    }
+    atomic_store_explicit(&c->refused_kind[kind], sum, memory_order_relaxed);
+}
+
 /* What the worker would have done next: its counter.  The kind, or -1. */
 static int finish(struct ring_worker *c)
 {
@@ -92,8 +103,10 @@ static bool settle_one(struct evhooks_ring *r, uint32_t place, uint64_t upto)
         return false;
     if (index != 0 && worker_claimed(r, place, index))
         finish(c);
-    for (uint8_t k = 0; k < EVHOOKS_KIND_MAX; k++) /* It may have died between the two sums. */
+    for (uint8_t k = 0; k < EVHOOKS_KIND_MAX; k++) { /* It may have died between the two sums. */
         recount(c, k);
+        recount_refused(c, k);
+    }
     atomic_store_explicit(&c->claiming, 0, memory_order_relaxed);
     atomic_store_explicit(&c->used, FREE, memory_order_release);
     return true;

@@ -157,6 +157,44 @@ static void a_worker_that_emitted_may_die_anywhere(void **state)
     may_die_anywhere(*state, open_worker_that_emitted, 2);
 }
 
+static void open_limited_worker(struct fixture *f, void *arg)
+{
+    open_worker(f, arg);
+    evhooks_worker_limit(f->worker, 1, 1);
+}
+
+/* A3: what a worker counted as refused before it died is stated, though nobody of that kind is
+ * refused any more. */
+static void a_worker_may_die_while_it_is_refused(void **state)
+{
+    uint8_t event[EVHOOKS_EVENT_SIZE] = {0};
+    struct fixture *f = *state;
+    struct evhooks_suppressed s;
+    struct evhooks_counters c;
+    uint64_t stated = 0, now_ns = S;
+    uint32_t sequence = 1;
+    size_t abandoned = 0;
+    long total, by;
+
+    fixture_epoch(f, 12);
+    die_after(f, open_limited_worker, emit_one, STEPS_MAX); /* The only token. */
+    by = stride(f, open_limited_worker, emit_one, &total);
+    for (long at = 0; at <= total; at += by) {
+        die_after(f, open_limited_worker, emit_one, at);
+        for (int turn = 0; turn < 2; turn++) { /* The first may settle it only. */
+            while (evhooks_suppressed_next(f->ring, now_ns += 2 * S, &s)) {
+                stated += s.count;
+                assert_int_equal(evhooks_suppressed_state(f->ring, &s, 132, 3, 1, 0, event), 0);
+            }
+        }
+        read_on(f, &sequence, &abandoned);
+        evhooks_counters(f->ring, &c);
+        assert_int_equal(stated, c.rate_limited[3]);
+        assert_int_equal(c.decided[3], c.rate_limited[3] + c.tagged[3]);
+    }
+    assert_true(stated > 0 && c.tagged[3] == 1 && abandoned == 0);
+}
+
 /* Between claim and commit, by name; a slow one that lives is waited for. */
 static void claim_and_die(struct fixture *f, void *arg)
 {
@@ -422,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RING_TEST(a_worker_may_die_anywhere),
         RING_TEST(a_worker_that_emitted_may_die_anywhere),
+        RING_TEST(a_worker_may_die_while_it_is_refused),
         RING_TEST(a_worker_dies_between_claim_and_commit),
         RING_TEST(a_reader_may_die_anywhere),
         RING_TEST(a_reader_may_die_while_it_states),
