@@ -10,9 +10,7 @@ static inline enum evhooks_result fill(struct evhooks_worker *w, struct ring_slo
 {
     claim_fetch(w, index);
     slot->time_ns = time_ns;
-    slot->names_generation = names_generation;
-    slot->kind = (uint8_t)(what >> 16);
-    slot->source = slot->mark_source = slot->mark_what = 0;
+    slot->about = ring_about(names_generation, (uint8_t)(what >> 16));
     memcpy(slot->event, event, EVHOOKS_EVENT_SIZE);
     claim_commit(slot, index);
     claim_done(w, (uint8_t)(what >> 16), (uint16_t)what);

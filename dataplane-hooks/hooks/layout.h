@@ -28,8 +28,13 @@ struct ring_epoch {
 struct ring_slot {
     _Atomic uint64_t state;
     uint64_t time_ns;
-    uint32_t names_generation;
-    uint8_t kind, source, mark_source, mark_what;
+    union {
+        struct {
+            uint32_t names_generation;
+            uint8_t kind, source, mark_source, mark_what;
+        };
+        uint64_t about; /* All of that, of an event: ring_about(). */
+    };
     _Atomic uint32_t worker; /* Whose: place + 1. */
     uint32_t mark_run;
     uint64_t mark_from, mark_to;
@@ -134,9 +139,10 @@ struct evhooks_ring {
     uint64_t cursor;  /* to here read; */
     uint64_t highest; /* and claimed, as last seen. */
     uint64_t read_kind[EVHOOKS_KIND_MAX];
-    uint64_t sweep_ns, swept[EVHOOKS_KIND_MAX];
+    uint64_t sweep_ns; /* When the newest sweep began, or last found something. */
+    uint64_t swept[EVHOOKS_KIND_MAX];
     uint64_t said_last_ns[EVHOOKS_KIND_MAX][EVHOOKS_ZONE_MAX][RING_CAUSES];
-    uint32_t sweep_at; /* Of a sweep that goes on; UINT32_MAX: none does. */
+    uint32_t sweep_at; /* Of a sweep that goes on; at its end: none does. */
     uint64_t repaired; /* Slots, since it was opened. */
     char damage[160];
 };
