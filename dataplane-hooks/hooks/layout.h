@@ -152,6 +152,13 @@ static inline const struct ring_epoch *ring_epoch_entry(const struct ring_header
     return &h->epoch[(epoch >> 1) % RING_EPOCHS];
 }
 
+/* Each store counts: the next claim waits for all that are on their way. */
+static inline uint64_t ring_about(uint32_t names_generation, uint8_t kind)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "host order");
+    return names_generation | (uint64_t)kind << 32;
+}
+
 static inline uint16_t ring_zone(uint16_t zone)
 {
     return zone < EVHOOKS_ZONE_MAX ? zone : EVHOOKS_ZONE_MAX - 1;

@@ -66,6 +66,8 @@ static bool kind_changed(struct evhooks_ring *r, uint8_t kind)
 bool evhooks_suppressed_next(struct evhooks_ring *r, uint64_t now_ns,
                              struct evhooks_suppressed *out)
 {
+    if (r->sweep_ns == 0) /* Who read before may just have stated what is there. */
+        r->sweep_ns = now_ns;
     if (r->sweep_at >= SWEEP_END) {
         if (now_ns - r->sweep_ns < SWEEP_NS)
             return false;
@@ -85,8 +87,10 @@ bool evhooks_suppressed_next(struct evhooks_ring *r, uint64_t now_ns,
         *out = (struct evhooks_suppressed){.kind = kind,
                                            .zone = (uint16_t)(at / RING_CAUSES % EVHOOKS_ZONE_MAX),
                                            .cause = (uint8_t)(at % RING_CAUSES)};
-        if (sum_up(r, out))
+        if (sum_up(r, out)) {
+            r->sweep_ns = now_ns; /* A sweep may take long, and the next one is brief. */
             return true;
+        }
     }
     return false;
 }

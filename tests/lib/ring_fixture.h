@@ -87,6 +87,7 @@ static inline void fixture_open(struct fixture *f, const struct evhooks_options 
     evhooks_activate(f->ring, FIXTURE_GROUP, true);
     evhooks_active_until(f->ring, UINT64_MAX);
     assert_int_equal(evhooks_reader_open(f->ring), 0);
+    f->ring->sweep_ns = 1; /* It has been here for a second. */
     f->worker = fixture_worker(f->ring);
 }
 

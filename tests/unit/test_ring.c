@@ -384,6 +384,32 @@ static void summaries_survive_the_reader(void **state_)
     assert_false(next(f, 400 * S, &s));
 }
 
+/* Whoever stops in the midst of what there is to say, or reads anew. */
+static void each_summary_is_once_a_second(void **state_)
+{
+    struct fixture *f = *state_;
+    struct evhooks_suppressed s;
+
+    fill(f);
+    refuse(f, 2, 100 * S);
+    refuse(f, 3, 100 * S);
+    read_all(f);
+    assert_true(next(f, 200 * S, &s) && s.zone == 2);
+    assert_int_equal(state(f, &s), 0);
+    assert_true(next(f, 200 * S + 9 * S / 10, &s) && s.zone == 3);
+    assert_int_equal(state(f, &s), 0);
+    assert_false(next(f, 200 * S + 9 * S / 10, &s)); /* That was all. */
+    while (fixture_emit(f->worker, 1) == EVHOOKS_OK)
+        ;
+    refuse(f, 3, 201 * S);
+    assert_false(next(f, 201 * S + S / 10, &s));
+    f->ring->sweep_ns = 0; /* As another process begins. */
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+    assert_false(next(f, 201 * S + 2 * S / 10, &s));
+    assert_false(next(f, 202 * S, &s));
+    assert_true(next(f, 202 * S + 3 * S / 10, &s) && s.zone == 3);
+}
+
 /* ---- marks and epochs ---- */
 
 static void marks_last_until_release(void **state_)
@@ -723,6 +749,7 @@ int main(void)
         RING_TEST(other_types_are_kept),
         RING_TEST(summaries_are_of_their_interval),
         RING_TEST(summaries_survive_the_reader),
+        RING_TEST(each_summary_is_once_a_second),
         RING_TEST(marks_last_until_release),
         RING_TEST(room_is_what_was_released),
         RING_TEST(a_worker_claims_nothing_by_an_old_epoch),
