@@ -144,6 +144,18 @@ static void one_frame(struct worker *w, struct loaded *c, const struct arrival *
     }
 }
 
+static bool look_at_activity(struct worker *w, const struct loaded *c, uint32_t port,
+                             uint64_t now_ns)
+{
+    uint8_t group = c->config.rules.end[port].group;
+    bool active = is_active(w->d, group, now_ns);
+
+    if (active && !w->port[port].was_active)
+        state_regained(w->d->state, group);
+    w->port[port].was_active = active;
+    return active;
+}
+
 static uint32_t work(struct worker *w, struct loaded *c, uint32_t port)
 {
     const struct port *p = &w->d->ports.port[port];
@@ -157,7 +169,7 @@ static uint32_t work(struct worker *w, struct loaded *c, uint32_t port)
     now_ns = clock_ns(CLOCK_MONOTONIC);
     memcpy(at.mac, p->mac, 6);
     count_add(&w->port[port].received, n);
-    if (!is_active(w->d, c->config.rules.end[port].group, now_ns)) {
+    if (!look_at_activity(w, c, port, now_ns)) {
         for (uint32_t i = 0; i < n; i++)
             lane_free(&w->lane, frame[i].addr);
         count_add(&w->port[port].fate[FATE_INACTIVE], n);
@@ -186,13 +198,15 @@ static void expire_shard(struct worker *w, uint32_t shard, uint64_t now_ns, bool
     } while (more);
 }
 
-static void age(struct worker *w)
+static void age(struct worker *w, const struct loaded *c)
 {
     uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 
     if (now_ns - w->aged_ns < AGE_EVERY_NS)
         return;
     w->aged_ns = now_ns;
+    for (uint32_t i = 0; i < w->lane.port_count; i++)
+        look_at_activity(w, c, i, now_ns); /* Also of one that hears nothing meanwhile. */
     for (uint32_t s = w->lane.queue; s < w->d->state->sessions.shard_count; s += w->d->worker_count)
         expire_shard(w, s, now_ns, false);
 }
@@ -227,7 +241,7 @@ static void *run(void *at)
         for (uint32_t i = 0; i < ports; i++)
             n += work(w, c, i);
         lane_turn(&w->lane);
-        age(w);
+        age(w, c);
         if (n == 0)
             poll(fds, ports, IDLE_MS);
     }

@@ -35,6 +35,7 @@ struct loaded { /* A configuration in force, and what is counted by its numbers.
 struct worker_port {
     struct count received, fate[FATES], sent, tx_full;
     struct lane_counts before; /* Of sockets that it had. */
+    bool was_active;           /* Its group, when this worker looked last. */
 };
 
 struct worker {

@@ -59,6 +59,31 @@ static void right(struct box *b, uint8_t port, uint32_t seq)
     box_close(b);
 }
 
+/* The session is open still, and both ends end it. */
+static void fins(struct box *b, uint32_t client, uint32_t server)
+{
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = client, .ack = server});
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = server, .ack = client + 1});
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_FIN);
+    box_close(b);
+}
+
+/* So many segments from the client, each acknowledged; what comes next. */
+static uint32_t stream(struct box *b, uint32_t at, int segments)
+{
+    for (int i = 0; i < segments; i++, at += 1200) {
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = at, .ack = 9001, .data = 1200});
+        say(b, RIGHT,
+            (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = at + 1200, .window = 5000});
+    }
+    return at;
+}
+
 static const struct both plain = {1000, 9000, 0}, wraps = {0xfffffffe, 0xffffffc0, 0},
                          scaled = {1000, 0xffff0000, 1 + 7};
 
@@ -94,6 +119,7 @@ static void a_reset_may_be_of_what_is_outstanding(void **unused)
         say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9041});
         wrong(b, RIGHT, 9040);
         wrong(b, RIGHT, 9102);
+        wrong(b, RIGHT, 9060); /* Its receiver would have said so. */
         right(b, RIGHT, last ? 9101 : 9041);
     }
 }
@@ -159,18 +185,23 @@ static void nobody_opens_inside(void **unused)
 /* RFC 9293, 3.10.7.1: what refuses a SYN has no number of its own. */
 static void a_refused_syn(void **unused)
 {
-    struct box *b = box_open(LOGGED);
-
     (void)unused;
-    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 1000});
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1002});
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST, .seq = 0});
-    box_elapse_ms(b, 3000);
-    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1001});
-    box_elapse_ms(b, 3000);
-    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
-    box_close(b);
+    for (int answers = 0; answers < 2; answers++) { /* The listener may go away meanwhile. */
+        struct box *b = box_open(LOGGED);
+
+        say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 1000});
+        if (answers)
+            say(b, RIGHT,
+                (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = 9000, .ack = 1001});
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1002});
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST, .seq = 0});
+        box_elapse_ms(b, 3000);
+        assert_int_equal(box_count(b, EVENT_CLOSE), 0);
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST | TCP_ACK, .ack = 1001});
+        box_elapse_ms(b, 3000);
+        assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+        box_close(b);
+    }
 }
 
 /* After a failover: what the client acknowledges tells where the server is. */
@@ -186,21 +217,111 @@ static void a_flow_that_was_taken_up(void **unused)
     right(b, RIGHT, 9001);
 }
 
+static struct box *taken_up(uint32_t seq, uint16_t data)
+{
+    struct box *b = box_open(LOGGED);
+
+    say(b, LEFT,
+        (struct frame){OUT, .flags = TCP_ACK, .seq = seq, .ack = 9001, .window = 60000,
+                       .data = data});
+    return b;
+}
+
+/* What is seen first is sent again, and the ACK tells of all that came before; or something comes
+ * again that was sent before what is seen first. */
+static void an_ack_may_jump_where_a_flow_was_taken_up(void **unused)
+{
+    struct box *b;
+
+    (void)unused;
+    for (int goes_on = 0; goes_on < 2; goes_on++) {
+        b = taken_up(1000000, 1200);
+        say(b, RIGHT,
+            (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1500000, .window = 5000});
+        if (goes_on)
+            fins(b, stream(b, 1500000, 200), 9001);
+        else
+            right(b, LEFT, 1500000);
+    }
+    b = taken_up(1500000, 1200);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1000000, .ack = 9001, .data = 1200});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1001200});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1501200});
+    right(b, LEFT, 1501200);
+}
+
+/* So is one that the other node had for a while, and for 100 MB. */
+static void a_flow_that_comes_back_is_taken_up(void **unused)
+{
+    struct box *b = connected(&plain);
+    uint32_t at = stream(b, 1001, 10) + 100000000;
+
+    (void)unused;
+    state_regained(&b->state, 1);
+    fins(b, stream(b, at, 10), 9001);
+}
+
+/* Its window is not known, and taken for the widest: two blind segments would soon find it. */
+static void forged_segments_end_no_flow_that_was_taken_up(void **unused)
+{
+    struct box *b = taken_up(1000001, 5);
+
+    (void)unused;
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1000006, .window = 60000});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = 9001 + 0x30000000, .ack = 1});
+    wrong(b, RIGHT, 9001 + 0x12345678);
+    wrong(b, RIGHT, 9001 + 0x30000000);
+    say(b, LEFT,
+        (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 1000001 + 0x20000000, .ack = 1});
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 9001 + 0x20000000, .ack = 1});
+    fins(b, 1000006, 9001);
+}
+
+/* Some leave the options out of a SYN that they repeat; the server has those of the first. */
+static void a_repeated_syn_keeps_its_scale(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    struct frame syn = {OUT, .flags = TCP_SYN, .seq = 1000, .window = 64000, .scale = 1 + 7};
+    uint32_t at = 9001;
+
+    (void)unused;
+    say(b, LEFT, syn);
+    syn.scale = 0;
+    say(b, LEFT, syn);
+    say(b, RIGHT,
+        (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = 9000, .ack = 1001, .scale = 1 + 7});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001, .window = 5000});
+    for (int i = 0; i < 200; i++, at += 1200)
+        say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK, .seq = at, .ack = 1001, .data = 1200});
+    right(b, RIGHT, at);
+}
+
+/* A SYN that somebody forges does not make the true one's connection unknown. */
+static void the_server_says_which_syn_it_answers(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+
+    (void)unused;
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 1000});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_SYN, .seq = 777777777});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .seq = 9000, .ack = 1001});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001});
+    fins(b, stream(b, 1001, 100), 9001);
+}
+
 /* Nor do FINs that belong nowhere. */
 static void forged_fins_end_nothing(void **unused)
 {
     struct box *b = connected(&plain);
 
     (void)unused;
-    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 900000});
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 900000});
-    box_elapse_ms(b, 3000);
-    assert_int_equal(box_count(b, EVENT_CLOSE), 0);
-    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 1001, .ack = 9001});
-    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 9001, .ack = 1002});
-    box_elapse_ms(b, 3000);
-    assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_FIN);
-    box_close(b);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 900000, .ack = 9001});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN | TCP_ACK, .seq = 1001, .ack = 9900});
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_FIN, .seq = 1001});
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK, .seq = 900000, .ack = 1001});
+    fins(b, 1001, 9001);
 }
 
 /* A host that lost its memory: its SYN in an open session passes as it is and starts nothing; what
@@ -245,6 +366,11 @@ int main(void)
         cmocka_unit_test(nobody_opens_inside),
         cmocka_unit_test(a_refused_syn),
         cmocka_unit_test(a_flow_that_was_taken_up),
+        cmocka_unit_test(an_ack_may_jump_where_a_flow_was_taken_up),
+        cmocka_unit_test(a_flow_that_comes_back_is_taken_up),
+        cmocka_unit_test(forged_segments_end_no_flow_that_was_taken_up),
+        cmocka_unit_test(a_repeated_syn_keeps_its_scale),
+        cmocka_unit_test(the_server_says_which_syn_it_answers),
         cmocka_unit_test(forged_fins_end_nothing),
         cmocka_unit_test(a_syn_in_an_open_session),
     };

@@ -35,6 +35,7 @@ void state_init(struct state *s, void *zeroed, uint32_t sessions,
     struct flow_seed seed;
     uint8_t *at = zeroed;
 
+    memset(s->turn, 0, sizeof(s->turn));
     memcpy(&seed, secret, sizeof(seed));
     memcpy(s->cookie_key, secret + sizeof(seed), COOKIE_KEY_BYTES);
     sessions_init(&s->sessions, at, sessions, &seed, now_ns);
@@ -42,6 +43,11 @@ void state_init(struct state *s, void *zeroed, uint32_t sessions,
     hosts_init(&s->hosts, at, sessions, counted_for(sessions), &seed);
     at += hosts_size(sessions, counted_for(sessions));
     fragments_init(&s->fragments, at, fragments_for(sessions), &seed);
+}
+
+void state_regained(struct state *s, uint8_t group)
+{
+    atomic_fetch_add_explicit(&s->turn[group], 1, memory_order_relaxed);
 }
 
 /* ---- what several steps do ---- */

@@ -32,6 +32,7 @@ enum fate { /* What became of a frame: each frame has one. */
             FATES,
 };
 
+enum { GROUPS_MAX = 128 };
 enum { EVENTS_MAX = 8, TERMS_HIT_MAX = 4, EXTRA_MAX = 128 };
 
 struct decision {
@@ -60,6 +61,7 @@ struct state {
     struct fragments fragments;
     uint8_t cookie_key[COOKIE_KEY_BYTES];
     _Atomic uint64_t refusal_due_ns; /* Answers to refused packets: 1000 a second. */
+    _Atomic uint16_t turn[GROUPS_MAX];
 };
 
 /* Bytes of zeroed memory, aligned to 64, for so many sessions; then the rest is made of it.
@@ -68,6 +70,10 @@ enum { STATE_SECRET_BYTES = 48 };
 size_t state_size(uint32_t sessions);
 void state_init(struct state *s, void *zeroed, uint32_t sessions,
                 const uint8_t secret[STATE_SECRET_BYTES], uint64_t now_ns);
+
+/* This node decides for the group again: its flows may have gone on at the other one meanwhile, so
+ * that what is known of their numbers is old.  Any thread. */
+void state_regained(struct state *s, uint8_t group);
 
 /* frame: `len` bytes of a buffer of `room`, which are changed where NAT or an answer asks it. */
 void decide(const struct rules *r, struct state *s, const struct arrival *at, uint8_t *frame,

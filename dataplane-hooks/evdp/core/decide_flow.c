@@ -90,10 +90,19 @@ static void forward_in_session(struct job *j, struct session *s, int direction)
     job_forward(j, j->port_out);
 }
 
+/* The other node had it meanwhile, perhaps. */
+static void resume(struct job *j, struct session *s)
+{
+    s->turn = turn_of(j->s, s->group);
+    numbers_loosen(s->numbers);
+}
+
 static void established(struct job *j, struct session *s, int direction)
 {
     bool was_closed = s->tcp_state == TCP_STATE_CLOSED;
 
+    if (s->turn != turn_of(j->s, s->group))
+        resume(j, s);
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
     if (!filter_session(j, s, direction))
         return;

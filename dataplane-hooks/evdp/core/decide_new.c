@@ -100,6 +100,7 @@ static void fill(struct job *j, struct session *s, const struct policy *q, uint1
     s->log_init = q->log_init;
     s->log_close = q->log_close;
     s->group = j->where.group;
+    s->turn = turn_of(j->s, s->group);
     s->policy_id = q->id;
     s->ifindex = j->where.ifindex;
     s->names = j->r->names;

@@ -21,6 +21,11 @@ struct job { /* One frame on its way. */
     struct decision *d;
 };
 
+static inline uint16_t turn_of(const struct state *s, uint8_t group)
+{
+    return atomic_load_explicit(&s->turn[group], memory_order_relaxed);
+}
+
 /* The slot for one more event, of this node's current names. */
 uint8_t *job_event(struct job *j);
 void job_screened(struct job *j, uint32_t flag);

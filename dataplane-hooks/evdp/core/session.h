@@ -41,6 +41,7 @@ struct session {
     bool log_init, log_close;
     uint8_t counted; /* In the limits of hosts: bit 0 by source, bit 1 by destination. */
     uint8_t group;   /* Redundancy group. */
+    uint16_t turn;   /* Of the group, that its numbers are of: state_regained(). */
 
     uint64_t seen_ns, timeout_ns, created_ns;
     uint64_t packets[2], bytes[2]; /* From the client, from the server. */

@@ -19,14 +19,23 @@ static uint32_t ack_of(const struct session *s, const struct packet *p, int dire
     return s->is_proxied && direction == 0 ? p->ack + s->seq_delta : p->ack;
 }
 
-bool track_may_be_forged(const struct session *s, const struct packet *p, int direction)
+/* What refuses a SYN need not have a number of its own (RFC 9293, 3.10.7.1). */
+static bool refuses(const struct session *s, const struct packet *p, int direction)
 {
-    return s->tcp_state != TCP_STATE_NONE && s->tcp_state != TCP_STATE_CLOSED && !p->fragment &&
-           (p->tcp_flags & TCP_RST) != 0 &&
-           !numbers_reset(s->numbers, p, direction, ack_of(s, p, direction));
+    return direction == 1 && s->tcp_state < TCP_STATE_OPEN && (p->tcp_flags & TCP_ACK) != 0 &&
+           numbers_acknowledge(&s->numbers[0], p->ack);
 }
 
-static void learn(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
+bool track_may_be_forged(const struct session *s, const struct packet *p, int direction)
+{
+    if (s->tcp_state == TCP_STATE_NONE || s->tcp_state == TCP_STATE_CLOSED || p->fragment ||
+        (p->tcp_flags & TCP_RST) == 0)
+        return false;
+    return !numbers_reset(s->numbers, p, direction) && !refuses(s, p, direction);
+}
+
+/* false: it belongs nowhere. */
+static bool learn(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
 {
     bool is_syn = (p->tcp_flags & TCP_SYN) != 0;
     bool begins = is_syn && s->tcp_state < TCP_STATE_OPEN &&
@@ -34,15 +43,17 @@ static void learn(struct session *s, const struct packet *p, const uint8_t *fram
     bool has_ack =
         (p->tcp_flags & TCP_ACK) != 0 && (s->tcp_state != TCP_STATE_PROXY || direction == 1);
 
+    if (is_syn ? !begins : (p->tcp_flags & TCP_ACK) == 0)
+        return false;
     if (begins && !s->is_proxied) {
         const uint8_t *scale = packet_tcp_option(p, frame, 3, 3);
 
-        numbers_scale(s->numbers, direction, scale != NULL ? scale[2] : SCALE_NONE);
+        numbers_scale(s->numbers, p, direction, scale != NULL ? scale[2] : SCALE_NONE);
     }
-    numbers_learn(s->numbers, p, direction, has_ack, ack_of(s, p, direction), begins);
+    return numbers_learn(s->numbers, p, direction, has_ack, ack_of(s, p, direction), begins);
 }
 
-static void track_tcp(struct session *s, const struct packet *p, int direction)
+static void track_tcp(struct session *s, const struct packet *p, int direction, bool belongs)
 {
     if (s->tcp_state == TCP_STATE_CLOSED) /* An RST after both FINs changes nothing. */
         return;
@@ -56,7 +67,7 @@ static void track_tcp(struct session *s, const struct packet *p, int direction)
     else if (direction == 0 && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_ACK &&
              s->tcp_state == TCP_STATE_SYNACK)
         s->tcp_state = TCP_STATE_OPEN;
-    if (p->tcp_flags & TCP_FIN && numbers_fit(s->numbers, p, direction))
+    if (p->tcp_flags & TCP_FIN && belongs)
         s->fins |= (uint8_t)(1 << direction);
     if (s->fins == 3)
         close_with(s, CLOSE_FIN);
@@ -69,8 +80,7 @@ void track_packet(struct session *s, const struct packet *p, const uint8_t *fram
     s->is_answered |= direction == 1;
     if (s->tcp_state == TCP_STATE_NONE || p->fragment)
         return;
-    learn(s, p, frame, direction);
-    track_tcp(s, p, direction);
+    track_tcp(s, p, direction, learn(s, p, frame, direction));
 }
 
 static uint64_t tcp_timeout_ns(const struct timeouts *t, const struct session *s)

@@ -7,17 +7,17 @@
 
 /* TCP's state after the first packet of a session. */
 uint8_t track_first_state(const struct packet *p);
-/* An RST whose number is not what comes next, or unacknowledged (RFC 5961, 3): somebody else's, or
- * of what was not seen here.  It ends no session. */
+/* An RST whose number is not exactly what comes next (RFC 5961, 3): somebody else's, or of what was
+ * not seen here.  It ends no session. */
 bool track_may_be_forged(const struct session *s, const struct packet *p, int direction);
 /* Counts the packet and moves the state. */
 void track_packet(struct session *s, const struct packet *p, const uint8_t *frame, int direction);
 uint64_t track_timeout_ns(const struct timeouts *t, const struct session *s);
 /* Why it ends, now that its time is over. */
 enum close_reason track_reason(const struct session *s);
-/* A SYN, whoever sends it, on a session that is over: the same ports, another conversation. */
 /* A SYN against the direction of an open session: a connection that no policy permits. */
 bool track_opens_inside(const struct session *s, const struct packet *p, int direction);
+/* A SYN, whoever sends it, on a session that is over: the same ports, another conversation. */
 bool track_is_reopened(const struct session *s, const struct packet *p);
 
 #endif
