@@ -15,14 +15,17 @@ const char *line_number_after(const char *at, const char *end, const char *name,
     return at > digits ? at : NULL;
 }
 
+/* From the end on: the tag is there. */
 static const char *last_match(const char *line, size_t len, const char *what)
 {
-    const char *found = NULL;
-    const char *at = line;
+    size_t n = strlen(what);
+    const char *at = len >= n ? line + len - n + 1 : line;
 
-    while ((at = memmem(at, len - (size_t)(at - line), what, strlen(what))) != NULL)
-        found = at++;
-    return found;
+    while ((at = memrchr(line, what[0], (size_t)(at - line))) != NULL) {
+        if (memcmp(at, what, n) == 0)
+            return at;
+    }
+    return NULL;
 }
 
 /* The mark, if it is there, and the end of the element. */
