@@ -3,6 +3,7 @@
 
 #include "kept.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -380,16 +381,40 @@ static void host_warn(void *ctx, const char *what)
 static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
                         enum core_answer kind, uint32_t last)
 {
-    static const char *const words[] = {
-        [ANSWER_HAS] = "has", [ANSWER_WRITTEN] = "was given", [ANSWER_UNKNOWN] = "cannot tell of"};
+    static const char *const words[] = {[ANSWER_HAS] = "has", [ANSWER_WRITTEN] = "was given"};
     struct sink_port *p = ctx;
     struct core_input in = {
         .kind = CORE_ANSWER, .sink = p->index, .answer = (uint8_t)kind, .last = last};
 
     in.records = (struct core_range){origin, epoch, from, to};
-    shell_log("sink %s: %s %u/%u up to %u", p->config->name, words[kind], origin, epoch, last);
+    if (kind == ANSWER_UNKNOWN)
+        shell_log("sink %s: cannot tell of %u/%" PRIu32 " from %" PRIu32 " to %" PRIu32
+                  ": what of it may be there goes out marked",
+                  p->config->name, origin, epoch, from, to);
+    else
+        shell_log("sink %s: %s %u/%" PRIu32 " up to %" PRIu32, p->config->name, words[kind], origin,
+                  epoch, last);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
+}
+
+static uint64_t opened_ns(const struct shell *s, const struct core_range *r)
+{
+    bool ours = r->origin == s->config->node && s->first_epoch != 0 && r->epoch >= s->first_epoch;
+
+    return ours ? s->first_epoch_ns : 0;
+}
+
+/* Until the peer can have taken a new epoch over, or is given it (T2). */
+static uint32_t alone_ms(const struct config *c)
+{
+    uint64_t ms = c->dead_after_ms;
+
+    if (!c->has_peer)
+        return UINT32_MAX;
+    if (c->handover_after_ms != 0 && c->handover_after_ms < ms)
+        ms = c->handover_after_ms;
+    return (uint32_t)ms;
 }
 
 void emit_asks(struct shell *s)
@@ -403,7 +428,8 @@ void emit_asks(struct shell *s)
                                          .from = r->from,
                                          .to = r->to,
                                          .run = s->out->ask[i].run,
-                                         .run_end = s->out->ask[i].run_end});
+                                         .run_end = s->out->ask[i].run_end,
+                                         .opened_ns = opened_ns(s, r)});
     }
 }
 
@@ -531,6 +557,7 @@ int emit_open(struct shell *s, char *err, size_t err_size)
         config_sink_options(p->config, &o);
         o.book = runs_book(s);
         o.place = config_sink_place(s->config, p->config);
+        o.alone_ms = alone_ms(s->config);
         if (sink_open(&p->sink, &s->loop, &o, &host, err, err_size) != 0)
             return -1;
     }

@@ -318,6 +318,7 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
                        .origin = s->config->node,
                        .kind = RECORD_EPOCH_OPEN,
                        .source = SOURCE_EVREP};
+    uint64_t began_ns = sink_clock_ns();
     uint8_t bytes[RECORD_SIZE];
     struct record_note note = {0};
     char known[16];
@@ -336,6 +337,10 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
     if (rc != 0) {
         shell_log("journal: %s: cannot open epoch %" PRIu32 "; ending", strerror(-rc), epoch);
         exit(EXIT_FAILURE);
+    }
+    if (s->first_epoch == 0) {
+        s->first_epoch = epoch;
+        s->first_epoch_ns = began_ns;
     }
     snprintf(known, sizeof(known), "%" PRIu32, note.last_sequence);
     shell_log("epoch %" PRIu32 " is open (before it %" PRIu32 ", last sequence %s)", epoch,

@@ -126,9 +126,11 @@ struct shell {
     uint64_t emitted[256], replicated_in, refused_frames;
     enum session_state session_said;
     uint64_t takeovers_said;
-    size_t feed_pending;   /* Records read from the ring that the journal did not take yet. */
-    uint32_t newest_epoch; /* Of ours, found at start. */
-    uint32_t epoch_waits;  /* To be opened, once the ring has room for one more; 0: none. */
+    size_t feed_pending;     /* Records read from the ring that the journal did not take yet. */
+    uint32_t newest_epoch;   /* Of ours, found at start. */
+    uint32_t first_epoch;    /* Of ours, opened by this process; 0: none yet. */
+    uint64_t first_epoch_ns; /* Since then; sink_clock_ns(). */
+    uint32_t epoch_waits;    /* To be opened, once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
     uint64_t ring_repaired_said, ring_repaired_ns; /* Of its slots; when that was. */
     /* What was said of a link since it was up last: each once.  peer.c */

@@ -49,6 +49,8 @@ struct jetstream_sink {
     /* Of each origin, over this connection: whose runs go out under the guard. */
     struct jetstream_question answered[NODE_COUNT][JETSTREAM_QUESTIONS];
     size_t answered_count[NODE_COUNT];
+    /* Where the subjects ended when the first connection was up, and when that was. */
+    uint64_t floor[NODE_COUNT], floor_ns;
 
     struct sink_item batch[BATCH]; /* Pulled, and published up to batch_at. */
     size_t batch_count, batch_at;
@@ -359,6 +361,17 @@ static void job_run(void *ctx)
     uv_async_send(&t->job_done);
 }
 
+/* What this process opened an epoch for cannot lie below where the subject ended before anybody
+ * could have written of it; so a new epoch, of which there is nothing, needs no look at the whole
+ * stream.
+ */
+static uint64_t floor_of(const struct jetstream_sink *t, const struct sink_question *q)
+{
+    if (q->opened_ns == 0 || t->floor_ns >= q->opened_ns + t->base.o.alone_ms * 1000000ull)
+        return 0;
+    return t->floor[q->origin];
+}
+
 /* One look at the stream answers all that is asked of one origin, and says whether somebody wrote
  * of a run that is answered: the guard of this answer would hide that. */
 static void put_questions(struct jetstream_sink *t)
@@ -370,7 +383,8 @@ static void put_questions(struct jetstream_sink *t)
     a->count = 0;
     for (size_t i = 0; i < t->question_count; i++) {
         if (t->question[i].origin == origin)
-            a->question[a->count++] = (struct jetstream_question){.q = t->question[i]};
+            a->question[a->count++] = (struct jetstream_question){
+                .q = t->question[i], .floor = floor_of(t, &t->question[i])};
         else
             t->question[left++] = t->question[i];
     }
@@ -426,6 +440,9 @@ static void on_open(struct jetstream_sink *t)
         end(t, t->job_error);
         return;
     }
+    for (int i = 0; t->floor_ns == 0 && i < NODE_COUNT; i++)
+        t->floor[i] = t->link.place[i].last;
+    t->floor_ns = t->floor_ns != 0 ? t->floor_ns : sink_clock_ns();
     t->alone = 0;
     t->alone_next = ALONE_MIN;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);
@@ -435,7 +452,7 @@ static void on_open(struct jetstream_sink *t)
 static bool is_overtaken(const struct jetstream_ask *a)
 {
     for (size_t i = 0; i < a->count; i++) {
-        if (a->question[i].stands && a->question[i].last != 0)
+        if (a->question[i].stands && (a->question[i].last != 0 || !a->question[i].known))
             return true;
     }
     return false;
@@ -470,7 +487,8 @@ static void on_asked(struct jetstream_sink *t)
         const struct sink_question *q = &a->question[i].q;
 
         stand(t, q);
-        t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to, ANSWER_HAS,
+        t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to,
+                            a->question[i].known ? ANSWER_HAS : ANSWER_UNKNOWN,
                             a->question[i].last);
     }
     t->pumping = false;

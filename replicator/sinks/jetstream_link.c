@@ -213,6 +213,8 @@ static void look_at_for(struct jetstream_question *a, const struct jetstream_ask
     if (a->stands)
         a->last =
             at > k->behind && sequence >= q->from && sequence <= q->run_end ? sequence : a->last;
+    else if (at <= a->floor)
+        return;
     else if (sequence >= q->run && sequence < q->from)
         a->before = true;
     else if (sequence >= q->from && sequence <= q->to && sequence > a->last)
@@ -233,16 +235,21 @@ static void look_at(struct jetstream_ask *k, const char *id, uint64_t at)
     }
 }
 
-/* From `start` on all was looked at. */
-static bool all_found(const struct jetstream_ask *k, uint64_t start)
+/* From `start` on all was looked at.  How far back it is to be looked for what is not known; 0: all
+ * is known. */
+static uint64_t unknown_from(struct jetstream_ask *k, uint64_t start)
 {
-    for (size_t i = 0; i < k->count; i++) {
-        const struct jetstream_question *a = &k->question[i];
+    uint64_t from = 0;
 
-        if (a->stands ? start > k->behind + 1 : a->last == 0 && !a->before)
-            return false;
+    for (size_t i = 0; i < k->count; i++) {
+        struct jetstream_question *a = &k->question[i];
+        uint64_t first = (a->stands ? k->behind : a->floor) + 1;
+
+        a->known = start <= first || (!a->stands && (a->last != 0 || a->before));
+        if (!a->known && (from == 0 || first < from))
+            from = first;
     }
-    return true;
+    return from;
 }
 
 /* No ordered consumer of libnats: 3.4.1 frees its subscription under the reader when it resets one
@@ -304,12 +311,47 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64
     return s;
 }
 
+/* Further and further back, until all is known.  Where a stream was purged, its first message is
+ * far up. */
+static natsStatus look_back(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start,
+                            uint64_t first)
+{
+    const struct jetstream_place *p = &k->place[a->question[0].q.origin];
+    uint64_t most = k->depth != 0 ? k->depth : JETSTREAM_SCAN, from;
+    natsStatus s = NATS_OK;
+
+    for (uint64_t depth = SCAN_FIRST; (from = unknown_from(a, start)) != 0 && depth <= most;
+         depth *= 8) {
+        start = p->last > depth ? p->last - depth : 1;
+        start = start > from ? start : from;
+        s = scan(k, a, start);
+        if (s != NATS_OK)
+            return s;
+        start = start > first ? start : 1;
+    }
+    return s;
+}
+
+static int read_first(struct jetstream_link *k, const struct jetstream_place *p, uint64_t *first,
+                      char *err)
+{
+    jsStreamInfo *info = NULL;
+    natsStatus s = js_GetStreamInfo(&info, k->js, p->stream, NULL, NULL);
+
+    if (s != NATS_OK)
+        return fail(err, "cannot ask where the stream begins", s);
+    *first = info->State.FirstSeq;
+    jsStreamInfo_Destroy(info);
+    return 0;
+}
+
 int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
                         char err[JETSTREAM_ERROR_MAX])
 {
     struct jetstream_place *p = &k->place[a->question[0].q.origin];
-    uint64_t start;
+    uint64_t first = 0;
     char id[JETSTREAM_ID_MAX];
+    natsStatus s;
 
     for (size_t i = 0; i < a->count; i++) {
         a->question[i].last = 0;
@@ -317,17 +359,11 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
     }
     if (read_last(k, p, id, err) != 0)
         return -1;
-    start = p->last;
-    look_at(a, id, start);
-    for (uint64_t depth = SCAN_FIRST; depth <= JETSTREAM_SCAN && start > 1; depth *= 8) {
-        natsStatus s;
-
-        if (all_found(a, start))
-            break;
-        start = p->last > depth ? p->last - depth : 1;
-        s = scan(k, a, start);
-        if (s != NATS_OK)
-            return fail(err, "cannot read the last messages", s);
-    }
-    return 0;
+    look_at(a, id, p->last);
+    if (unknown_from(a, p->last) == 0)
+        return 0;
+    if (read_first(k, p, &first, err) != 0)
+        return -1;
+    s = look_back(k, a, p->last, first);
+    return s == NATS_OK ? 0 : fail(err, "cannot read the last messages", s);
 }

@@ -23,13 +23,16 @@ struct jetstream_link {
     char inbox[64];         /* Their subject is inbox.N. */
     natsSubscription *spent[JETSTREAM_SPENT];
     size_t spent_count;
+    uint64_t depth; /* How far back a question is looked for; 0: JETSTREAM_SCAN. */
 };
 
 struct jetstream_question {
     struct sink_question q;
-    uint32_t last; /* The answer; 0: none of them. */
-    bool before;   /* Below it, of its run, is there: nothing of it lies before that. */
-    bool stands;   /* It was answered: `last` is what somebody wrote of its run since. */
+    uint64_t floor; /* Nothing of it is there up to this sequence of the stream. */
+    uint32_t last;  /* The answer; 0: none of them. */
+    bool known;     /* false: further back than was looked may lie some. */
+    bool before;    /* Below it, of its run, is there: nothing of it lies before that. */
+    bool stands;    /* It was answered: `last` is what somebody wrote of its run since. */
 };
 
 enum { JETSTREAM_QUESTIONS = 2048 }; /* More than the core can have open. */
@@ -52,7 +55,8 @@ void jetstream_link_tidy(struct jetstream_link *k);
 
 /* D1: answers all questions with one look at the stream, and sets place[origin].last as of then.
  * Records of one run lie in order, but others may lie between and behind them: looks at the last
- * JETSTREAM_SCAN messages of the subject.  0, or -1 with one line in err. */
+ * JETSTREAM_SCAN of the stream's messages, or as far as the questions need.  0, or -1 with one line
+ * in err. */
 int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
                         char err[JETSTREAM_ERROR_MAX]);
 enum { JETSTREAM_SCAN = 1 << 18 };

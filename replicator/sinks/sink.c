@@ -126,6 +126,14 @@ void sink_lost(struct sink *s, bool certain_none)
     s->host.lost(s->host.ctx, certain_none);
 }
 
+uint64_t sink_clock_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
 uint32_t sink_backoff_ms(struct sink *s)
 {
     uint32_t ms = s->backoff_ms != 0 ? s->backoff_ms : BACKOFF_MIN_MS;

@@ -63,6 +63,7 @@ struct sink_options {
     uint32_t datagram_limit; /* UDP: bytes; what is longer is cut. */
     uint32_t datagram_rate;  /* UDP: a second; 0: as fast as they come. */
     uint32_t window;         /* Records in flight. */
+    uint32_t alone_ms;       /* For so long nobody else can hand over records of a new epoch. */
     uint64_t rotate_bytes;   /* file: 0: never by size; */
     uint32_t rotate_s;       /* 0: never by age; */
     uint32_t rotate_keep;    /* so many old ones stay. */
@@ -90,6 +91,9 @@ struct sink_question {
     uint32_t epoch, from, to;
     /* The run that they are of: run .. run_end go out in order, and run .. from - 1 are there. */
     uint32_t run, run_end;
+    /* When this process opened its first epoch, where theirs is one of those (sink_clock_ns()); 0:
+     * it is not. */
+    uint64_t opened_ns;
 };
 
 struct sink_ops {
@@ -131,6 +135,8 @@ void sink_warn(struct sink *s, const char *format, ...) __attribute__((format(pr
 void sink_confirm(struct sink *s, size_t n);
 /* What was pulled and not confirmed goes back. */
 void sink_lost(struct sink *s, bool certain_none);
+/* CLOCK_BOOTTIME: it goes on while the machine sleeps. */
+uint64_t sink_clock_ns(void);
 /* How long to wait before the next try: doubles from 100 ms to 5 s, and up to half more. */
 uint32_t sink_backoff_ms(struct sink *s);
 

@@ -2,6 +2,7 @@
 /* The JetStream sink against a real nats-server on loopback: nothing twice, no gap, whoever else
  * writes, and whatever dies. */
 #include "jetstream_ack.h"
+#include "jetstream_link.h"
 #include "sink.h"
 
 #include <nats/nats.h>
@@ -95,7 +96,8 @@ struct host {
     struct sink *sink;
     uint8_t origin;
     uint32_t confirmed, handed, last; /* To publish: up to `last`. */
-    uint32_t lost, downs, answers, answered;
+    uint32_t lost, downs, answers, answered, unknown;
+    uint64_t opened_ns;
     bool up, asks, asked;
     char why[SINK_ERROR_MAX];
     char text[64][32];
@@ -165,7 +167,7 @@ static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, 
     (void)epoch;
     (void)from;
     (void)to;
-    assert_int_equal(kind, ANSWER_HAS);
+    h->unknown += kind == ANSWER_UNKNOWN;
     if (origin != h->origin)
         return;
     h->answers++;
@@ -178,6 +180,8 @@ static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, 
 static struct host *all[16]; /* Sinks live as long as their process. */
 static size_t all_count;
 
+static uint32_t alone_ms;
+
 static struct host *host_new(uint8_t origin, const char *stream, const char *subject)
 {
     struct host *h = calloc(1, sizeof(*h));
@@ -189,8 +193,12 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
                               .down = on_down,
                               .warn = on_warn,
                               .answer = on_answer};
-    struct sink_options o = {
-        .name = "bus", .type = "jetstream", .url = url, .stream = stream, .subject = subject};
+    struct sink_options o = {.name = "bus",
+                             .type = "jetstream",
+                             .url = url,
+                             .stream = stream,
+                             .subject = subject,
+                             .alone_ms = alone_ms};
     char err[256];
 
     assert_non_null(h);
@@ -203,7 +211,7 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
 
 static void ask(struct host *h, uint32_t run, uint32_t from, uint32_t to, uint32_t end)
 {
-    sink_ask(h->sink, &(struct sink_question){h->origin, EPOCH, from, to, run, end});
+    sink_ask(h->sink, &(struct sink_question){h->origin, EPOCH, from, to, run, end, h->opened_ns});
 }
 
 static void host_turn(struct host *h)
@@ -376,6 +384,72 @@ static void test_an_answer_outdates_another(void **state)
     RUN_UNTIL(h, none, h->answers == 4 || h->lost == 2);
     assert_int_equal(h->lost, 1);
     assert_int_equal(h->answered, 11);
+}
+
+static void publish_id(const char *subject, const char *id)
+{
+    assert_int_equal(js_Publish(NULL, js, subject, "x", 1, &(jsPubOptions){.MsgId = id}, NULL),
+                     NATS_OK);
+}
+
+/* D1: what was not looked at is no "none"; what was there before an epoch was opened is. */
+static void test_says_how_far_it_looked(void **state)
+{
+    static struct jetstream_ask a;
+    struct jetstream_link k = {.nc = nc, .js = js, .depth = 4096};
+    char err[JETSTREAM_ERROR_MAX];
+
+    (void)state;
+    stream_make("DEEP", "deep.*", js_LimitsPolicy);
+    snprintf(k.place[0].stream, sizeof(k.place[0].stream), "DEEP");
+    snprintf(k.place[0].subject, sizeof(k.place[0].subject), "deep.0");
+    publish_id("deep.0", "0/12/1");
+    for (int i = 0; i < 4200; i++)
+        natsConnection_PublishString(nc, "deep.0", "x");
+    publish_id("deep.0", "0/14/1");
+    for (int i = 0; i < 5; i++) {
+        a.question[0] = (struct jetstream_question){.q = {0, i < 3 ? 12 : 16, 1, 9, 1, 9}};
+        a.question[1] = (struct jetstream_question){.q = {0, 14, 2, 9, 1, 9}};
+        a.question[0].floor = i == 2 ? 1 : i == 3 ? 4202 : 0;
+        a.count = 2;
+        k.depth = i == 1 || i == 4 ? 0 : 4096;
+        assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+        jetstream_link_tidy(&k);
+        assert_int_equal(a.question[0].known, i > 0 && i != 2);
+        assert_int_equal(a.question[0].last, i == 1);
+        assert_true(a.question[1].known && a.question[1].last == 0);
+    }
+    js_PurgeStream(js, "DEEP", NULL, NULL); /* All of it is what is left. */
+    publish_id("deep.0", "0/14/2");
+    k.depth = 4096;
+    assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+    jetstream_link_tidy(&k);
+    assert_true(a.question[0].known && a.question[0].last == 0);
+}
+
+static void test_a_new_epoch_is_not_below_the_start(void **state)
+{
+    struct host *h;
+
+    (void)state;
+    stream_make("NEW", "new.*", js_LimitsPolicy);
+    publish_id("new.0", "0/12/5");
+    for (alone_ms = 1; alone_ms <= 60000; alone_ms += 59999) {
+        h = host_new(0, "NEW", "new");
+        h->opened_ns = sink_clock_ns() - 1000000000;
+        RUN_UNTIL(h, none, h->up);
+        ask(h, 1, 1, 9, 9);
+        RUN_UNTIL(h, none, h->answers == 1);
+        assert_int_equal(h->answered, alone_ms == 1 ? 5 : 0);
+    }
+    alone_ms = 0;
+    publish_id("new.0", "0/12/6"); /* What came since is seen. */
+    ask(h, 1, 1, 9, 9);
+    RUN_UNTIL(h, none, h->lost == 1);
+    ask(h, 1, 1, 9, 9);
+    RUN_UNTIL(h, none, h->answers == 2);
+    assert_int_equal(h->answered, 6);
+    assert_int_equal(h->unknown, 0);
 }
 
 static atomic_bool published_enough;
@@ -576,6 +650,8 @@ int main(void)
         cmocka_unit_test(test_refuses_a_late_writer),
         cmocka_unit_test(test_answers_what_it_has),
         cmocka_unit_test(test_an_answer_outdates_another),
+        cmocka_unit_test(test_says_how_far_it_looked),
+        cmocka_unit_test(test_a_new_epoch_is_not_below_the_start),
         cmocka_unit_test(test_asks_while_another_writer_publishes),
         cmocka_unit_test(test_two_origins_share_a_stream),
         cmocka_unit_test(test_tls_is_no_wish),
