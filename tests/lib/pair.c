@@ -374,6 +374,27 @@ static bool read_link(struct pair *p, int n)
     return any;
 }
 
+uint32_t pair_take(struct pair *p, int n, uint8_t frame[FRAME_SIZE_MAX])
+{
+    struct pair_queue *q = &p->node[n].in;
+    uint32_t len;
+
+    if (q->head == q->tail)
+        return 0;
+    memcpy(&len, q->bytes + q->head, 4);
+    assert_true(len <= FRAME_SIZE_MAX);
+    memcpy(frame, q->bytes + q->head + 4, len);
+    q->head += len + 4;
+    return len;
+}
+
+void pair_give(struct pair *p, int n, int link, const uint8_t *frame, size_t len)
+{
+    struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns, .frame = {link, frame, len}};
+
+    core_step(&p->node[n].core, &in);
+}
+
 static void state_notes(struct pair *p, int n)
 {
     struct pair_node *node = &p->node[n];

@@ -82,6 +82,10 @@ void pair_handover(struct pair *p, int node);
 void pair_fenced(struct pair *p, int node);
 /* One read of what came, one flush, one pull.  true: there was something. */
 bool pair_work_once(struct pair *p, int node);
+/* The next frame on its way to that node, taken out: its length, 0: there is none. */
+uint32_t pair_take(struct pair *p, int node, uint8_t frame[FRAME_SIZE_MAX]);
+/* It hears this on that link, and does nothing about it yet. */
+void pair_give(struct pair *p, int node, int link, const uint8_t *frame, size_t len);
 /* Lets both nodes work until neither has anything to do, without time going on. */
 void pair_settle(struct pair *p);
 void pair_elapse_ms(struct pair *p, uint32_t ms); /* In steps of 10 ms, working. */

@@ -64,18 +64,11 @@ static void a_fact_that_is_undone_takes_the_word_back(void **state)
 /* The frames on their way to node 1, given to it alone: it does nothing about them yet. */
 static void hear(struct pair *p)
 {
-    struct pair_queue *q = &p->node[1].in;
+    uint8_t frame[FRAME_SIZE_MAX];
+    uint32_t len;
 
-    while (q->head < q->tail) {
-        struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns};
-        uint32_t len;
-
-        memcpy(&len, q->bytes + q->head, 4);
-        in.frame.at = q->bytes + q->head + 4;
-        in.frame.len = len;
-        q->head += len + 4;
-        core_step(&p->node[1].core, &in);
-    }
+    while ((len = pair_take(p, 1, frame)) > 0)
+        pair_give(p, 1, 0, frame, len);
 }
 
 /* The origin has settled and forgotten it: it knows of no end any more, and its word gives none. */

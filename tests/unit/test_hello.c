@@ -20,28 +20,6 @@ static void link_is(struct pair *p, int n, int link, bool up)
     core_step(&p->node[n].core, &in);
 }
 
-/* The next frame on its way to that node: its length, 0: there is none. */
-static uint32_t take(struct pair *p, int n, uint8_t frame[FRAME_SIZE_MAX])
-{
-    struct pair_queue *q = &p->node[n].in;
-    uint32_t len;
-
-    if (q->head == q->tail)
-        return 0;
-    memcpy(&len, q->bytes + q->head, 4);
-    assert_true(len <= FRAME_SIZE_MAX);
-    memcpy(frame, q->bytes + q->head + 4, len);
-    q->head += len + 4;
-    return len;
-}
-
-static void give(struct pair *p, int n, int link, const uint8_t *frame, uint32_t len)
-{
-    struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns, .frame = {link, frame, len}};
-
-    core_step(&p->node[n].core, &in);
-}
-
 static void work_without_reading(struct pair *p, int n)
 {
     struct pair_queue *q = &p->node[n].in;
@@ -68,8 +46,8 @@ static uint32_t all_but_the_end(struct pair *p, uint8_t end[FRAME_SIZE_MAX])
     pair_work_once(p, 1);
     pair_work_once(p, 0);
     pair_work_once(p, 1); /* It has node 0's nonce now, and tells its facts. */
-    while ((len = take(p, 0, end)) > 0 && end[0] != FRAME_HELLO_END)
-        give(p, 0, 0, end, len);
+    while ((len = pair_take(p, 0, end)) > 0 && end[0] != FRAME_HELLO_END)
+        pair_give(p, 0, 0, end, len);
     assert_int_equal(end[0], FRAME_HELLO_END);
     p->node[0].in.head = p->node[0].in.tail = 0;
     return len;
@@ -148,8 +126,8 @@ static void facts_on_another_link_are_not_of_this_hello(void **state)
     pair_work_once(p, 0);
     pair_work_once(p, 1);
     assert_int_equal(c->version, 1);
-    for (; (len = take(p, 0, frame)) > 0; facts += frame[0] == FRAME_FACT)
-        give(p, 0, 1, frame, len);
+    for (; (len = pair_take(p, 0, frame)) > 0; facts += frame[0] == FRAME_FACT)
+        pair_give(p, 0, 1, frame, len);
     assert_true(facts > 0);
     assert_null(core_segment(c, 1, epoch));
     assert_int_equal(c->session, SESSION_HELLO);
@@ -167,12 +145,12 @@ static void the_end_of_an_earlier_hello_ends_nothing(void **state)
     die_and_settle_alone(p, epoch);
     pair_connect(p);
     pair_work_once(p, 1);
-    len = take(p, 0, frame);
+    len = pair_take(p, 0, frame);
     assert_int_equal(frame[0], FRAME_HELLO);
-    give(p, 0, 0, frame, len);
-    give(p, 0, 1, end, end_len);
+    pair_give(p, 0, 0, frame, len);
+    pair_give(p, 0, 1, end, end_len);
     assert_false(c->hello_done);
-    give(p, 0, 0, end, end_len); /* Wherever it comes from. */
+    pair_give(p, 0, 0, end, end_len); /* Wherever it comes from. */
     assert_false(c->hello_done);
     pair_settle(p);
     assert_int_equal(c->session, SESSION_UP);
@@ -190,19 +168,19 @@ static void a_hello_that_was_overtaken_is_not_heard(void **state)
     link_is(p, 1, 1, true);
     pair_connect(p);
     pair_work_once(p, 1);
-    old_len = take(p, 0, old);
+    old_len = pair_take(p, 0, old);
     link_is(p, 1, 1, false);
     pair_work_once(p, 1);
-    len = take(p, 0, frame);
+    len = pair_take(p, 0, frame);
     assert_int_equal(frame[0], FRAME_HELLO);
-    give(p, 0, 0, frame, len);
+    pair_give(p, 0, 0, frame, len);
     assert_int_equal(c->hello_link, 0);
     assert_int_equal(c->peer_turn, 1);
-    give(p, 0, 1, old, old_len);
+    pair_give(p, 0, 1, old, old_len);
     assert_int_equal(c->hello_link, 0);
     pair_settle(p);
     assert_int_equal(c->session, SESSION_UP);
-    give(p, 0, 1, old, old_len);
+    pair_give(p, 0, 1, old, old_len);
     assert_int_equal(c->session, SESSION_UP);
 }
 
@@ -223,9 +201,9 @@ static void what_our_facts_left_undone_waits_for_the_peer(void **state)
     pair_connect(p);
     pair_work_once(p, 1);
     pair_work_once(p, 0); /* Its facts are out: it knows nothing. */
-    len = take(p, 1, frame);
+    len = pair_take(p, 1, frame);
     assert_int_equal(frame[0], FRAME_HELLO);
-    give(p, 1, 0, frame, len);
+    pair_give(p, 1, 0, frame, len);
     p->node[1].core.epoch_wanted = true;
     work_without_reading(p, 1); /* Its own are out, and the epoch that they speak of ends. */
     assert_true(pair_live(p, 1) > epoch);
@@ -277,7 +255,7 @@ static void an_older_mark_takes_nothing_back(void **state)
     pair_elapse_ms(p, 100);
     emitted = delivery_find(&segment_find(&p->node[1].core, 0, e)->at[0], 11)->emitted;
     assert_int_equal(emitted, 11);
-    give(p, 1, 0, old, old_len);
+    pair_give(p, 1, 0, old, old_len);
     assert_int_equal(delivery_find(&segment_find(&p->node[1].core, 0, e)->at[0], 11)->emitted,
                      emitted);
 }
@@ -306,18 +284,16 @@ static void facts_without_an_end_tell_of_a_journal(void **state)
 
 int main(void)
 {
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(facts_of_an_earlier_life_are_forgotten, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(also_those_of_version_1, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(facts_on_another_link_are_not_of_this_hello, pair_up,
-                                        pair_end),
-        cmocka_unit_test_setup_teardown(the_end_of_an_earlier_hello_ends_nothing, pair_up,
-                                        pair_end),
-        cmocka_unit_test_setup_teardown(a_hello_that_was_overtaken_is_not_heard, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(what_our_facts_left_undone_waits_for_the_peer, pair_up,
-                                        pair_end),
-        cmocka_unit_test_setup_teardown(an_older_mark_takes_nothing_back, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(facts_without_an_end_tell_of_a_journal, pair_up, pair_end),
+        T(facts_of_an_earlier_life_are_forgotten),
+        T(also_those_of_version_1),
+        T(facts_on_another_link_are_not_of_this_hello),
+        T(the_end_of_an_earlier_hello_ends_nothing),
+        T(a_hello_that_was_overtaken_is_not_heard),
+        T(what_our_facts_left_undone_waits_for_the_peer),
+        T(an_older_mark_takes_nothing_back),
+        T(facts_without_an_end_tell_of_a_journal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,13 +15,11 @@
 static void hear(struct pair *p, int n, int link, uint8_t type, const uint8_t *body, size_t len)
 {
     uint8_t frame[FRAME_SIZE_MAX];
-    struct core_input in = {
-        .kind = CORE_FRAME, .now_ns = p->now_ns, .frame = {link, frame, FRAME_HEADER_SIZE + len}};
 
     wire_put_header(frame, type, 0);
     core_stamp(&p->node[1 - n].core, frame);
     memcpy(frame + FRAME_HEADER_SIZE, body, len);
-    core_step(&p->node[n].core, &in);
+    pair_give(p, n, link, frame, FRAME_HEADER_SIZE + len);
 }
 
 static void hear_ack(struct pair *p, uint32_t epoch, uint32_t replicated)
@@ -200,16 +198,12 @@ static void the_hello_tells_the_highest_epoch(void **state)
 
 int main(void)
 {
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(two_intents_are_under_way, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(an_intent_on_what_is_not_held_is_declined, pair_up,
-                                        pair_end),
-        cmocka_unit_test_setup_teardown(marks_without_room_are_told_again, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(an_epoch_ends_above_what_is_journaled, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(nothing_comes_of_a_lost_segment, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(a_gap_is_filled_by_its_last_record, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(what_is_acknowledged_stays_so, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(the_hello_tells_the_highest_epoch, pair_up, pair_end),
+        T(two_intents_are_under_way),         T(an_intent_on_what_is_not_held_is_declined),
+        T(marks_without_room_are_told_again), T(an_epoch_ends_above_what_is_journaled),
+        T(nothing_comes_of_a_lost_segment),   T(a_gap_is_filled_by_its_last_record),
+        T(what_is_acknowledged_stays_so),     T(the_hello_tells_the_highest_epoch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
