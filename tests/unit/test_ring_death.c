@@ -409,6 +409,47 @@ static void a_reader_may_die_while_it_opens(void **state)
     assert_int_equal(evhooks_reader_open(f->ring), 0);
 }
 
+/* Another process takes all places that are left, and is gone. */
+static void take_all_places(struct fixture *f)
+{
+    struct evhooks_worker *w;
+    struct evhooks_options o;
+    char err[256] = "";
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct evhooks_ring *r;
+
+        close(f->worker->fd);
+        close(f->ring->reader_fd);
+        fixture_options(&o);
+        r = fixture_map(f->name, &o);
+        while (evhooks_worker_open(&w, r, err, sizeof(err)) == 0)
+            ;
+        _exit(strstr(err, "all 64 places of workers are taken") != NULL ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Those of the dead are free again: by the reader, or while there is none by who wants one. */
+static void places_of_the_dead_are_taken_again(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_worker *w;
+    char err[256];
+
+    take_all_places(f);
+    assert_int_equal(evhooks_worker_open(&w, f->ring, err, sizeof(err)), -EAGAIN);
+    worker_settle(f->ring, f->ring->first);
+    evhooks_worker_close(fixture_worker(f->ring));
+    give_up_reader(f);
+    take_all_places(f);
+    evhooks_worker_close(fixture_worker(f->ring));
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+}
+
 /* ---- many, at random ---- */
 
 static void emit_for_ever(struct fixture *f)
@@ -465,6 +506,7 @@ int main(void)
         RING_TEST(a_reader_may_die_anywhere),
         RING_TEST(a_reader_may_die_while_it_states),
         RING_TEST(a_reader_may_die_while_it_opens),
+        RING_TEST(places_of_the_dead_are_taken_again),
         RING_TEST(processes_are_killed_at_random),
     };
 
