@@ -259,6 +259,7 @@ static void on_signal(uv_signal_t *sig, int number)
         for (size_t k = 0; k < s->port_count; k++)
             sink_reopen(s->port[k].sink);
         peer_keys_reload(s);
+        sources_reload_names(s);
         return;
     }
     shell_log("signal %d: ending", number);

@@ -170,6 +170,8 @@ int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const u
 int sources_open(struct shell *s, char *err, size_t err_size);
 /* The name tables that sources_open() would read, good or not.  0, or -1 with one line. */
 int sources_check(const struct config *c, char *err, size_t err_size);
+/* The same again, for what comes from now on; one that is not good changes nothing. */
+void sources_reload_names(struct shell *s);
 void sources_tick(struct shell *s);
 void sources_pump(struct shell *s); /* What is there to be read without being told. */
 void sources_close(struct shell *s);

@@ -104,6 +104,28 @@ int sources_open(struct shell *s, char *err, size_t err_size)
     return 0;
 }
 
+void sources_reload_names(struct shell *s)
+{
+    char err[512];
+
+    for (size_t i = 0; i < s->config->source_count; i++) {
+        const struct config_source *c = &s->config->source[i];
+        uint32_t names;
+
+        if (c->names[0] == '\0')
+            continue;
+        if (load_names(s, c, &names, err, sizeof(err)) != 0) {
+            shell_log("%s; the ones that are in force stay", err);
+            continue;
+        }
+        if (s->stream[i] != NULL)
+            ingest_stream_names(s->stream[i], names);
+        if (s->bpf[i] != NULL)
+            ingest_bpf_names(s->bpf[i], names);
+        shell_log("source %s: name tables %s: read again", c->name, c->names);
+    }
+}
+
 void sources_pump(struct shell *s)
 {
     for (size_t i = 0; i < s->config->source_count; i++) {

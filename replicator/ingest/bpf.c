@@ -378,6 +378,13 @@ void ingest_bpf_tick(struct ingest_bpf *b)
     }
 }
 
+void ingest_bpf_names(struct ingest_bpf *b, uint32_t generation)
+{
+    if (b->names == b->o.names) /* Else the program has named its own. */
+        b->names = generation;
+    b->o.names = generation;
+}
+
 void ingest_bpf_state(const struct ingest_bpf *b, struct ingest_bpf_state *out)
 {
     *out = b->state;

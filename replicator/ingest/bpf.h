@@ -27,6 +27,8 @@ int ingest_bpf_open(struct ingest_bpf **out, struct ingest_ring *ring,
 void ingest_bpf_pump(struct ingest_bpf *b);
 /* Every few ms: pins that came or went, and what was dropped. */
 void ingest_bpf_tick(struct ingest_bpf *b);
+/* Of the records from now on that name none. */
+void ingest_bpf_names(struct ingest_bpf *b, uint32_t generation);
 void ingest_bpf_state(const struct ingest_bpf *b, struct ingest_bpf_state *out);
 void ingest_bpf_close(struct ingest_bpf *b);
 

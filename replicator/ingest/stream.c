@@ -369,6 +369,11 @@ void ingest_stream_tick(struct ingest_stream *s)
     }
 }
 
+void ingest_stream_names(struct ingest_stream *s, uint32_t generation)
+{
+    s->o.names = generation;
+}
+
 void ingest_stream_state(const struct ingest_stream *s, struct ingest_stream_state *out)
 {
     *out = (struct ingest_stream_state){

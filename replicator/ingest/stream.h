@@ -27,6 +27,8 @@ int ingest_stream_open(struct ingest_stream **out, uv_loop_t *loop, struct inges
                        const struct ingest_stream_options *o, char *err, size_t err_size);
 /* Every few ms: holes, acknowledgements, reading again. */
 void ingest_stream_tick(struct ingest_stream *s);
+/* Of the records from now on. */
+void ingest_stream_names(struct ingest_stream *s, uint32_t generation);
 void ingest_stream_state(const struct ingest_stream *s, struct ingest_stream_state *out);
 /* Its handles are closed by the loop's next turn; it is not freed: for the end of the process. */
 void ingest_stream_close(struct ingest_stream *s);

@@ -385,6 +385,27 @@ def evrepd_is_killed(t):
     t.check(resyncs_lost=True)
 
 
+def names_are_read_again(t):
+    """On SIGHUP: what came before keeps its names (12.4, 43), and tables that are not good change nothing."""
+    l = t.life()
+
+    def zone_of_new():
+        l.do("events", events=[(k, p.hex()) for k, _, p in [t.telemetry(11)]])
+        t.sent["10.%d.%d.%d" % (t.number >> 16 & 255, t.number >> 8 & 255, t.number & 255)] = 11
+        t.check()
+        return [re.search(r'source-zone-name="(\w+)"', x)[1] for x in t.lines() if "SESSION_DENY" in x]
+    expected = []
+    for text, said, zone in (("", "", "trust"), ("z 1 inside\n", "read again", "inside"), ("z one\n", "the ones that are in force stay", "inside")):
+        if text:
+            with open(t.dir + "/names", "w") as f:
+                f.write(text)
+            t.daemon.send_signal(signal.SIGHUP)
+            wait(said, lambda: said in open(t.dir + "/evrepd.log").read())
+        expected.append(zone)
+        got = zone_of_new()
+        assert got == expected, "%s, not %s" % (got, expected)
+
+
 def unknown_and_malformed(t):
     l = t.life()
     t.send(l, 5)
@@ -425,7 +446,7 @@ STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_cont
            d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
            d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
-           evrepd_is_killed, unknown_and_malformed, a_full_ring_stops_the_reading]
+           evrepd_is_killed, names_are_read_again, unknown_and_malformed, a_full_ring_stops_the_reading]
 
 
 def main():
