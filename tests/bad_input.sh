@@ -169,6 +169,14 @@ check "a sink with a port that is too high" "$c:12: 'address' is .*its port" -e 
 check "a sink without a name" "$c:12: a 'sink' section without a name" -e '12s/"siem"/""/'
 check "a sink with a newline in its name" "$c:1[23]: 'sink' has a control character" -e '12s/siem/si\\nem/'
 check "two sinks of one file" "$c:14: 'path': sinks .* both write" -e '13{p;s/"local"/"other"/}'
+check "two sinks of one file by another name" "$c:14: 'path': sinks .* both write" -e '13{p;s/"local"/"other"/;s,/n0.log,/./n0.log,}'
+bus() { # NAME TEXT URL [KEY]
+    check "$1" "$2" -e "13s|.*|sink \"bus\" { type = jetstream url = \"$3\" stream = \"S\" subject = \"s\" ${4:-} }|"
+}
+bus "a server of another scheme" "$c:13: 'url' is \"http://a:1\": it has to begin with nats://" http://a:1
+bus "servers of two schemes" "$c:13: 'url' is .*tls:// and nats:// in one list" nats://a:1,tls://b:1
+bus "a certificate for nothing" "$c:13: 'ca-file' goes with tls://" nats://a:1 'ca-file = \"x\"'
+bus "servers that are secret" "n0.conf: good" tls://a,tls://b:2 'ca-file = \"x\" server-name = \"c\"'
 check "metrics nowhere" "$c:2: 'metrics' is \"nonsense\"" -e '1ametrics = "nonsense"'
 check "a group that is too long" "$c:2: 'control-group' is too long" -e "1acontrol-group = \"$(printf 'g%.0s' {1..99})\""
 "$bin/evrepd" -c /etc --check 2>"$dir/check.err"

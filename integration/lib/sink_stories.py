@@ -220,17 +220,20 @@ def file(s, r):
 
 @story
 def file_trouble(s, r):
-    """A path that is a folder, a second writer, no space: one clear line, and it goes on once it is mended."""
+    """No folder, a path that is one, a second writer, no space: one clear line, and it goes on once it is mended."""
     small = s.path("small")
     os.mkdir(small)
     os.mkdir(small + "/x.log")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", s.path("small")], check=True)
+    log = small + "/in/x.log"
     try:
-        os.mkdir(small + "/x.log")
-        s.configure('sink "local" { type = file path = "%s/x.log" sync = true }' % small)
+        s.configure('sink "local" { type = file path = "%s" sync = true }' % log)
         s.start()
+        s.wait_said("the folder that it is to be in does not exist; make it", "local")
+        os.makedirs(small + "/later/x.log")
+        os.rename(small + "/later", small + "/in")
         s.wait_said("is a folder; 'path' has to name a file", "local")
-        os.rmdir(small + "/x.log")
+        os.rmdir(log)
         s.wait("it is mended", lambda: s.state("local", "state") == "up")
         s.generated(s.generate(8000))
         s.wait_said("No space left on device", "local")
@@ -242,7 +245,7 @@ def file_trouble(s, r):
         p = s.spawn("second", s.build + "/bin/evrepd", "-c", second)
         s.wait("the second says so", lambda: "another program has locked it" in s.read("second.log"))
         s.end(p)
-        s.expect([small + "/x.log"])
+        s.expect([log])
     finally:
         for p in list(s.processes):
             s.end(p)

@@ -31,6 +31,8 @@ int config_line(const cfg_t *section, const char *text);
 /* ADDRESS:PORT or [ADDRESS]:PORT; ip: no host name. */
 int config_address(cfg_t *cfg, const char *key, const char *value, bool ip, char *out, size_t size);
 /* Empty where it is not given. */
+/* Two paths, as far as can be seen now. */
+bool config_same_file(const char *a, const char *b);
 int config_optional(cfg_t *cfg, const char *key, char *out, size_t size);
 /* The name of a section. */
 int config_title(cfg_t *section, char *out, size_t size);

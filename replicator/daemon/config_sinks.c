@@ -3,6 +3,7 @@
 #include "config_parts.h"
 #include "contract.h"
 #include "kept.h"
+#include "nats_url.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -48,7 +49,10 @@ enum kind {
     KIND_FILE = 16,
     KIND_JETSTREAM = 64
 };
-enum { KIND_SYSLOG = KIND_TCP | KIND_UDP | KIND_TLS | KIND_RELP };
+enum {
+    KIND_SYSLOG = KIND_TCP | KIND_UDP | KIND_TLS | KIND_RELP,
+    KIND_SECRET = KIND_TLS | KIND_JETSTREAM
+};
 
 static const struct {
     const char *key;
@@ -56,9 +60,9 @@ static const struct {
 } only_for[] = {
     {"source", KIND_TCP},        {"transport", KIND_SYSLOG},
     {"address", KIND_SYSLOG},    {"framing", KIND_TCP | KIND_TLS},
-    {"ca-file", KIND_TLS},       {"cert-file", KIND_TLS},
-    {"key-file", KIND_TLS},      {"server-name", KIND_TLS},
-    {"verify", KIND_TLS},        {"datagram-limit", KIND_UDP},
+    {"ca-file", KIND_SECRET},    {"cert-file", KIND_SECRET},
+    {"key-file", KIND_SECRET},   {"server-name", KIND_SECRET},
+    {"verify", KIND_SECRET},     {"datagram-limit", KIND_UDP},
     {"datagram-rate", KIND_UDP}, {"path", KIND_FILE},
     {"sync", KIND_FILE},         {"rotate-mib", KIND_FILE},
     {"rotate-hours", KIND_FILE}, {"rotate-keep", KIND_FILE},
@@ -150,24 +154,6 @@ static int read_file(cfg_t *s, struct config_sink *o)
     return 0;
 }
 
-static int read_jetstream(cfg_t *s, struct config_sink *o)
-{
-    const char *credentials = cfg_getstr(s, "credentials");
-
-    if (refuse_keys_of_others(s, KIND_JETSTREAM, "type jetstream") != 0 ||
-        config_copy(s, "url", cfg_getstr(s, "url"), o->url, sizeof(o->url)) != 0 ||
-        config_copy(s, "stream", cfg_getstr(s, "stream"), o->stream, sizeof(o->stream)) != 0 ||
-        config_copy(s, "subject", cfg_getstr(s, "subject"), o->subject, sizeof(o->subject)) != 0)
-        return -1;
-    if (strpbrk(o->stream, ". *>\t") != NULL)
-        return config_fail(s, "'stream' is a name without dots, blanks or wildcards");
-    if (strpbrk(o->subject, " *>\t") != NULL)
-        return config_fail(s, "'subject' has blanks or wildcards; the origin is appended to it");
-    return credentials == NULL
-               ? 0
-               : config_copy(s, "credentials", credentials, o->credentials, sizeof(o->credentials));
-}
-
 static int read_tls(cfg_t *s, struct config_sink *o)
 {
     if (config_optional(s, "ca-file", o->ca_file, sizeof(o->ca_file)) != 0 ||
@@ -181,6 +167,42 @@ static int read_tls(cfg_t *s, struct config_sink *o)
     if (o->no_verify && (o->ca_file[0] != '\0' || o->server_name[0] != '\0'))
         return config_fail(s, "'verify' is false: 'ca-file' and 'server-name' would check nothing");
     return 0;
+}
+
+static int read_servers(cfg_t *s, struct config_sink *o)
+{
+    static const char *const secret[] = {"ca-file", "cert-file", "key-file", "server-name",
+                                         "verify"};
+    struct nats_servers servers;
+    const char *wrong;
+
+    if (nats_servers_parse(&servers, o->url, &wrong) != 0)
+        return config_fail(s, "'url' is \"%s\": %s", o->url, wrong);
+    for (size_t i = 0; !servers.tls && i < sizeof(secret) / sizeof(secret[0]); i++) {
+        if ((cfg_getopt(s, secret[i])->flags & CFGF_MODIFIED) != 0)
+            return config_fail(s, "'%s' goes with tls:// in 'url'", secret[i]);
+    }
+    return servers.tls ? read_tls(s, o) : 0;
+}
+
+static int read_jetstream(cfg_t *s, struct config_sink *o)
+{
+    const char *credentials = cfg_getstr(s, "credentials");
+
+    if (refuse_keys_of_others(s, KIND_JETSTREAM, "type jetstream") != 0 ||
+        config_copy(s, "url", cfg_getstr(s, "url"), o->url, sizeof(o->url)) != 0 ||
+        config_copy(s, "stream", cfg_getstr(s, "stream"), o->stream, sizeof(o->stream)) != 0 ||
+        config_copy(s, "subject", cfg_getstr(s, "subject"), o->subject, sizeof(o->subject)) != 0)
+        return -1;
+    if (strpbrk(o->stream, ". *>\t") != NULL)
+        return config_fail(s, "'stream' is a name without dots, blanks or wildcards");
+    if (strpbrk(o->subject, " *>\t") != NULL)
+        return config_fail(s, "'subject' has blanks or wildcards; the origin is appended to it");
+    if (read_servers(s, o) != 0)
+        return -1;
+    return credentials == NULL
+               ? 0
+               : config_copy(s, "credentials", credentials, o->credentials, sizeof(o->credentials));
 }
 
 static int read_udp(cfg_t *s, struct config_sink *o)
@@ -263,7 +285,7 @@ int config_read_sinks(struct config *c, cfg_t *cfg)
             return -1;
         c->sink[i].sync |= c->durability_power;
         for (size_t k = 0; k < i; k++) {
-            if (c->sink[i].path[0] != '\0' && strcmp(c->sink[k].path, c->sink[i].path) == 0)
+            if (config_same_file(c->sink[k].path, c->sink[i].path))
                 return config_fail(s,
                                    "'path': sinks \"%s\" and \"%s\" both write %s: each needs a "
                                    "file of its own",

@@ -4,8 +4,10 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool is_port(const char *text)
 {
@@ -46,6 +48,34 @@ int config_address(cfg_t *cfg, const char *key, const char *value, bool ip, char
     if (strpbrk(host, " /\"") != NULL)
         return config_fail(cfg, "'%s' is \"%s\": that is no host", key, value);
     return 0;
+}
+
+/* The folder of a path, and the name in it. */
+static const char *split(const char *path, char folder[512])
+{
+    const char *slash = strrchr(path, '/');
+
+    snprintf(folder, 512, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+             slash != NULL ? path : ".");
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool is_one(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+bool config_same_file(const char *a, const char *b)
+{
+    char of_a[512], of_b[512];
+
+    if (a[0] == '\0' || b[0] == '\0')
+        return false;
+    return strcmp(a, b) == 0 || is_one(a, b) ||
+           (strcmp(split(a, of_a), split(b, of_b)) == 0 && is_one(of_a, of_b));
 }
 
 int config_optional(cfg_t *cfg, const char *key, char *out, size_t size)

@@ -354,12 +354,13 @@ static void host_lost(void *ctx, bool certain_none)
     shell_flush(p->shell);
 }
 
-static void host_up(void *ctx)
+static void host_up(void *ctx, bool quiet)
 {
     struct sink_port *p = ctx;
     struct core_input in = {.kind = CORE_SINK_UP, .sink = p->index};
 
-    shell_log("sink %s: up", p->config->name);
+    if (!quiet)
+        shell_log("sink %s: up", p->config->name);
     shell_input(p->shell, &in);
     shell_flush(p->shell);
 }

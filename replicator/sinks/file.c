@@ -81,6 +81,18 @@ static int sync_what_is_there(struct file_sink *f)
     return -file_sync_folder(f->base.o.path);
 }
 
+static void cannot_open(struct file_sink *f, int code)
+{
+    if (code == EISDIR)
+        fault(f, "is a folder; 'path' has to name a file", 0);
+    else if (code == ENOENT || code == ENOTDIR)
+        fault(f, "the folder that it is to be in does not exist; make it, or mend 'path'", 0);
+    else if (code == EACCES || code == EROFS)
+        fault(f, "may not be written by the user that evrepd runs as; give it the right to", 0);
+    else
+        fault(f, NULL, code);
+}
+
 static void open_file(struct file_sink *f)
 {
     const char *wrong;
@@ -90,7 +102,7 @@ static void open_file(struct file_sink *f)
         return;
     f->fd = open(f->base.o.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
     if (f->fd < 0) {
-        fault(f, errno == EISDIR ? "is a folder; 'path' has to name a file" : NULL, errno);
+        cannot_open(f, errno);
         return;
     }
     wrong = check_file(f, &code);

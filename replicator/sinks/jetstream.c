@@ -164,6 +164,34 @@ static void on_stored(struct jetstream_sink *t, uint32_t n, const struct jetstre
         sink_warn(&t->base, "records were there already: another writer had published them");
 }
 
+static const char *what_to_do(uint32_t error)
+{
+    switch (error) {
+    case JETSTREAM_STORE_FAILED: /* Of max_msgs, max_bytes, with discard = new. */
+        return "raise its limits, or let it discard its oldest";
+    case JETSTREAM_MESSAGE_TOO_LONG:
+        return "raise its max_msg_size";
+    case JETSTREAM_NO_RESOURCES:
+    case JETSTREAM_NO_STORAGE:
+        return "give its server, or the account, more storage";
+    case JETSTREAM_SEALED:
+        return "use another stream";
+    default:
+        return "the server's log may tell more";
+    }
+}
+
+static void refused(struct jetstream_sink *t, const struct jetstream_place *p,
+                    const struct jetstream_ack *a)
+{
+    char why[SINK_ERROR_MAX];
+
+    snprintf(why, sizeof(why), "stream %.64s refuses a record: %.90s (%" PRIu32 "): %s", p->stream,
+             a->text[0] != '\0' ? a->text : "error", a->error, what_to_do(a->error));
+    sink_refuses(&t->base);
+    end(t, why);
+}
+
 /* false: the connection has ended. */
 static bool on_answer(struct jetstream_sink *t, natsMsg *m)
 {
@@ -184,7 +212,7 @@ static bool on_answer(struct jetstream_sink *t, natsMsg *m)
         on_refused(t, n, &a);
     } else if (a.error != 0) {
         confirm(t);
-        end(t, a.text[0] != '\0' ? a.text : "the server refuses the record");
+        refused(t, p, &a);
         return false;
     } else if (strcmp(a.stream, p->stream) != 0) {
         end(t, "another stream takes the subject than the one that is configured");
@@ -556,9 +584,7 @@ int jetstream_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_op
         return -1;
     }
     t->base = (struct sink){.ops = &jetstream_ops, .host = *host, .o = *o, .loop = loop};
-    t->link.name = t->base.o.name;
-    t->link.url = t->base.o.url;
-    t->link.credentials = t->base.o.credentials;
+    t->link.o = &t->base.o;
     for (int i = 0; i < NODE_COUNT; i++)
         place_init(&t->link.place[i], o, i);
     uv_timer_init(loop, &t->retry);

@@ -4,9 +4,14 @@
 
 #include "types.h"
 
-enum {
-    JETSTREAM_WRONG_LAST_ID = 10070,
-    JETSTREAM_WRONG_LAST_SEQUENCE = 10071,
+enum { /* err_code of a server. */
+       JETSTREAM_NO_RESOURCES = 10023,
+       JETSTREAM_NO_STORAGE = 10047,
+       JETSTREAM_MESSAGE_TOO_LONG = 10054,
+       JETSTREAM_WRONG_LAST_ID = 10070,
+       JETSTREAM_WRONG_LAST_SEQUENCE = 10071,
+       JETSTREAM_STORE_FAILED = 10077,
+       JETSTREAM_SEALED = 10109,
 };
 
 struct jetstream_ack {

@@ -5,73 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    CALL_MS = 5000,
-    PING_MS = 2000, /* A server that is silent for three of these is gone. */
-    SCAN_FIRST = 1 << 12,
-    SERVERS_MAX = 16,
-};
+enum { SCAN_FIRST = 1 << 12 };
 
 _Static_assert(JETSTREAM_SCAN <= SCAN_FIRST << 3 * (JETSTREAM_SPENT - 1), "a scan of each depth");
-
-static int fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s)
-{
-    const char *detail = nats_GetLastError(NULL);
-
-    snprintf(err, JETSTREAM_ERROR_MAX, "%s: %s%s%s", what, natsStatus_GetText(s),
-             detail != NULL && detail[0] != '\0' ? ": " : "", detail != NULL ? detail : "");
-    return -1;
-}
-
-/* Several have commas between them. */
-static natsStatus set_servers(const struct jetstream_link *k, natsOptions *o)
-{
-    char urls[512], *rest = NULL;
-    const char *list[SERVERS_MAX];
-    int n = 0;
-
-    snprintf(urls, sizeof(urls), "%s", k->url);
-    for (char *u = strtok_r(urls, ", ", &rest); u != NULL && n < SERVERS_MAX;
-         u = strtok_r(NULL, ", ", &rest))
-        list[n++] = u;
-    return natsOptions_SetServers(o, list, n);
-}
-
-static natsStatus connect_options(const struct jetstream_link *k, natsOptions *o)
-{
-    natsStatus s = set_servers(k, o);
-
-    if (s == NATS_OK && strstr(k->url, "tls://") != NULL) /* libnats does not go by the scheme. */
-        s = natsOptions_SetSecure(o, true);
-    if (s == NATS_OK)
-        s = natsOptions_SetName(o, k->name);
-    if (s == NATS_OK)
-        s = natsOptions_SetTimeout(o, CALL_MS);
-    if (s == NATS_OK) /* What a lost connection held is asked about: a new one starts clean. */
-        s = natsOptions_SetAllowReconnect(o, false);
-    if (s == NATS_OK)
-        s = natsOptions_SetPingInterval(o, PING_MS);
-    if (s == NATS_OK)
-        s = natsOptions_SetMaxPingsOut(o, 2);
-    if (s == NATS_OK && k->credentials != NULL)
-        s = natsOptions_SetUserCredentialsFromFiles(o, k->credentials, NULL);
-    return s;
-}
-
-static int connect_server(struct jetstream_link *k, struct nats_loop *l, char *err)
-{
-    natsOptions *o = NULL;
-    natsStatus s = natsOptions_Create(&o);
-
-    if (s == NATS_OK)
-        s = connect_options(k, o);
-    if (s == NATS_OK)
-        s = nats_loop_use(l, o);
-    if (s == NATS_OK)
-        s = natsConnection_Connect(&k->nc, o);
-    natsOptions_Destroy(o);
-    return s == NATS_OK ? 0 : fail(err, "cannot connect", s);
-}
 
 static int open_inbox(struct jetstream_link *k, char *err)
 {
@@ -87,10 +23,23 @@ static int open_inbox(struct jetstream_link *k, char *err)
     }
     natsInbox_Destroy(inbox);
     jsOptions_Init(&o);
-    o.Wait = CALL_MS;
+    o.Wait = JETSTREAM_CALL_MS;
     if (s == NATS_OK)
         s = natsConnection_JetStream(&k->js, k->nc, &o);
-    return s == NATS_OK ? 0 : fail(err, "cannot subscribe to the answers", s);
+    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot subscribe to the answers", s);
+}
+
+static int check_payload(const struct jetstream_link *k, char *err)
+{
+    int64_t most = natsConnection_GetMaxPayload(k->nc);
+
+    if (most <= 0 || most >= JETSTREAM_MESSAGE_MAX)
+        return 0;
+    snprintf(err, JETSTREAM_ERROR_MAX,
+             "the server takes %" PRId64 " bytes a message (max_payload), and a record may have "
+             "%d: raise it",
+             most, JETSTREAM_MESSAGE_MAX);
+    return -1;
 }
 
 static bool covers(const jsStreamConfig *c, const char *subject)
@@ -118,6 +67,13 @@ static int check_config(const struct jetstream_place *p, const jsStreamConfig *c
         snprintf(err, JETSTREAM_ERROR_MAX, "stream %s %s: use another stream", p->stream, wrong);
         return -1;
     }
+    if (c->MaxMsgSize > 0 && c->MaxMsgSize < JETSTREAM_MESSAGE_MAX) {
+        snprintf(err, JETSTREAM_ERROR_MAX,
+                 "stream %s takes %" PRId32 " bytes a message (max_msg_size), and a record may "
+                 "have %d: raise it",
+                 p->stream, c->MaxMsgSize, JETSTREAM_MESSAGE_MAX);
+        return -1;
+    }
     if (covers(c, p->subject))
         return 0;
     snprintf(err, JETSTREAM_ERROR_MAX, "stream %s does not take subject %s: add it to its subjects",
@@ -142,7 +98,7 @@ static int check_stream(struct jetstream_link *k, const struct jetstream_place *
         return -1;
     }
     if (s != NATS_OK)
-        return fail(err, p->stream, s);
+        return jetstream_fail(err, p->stream, s);
     rc = check_config(p, info->Config, err);
     jsStreamInfo_Destroy(info);
     return rc;
@@ -163,7 +119,7 @@ static int read_last(struct jetstream_link *k, struct jetstream_place *p, char i
         return 0;
     }
     if (s != NATS_OK)
-        return fail(err, "cannot read the last message", s);
+        return jetstream_fail(err, "cannot read the last message", s);
     p->last = natsMsg_GetSequence(m);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &value) == NATS_OK)
         snprintf(id, JETSTREAM_ID_MAX, "%s", value);
@@ -176,7 +132,8 @@ int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
 {
     char id[JETSTREAM_ID_MAX];
 
-    if (connect_server(k, l, err) != 0 || open_inbox(k, err) != 0)
+    if (jetstream_connect(&k->nc, k->o, l, err) != 0 || open_inbox(k, err) != 0 ||
+        check_payload(k, err) != 0)
         return -1;
     for (int i = 0; i < NODE_COUNT; i++) {
         if (check_stream(k, &k->place[i], err) != 0 || read_last(k, &k->place[i], id, err) != 0)
@@ -299,7 +256,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64
     while (s == NATS_OK && sequence < p->last) {
         natsMsg *m = NULL;
 
-        s = natsSubscription_NextMsg(&m, sub, CALL_MS);
+        s = natsSubscription_NextMsg(&m, sub, JETSTREAM_CALL_MS);
         if (s == NATS_OK)
             s = scan_message(a, m, ++nth, &sequence);
         natsMsg_Destroy(m);
@@ -339,7 +296,7 @@ static int read_first(struct jetstream_link *k, const struct jetstream_place *p,
     natsStatus s = js_GetStreamInfo(&info, k->js, p->stream, NULL, NULL);
 
     if (s != NATS_OK)
-        return fail(err, "cannot ask where the stream begins", s);
+        return jetstream_fail(err, "cannot ask where the stream begins", s);
     *first = info->State.FirstSeq;
     jsStreamInfo_Destroy(info);
     return 0;
@@ -365,5 +322,5 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
     if (read_first(k, p, &first, err) != 0)
         return -1;
     s = look_back(k, a, p->last, first);
-    return s == NATS_OK ? 0 : fail(err, "cannot read the last messages", s);
+    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot read the last messages", s);
 }

@@ -3,11 +3,15 @@
 #ifndef EVREP_JETSTREAM_LINK_H
 #define EVREP_JETSTREAM_LINK_H
 
-#include "nats_loop.h"
-#include "sink.h"
+#include "jetstream_connect.h"
+#include "render.h"
 #include "types.h"
 
-enum { JETSTREAM_NAME_MAX = 160, JETSTREAM_ERROR_MAX = 256, JETSTREAM_SPENT = 4 };
+enum {
+    JETSTREAM_NAME_MAX = 160,
+    JETSTREAM_SPENT = 4,
+    JETSTREAM_MESSAGE_MAX = RENDER_MAX + 256, /* A record with its headers. */
+};
 
 struct jetstream_place { /* Of one origin. */
     char stream[JETSTREAM_NAME_MAX], subject[JETSTREAM_NAME_MAX];
@@ -15,7 +19,7 @@ struct jetstream_place { /* Of one origin. */
 };
 
 struct jetstream_link {
-    const char *name, *url, *credentials; /* credentials: NULL: none. */
+    const struct sink_options *o;
     struct jetstream_place place[NODE_COUNT];
     natsConnection *nc;
     jsCtx *js;

@@ -125,6 +125,12 @@ static void opened(struct relp_sink *t)
     sink_is_up(&t->base);
 }
 
+static void refused(struct relp_sink *t)
+{
+    sink_refuses(&t->base);
+    conn_end(&t->conn, "%s: refuses a record: %.60s", t->conn.shown, t->reader.frame.data);
+}
+
 static void on_frame(struct relp_sink *t)
 {
     const struct relp_frame *f = &t->reader.frame;
@@ -137,7 +143,7 @@ static void on_frame(struct relp_sink *t)
     else if (!t->ready)
         opened(t);
     else if (relp_response_code(f) != 200)
-        conn_end(&t->conn, "%s: refuses a record: %.60s", shown, f->data);
+        refused(t);
     else if (!mark_answered(t, f->txnr))
         conn_end(&t->conn, "%s: answers what it was not sent (%u)", shown, f->txnr);
 }

@@ -64,8 +64,14 @@ void sink_is_up(struct sink *s)
 {
     s->up = true;
     s->connecting = false;
-    s->said[0] = '\0';
-    s->host.up(s->host.ctx);
+    if (!s->refuses)
+        s->said[0] = '\0';
+    s->host.up(s->host.ctx, s->refuses);
+}
+
+void sink_refuses(struct sink *s)
+{
+    s->refuses = true;
 }
 
 static void remember(struct sink *s, const char *format, va_list ap)
@@ -96,7 +102,8 @@ void sink_fault(struct sink *s, const char *format, ...)
     va_end(ap);
     if (s->up) {
         s->state.reconnects++;
-        s->said[0] = '\0';
+        if (!s->refuses)
+            s->said[0] = '\0';
     }
     s->up = s->connecting = false;
     if (is_news(s))
@@ -118,6 +125,11 @@ void sink_confirm(struct sink *s, size_t n)
 {
     s->backoff_ms = 0; /* Not before: one that accepts and closes at once is no better than none. */
     s->state.confirmed += n;
+    if (s->refuses) {
+        s->refuses = false;
+        s->said[0] = '\0';
+        s->host.warn(s->host.ctx, "up, and takes records again");
+    }
     s->host.confirmed(s->host.ctx, n);
 }
 

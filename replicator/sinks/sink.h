@@ -29,7 +29,8 @@ struct sink_host {
     void (*confirmed)(void *ctx, size_t n); /* The oldest n that were pulled. */
     /* All that was pulled and not confirmed goes back; it may have arrived or not. */
     void (*lost)(void *ctx, bool certain_none);
-    void (*up)(void *ctx);
+    /* quiet: what it said when it was down last stands until it confirms something. */
+    void (*up)(void *ctx, bool quiet);
     void (*down)(void *ctx, const char *why);
     /* Not as bad as down: it is said, and goes on. */
     void (*warn)(void *ctx, const char *what);
@@ -110,7 +111,7 @@ struct sink {
     struct sink_host host;
     struct sink_options o;
     uv_loop_t *loop;
-    bool up, connecting;
+    bool up, connecting, refuses;
     uint32_t backoff_ms;
     struct sink_state state;
     char said[SINK_ERROR_MAX]; /* Since it was up last. */
@@ -129,6 +130,9 @@ void sink_state(const struct sink *s, struct sink_state *out);
 /* ---- for the sinks themselves ---- */
 
 void sink_is_up(struct sink *s);
+/* What was handed over is refused: before something is confirmed, a new connection is nothing to
+ * speak of, and neither is that it ends for the same reason. */
+void sink_refuses(struct sink *s);
 /* Says it once: again only when the words change, or after it was up. */
 void sink_fault(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_warn(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -135,8 +135,9 @@ static void on_lost(void *ctx, bool certain_none)
     end("the sink lost its flight");
 }
 
-static void on_up(void *ctx)
+static void on_up(void *ctx, bool quiet)
 {
+    (void)quiet;
     (void)ctx;
     host.up = true;
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,19 +43,28 @@ static int free_port(void)
     return ntohs(a.sin_port);
 }
 
-static void server_start(void)
+static pid_t server_run(int at, const char *cert, const char *key)
 {
     char number[16];
+    pid_t pid = fork();
 
-    snprintf(number, sizeof(number), "%d", port);
-    server = fork();
-    if (server == 0) {
-        if (freopen("/dev/null", "w", stderr) == NULL)
-            _exit(1);
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    snprintf(number, sizeof(number), "%d", at);
+    if (freopen("/dev/null", "w", stderr) == NULL)
+        _exit(1);
+    if (cert == NULL)
         execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "-js", "-sd", folder,
                NULL);
-        _exit(1);
-    }
+    execlp("nats-server", "nats-server", "-a", "127.0.0.1", "-p", number, "--tls", "--tlscert",
+           cert, "--tlskey", key, NULL);
+    _exit(1);
+}
+
+static void server_start(void)
+{
+    server = server_run(port, NULL, NULL);
 }
 
 static void server_kill(void)
@@ -96,7 +106,7 @@ struct host {
     struct sink *sink;
     uint8_t origin;
     uint32_t confirmed, handed, last; /* To publish: up to `last`. */
-    uint32_t lost, downs, answers, answered, unknown;
+    uint32_t lost, ups, downs, answers, answered, unknown;
     uint64_t opened_ns;
     bool up, asks, asked;
     char why[SINK_ERROR_MAX];
@@ -139,9 +149,12 @@ static void on_lost(void *ctx, bool certain_none)
     h->asked = false;
 }
 
-static void on_up(void *ctx)
+static void on_up(void *ctx, bool quiet)
 {
-    ((struct host *)ctx)->up = true;
+    struct host *h = ctx;
+
+    h->up = true;
+    h->ups += !quiet;
 }
 
 static void on_down(void *ctx, const char *why)
@@ -155,8 +168,9 @@ static void on_down(void *ctx, const char *why)
 
 static void on_warn(void *ctx, const char *what)
 {
-    (void)ctx;
-    (void)what;
+    struct host *h = ctx;
+
+    h->ups += strncmp(what, "up", 2) == 0;
 }
 
 static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
@@ -180,7 +194,7 @@ static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, 
 static struct host *all[16]; /* Sinks live as long as their process. */
 static size_t all_count;
 
-static uint32_t alone_ms;
+static struct sink_options options; /* Of the next host. */
 
 static struct host *host_new(uint8_t origin, const char *stream, const char *subject)
 {
@@ -193,14 +207,14 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
                               .down = on_down,
                               .warn = on_warn,
                               .answer = on_answer};
-    struct sink_options o = {.name = "bus",
-                             .type = "jetstream",
-                             .url = url,
-                             .stream = stream,
-                             .subject = subject,
-                             .alone_ms = alone_ms};
+    struct sink_options o = options;
     char err[256];
 
+    o.name = "bus";
+    o.type = "jetstream";
+    o.url = url;
+    o.stream = stream;
+    o.subject = subject;
     assert_non_null(h);
     all[all_count++] = h;
     h->origin = origin;
@@ -434,15 +448,15 @@ static void test_a_new_epoch_is_not_below_the_start(void **state)
     (void)state;
     stream_make("NEW", "new.*", js_LimitsPolicy);
     publish_id("new.0", "0/12/5");
-    for (alone_ms = 1; alone_ms <= 60000; alone_ms += 59999) {
+    for (options.alone_ms = 1; options.alone_ms <= 60000; options.alone_ms += 59999) {
         h = host_new(0, "NEW", "new");
         h->opened_ns = sink_clock_ns() - 1000000000;
         RUN_UNTIL(h, none, h->up);
         ask(h, 1, 1, 9, 9);
         RUN_UNTIL(h, none, h->answers == 1);
-        assert_int_equal(h->answered, alone_ms == 1 ? 5 : 0);
+        assert_int_equal(h->answered, options.alone_ms == 1 ? 5 : 0);
     }
-    alone_ms = 0;
+    options.alone_ms = 0;
     publish_id("new.0", "0/12/6"); /* What came since is seen. */
     ask(h, 1, 1, 9, 9);
     RUN_UNTIL(h, none, h->lost == 1);
@@ -527,6 +541,38 @@ static void test_tls_is_no_wish(void **state)
     RUN_UNTIL(h, none, h->confirmed == 10); /* No thread of it is left. */
 }
 
+/* A certificate of our own for a name that is not the host's. */
+static void test_trusts_whom_it_is_told(void **state)
+{
+    static const char *const expected[] = {"self-signed", "mismatch", "JetStream is not enabled"};
+    char before[sizeof(url)], cert[64], key[64], command[512];
+    struct host *h[3];
+    pid_t secret;
+    int at = free_port();
+
+    (void)state;
+    snprintf(cert, sizeof(cert), "%s/cert", folder);
+    snprintf(key, sizeof(key), "%s/key", folder);
+    snprintf(command, sizeof(command),
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout %s "
+             "-out %s -days 2 -subj /CN=a.example -addext subjectAltName=DNS:a.example 2>/dev/null",
+             key, cert);
+    assert_int_equal(system(command), 0);
+    secret = server_run(at, cert, key);
+    memcpy(before, url, sizeof(url));
+    snprintf(url, sizeof(url), "tls://127.0.0.1:%d", at);
+    for (int i = 0; i < 3; i++) {
+        options.ca_file = i > 0 ? cert : NULL;
+        options.server_name = i > 1 ? "a.example" : NULL;
+        h[i] = host_new(0, "ANY", "any");
+        RUN_UNTIL(h[i], none, strstr(h[i]->why, expected[i]) != NULL);
+    }
+    options = (struct sink_options){0};
+    kill(secret, SIGKILL);
+    waitpid(secret, NULL, 0);
+    memcpy(url, before, sizeof(url));
+}
+
 static void test_says_what_is_wrong_with_the_stream(void **state)
 {
     struct host *h = host_new(0, "ABSENT", "absent");
@@ -547,6 +593,62 @@ static void test_says_what_is_wrong_with_the_stream(void **state)
     RUN_UNTIL(h, none, !h->up);
     stream_make("ABSENT", "absent.>", js_LimitsPolicy);
     RUN_UNTIL(h, none, h->confirmed == 6);
+}
+
+static void stream_limits(const char *name, const char *subject, int64_t messages, int32_t size)
+{
+    jsStreamConfig c;
+
+    jsStreamConfig_Init(&c);
+    c.Name = name;
+    c.Subjects = &subject;
+    c.SubjectsLen = 1;
+    c.Discard = js_DiscardNew;
+    c.MaxMsgs = messages;
+    c.MaxMsgSize = size;
+    assert_int_equal(js_UpdateStream(NULL, js, &c, NULL, NULL), NATS_OK);
+}
+
+static void test_says_once_that_it_is_refused(void **state)
+{
+    struct host *h;
+    struct sink_state st = {0};
+
+    (void)state;
+    stream_make("FULL", "full.*", js_LimitsPolicy);
+    stream_limits("FULL", "full.*", 3, 1000);
+    h = host_new(0, "FULL", "full");
+    RUN_UNTIL(h, none, strstr(h->why, "stream FULL takes 1000 bytes a message") != NULL);
+    stream_limits("FULL", "full.*", 3, -1);
+    RUN_UNTIL(h, none, h->up);
+    h->last = 6;
+    RUN_UNTIL(h, none, (sink_state(h->sink, &st), st.reconnects >= 3));
+    assert_string_equal(h->why, "stream FULL refuses a record: maximum messages exceeded (10077): "
+                                "raise its limits, or let it discard its oldest");
+    assert_int_equal(h->confirmed, 3);
+    assert_int_equal(h->downs, 2); /* Too short a message, too few of them. */
+    assert_int_equal(h->ups, 1);
+    stream_limits("FULL", "full.*", 9, -1);
+    RUN_UNTIL(h, none, h->confirmed == 6);
+    assert_int_equal(h->ups, 2);
+    assert_int_equal(h->downs, 2);
+}
+
+static void test_says_which_server_it_cannot_reach(void **state)
+{
+    struct host *h;
+    char before[sizeof(url)], want[128];
+
+    (void)state;
+    memcpy(before, url, sizeof(url));
+    snprintf(url, sizeof(url), "nats://user:secret@127.0.0.1:%d", free_port());
+    snprintf(want, sizeof(want), "nats://%s: no server takes the connection", strchr(url, '@') + 1);
+    h = host_new(0, "ANY", "any");
+    RUN_UNTIL(h, none, h->why[0] != '\0');
+    assert_string_equal(h->why, want);
+    snprintf(url, sizeof(url), "nats://nowhere.invalid");
+    RUN_UNTIL(h, none, strstr(h->why, "no address for \"nowhere.invalid\": ") != NULL);
+    memcpy(url, before, sizeof(url));
 }
 
 static void test_survives_the_server(void **state)
@@ -655,7 +757,10 @@ int main(void)
         cmocka_unit_test(test_asks_while_another_writer_publishes),
         cmocka_unit_test(test_two_origins_share_a_stream),
         cmocka_unit_test(test_tls_is_no_wish),
+        cmocka_unit_test(test_trusts_whom_it_is_told),
         cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
+        cmocka_unit_test(test_says_once_that_it_is_refused),
+        cmocka_unit_test(test_says_which_server_it_cannot_reach),
         cmocka_unit_test(test_survives_the_server),
     };
 

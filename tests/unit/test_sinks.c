@@ -16,6 +16,7 @@
 #include "ends.h"
 #include "file_rotate.h"
 #include "file_tail.h"
+#include "nats_url.h"
 #include "relp_frame.h"
 
 /* ---- RELP ---- */
@@ -72,6 +73,47 @@ static void addresses_have_a_port(void **state)
     assert_int_equal(address_parse("s", "logs.example", host, port, err, sizeof(err)), -1);
     assert_int_equal(address_parse("s", "logs.example:", host, port, err, sizeof(err)), -1);
     assert_int_equal(address_parse("s", ":514", host, port, err, sizeof(err)), -1);
+}
+
+static const char *servers(struct nats_servers *s, const char *urls)
+{
+    const char *wrong = NULL;
+
+    return nats_servers_parse(s, urls, &wrong) == 0 ? "good" : wrong;
+}
+
+static void servers_are_of_one_scheme(void **state)
+{
+    static const char *const wrong[] = {"",
+                                        " ,",
+                                        "http://a:1",
+                                        "ws://a:1",
+                                        "nats://",
+                                        "nats://:1",
+                                        "nats://a:0",
+                                        "nats://a:65536",
+                                        "nats://a:1x",
+                                        "nats://a:0004222",
+                                        "nats://a:",
+                                        "nats://[::1",
+                                        "nats://[::1]1",
+                                        "nats://a/b",
+                                        "nats://a:1,tls://b:1",
+                                        "a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a"};
+    struct nats_servers s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        if (strcmp(servers(&s, wrong[i]), "good") == 0)
+            fail_msg("taken for servers: \"%s\"", wrong[i]);
+    }
+    assert_string_equal(servers(&s, "tls://u:p@a.example, tls://[::1]:99"), "good");
+    assert_true(s.tls && s.count == 2);
+    assert_string_equal(s.server[0].url, "tls://a.example:4222");
+    assert_string_equal(s.server[1].url, "tls://[::1]:99");
+    assert_string_equal(s.server[1].host, "::1");
+    assert_string_equal(servers(&s, "127.0.0.1:4222"), "good");
+    assert_false(s.tls);
 }
 
 static void a_record_counts_when_its_last_byte_does(void **state)
@@ -291,6 +333,7 @@ int main(void)
         cmocka_unit_test(relp_responses_are_read),
         cmocka_unit_test(nonsense_is_no_relp),
         cmocka_unit_test(addresses_have_a_port),
+        cmocka_unit_test(servers_are_of_one_scheme),
         cmocka_unit_test(a_record_counts_when_its_last_byte_does),
         cmocka_unit_test_setup_teardown(the_last_position_is_found_across_rotations, make_dir,
                                         remove_dir),
