@@ -280,6 +280,8 @@ static int read_globals(struct evdp_config *c, cfg_t *cfg)
     int mode = config_word(cfg, "mode", cfg_getstr(cfg, "mode"), modes);
     uint32_t node, group;
 
+    if (cfg_getint(cfg, "node") < 0) /* No number is. */
+        return config_fail(cfg, "'node' is missing: this node's number, 0 or 1, as evrepd has it");
     if (mode < 0 || config_number(cfg, "node", 0, 1, &node) != 0 ||
         config_number(cfg, "redundancy-group", 0, 127, &group) != 0 ||
         config_number(cfg, "event-rate", 0, INT32_MAX, &c->rate_per_s) != 0 ||

@@ -41,7 +41,7 @@ static int load(struct evdp_config *c, const char *text, char *err, size_t size)
 static const struct {
     const char *text, *said;
 } mistakes[] = {
-    {ZONES WIRE, "'node' is -1"},
+    {"ring = \"t\"\n" ZONES WIRE, "'node' is missing: this node's number, 0 or 1"},
     {HEAD WIRE, "'zone' sections are needed"},
     {HEAD ZONES, "'wire' sections are needed"},
     {"ring = \"a/b\"\nnode = 0\n" ZONES WIRE, "'ring' has a slash in it"},
@@ -279,7 +279,7 @@ static void what_cannot_be_read_ends_nothing(void **state)
     refuses(path, ": is no regular file, not a configuration file"); /* Nor waits for a writer. */
     unlink(path);
     fclose(fopen(path, "w"));
-    refuses(path, ":1: 'node' is -1");
+    refuses(path, ":1: 'node' is missing");
     assert_int_equal(truncate(path, 1l << 40), 0);
     refuses(path, ": is larger than 64 MiB");
     unlink(path);
