@@ -67,6 +67,26 @@ static void the_first_match_decides(void **unused)
     box_close(b);
 }
 
+/* In both families AH is a protocol: what it carries is for its two ends. */
+static void ah_is_a_protocol(void **unused)
+{
+    struct frame v4 = {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 51, .data = 40};
+    struct frame v6 = {.from = "fd::1", .to = "fd::2", .protocol = 6, .extension = 51, .data = 40};
+
+    (void)unused;
+    for (int other = 0; other < 2; other++) {
+        struct box *b = box_open(other ? "policy \"p\" { from-zone = \"trust\" to-zone = "
+                                         "\"untrust\" protocol = tcp action = permit }"
+                                       : "policy \"p\" { from-zone = \"trust\" to-zone = "
+                                         "\"untrust\" protocol = ah action = permit }");
+
+        assert_int_equal(box_send(b, LEFT, &v4), !other);
+        assert_int_equal(box_send(b, LEFT, &v6), !other);
+        assert_int_equal(box_sessions(b), other ? 0 : 2);
+        box_close(b);
+    }
+}
+
 /* 12.1 #3, #4, #5: every deny is logged, the default's id is no rule's, and a policy has one id
  * whichever of its applications matched. */
 static void defects_3_4_5_policy_ids(void **unused)
@@ -512,6 +532,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_match_decides),
+        cmocka_unit_test(ah_is_a_protocol),
         cmocka_unit_test(defects_3_4_5_policy_ids),
         cmocka_unit_test(a_rejected_syn_gets_a_reset),
         cmocka_unit_test(a_rejected_datagram_gets_unreachable),

@@ -217,24 +217,20 @@ static inline enum packet_class parse_ipv4(struct packet *p, struct cursor *c)
     return parse_transport(p, c);
 }
 
-enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, AUTHENTICATION = 51, DESTINATION = 60 };
+enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, DESTINATION = 60 };
+
+/* Not AH (51): in both families it is a protocol, and what it carries is between its two ends; who
+ * permits it says so. */
 
 static inline bool is_extension(uint8_t next)
 {
-    return next == HOP_BY_HOP || next == ROUTING || next == FRAGMENT || next == AUTHENTICATION ||
-           next == DESTINATION || next == 135 || next == 139 || next == 140;
+    return next == HOP_BY_HOP || next == ROUTING || next == FRAGMENT || next == DESTINATION ||
+           next == 135 || next == 139 || next == 140;
 }
 
 static inline size_t extension_size(uint8_t kind, uint8_t len)
 {
-    switch (kind) {
-    case FRAGMENT:
-        return 8;
-    case AUTHENTICATION:
-        return ((size_t)len + 2) * 4;
-    default:
-        return ((size_t)len + 1) * 8;
-    }
+    return kind == FRAGMENT ? 8 : ((size_t)len + 1) * 8;
 }
 
 /* false: it does not fit, or is a second fragment header. */
