@@ -652,6 +652,64 @@ static void cookies_open_no_closed_port(void **unused)
     box_close(b);
 }
 
+/* A host that owns an address of the pool: its flow does not get the answers of a translated one.
+ */
+static void a_host_may_own_an_address_of_the_pool(void **unused)
+{
+    struct box *b = box_open(
+        "policy \"all\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit }\n"
+        "nat \"n\" { from-zone = \"trust\" source = { \"10.0.0.0/8\" } pool = { \"192.0.2.8\" } "
+        "pool-ports = \"2000-2000\" }\n");
+    struct frame client = {.from = "10.0.0.1",
+                           .to = "10.9.0.2",
+                           .protocol = 17,
+                           .source_port = 5000,
+                           .destination_port = 53};
+    struct frame owner = client, back = {.from = "10.9.0.2",
+                                         .to = "192.0.2.8",
+                                         .protocol = 17,
+                                         .source_port = 53,
+                                         .destination_port = 2000};
+
+    (void)unused;
+    owner.from = "192.0.2.8";
+    owner.source_port = 2000;
+    assert_true(box_send(b, LEFT, &client));
+    assert_false(box_send(b, LEFT, &owner));
+    assert_int_equal(b->d.fate, FATE_NO_PORT);
+    assert_true(box_send(b, RIGHT, &back));
+    assert_int_equal(b->out.destination[0], 10);
+    box_end(b);
+    assert_true(box_send(b, LEFT, &owner)); /* And the other way. */
+    assert_false(box_send(b, LEFT, &client));
+    assert_int_equal(b->d.fate, FATE_NO_PORT);
+    assert_true(box_send(b, RIGHT, &back));
+    assert_int_equal(b->out.destination[0], 192);
+    box_close(b);
+}
+
+/* Late packets of a flow that was translated have no address any more. */
+static void a_late_fin_of_a_translated_flow_ends_here(void **unused)
+{
+    struct box *b = box_open(NAT);
+    struct frame out = {.from = "10.0.0.1", .to = "10.9.0.2", .protocol = 6, .flags = TCP_SYN};
+    struct frame back;
+    char text[2][64];
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, &out));
+    answer_to(b, &back, text);
+    out.flags = back.flags = TCP_FIN | TCP_ACK;
+    assert_true(box_send(b, RIGHT, &back));
+    assert_true(box_send(b, LEFT, &out));
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_false(box_send(b, LEFT, &out));
+    assert_int_equal(b->d.fate, FATE_NO_SESSION);
+    assert_int_equal(box_count(b, EVENT_OPEN), 1);
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -664,6 +722,8 @@ int main(void)
         cmocka_unit_test(what_has_no_port_gets_addresses),
         cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
         cmocka_unit_test(fragments_are_translated_alike),
+        cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
+        cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),

@@ -355,6 +355,117 @@ static void a_syn_in_an_open_session(void **unused)
     box_close(b);
 }
 
+/* Both ends forgot: what the server answers the SYN with is another connection, with an open of its
+ * own, and the old one has its close; each has its own packets. */
+static void another_connection_in_an_open_session(void **unused)
+{
+    struct frame syn = {OUT, .flags = TCP_SYN, .seq = 5000000, .window = 64000};
+    struct frame taken = {BACK, .flags = TCP_SYN | TCP_ACK, .seq = 7000000, .ack = 5000001};
+    struct box *b = connected(&plain);
+    const uint8_t *e;
+
+    (void)unused;
+    say(b, LEFT, syn);
+    taken.ack++;
+    say(b, RIGHT, taken); /* Not of that SYN. */
+    assert_int_equal(b->event_count, 1);
+    taken.ack--;
+    say(b, RIGHT, taken);
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    e = box_get(b, EVENT_CLOSE, 0);
+    assert_int_equal(e[134], CLOSE_AGED);
+    assert_int_equal(event_le(e, 56, 8), 2);
+    assert_int_equal(event_le(e, 112, 8), 2);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_ACK, .seq = 5000001, .ack = 7000001});
+    box_forget(b);
+    wrong(b, RIGHT, 9001);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_RST, .seq = 7000001});
+    box_elapse_ms(b, 3000);
+    e = box_get(b, EVENT_CLOSE, 0);
+    assert_int_equal(e[134], CLOSE_RST);
+    assert_int_equal(event_le(e, 56, 8), 2);
+    assert_int_equal(event_le(e, 64, 8), 40 + 40);
+    assert_int_equal(event_le(e, 112, 8), 2);
+    box_close(b);
+}
+
+/* It is a new one for the policies, too, that may be others by now. */
+static void another_connection_has_to_be_permitted(void **unused)
+{
+    static const char shut[] =
+        "policy \"none\" { from-zone = \"trust\" to-zone = \"untrust\" action = deny }";
+    struct frame syn = {OUT, .flags = TCP_SYN, .seq = 5000000};
+    struct box *b = connected(&plain);
+
+    (void)unused;
+    say(b, LEFT, syn);
+    box_reload(b, shut);
+    assert_false(
+        box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_SYN | TCP_ACK, .ack = 5000001}));
+    assert_false(box_send(b, LEFT, &syn));
+    assert_int_equal(b->d.fate, FATE_DENIED);
+    assert_int_equal(box_count(b, EVENT_DENY), 1);
+    right(b, RIGHT, 9001);
+}
+
+/* Of a segment in fragments, each counts, and so do the numbers of all its bytes. */
+static void fragments_are_followed(void **unused)
+{
+    (void)unused;
+    for (uint8_t port = 0; port < 2; port++) {
+        struct box *b = connected(&plain);
+        struct frame f = {OUT, .flags = TCP_ACK, .seq = 1001, .ack = 9001, .id = 7};
+
+        if (port == RIGHT)
+            f = (struct frame){BACK, .flags = TCP_ACK, .seq = 9001, .ack = 1001, .id = 7};
+        f.fragment = f.more = true;
+        f.data = 100;
+        say(b, port, f);
+        f.offset = 120;
+        f.data = 80;
+        say(b, port, f);
+        f.offset = 200;
+        f.more = false;
+        f.data = 31;
+        say(b, port, f);
+        wrong(b, port, f.seq + 100);
+        wrong(b, port, f.seq + 180);
+        say(b, port,
+            (struct frame){.from = f.from,
+                           .to = f.to,
+                           .protocol = 6,
+                           .source_port = f.source_port,
+                           .destination_port = f.destination_port,
+                           .flags = TCP_RST,
+                           .seq = f.seq + 211});
+        box_elapse_ms(b, 3000);
+        assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_RST);
+        assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), port == LEFT ? 56 : 112, 8),
+                         (port == LEFT ? 2 : 1) + 3 + 1);
+        assert_int_equal(event_le(box_get(b, EVENT_CLOSE, 0), port == LEFT ? 64 : 120, 8),
+                         (port == LEFT ? 80 : 40) + 140 + 100 + 51 + 40);
+        box_close(b);
+    }
+}
+
+/* A FIN comes behind the last of them. */
+static void a_fin_in_fragments(void **unused)
+{
+    struct box *b = connected(&plain);
+    struct frame f = {OUT, .flags = TCP_FIN | TCP_ACK, .seq = 1001, .ack = 9001, .id = 7};
+
+    (void)unused;
+    f.fragment = f.more = true;
+    f.data = 100;
+    say(b, LEFT, f);
+    wrong(b, LEFT, 1102);
+    f.offset = 120;
+    f.more = false;
+    say(b, LEFT, f);
+    right(b, LEFT, 1202);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,6 +484,10 @@ int main(void)
         cmocka_unit_test(the_server_says_which_syn_it_answers),
         cmocka_unit_test(forged_fins_end_nothing),
         cmocka_unit_test(a_syn_in_an_open_session),
+        cmocka_unit_test(another_connection_in_an_open_session),
+        cmocka_unit_test(another_connection_has_to_be_permitted),
+        cmocka_unit_test(fragments_are_followed),
+        cmocka_unit_test(a_fin_in_fragments),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

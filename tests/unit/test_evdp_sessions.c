@@ -216,6 +216,35 @@ static void a_closed_session_lets_no_server_begin(void **unused)
     box_close(b);
 }
 
+/* The last ACK was lost, so that a FIN comes again when the session is gone: it passes, both ways,
+ * and opens nothing, until its ports may be used by others.  Data is nothing that is repeated then.
+ */
+static void a_fin_after_the_close_opens_nothing(void **unused)
+{
+    struct box *b = box_open(LOGGED);
+    struct frame fin = {OUT, .flags = TCP_FIN | TCP_ACK};
+
+    (void)unused;
+    shake_hands(b);
+    say(b, LEFT, fin);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_FIN | TCP_ACK});
+    box_elapse_ms(b, 3000);
+    expect_closed(b, CLOSE_FIN);
+    say(b, LEFT, fin);
+    say(b, RIGHT, (struct frame){BACK, .flags = TCP_ACK});
+    assert_false(box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_ACK, .data = 1}));
+    expect_closed(b, CLOSE_FIN);
+    assert_int_equal(box_count(b, EVENT_OPEN), 1);
+    shake_hands(b); /* The same ports anew. */
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    say(b, LEFT, (struct frame){OUT, .flags = TCP_RST});
+    box_elapse_ms(b, 120000);
+    assert_false(box_send(b, RIGHT, &(struct frame){BACK, .flags = TCP_ACK}));
+    say(b, LEFT, fin); /* After a failover, say. */
+    assert_int_equal(box_count(b, EVENT_OPEN), 3);
+    box_close(b);
+}
+
 /* ---- other protocols ---- */
 
 static void udp_and_icmp(void **unused)
@@ -534,6 +563,7 @@ int main(void)
         cmocka_unit_test(defect_34_the_end_of_the_dataplane_closes_each_once),
         cmocka_unit_test(the_same_ports_again_are_another_session),
         cmocka_unit_test(a_closed_session_lets_no_server_begin),
+        cmocka_unit_test(a_fin_after_the_close_opens_nothing),
         cmocka_unit_test(udp_and_icmp),
         cmocka_unit_test(only_its_answer_answers_what_asks),
         cmocka_unit_test(nothing_answers_what_does_not_ask),

@@ -20,13 +20,25 @@ static void uncount(struct state *s, const struct session *e)
     }
 }
 
+/* 12.3 #34: here, once, whatever ends it. */
+static void tell_close(const struct session *e, uint8_t reason, uint64_t now_ns, struct decision *d)
+{
+    if (!e->log_close)
+        return;
+    d->event_group[d->event_count] = e->group;
+    d->event_names[d->event_count] = e->names;
+    event_close(d->event[d->event_count++], e, reason, now_ns);
+}
+
 void end_session(struct state *s, struct shard *h, struct session *e, uint8_t reason,
                  uint64_t now_ns, struct decision *d)
 {
-    if (e->log_close) { /* 12.3 #34: here, once, whatever ends it. */
-        d->event_group[d->event_count] = e->group;
-        d->event_names[d->event_count] = e->names;
-        event_close(d->event[d->event_count++], e, reason, now_ns);
+    uint64_t hash;
+
+    tell_close(e, reason, now_ns, d);
+    if (reason == CLOSE_FIN) {
+        hash = flow_hash(&e->key, &s->sessions.seed);
+        tail_leave(h, tail_mark(&e->key, hash), now_ns, !e->is_nat && !e->is_proxied);
     }
     uncount(s, e);
     if (e->is_nat)
@@ -63,20 +75,61 @@ static struct packet as_first(const struct session *s)
     return p;
 }
 
+/* NULL: none permits it. */
+static const struct policy *permits(const struct rules *r, const struct session *s,
+                                    uint16_t *application)
+{
+    struct packet first = as_first(s);
+    const struct policy *q =
+        policy_find(r, r->end[s->key.port].zone, r->end[s->port_out].zone, &first, application);
+
+    return q != NULL && q->action == ACTION_PERMIT ? q : NULL;
+}
+
 /* The rules are others than when the session was looked at last; false: they do not permit it. */
 static bool adopt(struct job *j, struct session *s)
 {
-    const struct rules *r = j->r;
-    struct packet first = as_first(s);
+    uint16_t application;
+
+    s->serial = j->r->serial;
+    s->looked_up = 0;
+    return !j->r->policy_rematch || permits(j->r, s, &application) != NULL;
+}
+
+/* The server has taken up a SYN that came in an open session: the old connection is over, and its
+ * place is the new one's.  false: that is not permitted (any more). */
+static bool begin_anew(struct job *j, struct session *s)
+{
+    uint16_t application;
+    const struct policy *q = permits(j->r, s, &application);
+
+    if (q == NULL)
+        return false;
+    track_take_syn(s);
+    tell_close(s, CLOSE_AGED, j->now_ns, j->d);
+    track_begin_anew(s, j->now_ns);
+    job_fill(j, s, q, application);
+    if (s->log_init)
+        event_open(job_event(j), s, j->now_ns);
+    return true;
+}
+
+/* SYNs in a session that is open.  false: the packet ends here. */
+static bool pass_syn(struct job *j, struct session *s, int direction)
+{
     const struct policy *q;
     uint16_t application;
 
-    s->serial = r->serial;
-    s->looked_up = 0;
-    if (!r->policy_rematch)
-        return true;
-    q = policy_find(r, r->end[s->key.port].zone, r->end[s->port_out].zone, &first, &application);
-    return q != NULL && q->action == ACTION_PERMIT;
+    if (track_asks_anew(s, &j->p, direction)) {
+        if (!job_pass_policy(j, &q, &application))
+            return false;
+        track_keep_syn(s, &j->p, j->frame);
+    } else if (track_opens_inside(s, &j->p, direction) ||
+               (track_is_taken_up(s, &j->p, direction) && !begin_anew(j, s))) {
+        j->d->fate = FATE_NO_SESSION;
+        return false;
+    }
+    return true;
 }
 
 static void forward_in_session(struct job *j, struct session *s, int direction)
@@ -104,12 +157,9 @@ static void established(struct job *j, struct session *s, int direction)
     if (s->turn != turn_of(j->s, s->group))
         resume(j, s);
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
-    if (!filter_session(j, s, direction))
+    if (((j->p.tcp_flags & TCP_SYN) != 0 && !pass_syn(j, s, direction)) ||
+        !filter_session(j, s, direction))
         return;
-    if (track_opens_inside(s, &j->p, direction)) {
-        j->d->fate = FATE_NO_SESSION;
-        return;
-    }
     if (track_may_be_forged(s, &j->p, direction)) { /* Its receiver knows, and asks (RFC 5961). */
         if (s->tcp_state == TCP_STATE_PROXY)
             j->d->fate = FATE_NO_SESSION;

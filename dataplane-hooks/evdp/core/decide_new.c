@@ -16,6 +16,15 @@ static void refuse(struct job *j, const struct policy *q, uint16_t application)
     }
 }
 
+bool job_pass_policy(struct job *j, const struct policy **q, uint16_t *application)
+{
+    *q = policy_find(j->r, j->where.zone_in, j->where.zone_out, &j->p, application);
+    if (*q != NULL && (*q)->action == ACTION_PERMIT)
+        return true;
+    refuse(j, *q, *application);
+    return false;
+}
+
 /* ---- screens that look at new flows ---- */
 
 static uint32_t scan(struct job *j, const struct zone *z)
@@ -93,19 +102,16 @@ static struct session *make_room(struct job *j, uint64_t timeout_ns)
     return session_add(j->shard, &j->flow, j->hash, j->port_out, j->now_ns, timeout_ns);
 }
 
-static void fill(struct job *j, struct session *s, const struct policy *q, uint16_t application)
+void job_fill(struct job *j, struct session *s, const struct policy *q, uint16_t application)
 {
-    s->tcp_state = track_first_state(&j->p);
-    numbers_begin(s->numbers, s->tcp_state == TCP_STATE_SYN);
     s->log_init = q->log_init;
     s->log_close = q->log_close;
     s->group = j->where.group;
     s->turn = turn_of(j->s, s->group);
     s->policy_id = q->id;
-    s->ifindex = j->where.ifindex;
     s->names = j->r->names;
-    s->zone_in = j->where.zone_in;
-    s->zone_out = j->where.zone_out;
+    s->zone_in = j->r->end[s->key.port].zone;
+    s->zone_out = j->r->end[s->port_out].zone;
     s->application = application;
     s->serial = j->r->serial;
 }
@@ -139,11 +145,19 @@ static struct session *open_session(struct job *j, const struct policy *q, uint1
                              .flow = &j->flow,
                              .hash = j->hash,
                              .port_out = j->port_out};
-    struct session *s = add(j, &nat);
+    struct session *s;
 
+    if (nat.nat == NULL && j->r->nat_count > 0 && nat_has_answers(&nat)) {
+        j->d->fate = FATE_NO_PORT;
+        return NULL;
+    }
+    s = add(j, &nat);
     if (s == NULL)
         return NULL;
-    fill(j, s, q, application);
+    job_fill(j, s, q, application);
+    s->ifindex = j->where.ifindex;
+    s->tcp_state = track_first_state(&j->p);
+    numbers_begin(s->numbers, s->tcp_state == TCP_STATE_SYN);
     track_packet(s, &j->p, j->frame, 0);
     session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
     if (s->log_init)
@@ -215,6 +229,25 @@ static bool pass_pbr(struct job *j)
     return true;
 }
 
+/* What repeats the end of a connection, after its close: one more open would have no close of its
+ * own.  Where the numbers or addresses were others than now, the hosts have to do without it. */
+static bool is_late(struct job *j)
+{
+    const struct packet *p = &j->p;
+    bool is_end = p->protocol == PROTOCOL_TCP && !p->fragment && !p->first_fragment &&
+                  (p->tcp_flags & (TCP_SYN | TCP_RST)) == 0 && p->payload == p->end;
+    bool passes;
+    uint16_t term;
+
+    if (!is_end || !tail_find(j->shard, tail_mark(&j->flow, j->hash), j->now_ns, &passes))
+        return false;
+    j->d->fate = FATE_NO_SESSION;
+    if (passes && !j->r->syn_check && !j->r->policy_rematch &&
+        filter_place(j, FILTER_OUTPUT, &term))
+        job_forward(j, j->port_out);
+    return true;
+}
+
 static bool is_middle(const struct packet *p)
 {
     return p->protocol == PROTOCOL_TCP && !p->fragment &&
@@ -227,18 +260,15 @@ void decide_new(struct job *j)
     uint16_t application, term, mss = 0;
     enum proxy_answer answer;
 
-    if (!pass_pbr(j) || !filter_place(j, FILTER_INPUT, &term) || !pass_scans(j))
+    if (!pass_pbr(j) || !filter_place(j, FILTER_INPUT, &term) || is_late(j) || !pass_scans(j))
         return;
     answer = proxy_check(j, &mss);
     if (answer == PROXY_BAD) {
         job_screened(j, SCREEN_SYN_COOKIE);
         return;
     }
-    q = policy_find(j->r, j->where.zone_in, j->where.zone_out, &j->p, &application);
-    if (q == NULL || q->action != ACTION_PERMIT) {
-        refuse(j, q, application);
+    if (!job_pass_policy(j, &q, &application))
         return;
-    }
     if (j->r->syn_check && is_middle(&j->p) && answer == PROXY_NOT_ASKED) {
         j->d->fate = FATE_NO_SESSION;
         return;

@@ -53,6 +53,10 @@ void end_session(struct state *s, struct shard *h, struct session *e, uint8_t re
 /* ---- decide_new.c ---- */
 
 void decide_new(struct job *j);
+/* The policy for the packet; false: it is refused. */
+bool job_pass_policy(struct job *j, const struct policy **q, uint16_t *application);
+/* What a session has of the policy that permits it. */
+void job_fill(struct job *j, struct session *s, const struct policy *q, uint16_t application);
 
 /* ---- proxy.c: TCP whose client proved itself by a SYN cookie ---- */
 

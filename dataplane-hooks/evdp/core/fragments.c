@@ -74,6 +74,10 @@ static void remember_first(struct fragment_entry *e, const uint64_t key[2], cons
     e->used_ns = now_ns != 0 ? now_ns : 1;
     e->source_port = p->source_port;
     e->destination_port = p->destination_port;
+    e->seq = p->seq + ((p->tcp_flags & TCP_SYN) != 0) - (uint32_t)(p->payload - p->transport);
+    e->ack = p->ack;
+    e->window = p->window;
+    e->tcp_flags = p->tcp_flags & (uint8_t)~TCP_SYN;
     e->protocol = p->protocol;
     e->icmp_type = p->icmp_type;
     e->icmp_code = p->icmp_code;
@@ -155,6 +159,11 @@ static void inherit(struct packet *p, const struct fragment_entry *e)
     p->icmp_code = e->icmp_code;
     p->has_ports = e->has_ports;
     p->echo = e->echo;
+    p->seq = e->seq + p->fragment_from;
+    p->ack = e->ack;
+    p->window = e->window;
+    p->tcp_flags = e->tcp_flags;
+    p->payload = p->transport;
 }
 
 static enum fragment_result see_later(struct fragment_entry *e, struct packet *p)

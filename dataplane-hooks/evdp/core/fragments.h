@@ -13,6 +13,9 @@ struct fragment_entry {
     uint64_t key[2];
     uint64_t used_ns; /* 0: free. */
     uint16_t source_port, destination_port;
+    uint32_t seq, ack; /* TCP; seq: as if its header were data, too. */
+    uint16_t window;
+    uint8_t tcp_flags;
     uint8_t protocol, icmp_type, icmp_code;
     bool has_ports, echo;
     bool refused; /* Something overlapped: nothing more of the datagram fits. */
@@ -45,7 +48,7 @@ enum fragment_result {
 size_t fragments_size(uint32_t capacity); /* Bytes, zeroed and aligned to 64. */
 void fragments_init(struct fragments *t, void *zeroed, uint32_t capacity,
                     const struct flow_seed *seed);
-/* Gives a later fragment the ports of the first. */
+/* Gives a later fragment the ports of the first, and TCP's numbers of its own bytes. */
 enum fragment_result fragments_see(struct fragments *t, struct packet *p, uint8_t port,
                                    uint64_t now_ns);
 

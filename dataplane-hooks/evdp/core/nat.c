@@ -171,6 +171,15 @@ bool nat_has_room(const struct nat_search *q)
     return search(q, NULL, &c);
 }
 
+bool nat_has_answers(const struct nat_search *q)
+{
+    struct flow answers;
+    struct home home;
+
+    flow_reverse(&answers, q->flow, q->port_out);
+    return homes_find(q->all, homes_key(q->all, &answers, q->hash), &home);
+}
+
 bool nat_translate(const struct nat_search *q, struct session *s)
 {
     struct choice c;

@@ -27,6 +27,9 @@ struct nat_search { /* What a new flow, whose shard is locked, asks for. */
 bool nat_translate(const struct nat_search *q, struct session *s);
 /* Whether it would. */
 bool nat_has_room(const struct nat_search *q);
+/* Whether a flow that is not translated, of a host that owns an address of a pool, would get the
+ * answers to one that is. */
+bool nat_has_answers(const struct nat_search *q);
 
 /* From the client: the source becomes the translated one.  From the server: back.  Also of
  * fragments.  The checksums are kept as right or wrong as they were. */

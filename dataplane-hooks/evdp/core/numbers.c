@@ -9,10 +9,13 @@ static bool is_between(uint32_t low, uint32_t x, uint32_t high)
     return x - low <= high - low;
 }
 
+/* A FIN comes behind all fragments. */
 static uint32_t length_of(const struct packet *p)
 {
+    bool is_last = p->fragment ? p->last_fragment : !p->first_fragment;
+
     return (uint32_t)(p->end - p->payload) + ((p->tcp_flags & TCP_SYN) != 0) +
-           ((p->tcp_flags & TCP_FIN) != 0);
+           ((p->tcp_flags & TCP_FIN) != 0 && is_last);
 }
 
 void numbers_begin(struct numbers n[2], bool by_syn)
@@ -112,6 +115,14 @@ static void begin_with(struct numbers *other, uint32_t ack)
     if (other->is_known && !may_be_acked(other, ack))
         *other = (struct numbers){
             .acked = ack, .end = ack, .limit = LIMIT_MAX, .scale = other->scale, true, true};
+}
+
+void numbers_begin_at(struct numbers n[2], uint32_t seq, uint8_t scale)
+{
+    numbers_begin(n, true);
+    start(&n[0], seq);
+    n[0].end = seq + 1;
+    n[0].scale = scale;
 }
 
 bool numbers_learn(struct numbers n[2], const struct packet *p, int direction, bool has_ack,

@@ -19,6 +19,8 @@ struct numbers {         /* Of what one side sends. */
 
 /* From the first packet of a flow. */
 void numbers_begin(struct numbers n[2], bool by_syn);
+/* From a SYN that was seen before. */
+void numbers_begin_at(struct numbers n[2], uint32_t seq, uint8_t scale);
 /* It went another way meanwhile: both sides are taken up in their middle, by the scales known. */
 void numbers_loosen(struct numbers n[2]);
 /* What was learned so far of the server is of a cookie; and nobody offers a scale behind one. */

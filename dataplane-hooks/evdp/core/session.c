@@ -35,6 +35,11 @@ static uint32_t buckets_for(uint32_t capacity)
     return n;
 }
 
+static uint32_t tails_for(uint32_t capacity)
+{
+    return buckets_for(capacity) / 4;
+}
+
 static uint32_t homes_for(uint32_t capacity)
 {
     uint32_t n = 64;
@@ -57,6 +62,7 @@ size_t sessions_size(uint32_t capacity)
 
     return (size_t)homes_for(shards * each) * sizeof(struct home_chain) +
            shards * ((size_t)each * sizeof(struct session) +
+                     (size_t)tails_for(each) * sizeof(struct tail) +
                      (size_t)buckets_for(each) * sizeof(uint32_t));
 }
 
@@ -75,23 +81,28 @@ static void shard_init(struct shard *h, uint32_t capacity, uint64_t now_ns)
 void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
                    const struct flow_seed *seed, uint64_t now_ns)
 {
-    uint32_t each, buckets;
+    uint32_t each, buckets, tails;
+    struct tail *tail;
     uint32_t *bucket;
 
     s->seed = *seed;
     s->shard_count = shards_for(capacity);
     each = capacity_of(capacity, s->shard_count);
     buckets = buckets_for(each);
+    tails = tails_for(each);
     s->home_mask = homes_for(s->shard_count * each) - 1;
     s->shard[0].session = zeroed;
     s->home = (struct home_chain *)(s->shard[0].session + (size_t)s->shard_count * each);
-    bucket = (uint32_t *)(s->home + s->home_mask + 1);
+    tail = (struct tail *)(s->home + s->home_mask + 1);
+    bucket = (uint32_t *)(tail + (size_t)s->shard_count * tails);
     for (uint32_t i = 0; i < s->shard_count; i++) {
         struct shard *h = &s->shard[i];
 
         h->session = s->shard[0].session + (size_t)i * each;
         h->bucket_mask = buckets - 1;
         h->bucket = bucket + (size_t)i * buckets;
+        h->tail_mask = tails - 1;
+        h->tail = tail + (size_t)i * tails;
         shard_init(h, each, now_ns);
     }
 }
@@ -284,4 +295,26 @@ struct session *session_victim(struct shard *h)
         }
     }
     return NULL;
+}
+
+/* ---- tails ---- */
+
+/* Its last bit says whether what is late passes. */
+uint64_t tail_mark(const struct flow *f, uint64_t hash)
+{
+    return (hash ^ (uint64_t)(f->port / 2 + 1) << 40) & ~1ull;
+}
+
+void tail_leave(struct shard *h, uint64_t mark, uint64_t now_ns, bool passes)
+{
+    h->tail[(uint32_t)(mark >> 1) & h->tail_mask] =
+        (struct tail){.mark = mark | passes, .until_ns = now_ns + TAIL_NS};
+}
+
+bool tail_find(const struct shard *h, uint64_t mark, uint64_t now_ns, bool *passes)
+{
+    const struct tail *t = &h->tail[(uint32_t)(mark >> 1) & h->tail_mask];
+
+    *passes = (t->mark & 1) != 0;
+    return (t->mark & ~1ull) == mark && now_ns < t->until_ns;
 }

@@ -20,6 +20,12 @@ enum {
 
 struct home_chain;
 
+#define TAIL_NS (120ull * 1000000000ull) /* As long as hosts repeat a FIN. */
+
+struct tail { /* Of a connection that both FINs have ended. */
+    uint64_t mark, until_ns;
+};
+
 enum tcp_state {
     TCP_STATE_NONE,   /* Another protocol. */
     TCP_STATE_SYN,    /* The client's SYN was seen. */
@@ -42,6 +48,9 @@ struct session {
     uint8_t counted; /* In the limits of hosts: bit 0 by source, bit 1 by destination. */
     uint8_t group;   /* Redundancy group. */
     uint16_t turn;   /* Of the group, that its numbers are of: state_regained(). */
+    bool has_syn;    /* The client's SYN came again, for a connection of the same ports. */
+    uint8_t syn_scale;
+    uint16_t syn_bytes;
 
     uint64_t seen_ns, timeout_ns, created_ns;
     uint64_t packets[2], bytes[2]; /* From the client, from the server. */
@@ -60,14 +69,16 @@ struct session {
     uint16_t slot;
     _Atomic uint32_t next_home; /* is_nat: homes.h. */
     uint64_t answers_key;
+    uint32_t syn_seq;
 };
 
 struct shard {
     _Alignas(64) struct spin lock;
-    uint32_t capacity, used, free, bucket_mask;
+    uint32_t capacity, used, free, bucket_mask, tail_mask;
     struct session *session;
     uint32_t *bucket;
-    uint64_t tick; /* The next slot of the wheel to look through. */
+    struct tail *tail; /* For each mark one place. */
+    uint64_t tick;     /* The next slot of the wheel to look through. */
     uint32_t wheel[WHEEL_SLOTS];
 };
 
@@ -101,6 +112,11 @@ void session_remove(struct shard *h, struct session *s);
 bool session_is_over(const struct session *s, uint64_t now_ns);
 /* One that has outlived its timeout: the caller removes it and asks again.  NULL: no more. */
 struct session *session_expired(struct shard *h, uint64_t now_ns);
+/* What comes late of a flow; the mark is the same for both directions, and of one wire. */
+uint64_t tail_mark(const struct flow *f, uint64_t hash);
+void tail_leave(struct shard *h, uint64_t mark, uint64_t now_ns, bool passes);
+/* passes: as it was left with. */
+bool tail_find(const struct shard *h, uint64_t mark, uint64_t now_ns, bool *passes);
 /* When there is no room: one that never was answered, of those that expire soonest.  NULL: none of
  * the first few. */
 struct session *session_victim(struct shard *h);

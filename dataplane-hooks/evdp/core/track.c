@@ -34,6 +34,13 @@ bool track_may_be_forged(const struct session *s, const struct packet *p, int di
     return !numbers_reset(s->numbers, p, direction) && !refuses(s, p, direction);
 }
 
+static uint8_t scale_of(const struct packet *p, const uint8_t *frame)
+{
+    const uint8_t *scale = packet_tcp_option(p, frame, 3, 3);
+
+    return scale != NULL ? scale[2] : SCALE_NONE;
+}
+
 /* false: it belongs nowhere. */
 static bool learn(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
 {
@@ -45,11 +52,8 @@ static bool learn(struct session *s, const struct packet *p, const uint8_t *fram
 
     if (is_syn ? !begins : (p->tcp_flags & TCP_ACK) == 0)
         return false;
-    if (begins && !s->is_proxied) {
-        const uint8_t *scale = packet_tcp_option(p, frame, 3, 3);
-
-        numbers_scale(s->numbers, p, direction, scale != NULL ? scale[2] : SCALE_NONE);
-    }
+    if (begins && !s->is_proxied)
+        numbers_scale(s->numbers, p, direction, scale_of(p, frame));
     return numbers_learn(s->numbers, p, direction, has_ack, ack_of(s, p, direction), begins);
 }
 
@@ -75,12 +79,16 @@ static void track_tcp(struct session *s, const struct packet *p, int direction, 
 
 void track_packet(struct session *s, const struct packet *p, const uint8_t *frame, int direction)
 {
+    bool belongs;
+
     s->packets[direction]++;
     s->bytes[direction] += (uint64_t)(p->end - p->ip);
     s->is_answered |= direction == 1;
-    if (s->tcp_state == TCP_STATE_NONE || p->fragment)
+    if (s->tcp_state == TCP_STATE_NONE)
         return;
-    track_tcp(s, p, direction, learn(s, p, frame, direction));
+    belongs = learn(s, p, frame, direction);
+    if (!p->fragment)
+        track_tcp(s, p, direction, belongs);
 }
 
 static uint64_t tcp_timeout_ns(const struct timeouts *t, const struct session *s)
@@ -119,6 +127,52 @@ enum close_reason track_reason(const struct session *s)
     return CLOSE_IDLE;
 }
 
+static bool is_alone(const struct packet *p, uint8_t flags)
+{
+    return !p->fragment && (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == flags;
+}
+
+bool track_asks_anew(const struct session *s, const struct packet *p, int direction)
+{
+    return direction == 0 && s->tcp_state == TCP_STATE_OPEN && is_alone(p, TCP_SYN);
+}
+
+void track_keep_syn(struct session *s, const struct packet *p, const uint8_t *frame)
+{
+    uint8_t scale = scale_of(p, frame);
+
+    if (scale != SCALE_NONE || !s->has_syn || s->syn_seq != p->seq)
+        s->syn_scale = scale < SCALE_MAX || scale == SCALE_NONE ? scale : SCALE_MAX;
+    s->has_syn = true;
+    s->syn_seq = p->seq;
+    s->syn_bytes = (uint16_t)(p->end - p->ip);
+}
+
+bool track_is_taken_up(const struct session *s, const struct packet *p, int direction)
+{
+    return direction == 1 && s->tcp_state == TCP_STATE_OPEN && s->has_syn &&
+           is_alone(p, TCP_SYN | TCP_ACK) && p->ack == s->syn_seq + 1;
+}
+
+void track_take_syn(struct session *s)
+{
+    s->packets[0]--;
+    s->bytes[0] -= s->syn_bytes;
+}
+
+void track_begin_anew(struct session *s, uint64_t now_ns)
+{
+    s->tcp_state = TCP_STATE_SYN;
+    s->fins = 0;
+    s->is_answered = s->is_proxied = s->has_syn = false;
+    s->packets[0] = 1;
+    s->bytes[0] = s->syn_bytes;
+    s->packets[1] = s->bytes[1] = 0;
+    s->created_ns = now_ns;
+    s->looked_up = 0;
+    numbers_begin_at(s->numbers, s->syn_seq, s->syn_scale);
+}
+
 bool track_opens_inside(const struct session *s, const struct packet *p, int direction)
 {
     return direction == 1 && s->tcp_state == TCP_STATE_OPEN && !p->fragment &&
@@ -127,6 +181,5 @@ bool track_opens_inside(const struct session *s, const struct packet *p, int dir
 
 bool track_is_reopened(const struct session *s, const struct packet *p)
 {
-    return s->tcp_state == TCP_STATE_CLOSED && !p->fragment &&
-           (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+    return s->tcp_state == TCP_STATE_CLOSED && is_alone(p, TCP_SYN);
 }

@@ -15,6 +15,15 @@ void track_packet(struct session *s, const struct packet *p, const uint8_t *fram
 uint64_t track_timeout_ns(const struct timeouts *t, const struct session *s);
 /* Why it ends, now that its time is over. */
 enum close_reason track_reason(const struct session *s);
+/* A client's SYN in a session that is open: both hosts may have forgotten that.  It is kept, and
+ * when the server takes it up, another connection begins. */
+bool track_asks_anew(const struct session *s, const struct packet *p, int direction);
+void track_keep_syn(struct session *s, const struct packet *p, const uint8_t *frame);
+bool track_is_taken_up(const struct session *s, const struct packet *p, int direction);
+/* The SYN that was kept is not of the old connection ... */
+void track_take_syn(struct session *s);
+/* ... but the first packet of the new one. */
+void track_begin_anew(struct session *s, uint64_t now_ns);
 /* A SYN against the direction of an open session: a connection that no policy permits. */
 bool track_opens_inside(const struct session *s, const struct packet *p, int direction);
 /* A SYN, whoever sends it, on a session that is over: the same ports, another conversation. */
