@@ -195,6 +195,8 @@ static void expire_shard(struct worker *w, uint32_t shard, uint64_t now_ns, bool
         more = decide_expire(w->d->state, shard, now_ns, all, &v);
         if (v.event_count > 0)
             emit(w, &v, now_ns);
+        if (v.extra_len > 0 && w->port[v.extra_port].was_active)
+            send_extra(w, &v);
     } while (more);
 }
 

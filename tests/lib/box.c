@@ -107,6 +107,10 @@ static void expire(struct box *b, bool all)
         do {
             more = decide_expire(&b->state, s, b->now_ns, all, &d);
             keep_events(b, &d);
+            if (d.extra_len > 0) {
+                b->extra_count++;
+                b->d = d;
+            }
         } while (more);
     }
 }

@@ -17,7 +17,8 @@ struct box {
     uint64_t now_ns;
     uint8_t frame[FRAME_MAX]; /* The last one: as it went in, and then as decide() left it. */
     struct decision d;
-    struct packet out; /* What the last frame is now, when it was sent. */
+    struct packet out;  /* What the last frame is now, when it was sent. */
+    size_t extra_count; /* Frames that were sent as time went by; the last one is in d.extra. */
     struct box_event {
         uint8_t at[EVENT_BYTES];
         uint32_t names;

@@ -373,6 +373,9 @@ static void fragments_are_translated_alike(void **unused)
     "policy \"web\" { from-zone = \"trust\" to-zone = \"untrust\" protocol = tcp "                 \
     "ports = { \"80\" } action = permit log = { \"session-init\", \"session-close\" } }\n"
 
+#define HIDDEN                                                                                     \
+    "nat \"n\" { from-zone = \"trust\" to-zone = \"untrust\" pool = { \"192.0.2.4\" } }\n"
+
 #define CLIENT(from_port)                                                                          \
     .from = "10.0.0.1", .to = "10.9.0.2", .protocol = 6, .source_port = (from_port),               \
     .destination_port = 80
@@ -442,6 +445,58 @@ static void a_good_cookie_becomes_a_connection(void **unused)
     assert_int_equal(b->out.seq, cookie + 1);
     assert_true(frame_sums_are_right(b->frame, b->d.len));
     box_close(b);
+}
+
+static void got_extra(struct box *b, size_t count, uint8_t port, uint8_t flags, uint32_t seq)
+{
+    struct packet p;
+
+    assert_int_equal(b->extra_count, count);
+    assert_int_equal(b->d.extra_port, port);
+    assert_int_equal(packet_parse(&p, b->d.extra, b->d.extra_len), PACKET_IP);
+    assert_true(frame_sums_are_right(b->d.extra, b->d.extra_len));
+    assert_memory_equal(p.destination, port == LEFT ? "\x0a\0\0\x01" : "\x0a\x09\0\x02", 4);
+    assert_int_equal(p.vlan, 7);
+    assert_int_equal(p.tcp_flags, flags);
+    assert_int_equal(p.seq, seq);
+}
+
+/* The SYN to the server may be lost, and a client that waits for the server says nothing. */
+static void a_server_is_asked_again(void **unused)
+{
+    static const uint32_t after_ms[] = {1300, 2300, 4300};
+
+    (void)unused;
+    for (size_t answered = 1; answered < 4; answered++) {
+        struct box *b = box_open(answered % 2 ? COOKIES : COOKIES HIDDEN);
+        uint32_t cookie;
+
+        for (uint16_t i = 1; i < 3; i++)
+            assert_true(box_send(
+                b, LEFT, &(struct frame){CLIENT(i), .flags = TCP_SYN, .seq = 1000, .vlan = {7}}));
+        cookie = b->out.seq;
+        assert_true(box_send(b, LEFT,
+                             &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001,
+                                             .ack = cookie + 1, .vlan = {7}}));
+        box_forget(b);
+        for (size_t i = 0; i < 3 && i != answered; i++) {
+            box_elapse_ms(b, after_ms[i]);
+            got_extra(b, i + 1, RIGHT, TCP_SYN, 1000);
+            assert_int_equal(b->d.extra[18 + 12], answered % 2 ? 10 : 192);
+        }
+        if (answered == 3) { /* Never. */
+            box_elapse_ms(b, 8300);
+            got_extra(b, 4, LEFT, TCP_RST | TCP_ACK, cookie + 1);
+            assert_int_equal(box_get(b, EVENT_CLOSE, 0)[134], CLOSE_AGED);
+        } else if (answered % 2) {
+            assert_true(box_send(b, RIGHT,
+                                 &(struct frame){SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 7000,
+                                                 .ack = 1001, .vlan = {7}}));
+            box_elapse_ms(b, 60000);
+            assert_int_equal(b->extra_count, answered);
+        }
+        box_close(b);
+    }
 }
 
 /* A server that repeats its SYN-ACK opens nothing again. */
@@ -725,6 +780,7 @@ int main(void)
         cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
+        cmocka_unit_test(a_server_is_asked_again),
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
         cmocka_unit_test(nothing_passes_beside_the_cookie),

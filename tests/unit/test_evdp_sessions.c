@@ -1,4 +1,4 @@
-/* links: test_box evdp_config */
+/* links: test_box evdp_config evhooks */
 /* Sessions: one open and exactly one close each, with the right reason, counters and tables. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "box.h"
+#include "lib/ring_fixture.h"
 #include "talk.h"
 
 #define LOGGED                                                                                     \
@@ -448,6 +449,50 @@ static void a_full_table_gives_up_what_was_never_answered(void **unused)
     box_close(b);
 }
 
+static unsigned expire_into(struct box *b, struct fixture *f)
+{
+    struct decision d;
+    unsigned taken = 0;
+    bool more;
+
+    do {
+        more = decide_expire(&b->state, 0, b->now_ns, false, &d);
+        for (int i = 0; i < d.event_count; i++)
+            taken += evhooks_emit(f->worker, d.event_group[i], b->now_ns, b->now_ns,
+                                  d.event_names[i], d.event[i]) == EVHOOKS_OK;
+    } while (more);
+    return taken;
+}
+
+/* A3: closes whose time comes while the ring is full are counted as that, once each; the sessions
+ * are over all the same, and what comes later is told. */
+static void closes_that_find_the_ring_full_are_counted(void **state)
+{
+    enum { SESSIONS = FIXTURE_SLOTS + 44 };
+    struct box *b = box_open(LOGGED);
+    struct fixture *f = *state;
+    struct evhooks_record out[FIXTURE_SLOTS];
+    struct frame udp = {.from = "10.0.0.3", .to = "10.0.0.2", .protocol = 17};
+    struct evhooks_counters c;
+
+    fixture_epoch(f, 12);
+    for (; udp.source_port < SESSIONS; udp.source_port++)
+        say(b, LEFT, udp);
+    b->now_ns += 61000000000;
+    assert_int_equal(expire_into(b, f), FIXTURE_SLOTS);
+    assert_int_equal(box_sessions(b), 0);
+    assert_int_equal(evhooks_read(f->ring, out, FIXTURE_SLOTS), FIXTURE_SLOTS);
+    evhooks_release(f->ring);
+    say(b, LEFT, udp);
+    b->now_ns += 61000000000;
+    assert_int_equal(expire_into(b, f), 1);
+    evhooks_counters(f->ring, &c);
+    assert_int_equal(c.decided[EVENT_CLOSE], SESSIONS + 1);
+    assert_int_equal(c.tagged[EVENT_CLOSE], FIXTURE_SLOTS + 1);
+    assert_int_equal(c.ring_full[EVENT_CLOSE], 44);
+    box_close(b);
+}
+
 /* Random packets of few flows: opens and closes stay in balance, whatever comes. */
 static void opens_and_closes_balance(void **unused)
 {
@@ -571,6 +616,8 @@ int main(void)
         cmocka_unit_test(icmp_errors_belong_to_what_they_quote),
         cmocka_unit_test(an_error_is_for_whom_it_quotes),
         cmocka_unit_test(a_full_table_gives_up_what_was_never_answered),
+        cmocka_unit_test_setup_teardown(closes_that_find_the_ring_full_are_counted, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test(opens_and_closes_balance),
         cmocka_unit_test(sessions_outlive_a_new_configuration),
         cmocka_unit_test(rematch_ends_what_is_permitted_no_more),

@@ -79,8 +79,9 @@ void state_regained(struct state *s, uint8_t group);
 void decide(const struct rules *r, struct state *s, const struct arrival *at, uint8_t *frame,
             size_t len, size_t room, uint64_t now_ns, struct decision *out);
 
-/* Ends sessions of a shard whose time is over, as many as there is room for their events.  true:
- * call again.  all: every session, as the dataplane itself ends. */
+/* Ends sessions of a shard whose time is over, as many as there is room for their events, and asks
+ * servers again behind SYN cookies: one frame (extra) at a time.  true: call again.  all: every
+ * session, as the dataplane itself ends. */
 bool decide_expire(struct state *s, uint32_t shard, uint64_t now_ns, bool all,
                    struct decision *out);
 

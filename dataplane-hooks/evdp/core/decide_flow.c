@@ -51,17 +51,18 @@ bool decide_expire(struct state *s, uint32_t shard, uint64_t now_ns, bool all, s
     struct shard *h = &s->sessions.shard[shard];
     struct session *e = NULL;
 
-    out->event_count = 0;
+    out->event_count = out->extra_len = 0;
     spin_lock(&h->lock);
-    while (out->event_count < EVENTS_MAX &&
-           (e = session_expired(h, all ? UINT64_MAX / 2 : now_ns)) != NULL)
-        end_session(s, h, e, (uint8_t)(all ? CLOSE_AGED : track_reason(e)), now_ns, out);
+    while (out->event_count < EVENTS_MAX && out->extra_len == 0 &&
+           (e = session_expired(h, all ? UINT64_MAX / 2 : now_ns)) != NULL) {
+        if (all || e->tcp_state != TCP_STATE_PROXY || !proxy_ask_again(h, e, now_ns, out))
+            end_session(s, h, e, (uint8_t)(all ? CLOSE_AGED : track_reason(e)), now_ns, out);
+    }
     spin_unlock(&h->lock);
     return e != NULL;
 }
 
-/* The client's first packet, as far as a policy looks at it. */
-static struct packet as_first(const struct session *s)
+struct packet as_first(const struct session *s)
 {
     struct packet p = {.family = s->key.family, .protocol = s->key.protocol};
 
@@ -169,7 +170,7 @@ static void established(struct job *j, struct session *s, int direction)
     }
     track_packet(s, &j->p, j->frame, direction);
     forward_in_session(j, s, direction);
-    if (!was_closed) /* Its end is fixed: who goes on sending must not hold it for ever. */
+    if (!was_closed && s->tcp_state != TCP_STATE_PROXY) /* Their end is fixed, whoever sends. */
         session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
 }
 
@@ -231,7 +232,8 @@ static bool ends_before(struct job *j, struct session *s, int direction)
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return true;
     }
-    if (session_is_over(s, j->now_ns)) { /* The wheel is not that fine. */
+    if (s->tcp_state != TCP_STATE_PROXY &&
+        session_is_over(s, j->now_ns)) { /* As the wheel is late. */
         end_session(j->s, j->shard, s, (uint8_t)track_reason(s), j->now_ns, j->d);
         return true;
     }

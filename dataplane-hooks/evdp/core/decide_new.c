@@ -208,7 +208,7 @@ static void permit(struct job *j, const struct policy *q, uint16_t application, 
     s->counted = counted;
     if (mss != 0) {
         proxy_begin(j, s, mss);
-        session_touch(j->shard, s, j->now_ns, track_timeout_ns(&j->r->timeout, s));
+        session_touch(j->shard, s, j->now_ns, PROXY_WAIT_NS);
     }
     if (s->is_nat)
         nat_packet(j->frame, &j->p, s, 0);

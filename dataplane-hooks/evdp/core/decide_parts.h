@@ -46,6 +46,8 @@ bool filter_stray(struct job *j);
 /* ---- decide_flow.c ---- */
 
 void decide_flow(struct job *j);
+/* The client's first packet, as far as a policy looks at it. */
+struct packet as_first(const struct session *s);
 /* Emits the close when its policy asks for it, and frees the session. */
 void end_session(struct state *s, struct shard *h, struct session *e, uint8_t reason,
                  uint64_t now_ns, struct decision *d);
@@ -69,6 +71,11 @@ enum proxy_answer { PROXY_NOT_ASKED, PROXY_BAD, PROXY_GOOD };
 enum proxy_answer proxy_check(struct job *j, uint16_t *mss);
 /* The session begins: the frame becomes the SYN to the server. */
 void proxy_begin(struct job *j, struct session *s, uint16_t mss);
+/* Its time is over and the server did not answer: the SYN is sent again.  false: often enough, and
+ * the client is told by an RST. */
+bool proxy_ask_again(struct shard *h, struct session *s, uint64_t now_ns, struct decision *d);
+/* How long it waits for the first answer. */
+#define PROXY_WAIT_NS 1000000000ull
 /* A packet of such a session: numbers are shifted.  false: it does not go on. */
 bool proxy_packet(struct job *j, struct session *s, int direction);
 

@@ -4,6 +4,7 @@
  * between the server's first number and the cookie. */
 #include "checksum.h"
 #include "decide_parts.h"
+#include "nat.h"
 #include "reply.h"
 
 #include <string.h>
@@ -88,11 +89,51 @@ static bool replace(struct job *j, const struct reply_segment *s)
     return packet_parse(&j->p, j->frame, len) == PACKET_IP;
 }
 
+static struct reply_segment syn_of(const struct session *s)
+{
+    return (struct reply_segment){
+        .seq = s->client_isn, .window = s->client_window, .mss = s->mss, .flags = TCP_SYN};
+}
+
+/* Its client waits for the cookie's numbers. */
+static struct reply_segment refusal_of(const struct session *s)
+{
+    return (struct reply_segment){
+        .seq = s->cookie + 1, .ack = s->client_isn + 1, .flags = TCP_RST | TCP_ACK};
+}
+
 static bool ask_server(struct job *j, const struct session *s)
 {
-    return replace(
-        j, &(struct reply_segment){
-               .seq = s->client_isn, .window = s->client_window, .mss = s->mss, .flags = TCP_SYN});
+    struct reply_segment syn = syn_of(s);
+
+    return replace(j, &syn);
+}
+
+enum { ASK_AGAIN = 3 }; /* After 1, 3 and 7 s; after 15 s it is given up. */
+
+/* Without a frame to make it of. */
+static void put_extra(struct decision *d, const struct session *s, const struct reply_segment *q,
+                      bool back)
+{
+    struct packet p = as_first(s);
+
+    p.ip = s->link_size;
+    memcpy(d->extra, s->link, s->link_size);
+    d->extra_len = (uint8_t)reply_segment(d->extra, EXTRA_MAX, &p, q, back);
+    d->extra_port = back ? s->key.port : s->port_out;
+    if (!back && s->is_nat && packet_parse(&p, d->extra, d->extra_len) == PACKET_IP)
+        nat_packet(d->extra, &p, s, 0);
+}
+
+bool proxy_ask_again(struct shard *h, struct session *s, uint64_t now_ns, struct decision *d)
+{
+    bool again = s->asked < ASK_AGAIN;
+    struct reply_segment q = again ? syn_of(s) : refusal_of(s);
+
+    put_extra(d, s, &q, !again);
+    if (again)
+        session_touch(h, s, now_ns, PROXY_WAIT_NS << ++s->asked);
+    return again;
 }
 
 void proxy_begin(struct job *j, struct session *s, uint16_t mss)
@@ -103,6 +144,8 @@ void proxy_begin(struct job *j, struct session *s, uint16_t mss)
     s->cookie = j->p.ack - 1;
     s->client_window = j->p.window;
     s->mss = mss;
+    s->link_size = (uint8_t)j->p.ip;
+    memcpy(s->link, j->frame, s->link_size);
     numbers_behind_cookie(s->numbers);
     ask_server(j, s);
 }
@@ -148,10 +191,11 @@ static bool from_server(struct job *j, struct session *s)
             return connect_both(j, s);
         return false;
     }
-    if (flags & TCP_RST && s->seq_delta == 0) /* Refused: the client waits for the cookie's. */
-        return replace(j, &(struct reply_segment){.seq = s->cookie + 1,
-                                                  .ack = s->client_isn + 1,
-                                                  .flags = TCP_RST | TCP_ACK});
+    if (flags & TCP_RST && s->seq_delta == 0) { /* Refused. */
+        struct reply_segment no = refusal_of(s);
+
+        return replace(j, &no);
+    }
     shift(j, 4, 0u - s->seq_delta);
     return true;
 }

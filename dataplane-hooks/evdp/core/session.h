@@ -13,6 +13,7 @@
 enum {
     SHARDS_MAX = 64,
     WHEEL_SLOTS = 1024,
+    LINK_MAX = 22,    /* Bytes before IP: addresses, two tags, a type. */
     WHEEL_SHIFT = 28, /* A slot of the wheel is 2^28 ns, about 268 ms: how late a close may be. */
 };
 
@@ -70,6 +71,8 @@ struct session {
     _Atomic uint32_t next_home; /* is_nat: homes.h. */
     uint64_t answers_key;
     uint32_t syn_seq;
+    uint8_t link[LINK_MAX], link_size; /* is_proxied: the client's frame before IP. */
+    uint8_t asked;                     /* How often the server was asked again. */
 };
 
 struct shard {
