@@ -163,6 +163,11 @@ check "an empty key" "$c:7: 'key-file': key file .*not a key" -e '7s,= ".*",= "'
 check "a key that is a folder" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/folder",'
 check "a state folder that is a file" "$c:4: 'state-dir': .* is not a folder" -e '4s,= ".*",= "'"$dir"'/empty",'
 check "an end of a link that is none" "$c:8: 'local' is \"garbage\"" -e '8s/local = "[^"]*"/local = "garbage"/'
+check "a remote end that is nobody" "$c:8: 'remote' is \"0.0.0.0:5900\": that is not the address of one host" -e '8s/remote = "[^"]*"/remote = "0.0.0.0:5900"/'
+check "a remote end that is everybody" "$c:8: 'remote' is \"255.255.255.255:5900\": that is not" -e '8s/remote = "[^"]*"/remote = "255.255.255.255:5900"/'
+check "a link between IPv4 and IPv6" "$c:8: link \"control\": one end is IPv4 and the other is IPv6" -e '8s/remote = "[^"]*"/remote = "[fd00::1]:5900"/'
+check "two links at one address" "$c:9: link \"fabric\": 'remote' is that of link \"control\" too" -e '8{p;s/control/fabric/}'
+check "a fence that is a folder" "$c:2: 'command': /tmp is no program: it is not a regular file" -e '1afence { command = "/tmp" }'
 check "a port that is too high" "$c:8: 'remote' is .*: its port must be" -e '8s/5900" }/99999" }/'
 check "a sink without a port" "$c:12: 'address' is \"1.2.3.4\": it must be" -e '12s/127.7.0.99:6514/1.2.3.4/'
 check "a sink with a port that is too high" "$c:12: 'address' is .*its port" -e '12s/:6514/:99999/'
@@ -262,6 +267,12 @@ chmod 644 "$dir/key"
 "$bin/evrepd" -c "$dir/n0.conf" 2>"$dir/mode.err"
 expect "key that others can read" "$dir/mode.err" "others can read it"
 chmod 600 "$dir/key"
+if [ "$(id -u)" -eq 0 ]; then
+    chown 12345 "$dir/key"
+    "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/owner.err"
+    expect "key of another user" "$dir/owner.err" "key file $dir/key: it is of another user"
+    chown 0 "$dir/key"
+fi
 
 rm -f "/dev/shm/$ring-0"
 head -c 4096 /dev/zero >"/dev/shm/$ring-0"

@@ -330,7 +330,11 @@ def commands(p):
     p.ctl(0, "failover", "9", code=1)
     p.ctl(0, "notify", "1", "primary", code=1)
     p.ctl(0, "peer", "fenced", code=1)
-    p.ctl(0, "failover", "1", "--to", "7", code=1)
+    for junk in ("failover 1 --to 7", "failover -1", "notify 999 primary", "sinks foo", "sinks replay", "tail --origin 7"):
+        p.ctl(0, *junk.split(), code=2)
+    check("a word that is refused is not left", not [f for f in os.listdir(p.dir) if ".rg" in f])
+    to = 1 - p.primary(0)
+    check("as 01 too", p.ctl(0, "failover", "01") == {"done": True, "redundancyGroup": 1, "primary": to})
     p.ctl(0, "failover", "1", "reset", code=0)
     p.ctl(0, "nonsense", code=2)
     p.ctl(0, "failover", code=2)
@@ -436,13 +440,14 @@ def no_daemon(p):
 
 
 def outer_manager(p):
-    p.ctl(1, "notify", "1", "MASTER", code=3)  # Nobody is there yet; the word is left for who comes.
+    p.ctl(1, "notify", "01", "MASTER", code=3)  # Nobody is there yet; the word is left for who comes.
     for n in (0, 1):
         p.start(n)
     wait("a session", p.session, 10)
     check("the word was found", p.primary(1) == 1 and "its outer manager said last: primary" in p.log(1))
     p.ctl(1, "notify", "1", "backup")
     check("nobody is primary", p.primary(1) == -1)
+    check("its own word and the peer's", [p.group(0)[k] for k in ("manager", "peerManager")] == 2 * ["external"])
     p.ctl(0, "notify", "1", "primary")
     wait("both know", lambda: p.primary(1) == 0, 2)
     p.ctl(0, "failover", "1", code=1)

@@ -3,6 +3,32 @@
 
 #include <string.h>
 
+static const char *flag(const json_t *o, const char *key, const char *yes)
+{
+    return json_is_true(json_object_get(o, key)) ? yes : "";
+}
+
+/* While a key is changed. */
+static const char *key_note(const json_t *link)
+{
+    const char *key = ctl_str(link, "key");
+
+    if (strcmp(key, "accept-key-file") == 0)
+        return "under the key of accept-key-file";
+    return strcmp(key, "forgotten") == 0 ? "under a key that is named no more" : "";
+}
+
+static void remark(struct libscols_line *l, size_t column, const json_t *link)
+{
+    const char *carries = flag(link, "carriesRecords", "carries the records");
+    const char *key = key_note(link);
+
+    if (json_is_string(json_object_get(link, "why")))
+        ctl_cell(l, column, "%s", ctl_str(link, "why"));
+    else
+        ctl_cell(l, column, "%s%s%s", carries, *carries && *key ? "; " : "", key);
+}
+
 static void links(const json_t *o)
 {
     static const struct ctl_column columns[] = {
@@ -19,17 +45,9 @@ static void links(const json_t *o)
         ctl_cell(l, 1, "%s", ctl_str(v, "state"));
         ctl_cell(l, 2, "%lld us", ctl_num(v, "rttUs"));
         ctl_cell(l, 3, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
-        if (json_is_true(json_object_get(v, "carriesRecords")))
-            ctl_cell(l, 4, "carries the records");
-        else if (json_is_string(json_object_get(v, "why")))
-            ctl_cell(l, 4, "%s", ctl_str(v, "why"));
+        remark(l, 4, v);
     }
     ctl_table_end(t);
-}
-
-static const char *flag(const json_t *o, const char *key, const char *yes)
-{
-    return json_is_true(json_object_get(o, key)) ? yes : "";
 }
 
 /* A row for each node of each group, as chassis clusters show it. */
@@ -48,7 +66,7 @@ static void group_row(struct libscols_table *t, const json_t *o, const json_t *g
              json_integer_value(json_array_get(json_object_get(g, "effectivePriority"), n)));
     ctl_cell(l, 6, "%s",
              json_is_true(json_array_get(json_object_get(g, "preempt"), n)) ? "yes" : "no");
-    ctl_cell(l, 7, "%s", ctl_str(g, "manager"));
+    ctl_cell(l, 7, "%s", ctl_str(g, own ? "manager" : "peerManager"));
     if (own) {
         ctl_cell(l, 8, "%lld", ctl_num(g, "failovers"));
         ctl_cell(l, 9, "%s%s", flag(g, "manual", "manual; "), ctl_str(g, "cause"));
@@ -101,7 +119,10 @@ static void last_failover(const json_t *o)
            ctl_num(json_object_get(o, "lease"), "peerLeftMs"));
     if (json_is_true(json_object_get(fencing, "configured")))
         printf("fencing: %s %s\n", ctl_str(fencing, "state"), ctl_str(fencing, "last"));
-    printf("last decision to the dataplane's word: %.1f us\n", real(o, "decisionToEffectUs"));
+    if (real(o, "decisionToEffectUs") > 0)
+        printf("last decision to the dataplane's word: %.1f us\n", real(o, "decisionToEffectUs"));
+    else
+        printf("last decision to the dataplane's word: none yet\n");
     if (!json_is_object(f))
         return;
     printf(

@@ -1,8 +1,8 @@
 /* What an outer manager decided.  The word is left beside the socket first: a manager speaks only
  * when something changes, and an evrepd that starts later has to know. */
 #include "ctl.h"
+#include "control.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -24,13 +24,18 @@ static const char *word_of(const char *said)
     return NULL;
 }
 
+static void path_of(const struct ctl *c, const char *group, char path[160])
+{
+    snprintf(path, 160, "%s.rg%s", c->socket, group);
+}
+
 static int leave(const struct ctl *c, const char *group, const char *word)
 {
     char path[160], fresh[192];
     FILE *f;
     int fd;
 
-    snprintf(path, sizeof(path), "%s.rg%s", c->socket, group);
+    path_of(c, group, path);
     snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid());
     fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     f = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -44,15 +49,21 @@ static int leave(const struct ctl *c, const char *group, const char *word)
 int ctl_notify(const struct ctl *c, int argc, char **argv)
 {
     const char *word = argc == 2 ? word_of(argv[1]) : NULL;
-    bool number = argc == 2 && argv[0][0] != '\0' && strlen(argv[0]) <= 3;
+    char group[8], path[160];
+    unsigned id;
+    int rc;
 
-    for (size_t i = 0; number && argv[0][i] != '\0'; i++)
-        number = isdigit((unsigned char)argv[0][i]);
-    if (word == NULL || !number) {
-        fputs("usage: evrepctl notify RG primary|backup|fault\n", stderr);
+    if (word == NULL || !control_number(argv[0], 127, &id)) {
+        fputs("usage: evrepctl notify RG primary|backup|fault, RG 0 to 127\n", stderr);
         return CTL_USAGE;
     }
-    if (leave(c, argv[0], word) != 0)
+    snprintf(group, sizeof(group), "%u", id); /* Its name in the file's: not as "01". */
+    if (leave(c, group, word) != 0)
         return CTL_BAD_NEWS;
-    return ctl_do(c, "notify", 2, (char *[]){argv[0], (char *)word}, "done");
+    rc = ctl_do(c, "notify", 2, (char *[]){group, (char *)word}, "done");
+    if (rc == CTL_BAD_NEWS) { /* No outer manager's word counts there: none shall be found later. */
+        path_of(c, group, path);
+        unlink(path);
+    }
+    return rc;
 }

@@ -1,5 +1,8 @@
 /* Each sink: state, what it confirmed, backlog, last error. */
 #include "ctl.h"
+#include "control.h"
+
+#include <string.h>
 
 /* Of a floating source. */
 static void revivals(struct libscols_line *l, size_t column, const json_t *r)
@@ -41,11 +44,25 @@ static void table(const json_t *o)
     ctl_table_end(t);
 }
 
+static bool is_replay(int argc, char **argv)
+{
+    unsigned origin, epoch, sequence;
+
+    return argc == 4 && strcmp(argv[0], "replay") == 0 && strcmp(argv[2], "--from") == 0 &&
+           control_position(argv[3], &origin, &epoch, &sequence);
+}
+
 int ctl_sinks(const struct ctl *c, int argc, char **argv)
 {
     json_t *o;
     int rc;
 
+    if (argc > 0 && !is_replay(argc, argv)) {
+        fputs("usage: evrepctl [--json] sinks\n"
+              "       evrepctl sinks replay NAME --from ORIGIN/EPOCH/SEQUENCE, as in a tag\n",
+              stderr);
+        return CTL_USAGE;
+    }
     if (argc > 0)
         return ctl_do(c, "sinks", argc, argv, "what the journal holds goes out again, marked");
     rc = ctl_ask(c, "sinks", argc, argv, &o);

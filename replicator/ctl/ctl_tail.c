@@ -1,5 +1,6 @@
 /* Records as they are confirmed, until interrupted. */
 #include "ctl.h"
+#include "control.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,12 @@ int ctl_tail(const struct ctl *c, int argc, char **argv)
     size_t size = 0;
     json_t *reply;
     FILE *f;
+    unsigned origin;
     int rc;
 
-    if (argc != 0 && (argc != 2 || strcmp(argv[0], "--origin") != 0)) {
-        fputs("usage: evrepctl [--json] tail [--origin N]\n", stderr);
+    if (argc != 0 &&
+        (argc != 2 || strcmp(argv[0], "--origin") != 0 || !control_number(argv[1], 1, &origin))) {
+        fputs("usage: evrepctl [--json] tail [--origin N], N 0 or 1\n", stderr);
         return CTL_USAGE;
     }
     rc = ctl_open(c, "tail", argc, argv, &reply, &f);

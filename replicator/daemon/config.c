@@ -58,14 +58,12 @@ int config_fail_at(cfg_t *cfg, int line, const char *format, ...)
     return -1;
 }
 
-static cfg_opt_t link_opts[] = {CFG_STR("local", NULL, CFGF_NODEFAULT),
-                                CFG_STR("remote", NULL, CFGF_NODEFAULT), CFG_END()};
 static cfg_opt_t peer_opts[] = {
     CFG_STR("key-file", NULL, CFGF_NODEFAULT),
     CFG_STR("accept-key-file", NULL, CFGF_NODEFAULT),
     CFG_INT("wire-version", LINK_VERSION, CFGF_NONE),
     CFG_INT("renew-s", 3600, CFGF_NONE),
-    CFG_SEC("link", link_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
+    CFG_SEC("link", config_link_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
     CFG_INT("heartbeat-ms", 100, CFGF_NONE),
     CFG_INT("dead-after-ms", 500, CFGF_NONE),
     CFG_INT("lease-ms", 300, CFGF_NONE),
@@ -131,27 +129,6 @@ int config_word(cfg_t *cfg, const char *key, const char *value, const char *cons
     return config_fail(cfg, "'%s' is \"%s\"; it must be one of %s", key, value, all);
 }
 
-static int read_links(struct config *c, cfg_t *peer)
-{
-    c->link_count = cfg_size(peer, "link");
-    if (c->link_count < 1 || c->link_count > CLUSTER_LINKS_MAX)
-        return config_fail(peer, "a peer has one or two 'link' sections, not %zu", c->link_count);
-    for (size_t i = 0; i < c->link_count; i++) {
-        cfg_t *l = cfg_getnsec(peer, "link", (unsigned)i);
-
-        if (config_title(l, c->link[i].name, sizeof(c->link[i].name)) != 0 ||
-            config_address(l, "local", cfg_getstr(l, "local"), true, c->link[i].local,
-                           sizeof(c->link[i].local)) != 0 ||
-            config_address(l, "remote", cfg_getstr(l, "remote"), true, c->link[i].remote,
-                           sizeof(c->link[i].remote)) != 0)
-            return -1;
-        if (strcmp(c->link[i].local, c->link[i].remote) == 0)
-            return config_fail(l, "link \"%s\": local and remote are the same address",
-                               c->link[i].name);
-    }
-    return 0;
-}
-
 /* Now, and not only when it is used. */
 static int check_key(cfg_t *peer, const char *key, const char *path)
 {
@@ -203,7 +180,7 @@ static int read_peer(struct config *c, cfg_t *cfg)
         return config_fail(peer, "'heartbeat-ms' must be at most half of 'dead-after-ms'");
     if (c->lease_ms >= c->dead_after_ms)
         return config_fail(peer, "'lease-ms' must be below 'dead-after-ms'");
-    return read_links(c, peer);
+    return config_read_links(c, peer);
 }
 
 static int hostname_fits(cfg_t *cfg, const char *name)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static cfg_opt_t monitor_opts[] = {CFG_INT("weight", WEIGHT_FULL, CFGF_NONE),
@@ -85,6 +86,7 @@ int config_read_fence(struct config *c, cfg_t *cfg)
 {
     cfg_t *f = cfg_size(cfg, "fence") > 0 ? cfg_getsec(cfg, "fence") : NULL;
     char program[FENCE_COMMAND_MAX];
+    struct stat st;
 
     if (f == NULL)
         return 0;
@@ -98,8 +100,10 @@ int config_read_fence(struct config *c, cfg_t *cfg)
         return config_fail(f, "'command' must start with the absolute path of a program");
     snprintf(program, sizeof(program), "%s", c->fence_command);
     program[strcspn(program, " \t")] = '\0';
-    if (access(program, X_OK) != 0)
+    if (stat(program, &st) != 0 || access(program, X_OK) != 0)
         return config_fail(f, "'command': %s is not there, or not executable", program);
+    if (!S_ISREG(st.st_mode))
+        return config_fail(f, "'command': %s is no program: it is not a regular file", program);
     return 0;
 }
 

@@ -37,6 +37,10 @@ int config_optional(cfg_t *cfg, const char *key, char *out, size_t size);
 /* The name of a section. */
 int config_title(cfg_t *section, char *out, size_t size);
 
+/* config_links.c */
+extern cfg_opt_t config_link_opts[];
+int config_read_links(struct config *c, cfg_t *peer);
+
 /* config_cluster.c */
 extern cfg_opt_t config_group_opts[], config_fence_opts[];
 int config_read_groups(struct config *c, cfg_t *cfg);

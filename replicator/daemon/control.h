@@ -32,6 +32,8 @@ int control_parse(const char *line, size_t len, struct control_request *out, con
 void control_parse_free(struct control_request *r);
 /* A number of digits only, 0 to max; false: it is none. */
 bool control_number(const char *text, unsigned max, unsigned *out);
+/* ORIGIN/EPOCH/SEQUENCE, as in a tag. */
+bool control_position(const char *text, unsigned *origin, unsigned *epoch, unsigned *sequence);
 
 struct shell;
 struct control_client;

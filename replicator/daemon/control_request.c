@@ -1,6 +1,7 @@
 /* What a client of the operator's socket asks for; pure. */
 #include "control.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int refuse(struct control_request *r, const char **why, const char *text)
@@ -53,4 +54,12 @@ bool control_number(const char *text, unsigned max, unsigned *out)
     }
     *out = v;
     return v <= max;
+}
+
+bool control_position(const char *text, unsigned *origin, unsigned *epoch, unsigned *sequence)
+{
+    int used = 0;
+
+    return sscanf(text, "%u/%u/%u%n", origin, epoch, sequence, &used) == 3 && text[used] == '\0' &&
+           *origin <= 1 && *sequence != 0;
 }

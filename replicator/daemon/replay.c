@@ -2,6 +2,7 @@
  * journal still holds goes out again, each record marked in doubt.  Beside the core, which knows
  * nothing of it: no mark moves.  Live records go first. */
 #include "replay.h"
+#include "control.h"
 #include "shell.h"
 
 #include <inttypes.h>
@@ -134,10 +135,8 @@ static struct sink_port *port_by_name(struct shell *s, const char *name)
 static bool parse_position(const char *text, unsigned *origin, position_t *p)
 {
     unsigned epoch, sequence;
-    int used = 0;
 
-    if (sscanf(text, "%u/%u/%u%n", origin, &epoch, &sequence, &used) != 3 || text[used] != '\0' ||
-        *origin >= NODE_COUNT || sequence == 0)
+    if (!control_position(text, origin, &epoch, &sequence))
         return false;
     *p = position_make(epoch, sequence);
     return true;

@@ -13,6 +13,14 @@ const char *status_session_word(const struct shell *s)
     return session_words[s->core->session];
 }
 
+/* Which option of ours names the key that it runs under. */
+static const char *const key_words[] = {
+    [LINK_KEY_NONE] = NULL,
+    [LINK_KEY_USED] = "key-file",
+    [LINK_KEY_ACCEPTED] = "accept-key-file",
+    [LINK_KEY_GONE] = "forgotten",
+};
+
 json_t *status_links(const struct shell *s)
 {
     json_t *list = json_array();
@@ -24,12 +32,12 @@ json_t *status_links(const struct shell *s)
             link_set_state(s->links, (int)i, &state);
         json_array_append_new(
             list,
-            json_pack("{s:s,s:s,s:I,s:f,s:b,s:s?,s:I}", "name", s->config->link[i].name, "state",
-                      s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
+            json_pack("{s:s,s:s,s:I,s:f,s:b,s:s?,s:I,s:s?}", "name", s->config->link[i].name,
+                      "state", s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
                       (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
                       (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000, "carriesRecords",
                       s->core->link == (int)i, "why", state.why[0] != '\0' ? state.why : NULL,
-                      "refused", (json_int_t)state.refused));
+                      "refused", (json_int_t)state.refused, "key", key_words[state.key]));
     }
     return list;
 }
@@ -53,6 +61,11 @@ static json_t *ago_ms(uint64_t then_ns)
                         : json_null();
 }
 
+static const char *manager(bool external)
+{
+    return external ? "external" : "internal";
+}
+
 json_t *status_groups(const struct shell *s)
 {
     json_t *list = json_array();
@@ -63,15 +76,16 @@ json_t *status_groups(const struct shell *s)
         cluster_group_view(s->cluster, i, &v);
         json_array_append_new(
             list,
-            json_pack("{s:i,s:i,s:s,s:s,s:[i,i],s:[i,i],s:[i,i],s:[b,b],s:s,s:b,s:b,s:I,s:s,s:o,"
-                      "s:o}",
+            json_pack("{s:i,s:i,s:s,s:s,s:[i,i],s:[i,i],s:[i,i],s:[b,b],s:s,s:s?,s:b,s:b,s:I,s:s,"
+                      "s:o,s:o}",
                       "id", v.id, "primary", v.primary, "state", v.state, "peerState", v.peer_state,
                       "priority", v.priority[0], v.priority[1], "weight", v.weight[0], v.weight[1],
                       "effectivePriority", v.effective[0], v.effective[1], "preempt", v.preempt[0],
-                      v.preempt[1], "manager", v.external ? "external" : "internal", "manual",
-                      v.manual, "conflict", v.conflict, "failovers", (json_int_t)v.failovers,
-                      "cause", v.cause, "changedMsAgo", ago_ms(v.changed_ns), "monitors",
-                      monitors(s, i)));
+                      v.preempt[1], "manager", manager(v.external), "peerManager",
+                      s->cluster->met ? manager(s->cluster->group[i].peer.external) : NULL,
+                      "manual", v.manual, "conflict", v.conflict, "failovers",
+                      (json_int_t)v.failovers, "cause", v.cause, "changedMsAgo",
+                      ago_ms(v.changed_ns), "monitors", monitors(s, i)));
     }
     return list;
 }

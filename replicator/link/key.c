@@ -30,6 +30,10 @@ int key_load(const char *path, uint8_t key[NOISE_KEY], char *err, size_t err_siz
         return fail(err, err_size, path, "not a readable file");
     if (st.st_mode & 077)
         return fail(err, err_size, path, "others can read it: chmod 600, and make a new key");
+    if (st.st_uid != geteuid() && st.st_uid != 0)
+        return fail(err, err_size, path,
+                    "it is of another user, who can read and change it: chown it to the one that "
+                    "runs evrepd, or to root");
     if (st.st_size > (off_t)sizeof(text) - 1 ||
         sodium_hex2bin(key, NOISE_KEY, text, 2 * NOISE_KEY, NULL, &len, NULL) != 0 ||
         len != NOISE_KEY)

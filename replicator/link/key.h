@@ -1,4 +1,5 @@
-/* The cluster key: a file with one line of 64 hex digits, readable by its owner alone. */
+/* The cluster key: a file with one line of 64 hex digits, readable by its owner alone,
+ * who is the user of this process, or root. */
 #ifndef EVREP_KEY_H
 #define EVREP_KEY_H
 

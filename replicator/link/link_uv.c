@@ -43,6 +43,7 @@ struct link_set {
 static void start_retry(struct link *l, uint64_t ms);
 static void start_renew(struct link *l);
 static void on_renew(uv_timer_t *t);
+static bool is_in_use(const struct link_set *set, const struct conn *c);
 static void stop_listening(struct link *l);
 
 /* ---- what a connection asks of its link ---- */
@@ -63,18 +64,24 @@ void link_count(struct link *l, size_t received, size_t sent)
     l->state.sent += sent;
 }
 
-void link_refused(struct link *l, const char *why)
+/* Counted and told. */
+static void tell_refused(struct link *l, const char *why)
 {
     uint64_t now = uv_now(l->set->loop);
 
     l->state.refused++;
-    if (l->up == NULL)
-        snprintf(l->state.why, sizeof(l->state.why), "%s", why);
     if (l->refused_why == why && now - l->refused_ms < 1000)
         return;
     l->refused_why = why;
     l->refused_ms = now;
     l->set->cb.on_refused(l->set->cb.ctx, l->index, why);
+}
+
+void link_refused(struct link *l, const char *why)
+{
+    if (l->up == NULL)
+        snprintf(l->state.why, sizeof(l->state.why), "%s", why);
+    tell_refused(l, why);
 }
 
 void link_frame(struct conn *c, const uint8_t *at, size_t len)
@@ -348,11 +355,14 @@ static void on_renew(uv_timer_t *t)
 static void start_renew(struct link *l)
 {
     uint64_t ms = l->set->o.renew_ms != 0 ? l->set->o.renew_ms : LINK_RENEW_MS;
+    uint64_t key_ms = l->set->o.key_ms != 0 ? l->set->o.key_ms : LINK_KEY_MS;
 
     if (l->set->o.shake.node != 0)
         return;
     if (l->up->shake.version < l->set->o.shake.version && ms > NEWER_MS)
         ms = NEWER_MS;
+    if (!is_in_use(l->set, l->up) && ms > key_ms) /* The peer may not accept it yet. */
+        ms = key_ms;
     uv_timer_start(&l->renew, on_renew, ms, 0);
 }
 
@@ -371,6 +381,16 @@ static bool from_peer(struct link *l, struct conn *c)
                       &((struct sockaddr_in6 *)&l->remote)->sin6_addr, 16) == 0;
     return ((struct sockaddr_in *)&from)->sin_addr.s_addr ==
            ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
+}
+
+/* Counted, and nothing about the peer: why the link is down stays as it was said. */
+static void turn_away(struct link *l, struct conn *c)
+{
+    if (l->probe == c)
+        l->probe = NULL;
+    young_remove(l, c);
+    conn_close(c);
+    tell_refused(l, "a connection from an address that is not the peer's");
 }
 
 static struct conn *probe_new(struct link *l, bool dialler)
@@ -396,8 +416,7 @@ static void on_connection(uv_stream_t *server, int status)
         return;
     }
     if (!from_peer(l, c)) {
-        link_refused(l, "a connection from an address that is not the peer's");
-        link_conn_end(c, "a connection from an address that is not the peer's");
+        turn_away(l, c);
         return;
     }
     if (!probe)
@@ -576,9 +595,19 @@ void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KE
     }
 }
 
+static enum link_key key_of(const struct link_set *set, const struct conn *up)
+{
+    if (up == NULL)
+        return LINK_KEY_NONE;
+    if (is_in_use(set, up))
+        return LINK_KEY_USED;
+    return is_accepted(set, up) ? LINK_KEY_ACCEPTED : LINK_KEY_GONE;
+}
+
 void link_set_state(const struct link_set *set, int link, struct link_state *out)
 {
     *out = set->link[link].state;
+    out->key = key_of(set, set->link[link].up);
 }
 
 static int parse_address(const char *text, struct sockaddr_storage *out)

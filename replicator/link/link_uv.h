@@ -19,6 +19,7 @@ enum {
     LINK_MAX = 2,
     LINK_HANDSHAKES_MAX = 64,    /* Unfinished at a time on one link; the oldest makes room. */
     LINK_RENEW_MS = 3600 * 1000, /* Age at which a connection is succeeded by a new one. */
+    LINK_KEY_MS = 3000,          /* Between attempts at a succession under the key in use. */
     LINK_WHY_MAX = 128,
 };
 
@@ -27,6 +28,7 @@ struct link_set;
 struct link_options {
     struct handshake_options shake; /* Copied, and wiped by link_set_close(). */
     uint64_t renew_ms;              /* 0: LINK_RENEW_MS. */
+    uint64_t key_ms;                /* 0: LINK_KEY_MS. */
     size_t link_count;
     struct {
         const char *name, *local, *remote;
@@ -47,11 +49,16 @@ struct link_callbacks {
     void (*on_failed)(void *ctx, int link, const char *reason);
 };
 
+/* Which of its keys a connection runs under.  GONE: one that the configuration does not name any
+ * more, until the peer takes the one in use. */
+enum link_key { LINK_KEY_NONE, LINK_KEY_USED, LINK_KEY_ACCEPTED, LINK_KEY_GONE };
+
 struct link_state {
     uint16_t version;        /* 0: not up. */
     uint64_t refused;        /* Connections and handshakes, since start. */
     uint64_t renewed;        /* Successions. */
     uint64_t received, sent; /* Bytes, sealed. */
+    enum link_key key;       /* NONE: not up. */
     char why[LINK_WHY_MAX];  /* It is not up, as far as that is known; else empty. */
 };
 
@@ -69,7 +76,8 @@ size_t link_set_backlog(const struct link_set *set, int link);
 /* Ends the connection after the present callback; on_down follows. */
 void link_set_kick(struct link_set *set, int link, const char *reason);
 /* Other keys from now on: a connection under the key in use goes on without a gap under the new
- * one, one under a key that is not accepted any more is ended. */
+ * one, which is tried every few seconds until the peer takes it; one under a key that is not
+ * accepted any more is ended. */
 void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KEYS][NOISE_KEY]);
 void link_set_state(const struct link_set *set, int link, struct link_state *out);
 

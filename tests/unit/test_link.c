@@ -332,6 +332,56 @@ static void a_key_that_is_not_accepted_any_more_ends_its_connection(void **state
 
 /* ---- versions ---- */
 
+/* The one that dials uses the new key before the other accepts it. */
+static void a_key_change_in_the_wrong_order_heals(void **state)
+{
+    struct test *t = *state;
+    struct link_state dialler, listener;
+
+    t->end[0].o.key_ms = 10;
+    start_both(t);
+    keys(&t->end[0], 43, 42);
+    WAIT(t, t->end[1].refused > 0);
+    assert_string_equal(t->end[1].why, "wrong key");
+    link_set_state(t->end[0].set, 0, &dialler);
+    link_set_state(t->end[1].set, 0, &listener);
+    assert_int_equal(dialler.key, LINK_KEY_ACCEPTED);
+    assert_int_equal(listener.key, LINK_KEY_USED);
+    keys(&t->end[1], 42, 43);
+    WAIT(t, t->end[0].renewed == 1 && t->end[1].renewed == 1);
+    link_set_state(t->end[0].set, 0, &dialler);
+    link_set_state(t->end[1].set, 0, &listener);
+    assert_int_equal(dialler.key, LINK_KEY_USED);
+    assert_int_equal(listener.key, LINK_KEY_ACCEPTED);
+    feed(t, 0, 500);
+    WAIT(t, t->end[1].next == t->next);
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+}
+
+/* Why the link is down is what its peer did, not what somebody else did. */
+static void a_stranger_is_not_the_reason(void **state)
+{
+    struct test *t = *state;
+    struct link_state now;
+    struct sockaddr_in from, to;
+    static uv_connect_t dial;
+    static uv_tcp_t stranger;
+
+    end_open(t, 1);
+    uv_ip4_addr("127.8.0.77", 0, &from);
+    uv_ip4_addr("127.8.0.2", port(), &to);
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    uv_tcp_init(&t->loop, &stranger);
+    uv_tcp_bind(&stranger, (struct sockaddr *)&from, 0);
+    assert_int_equal(
+        uv_tcp_connect(&dial, &stranger, (struct sockaddr *)&to, (uv_connect_cb)(void *)on_nothing),
+        0);
+    WAIT(t, t->end[1].refused > 0);
+    assert_string_equal(t->end[1].why, "a connection from an address that is not the peer's");
+    link_set_state(t->end[1].set, 0, &now);
+    assert_string_equal(now.why, "");
+}
+
 static void one_version_back_is_spoken(void **state)
 {
     struct test *t = *state;
@@ -581,6 +631,8 @@ int main(void)
         TEST(renewed_under_load_nothing_is_lost_or_out_of_order),
         TEST(keys_are_changed_without_a_gap),
         TEST(a_key_that_is_not_accepted_any_more_ends_its_connection),
+        TEST(a_key_change_in_the_wrong_order_heals),
+        TEST(a_stranger_is_not_the_reason),
         TEST(one_version_back_is_spoken),
         TEST(urgent_frames_overtake_bulk),
         TEST(no_flipped_bit_is_accepted),
