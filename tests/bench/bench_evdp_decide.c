@@ -319,10 +319,61 @@ static void bench_sessions(void)
            median(b), median(b) / median(a));
 }
 
+/* New flows to one server from `from` on, when the pool towards it has this fate. */
+static double new_flows_ns(struct box *b, uint32_t from, uint32_t flows, uint8_t server,
+                           uint8_t fate)
+{
+    struct arrival arrival = {.port = 0};
+    static struct decision d;
+    uint8_t frame[FRAME_MAX], changed[FRAME_MAX];
+    size_t len = frame_build(&(struct frame){.from = "10.0.0.0",
+                                             .to = "30.0.0.1",
+                                             .protocol = 17,
+                                             .source_port = 9,
+                                             .destination_port = 53,
+                                             .no_udp_sum = true},
+                             frame);
+    double begin = now_ns();
+
+    frame[14 + 19] = server;
+    for (uint32_t i = from; i < from + flows; i++) {
+        put_ends(frame, i);
+        memcpy(changed, frame, len);
+        decide(b->rules, &b->state, &arrival, changed, len, sizeof(changed), 1000000000, &d);
+        if (fate != FATES && d.fate != fate)
+            abort();
+    }
+    return (now_ns() - begin) / flows;
+}
+
+/* A pool of 8192 ports, towards one server in use to the last that is looked at. */
+static void bench_pool(void)
+{
+    static const struct prefix pool = {FAMILY_V4, 32, {192, 0, 2, 8}};
+    static const struct nat nat = {
+        .from = 1, .to = 2, .pool = &pool, .pool_count = 1, .ports = {1024, 9215}};
+    static struct rules r;
+    static struct box b;
+    double full[ROUNDS], free[ROUNDS];
+
+    make_rules(&r, 10);
+    r.nat[0] = nat;
+    r.nat_count = 1;
+    open_box(&b, &r, 65536);
+    new_flows_ns(&b, 0, 60000, 1, FATES);
+    for (int i = 0; i < ROUNDS; i++) {
+        full[i] = new_flows_ns(&b, 100000 + (uint32_t)i * 2000, 2000, 1, FATE_NO_PORT);
+        free[i] = new_flows_ns(&b, (uint32_t)i * 500, 500, 2, FATE_FORWARDED);
+    }
+    printf("a flow translated: %.0f ns; refused by a full pool: %.0f ns, %.1f times that\n",
+           median(free), median(full), median(full) / median(free));
+}
+
 int main(void)
 {
     bench_rules();
     bench_refused();
     bench_sessions();
+    bench_pool();
     return 0;
 }
