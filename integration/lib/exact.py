@@ -12,7 +12,7 @@ import time
 import traceback
 
 from exact_file import File
-from net import Net, remove_leftovers, working_folder
+from net import Net, keep_folder, remove_leftovers, working_folder
 from node import at_rest
 from processes import Processes
 
@@ -441,7 +441,7 @@ class Run:
             if name.startswith(self.net.id + "n"):
                 os.unlink("/dev/shm/" + name)
         if keep:
-            print("kept: " + self.dir)
+            keep_folder(self.dir)
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -38,6 +38,13 @@ def working_folder(kind):
     return tempfile.mkdtemp(prefix="evrep-%s-%d-" % (kind, os.getpid()))
 
 
+def keep_folder(folder):
+    """No run removes it any more, also when this one is gone."""
+    kept = os.path.join(os.path.dirname(folder), "kept-" + os.path.basename(folder))
+    os.rename(folder, kept)
+    print("kept: " + kept)
+
+
 class Net:
     HOSTS = ("node0", "node1", "client", "server", "collector", "switch")
 

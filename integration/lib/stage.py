@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from net import Net, working_folder
+from net import Net, keep_folder, working_folder
 from node import Node
 from processes import Processes
 from sampler import Sampler
@@ -217,7 +217,7 @@ class Stage:
         for n in (0, 1):  # In the other node's place on the links, with an address of its own on control.
             self.net.ip("node%d" % n, "addr", "add", "10.99.0.%d/24" % (66 + n), "dev", "control")
             self.processes.spawn("thief%d" % n, "node%d" % n, sys.executable, LIB + "/thief.py",
-                                 self.path("thief%d.count" % n), "10.99.0.%d" % (2 - n), "10.98.0.%d" % (2 - n))
+                                 self.path("thief%d.count" % n), str(n), "10.99.0.%d" % (2 - n), "10.98.0.%d" % (2 - n))
 
     def thief_attempts(self):
         total = 0
@@ -274,6 +274,6 @@ class Stage:
             if name.startswith(self.net.id + "n"):
                 os.unlink("/dev/shm/" + name)
         if self.o.keep:
-            print("kept: " + self.dir)
+            keep_folder(self.dir)
         else:
             shutil.rmtree(self.dir, ignore_errors=True)

@@ -219,6 +219,8 @@ def strip(times, first):
     out.append(line(x(0), y + 19, x(span), y + 19, "grid"))
     for i in range(int(span / step) + 1):
         out.append(line(x(i * step), y + 17, x(i * step), y + 21, "base"))
-        out.append(text(x(i * step), y + 34, "%g" % (i * step), "tick", "middle"))
+        label = "%g" % (i * step)
+        at = min(x(i * step), width - 4 * len(label))  # Whole, also at the end.
+        out.append(text(at, y + 34, label, "tick", "middle"))
     return '<svg viewBox="0 0 %d 58" width="%d" height="58" class="strip" role="img" aria-label="one takeover">%s</svg>' % (
         width, width, "".join(out))
