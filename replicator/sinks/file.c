@@ -18,9 +18,10 @@ struct file_sink {
     struct sink base;
     uv_timer_t retry, later;
     uv_fs_t request;
-    uv_work_t search;
-    int fd;
-    bool writing, searching, reopen;
+    uv_work_t search, beside;
+    int fd, beside_rc;
+    bool writing; /* Or opening, or rotating: the file is busy. */
+    bool searching, reopen;
     bool synced; /* What was there before this process is. */
     uint8_t *buffer;
     size_t used, items;
@@ -32,6 +33,7 @@ struct file_sink {
 
 static void pump(struct file_sink *f);
 static void open_file(struct file_sink *f);
+static void reopen(struct file_sink *f);
 
 static void on_retry(uv_timer_t *timer)
 {
@@ -71,14 +73,49 @@ static const char *check_file(struct file_sink *f, int *code)
     return NULL;
 }
 
+/* What waits for the disk goes beside the loop, with the file busy. */
+static void go_beside(struct file_sink *f, uv_work_cb work, uv_after_work_cb done)
+{
+    f->writing = true;
+    if (uv_queue_work(f->base.loop, &f->beside, work, done) != 0)
+        done(&f->beside, UV_ENOMEM);
+}
+
 /* D1: what a process before this one wrote and did not sync is about to count as confirmed.  What
  * this one wrote was synced before it was confirmed. */
-static int sync_what_is_there(struct file_sink *f)
+static void sync_what_is_there(uv_work_t *w)
 {
+    struct file_sink *f = w->data;
+
     if (!f->synced && fdatasync(f->fd) != 0)
-        return errno;
+        f->beside_rc = -errno;
+    else
+        f->beside_rc = file_sync_folder(f->base.o.path);
+}
+
+static void opened(struct file_sink *f)
+{
+    file_rotation_start(&f->rotation, f->fd, f->size);
+    if (!f->base.up)
+        sink_is_up(&f->base);
+    pump(f);
+}
+
+static void on_there_synced(uv_work_t *w, int status)
+{
+    struct file_sink *f = w->data;
+    int rc = status != 0 ? status : f->beside_rc;
+
+    f->writing = false;
+    if (rc != 0) {
+        fault(f, NULL, -rc);
+        return;
+    }
     f->synced = true;
-    return -file_sync_folder(f->base.o.path);
+    if (f->reopen)
+        reopen(f);
+    else
+        opened(f);
 }
 
 static void cannot_open(struct file_sink *f, int code)
@@ -106,15 +143,12 @@ static void open_file(struct file_sink *f)
         return;
     }
     wrong = check_file(f, &code);
-    if (wrong == NULL && code == 0 && f->base.o.sync)
-        code = sync_what_is_there(f);
-    if (wrong != NULL || code != 0) {
+    if (wrong != NULL || code != 0)
         fault(f, wrong, code);
-        return;
-    }
-    file_rotation_start(&f->rotation, f->fd, f->size);
-    sink_is_up(&f->base);
-    pump(f);
+    else if (f->base.o.sync)
+        go_beside(f, sync_what_is_there, on_there_synced);
+    else
+        opened(f);
 }
 
 /* Half of it is cut off again: certain, so nothing is in doubt. */
@@ -187,15 +221,25 @@ static void fill(struct file_sink *f)
     }
 }
 
-/* It goes on in the old file when that fails: nothing is lost by a file that is too long. */
-static void rotate(struct file_sink *f)
+static void rotate(uv_work_t *w)
 {
-    int rc = file_rotate(&f->rotation, f->base.o.path, f->base.o.rotate_keep);
+    struct file_sink *f = w->data;
 
-    if (rc == 0)
-        reopen(f);
-    else
+    f->beside_rc = file_rotate(&f->rotation, f->base.o.path, f->base.o.rotate_keep);
+}
+
+/* It goes on in the old file when that fails: nothing is lost by a file that is too long. */
+static void on_rotated(uv_work_t *w, int status)
+{
+    struct file_sink *f = w->data;
+    int rc = status != 0 ? status : f->beside_rc;
+
+    f->writing = false;
+    if (rc != 0)
         sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->base.o.path, strerror(-rc));
+    if (rc == 0 || f->reopen)
+        reopen(f);
+    pump(f);
 }
 
 static void pump(struct file_sink *f)
@@ -205,9 +249,8 @@ static void pump(struct file_sink *f)
     if (f->fd < 0 || f->writing)
         return;
     if (!f->searching && file_rotation_due(&f->rotation, &f->base.o, f->size)) {
-        rotate(f);
-        if (f->fd < 0 || f->writing) /* reopen() comes back here. */
-            return;
+        go_beside(f, rotate, on_rotated);
+        return;
     }
     fill(f);
     if (f->items == 0)
@@ -310,7 +353,7 @@ int file_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options
     f->fd = -1;
     uv_timer_init(loop, &f->retry);
     uv_timer_init(loop, &f->later);
-    f->retry.data = f->later.data = f->search.data = f->request.data = f;
+    f->retry.data = f->later.data = f->search.data = f->beside.data = f->request.data = f;
     uv_timer_start(&f->retry, on_retry, 0, 0);
     *out = &f->base;
     return 0;

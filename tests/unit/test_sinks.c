@@ -6,10 +6,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -18,6 +20,7 @@
 #include "file_tail.h"
 #include "nats_url.h"
 #include "relp_frame.h"
+#include "sink.h"
 
 /* ---- RELP ---- */
 
@@ -311,6 +314,110 @@ static bool there(unsigned k)
     return access(name, F_OK) == 0;
 }
 
+/* ---- what waits for the disk ---- */
+
+static uv_thread_t loop_thread;
+static atomic_int syncs, syncs_in_loop;
+
+static void count_sync(void)
+{
+    uv_thread_t self = uv_thread_self();
+
+    atomic_fetch_add(&syncs, 1);
+    atomic_fetch_add(&syncs_in_loop, uv_thread_equal(&self, &loop_thread) != 0);
+}
+
+/* In place of the C library's. */
+int fsync(int fd)
+{
+    count_sync();
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+    count_sync();
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+struct host {
+    struct sink *sink;
+    size_t handed, confirmed, ups, lost;
+};
+
+static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
+{
+    static const uint8_t record[999] = {'x'};
+    struct host *h = ctx;
+
+    if (h->handed == 20 || max == 0 || max_bytes < sizeof(record))
+        return 0;
+    h->handed++;
+    *items = (struct sink_item){.bytes = record, .len = sizeof(record)};
+    return 1;
+}
+
+static void on_confirmed(void *ctx, size_t n)
+{
+    ((struct host *)ctx)->confirmed += n;
+}
+
+static void on_up(void *ctx, bool quiet)
+{
+    (void)quiet;
+    ((struct host *)ctx)->ups++;
+}
+
+static void on_lost(void *ctx, bool certain_none)
+{
+    (void)certain_none;
+    ((struct host *)ctx)->lost++;
+}
+
+static void on_down(void *ctx, const char *why)
+{
+    (void)ctx;
+    fail_msg("down: %s", why);
+}
+
+/* A slow disk would keep every other sink, and the heartbeats, waiting. */
+static void no_sync_is_waited_for_in_the_loop(void **state)
+{
+    static uv_loop_t loop;
+    static struct host h;
+    struct sink_host calls = {.ctx = &h,
+                              .pull = on_pull,
+                              .confirmed = on_confirmed,
+                              .lost = on_lost,
+                              .up = on_up,
+                              .down = on_down,
+                              .warn = on_down};
+    struct sink_options o = {.name = "f",
+                             .type = "file",
+                             .path = path,
+                             .sync = true,
+                             .rotate_bytes = 2000,
+                             .rotate_keep = 30};
+    char err[256];
+
+    (void)state;
+    loop_thread = uv_thread_self();
+    uv_loop_init(&loop);
+    assert_int_equal(sink_open(&h.sink, &loop, &o, &calls, err, sizeof(err)), 0);
+    while (h.confirmed < 20) {
+        sink_wake(h.sink);
+        uv_run(&loop, UV_RUN_ONCE);
+        if (h.confirmed == 11)
+            sink_reopen(h.sink); /* In the midst of it. */
+    }
+    assert_true(there(9));
+    assert_false(there(10));
+    assert_true(atomic_load(&syncs) >= 20 + 9);
+    assert_int_equal(atomic_load(&syncs_in_loop), 0);
+    assert_int_equal(h.ups, 1);
+    assert_int_equal(h.lost, 0);
+}
+
 static void rotation_keeps_so_many(void **state)
 {
     struct file_rotation r = {0};
@@ -343,6 +450,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_marked_copy_settles_nothing, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_torn_record_is_cut_and_nothing_else, make_dir,
                                         remove_dir),
+        cmocka_unit_test_setup_teardown(no_sync_is_waited_for_in_the_loop, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(rotation_keeps_so_many, make_dir, remove_dir),
     };
 
