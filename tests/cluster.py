@@ -365,6 +365,22 @@ def handover(p):
     p.ctl(0, "handover", code=1)
 
 
+def lost_here_only(p):
+    """T2: the collector is out of reach from node 0 alone: its records go to node 1, and one line says so."""
+    with open(p.dir + "/n0.conf") as f:
+        conf = f.read()
+    with open(p.dir + "/n0.conf", "w") as f:
+        f.write(conf.replace(":%d" % p.collector.port, ":1"))
+    up(p)
+    p.events(0)
+    wait("records by way of node 1", lambda: p.collector.count > 300, 20)
+    p.quiet(0)
+    said = p.log(0).count("up at the peer: what waits for it goes to the peer")
+    check("it is said once", said == 1, said)
+    check("and only there", "goes to the peer" not in p.log(1))
+    p.audit(moved=True)
+
+
 def nobody_reads_the_log(p):
     """Standard error is a full pipe: heartbeats go out, the peer stays, and what was dropped is counted and said."""
     reader, writer = os.pipe()
@@ -640,6 +656,7 @@ STORIES = {
     "journal gone": (journal_gone, {}),
     "commands": (commands, {}),
     "handover": (handover, {}),
+    "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),
     "nobody reads the log": (nobody_reads_the_log, {}),
     "ends under load": (ends_under_load, {"collector": Relp, "sink": "transport = relp"}),
     "ends without answers": (ends_without_answers, {"collector": Relp, "sink": "transport = relp"}),

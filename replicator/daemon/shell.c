@@ -166,6 +166,28 @@ static void queue_notes(struct shell *s)
     feed_notes(s);
 }
 
+/* T2: by itself, without an operator who would look. */
+static void say_given(struct shell *s)
+{
+    const struct core *c = s->core;
+    bool moved = c->handover.moved != s->moved_said && c->handover.state != HANDOVER_RUNNING;
+
+    s->moved_said = c->handover.moved;
+    for (size_t k = 0; k < s->port_count; k++) {
+        struct sink_port *p = &s->port[k];
+
+        if (c->sink[k].up)
+            p->given_said = false;
+        if (!moved || p->given_said || c->sink[k].up || !c->peer_up[k] ||
+            c->now_ns - c->sink[k].since_ns < c->o.give_ns)
+            continue;
+        p->given_said = true;
+        shell_log("sink %s: down here for %.1f s and up at the peer: what waits for it goes to the "
+                  "peer (handover-after-ms)",
+                  p->config->name, (double)(c->now_ns - c->sink[k].since_ns) / 1e9);
+    }
+}
+
 static void report_changes(struct shell *s)
 {
     const struct core *c = s->core;
@@ -177,6 +199,7 @@ static void report_changes(struct shell *s)
     if (c->takeovers != s->takeovers_said)
         shell_log("took over %llu segment(s) of the peer",
                   (unsigned long long)(c->takeovers - s->takeovers_said));
+    say_given(s);
     s->session_said = c->session;
     s->takeovers_said = c->takeovers;
 }

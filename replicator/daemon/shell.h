@@ -55,6 +55,7 @@ struct sink_port {
     struct render_options render;
     struct render_filter filter;
     bool filtered;
+    bool given_said;        /* That its records go to the peer, since it was up last. */
     bool looking, has_give; /* The filter looks back before `give` can be taken. */
     struct core_give give;
     struct hidden_runs hidden;
@@ -125,7 +126,7 @@ struct shell {
     uint8_t *frame;
     uint64_t emitted[256], replicated_in, refused_frames;
     enum session_state session_said;
-    uint64_t takeovers_said;
+    uint64_t takeovers_said, moved_said;
     size_t feed_pending;     /* Records read from the ring that the journal did not take yet. */
     uint32_t newest_epoch;   /* Of ours, found at start. */
     uint32_t first_epoch;    /* Of ours, opened by this process; 0: none yet. */
