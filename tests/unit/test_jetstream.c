@@ -191,7 +191,7 @@ static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, 
     h->asks = false;
 }
 
-static struct host *all[16]; /* Sinks live as long as their process. */
+static struct host *all[32]; /* Sinks live as long as their process. */
 static size_t all_count;
 
 static struct sink_options options; /* Of the next host. */
@@ -216,6 +216,7 @@ static struct host *host_new(uint8_t origin, const char *stream, const char *sub
     o.stream = stream;
     o.subject = subject;
     assert_non_null(h);
+    assert_true(all_count < sizeof(all) / sizeof(all[0]));
     all[all_count++] = h;
     h->origin = origin;
     uv_loop_init(&h->loop);
@@ -422,8 +423,8 @@ static void test_says_how_far_it_looked(void **state)
         natsConnection_PublishString(nc, "deep.0", "x");
     publish_id("deep.0", "0/14/1");
     for (int i = 0; i < 5; i++) {
-        a.question[0] = (struct jetstream_question){.q = {0, i < 3 ? 12 : 16, 1, 9, 1, 9}};
-        a.question[1] = (struct jetstream_question){.q = {0, 14, 2, 9, 1, 9}};
+        a.question[0] = (struct jetstream_question){.q = {0, i < 3 ? 12 : 16, 1, 9, 1, 9, 0}};
+        a.question[1] = (struct jetstream_question){.q = {0, 14, 2, 9, 1, 9, 0}};
         a.question[0].floor = i == 2 ? 1 : i == 3 ? 4202 : 0;
         a.count = 2;
         k.depth = i == 1 || i == 4 ? 0 : 4096;
