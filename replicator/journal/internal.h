@@ -39,6 +39,7 @@ struct journal {
 /* false: not the name of a records file. */
 bool records_parse_name(const char *name, struct chunk *c);
 int records_scan(struct journal *j);
+int records_sync_found(struct journal *j);
 int records_commit(struct journal *j, bool sync);
 void records_undo(struct journal *j);
 /* version.c: 0, -EPROTO with the file's name in `refused`, or another negative errno. */

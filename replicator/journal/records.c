@@ -186,6 +186,23 @@ int records_scan(struct journal *j)
     return 0;
 }
 
+/* No commit is longer than a chunk: a process that was killed in one left no more than the last two
+ * of a segment to sync. */
+int records_sync_found(struct journal *j)
+{
+    for (size_t i = 0; i < j->chunk_count; i++) {
+        int handle, rc;
+
+        if (i + 2 < j->chunk_count && same_segment(&j->chunk[i], &j->chunk[i + 2]))
+            continue;
+        handle = chunk_handle(j, &j->chunk[i]);
+        rc = handle < 0 ? handle : j->disk->sync(j->disk->ctx, handle);
+        if (rc != 0)
+            return rc;
+    }
+    return j->disk->sync_names(j->disk->ctx);
+}
+
 /* ---- append ---- */
 
 static int new_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t first,

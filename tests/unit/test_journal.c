@@ -23,6 +23,7 @@ struct folder {
     struct disk disk;
     struct journal *journal;
     unsigned marks, marks_lost, headers;
+    bool power;
     uint32_t last;
     char err[256];
 };
@@ -58,7 +59,7 @@ static void snapshot(void *ctx, struct journal *j)
 
 static int start(struct folder *f)
 {
-    struct journal_options o = {.disk = &f->disk};
+    struct journal_options o = {.disk = &f->disk, .sync = f->power};
     struct journal_visitor v = {.ctx = f,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,
@@ -141,6 +142,41 @@ static void what_is_there_is_read(void **state)
     assert_int_equal(f->last, 40);
     assert_true(f->marks >= 1);
     assert_int_equal(f->marks_lost + f->headers, 0);
+}
+
+static unsigned files_synced, names_synced;
+
+static int count_sync(void *ctx, int handle)
+{
+    (void)ctx, (void)handle;
+    files_synced++;
+    return 0;
+}
+
+static int count_names(void *ctx)
+{
+    (void)ctx;
+    names_synced++;
+    return 0;
+}
+
+/* Section 2, durability: a process that was killed between a write and its sync left what counts
+ * for the next one, and may go with the power while that one acts on it. */
+static void what_is_there_is_synced_before_it_counts(void **state)
+{
+    struct folder *f = *state;
+
+    f->disk.sync = count_sync;
+    f->disk.sync_names = count_names;
+    for (unsigned power = 0; power < 2; power++) {
+        f->power = power;
+        files_synced = names_synced = 0;
+        assert_int_equal(start(f), 0);
+        assert_int_equal(files_synced, 1 + power); /* The marks; and the records. */
+        assert_int_equal(names_synced, power);
+        if (power == 0)
+            journal_close(f->journal);
+    }
 }
 
 /* Records and no marks: what was handed over is unknown, not nothing. */
@@ -283,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_meanwhile),
         T(test_beside),
         T(what_is_there_is_read),
+        T(what_is_there_is_synced_before_it_counts),
         T(no_meta_file_means_that_marks_are_gone),
         T(that_marks_are_gone_outlives_a_death),
         T(a_records_file_of_another_version_is_refused),
