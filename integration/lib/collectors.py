@@ -40,6 +40,7 @@ class Collector:
         self.stage.processes.end(self.process)
 
     def finish(self):
+        self.stage.await_silence()
         self.stop()
 
     def stall(self):
@@ -100,6 +101,15 @@ class Udp(Rsyslog):
 
     def sink(self, n):
         return 'sink "siem" { type = syslog transport = udp address = "10.97.0.10:514" format = rfc5424 }'
+
+    def unread(self):
+        """Bytes that wait in the sockets of its namespace: with rsyslogd they would go unseen."""
+        lines = self.stage.net.run("collector", "cat", "/proc/net/udp").splitlines()[1:]
+        return sum(int(line.split()[4].split(":")[1], 16) for line in lines)
+
+    def finish(self):
+        self.stage.wait("the collector to have read all", lambda: self.unread() == 0)
+        super().finish()
 
 
 class JetStream(Collector):
