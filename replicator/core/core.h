@@ -226,9 +226,10 @@ struct core {
     uint32_t peer_sinks[SINK_COUNT_MAX];
     bool peer_has[SINK_COUNT_MAX]; /* By our sink. */
     uint8_t version;               /* Of the session: the lower of the two. */
-    bool peer_fences;              /* T4a */
-    bool peer_up[SINK_COUNT_MAX];  /* T2: as the peer says, by our sink. */
-    bool sinks_due;                /* Ours are to be told. */
+    bool peer_fences;              /* T4a: as its hello says; */
+    bool both_fence; /* we both at the last settlement, and the peer in each hello since. */
+    bool peer_up[SINK_COUNT_MAX]; /* T2: as the peer says, by our sink. */
+    bool sinks_due;               /* Ours are to be told. */
     struct {
         bool up;
         bool give;         /* T1, T2: to be handed to the peer, */

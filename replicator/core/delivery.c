@@ -35,10 +35,12 @@ static bool span_is_shared(const struct core *c, const struct segment *g, const 
 }
 
 /* T4a: this process has lived since the last settlement, so that it was not fenced since, and
- * nobody can have taken what is its own; but what it offered may have been accepted (T1). */
+ * nobody can have taken what is its own; but what it offered may have been accepted (T1).  Not by
+ * the word of a hello that did not end: the peer's process before may have taken without fencing.
+ */
 static bool span_is_safe(const struct core *c, const struct span *s)
 {
-    return c->o.fencing && c->peer_fences && c->had_session && s->handing != HAND_OFFERED;
+    return c->both_fence && s->handing != HAND_OFFERED;
 }
 
 static bool span_is_free(const struct core *c, const struct segment *g, const struct span *s)

@@ -198,6 +198,7 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
     c->peer_nonce = h.nonce;
     c->version = h.version < own_version(c) ? h.version : own_version(c);
     c->peer_fences = h.fences;
+    c->both_fence &= h.fences;
     c->hello_journal = h.journal;
     c->forgot = h.peer_journal != 0 && h.peer_journal != c->journal;
     c->peer_first_epoch = h.first_epoch;

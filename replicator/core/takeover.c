@@ -789,6 +789,7 @@ void takeover_hello_done(struct core *c)
     c->peer_journal = c->hello_journal;
     c->settlements++;
     c->had_session = true;
+    c->both_fence = c->o.fencing && c->peer_fences;
 }
 
 /* L4 */

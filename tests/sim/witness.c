@@ -167,7 +167,7 @@ static void check_alone(struct world *w, const struct node *n, const struct core
     const struct segment *g = core_segment(c, give->range.origin, give->range.epoch);
 
     if (c->session != SESSION_HELLO || !c->facts_out || core_lease_valid(c) || g == NULL ||
-        (c->o.fencing && c->peer_fences))
+        c->both_fence)
         return;
     if (g->origin != n->id || give->range.from <= g->sent)
         world_fail(w, "node %u hands %u/%u %u-%u over after its facts, and alone", n->id,
@@ -461,7 +461,7 @@ static void check_unfenced(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (!w->fencing[n->id] || !c->peer_fences || !c->had_session || c->session != SESSION_DOWN)
+    if (!w->fencing[n->id] || !c->both_fence || c->session != SESSION_DOWN)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];

@@ -349,6 +349,44 @@ static void taker_fences_first(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T4a: that the peer fences now, as a hello says that did not end, says nothing of its process
+ * before, which may have taken all without. */
+static void a_broken_hello_is_no_word_of_fencing(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    pair_init(p, 8);
+    p->options.fencing = true;
+    pair_start(p, 0);
+    p->options.fencing = false;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_cut(p);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
+    p->options.fencing = true;
+    pair_crash(p, 1);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    p->node[0].sink_off = false;
+    pair_work_once(p, 0);
+    pair_cut(p);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 1000);
+    pair_expect_exactly_once(p);
+}
+
 /* T4: so it is once its heartbeats are heard, although no hello of it comes through. */
 static void fenced_is_over_when_the_peer_is_heard(void **state)
 {
@@ -527,6 +565,7 @@ int main(void)
         T(unfenced_node_holds_nothing),
         T(restarted_node_may_have_been_fenced),
         T(taker_fences_first),
+        T(a_broken_hello_is_no_word_of_fencing),
         T(fenced_is_over_when_the_peer_speaks),
         T(fenced_is_over_when_the_peer_is_heard),
         T(fenced_is_ignored_while_the_peer_speaks),
