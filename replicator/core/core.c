@@ -43,11 +43,14 @@ static void lost_tail(struct core *c, struct segment *g)
     if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last ||
         g->epoch >= c->ring_epoch || segment_is_done(c, g))
         return;
-    if (c->session == SESSION_UP ? g->replicated >= g->last : peer_may_have)
+    if (c->session != SESSION_UP && peer_may_have)
         return;
     if (delivery_asks_first(c, g))
         return;
-    takeover_tail_lost(c, g);
+    if (c->session == SESSION_UP && g->replicated >= g->last)
+        takeover_tail_ours(c, g);
+    else
+        takeover_tail_lost(c, g);
 }
 
 /* Where it ended went with the ring: where our journal ends, or the peer's, which may hold what our

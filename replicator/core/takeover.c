@@ -132,21 +132,25 @@ struct undone {
     uint32_t from, to;
 };
 
+static void undone_at(const struct delivery *d, uint32_t have, uint32_t end, struct undone *u)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        const struct span *s = &d->span[n];
+
+        if (s->to <= have || s->emitted >= min_u32(s->to, end))
+            continue;
+        u->from = min_u32(u->from, max_u32(s->emitted, have) + 1);
+        u->to = max_u32(u->to, min_u32(s->to, end));
+    }
+}
+
 static struct undone undone_in(const struct core *c, const struct segment *g, uint32_t have,
                                uint32_t end)
 {
     struct undone u = {SEQUENCE_MAX, 0};
 
-    for (size_t k = 0; k < c->o.sink_count; k++) {
-        for (uint8_t n = 0; n < g->at[k].count; n++) {
-            const struct span *s = &g->at[k].span[n];
-
-            if (s->to <= have || s->emitted >= min_u32(s->to, end))
-                continue;
-            u.from = min_u32(u.from, max_u32(s->emitted, have) + 1);
-            u.to = max_u32(u.to, min_u32(s->to, end));
-        }
-    }
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        undone_at(&g->at[k], have, end, &u);
     return u;
 }
 
@@ -172,6 +176,28 @@ void takeover_tail_lost(struct core *c, struct segment *g)
         g->ack = false; /* The close is told again. */
     for (size_t k = 0; k < c->o.sink_count; k++)
         delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
+}
+
+/* The peer has it, and not this sink: nobody can bring what lies above J there. */
+void takeover_tail_ours(struct core *c, struct segment *g)
+{
+    struct undone u = {SEQUENCE_MAX, 0};
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!c->peer_has[k])
+            undone_at(&g->at[k], g->journaled, g->last, &u);
+    }
+    if (u.from > u.to)
+        return;
+    if (g->gap != GAP_NONE && !g->gap_told) {
+        u.from = min_u32(u.from, g->gap_from);
+        u.to = max_u32(u.to, g->gap_to);
+    }
+    note_range(g, GAP_LOST, u.from, u.to);
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!c->peer_has[k])
+            delivery_tidy(&g->at[k], true, g->journaled, delivery_keeper(c));
+    }
 }
 
 /* L4: its origin has closed it at `last`: what it produced above that will never come. */
@@ -419,7 +445,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
 
-        for (uint8_t n = 0; n < d->count; n++) {
+        for (uint8_t n = 0; c->peer_has[k] && n < d->count; n++) {
             struct span *s = &d->span[n];
 
             if (s->owner == replica || s->to <= above || s->from > to)
@@ -589,6 +615,27 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
         forgotten_here(c, g);
 }
 
+/* What the peer owned at a sink that it does not have any more: it may have emitted it before. */
+static void take_back(struct core *c, const struct segment *g, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+
+        if (s->owner == c->o.node)
+            continue;
+        s->owner = c->o.node;
+        s->term++;
+        s->doubt = max_u32(s->doubt, span_end(g, s));
+        s->foreign = true;
+        s->intent = max_u32(s->intent, s->doubt);
+        s->handed = s->emitted;
+        s->granted = s->requested = s->from - 1;
+        s->asked = ASK_NONE;
+        delivery_unguard(s);
+        d->dirty = c->durable = true;
+    }
+}
+
 /* With our facts the peer's session may be up, also if ours never is: from now on it may take over
  * what it has, so that we do not go on alone any more (L2). */
 void takeover_told(struct core *c, struct segment *g)
@@ -610,11 +657,16 @@ void takeover_told(struct core *c, struct segment *g)
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        if (!c->peer_has[k] && g->origin != c->o.node) {
-            g->at[k].count =
-                0; /* The peer does not have this sink: nothing of its stream goes there. */
-            g->at[k].dirty = true;
+        if (c->peer_has[k])
+            continue;
+        if (g->origin == c->o.node && !g->lost) {
+            take_back(c, g, &g->at[k]);
+            continue;
         }
+        /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
+         * come from it. */
+        g->at[k].count = 0;
+        g->at[k].dirty = true;
     }
 }
 
