@@ -101,6 +101,8 @@ struct delivery { /* One segment at one sink; spans in order, what is not in any
     struct span span[SPAN_MAX];
     uint8_t count;
     bool dirty;
+    bool unheard; /* The sink is new to this journal: what the origin gave it before is unknown.  No
+                     mark is written of it, so that it is so for the next process too. */
 };
 
 enum segment_state {
@@ -131,6 +133,7 @@ struct segment {
     bool dirty;
     bool lost;        /* The origin's journal is gone: nothing above R will come. */
     bool peer_unsure; /* As its hello says. */
+    bool has_marks;   /* In recovery: of some sink. */
     bool unsure;      /* Marks of this node may be older than what it did: the power took them. */
     uint32_t last;
     uint32_t produced;   /* P; at the replica, as the origin told. */
@@ -227,9 +230,9 @@ struct core {
     bool peer_has[SINK_COUNT_MAX]; /* By our sink. */
     uint8_t version;               /* Of the session: the lower of the two. */
     bool peer_fences;              /* T4a: as its hello says; */
-    bool both_fence; /* we both at the last settlement, and the peer in each hello since. */
-    bool peer_up[SINK_COUNT_MAX]; /* T2: as the peer says, by our sink. */
-    bool sinks_due;               /* Ours are to be told. */
+    bool both_fence;               /* we both at the last settlement, and it in each hello since. */
+    bool peer_up[SINK_COUNT_MAX];  /* T2: as the peer says, by our sink. */
+    bool sinks_due;                /* Ours are to be told. */
     struct {
         bool up;
         bool give;         /* T1, T2: to be handed to the peer, */

@@ -14,8 +14,11 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     if (wire_get_segment(at, len, &image) < 0)
         return -1;
     g = segment_find(c, image.origin, image.epoch);
-    if (g == NULL)
+    if (g == NULL) {
         g = segment_add(c, image.origin, image.epoch);
+        for (size_t k = 0; g != NULL && k < c->o.sink_count; k++)
+            g->at[k].unheard = image.origin != c->o.node;
+    }
     if (g == NULL)
         return -1;
     g->closed = image.closed;
@@ -46,6 +49,7 @@ static int recover_delivery(struct core *c, const uint8_t *at, size_t len)
     k = sink_index(c, key);
     if (g == NULL)
         return -1;
+    g->has_marks = true;
     if (k >= 0) /* A sink that was removed from the configuration is forgotten. */
         g->at[k] = d;
     return 0;
@@ -184,6 +188,7 @@ void core_recovered(struct core *c)
         if (g->origin == c->o.node)
             g->sent_bound = max_u32(g->sent_bound, g->sent);
         for (size_t k = 0; k < c->o.sink_count; k++) {
+            g->at[k].unheard &= g->has_marks; /* Else a commit was cut short. */
             for (uint8_t n = 0; n < g->at[k].count; n++)
                 recover_span(c, g, &g->at[k].span[n]);
         }
@@ -235,7 +240,7 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     if (at / per >= c->count)
         return 0;
     g = &c->segment[c->order[at / per]];
-    if (at % per == 0)
+    if (at % per == 0 || g->at[at % per - 1].unheard)
         return wire_put_segment(out, g);
     return wire_put_delivery(out, g, c->o.sink[at % per - 1].key, &g->at[at % per - 1]);
 }
@@ -251,7 +256,7 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
         g->dirty = false;
     }
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        if (!g->at[k].dirty)
+        if (!g->at[k].dirty || g->at[k].unheard)
             continue;
         delivery_tidy(&g->at[k], g->closed, g->last, delivery_keeper(c));
         size_t len = wire_put_delivery(image, g, c->o.sink[k].key, &g->at[k]);

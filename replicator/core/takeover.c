@@ -83,6 +83,8 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->doubt = span_perhaps(g, s);
     if (c->o.fencing) /* T4a: it held nothing, and may have gone on until it was fenced. */
         s->doubt = s->to;
+    if (d->unheard)
+        s->doubt = s->to;
     s->intent = max_u32(s->intent, s->doubt);
     s->handed = s->emitted;
     s->granted = s->intent;
@@ -99,14 +101,18 @@ static void take_segment(struct core *c, struct segment *g)
     bool taken = false;
 
     for (size_t k = 0; k < c->o.sink_count; k++) {
+        bool here = false;
+
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
             take_span(c, g, &g->at[k], s, g->journaled);
-            taken = true;
+            here = true;
         }
+        g->at[k].unheard &= !here; /* From now on its marks say it. */
+        taken |= here;
     }
     if (taken) {
         c->durable = true;
@@ -657,6 +663,7 @@ void takeover_told(struct core *c, struct segment *g)
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
+        g->at[k].unheard = false;
         if (c->peer_has[k])
             continue;
         if (g->origin == c->o.node && !g->lost) {

@@ -116,6 +116,25 @@ static void a_sink_is_taken_from_the_peer(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* L3: what its origin has emitted at a sink that is new here is not certain. */
+static void a_new_sink_is_in_doubt(void **state)
+{
+    struct pair *p = *state;
+
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    p->options.sink[0].key = sink_key("siem");
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    pair_start(p, 1);
+    pair_elapse_ms(p, 100);
+    pair_crash(p, 1);
+    pair_start(p, 1);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 2000);
+    pair_expect_exactly_once(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
@@ -123,6 +142,7 @@ int main(void)
         T(a_lost_tail_is_stated),
         T(a_lost_journal_is_settled),
         T(a_sink_is_taken_from_the_peer),
+        T(a_new_sink_is_in_doubt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
