@@ -217,6 +217,7 @@ struct core {
     uint64_t lease_end_ns; /* N4, as owner. */
     uint64_t grant_end_ns; /* N4, as the peer of an owner: its lease is over for certain. */
     uint64_t renew_ns;
+    uint64_t again_ns; /* When what nobody has acknowledged was sent again. */
     bool renew;
     uint64_t heard_ns;   /* What was told before then has been heard. */
     uint64_t grant_time; /* Of the request that is to be acknowledged, by the owner's clock. */

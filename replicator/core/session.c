@@ -152,6 +152,20 @@ static void ask_done_again(struct core *c)
     }
 }
 
+/* N2: a replica whose table of segments is full takes nothing of a new one, and cannot say so. */
+static void send_again(struct core *c)
+{
+    if (c->now_ns - c->again_ns < SECOND_NS)
+        return;
+    c->again_ns = c->now_ns;
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node && g->replicated < g->base)
+            g->cursor = g->replicated;
+    }
+}
+
 void session_tick(struct core *c)
 {
     if (c->session == SESSION_HELLO && c->now_ns - c->hello_ns > c->o.hello_ns)
@@ -161,6 +175,7 @@ void session_tick(struct core *c)
     c->renew = c->marks_due = true;
     ask_done_again(c);
     handover_rewind(c);
+    send_again(c);
 }
 
 /* ---- frames in ---- */

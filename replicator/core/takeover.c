@@ -558,6 +558,8 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch &&
         fact->epoch <= c->own_epoch)
         return NULL; /* Settled here: the peer learns it from our facts' silence. */
+    if (c->count + 4 > SEGMENT_MAX)
+        return NULL; /* What is left is the place of an epoch that was asked for. */
     if (fact->origin != c->o.node && segment_was_dropped(c, fact->origin, fact->epoch))
         return add_settled(c, fact);
     g = segment_add(c, fact->origin, fact->epoch);

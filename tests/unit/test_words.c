@@ -196,6 +196,59 @@ static void the_hello_tells_the_highest_epoch(void **state)
     assert_true(pair_live(p, 0) > 5000);
 }
 
+/* L1: an epoch that was asked for has its place, however many segments the peer's hello tells of.
+ */
+static void an_epoch_asked_for_has_its_place(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct core_input opened = {.kind = CORE_EPOCH_OPENED};
+    struct core_input first = {.kind = CORE_RECORDS};
+
+    pair_cut(p);
+    for (uint32_t e = 101; p->node[1].core.count < 20; e += 2)
+        assert_non_null(segment_add(&p->node[1].core, 1, e));
+    for (uint32_t e = 1000; c->count + 8 < SEGMENT_MAX; e += 2)
+        assert_non_null(segment_add(c, 0, e));
+    c->now_ns = p->now_ns += 2 * SECOND_NS;
+    core_output_clear(&p->node[0].out);
+    core_flush(c, 0, &p->node[0].out);
+    assert_int_not_equal(p->node[0].out.epoch_open, 0);
+    opened.epoch.epoch = first.records.epoch = p->node[0].out.epoch_open;
+    first.records.from = first.records.to = 1;
+    pair_connect(p);
+    for (int i = 0; i < 4; i++)
+        pair_work_once(p, 1 - i % 2);
+    assert_int_equal(c->session, SESSION_UP);
+    opened.now_ns = first.now_ns = p->now_ns;
+    core_step(c, &opened);
+    core_step(c, &first);
+    assert_non_null(core_segment(c, 0, first.records.epoch));
+}
+
+/* N2: what found no place at the replica is sent again once there is some. */
+static void a_full_table_is_no_end(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint32_t e, from = 100002;
+    unsigned marked;
+
+    for (e = from; c->count < SEGMENT_MAX; e += 2)
+        assert_non_null(segment_add(c, 0, e));
+    p->node[1].core.epoch_wanted = true;
+    pair_elapse_ms(p, 1500);
+    e = pair_live(p, 1);
+    pair_produce(p, 1, 5);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 1, e, 6, &marked), 0);
+    for (uint32_t d = from; c->count > 8; d += 2)
+        segment_remove(c, segment_find(c, 0, d));
+    pair_elapse_ms(p, 5000);
+    assert_int_equal(c->session, SESSION_UP);
+    assert_int_equal(pair_times(p, 1, e, 6, &marked), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -204,6 +257,7 @@ int main(void)
         T(marks_without_room_are_told_again), T(an_epoch_ends_above_what_is_journaled),
         T(nothing_comes_of_a_lost_segment),   T(a_gap_is_filled_by_its_last_record),
         T(what_is_acknowledged_stays_so),     T(the_hello_tells_the_highest_epoch),
+        T(an_epoch_asked_for_has_its_place),  T(a_full_table_is_no_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
