@@ -161,7 +161,7 @@ static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint
  */
 static uint32_t epoch_records(const struct core *c)
 {
-    uint32_t most = SEQUENCE_MAX - (1u << 20);
+    uint32_t most = EPOCH_RECORDS_MAX - (1u << 20);
 
     return c->o.epoch_records != 0 && c->o.epoch_records < most ? c->o.epoch_records : most;
 }
@@ -328,6 +328,8 @@ static void open_epoch(struct core *c, struct core_output *out)
         return; /* N6 */
     if (!epoch_known(c))
         return;
+    if (c->highest_epoch >= UINT32_MAX - 2)
+        return; /* There is none. */
     epoch = c->highest_epoch + 1;
     if ((epoch & 1) != c->o.node)
         epoch++;

@@ -270,6 +270,7 @@ struct core {
     uint64_t touched[SEGMENT_MAX / 64]; /* Bits: found since check.c looked. */
     bool broken;                        /* The peer broke the protocol: why, in `broken_why`. */
     const char *broken_why;
+    uint64_t lies; /* Section 9: frames of the peer that cannot be true. */
 };
 
 /* ---- inputs ---- */

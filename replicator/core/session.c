@@ -1,6 +1,7 @@
 /* One session with the peer: hello, records, intents, marks. */
 #include "rules.h"
 #include "bytes.h"
+#include "lie.h"
 #include "record.h"
 
 #include <assert.h>
@@ -12,6 +13,16 @@ void session_break(struct core *c, const char *why)
         c->broken = true;
         c->broken_why = why;
     }
+}
+
+/* Section 9. */
+static bool lies(struct core *c, const char *why)
+{
+    if (why == NULL)
+        return false;
+    c->lies++;
+    session_break(c, why);
+    return true;
 }
 
 static void lost(struct core *c)
@@ -200,7 +211,7 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         session_break(c, "a malformed hello");
         return;
     }
-    if (hello_is_old(c, &h))
+    if (hello_is_old(c, &h) || lies(c, lie_in_hello(c, &h)))
         return;
     if (c->session == SESSION_UP) /* The peer began anew: so do we. */
         begin_anew(c, link);
@@ -236,6 +247,8 @@ static void get_fact(struct core *c, const uint8_t *at, size_t len)
         session_break(c, "a malformed fact");
         return;
     }
+    if (lies(c, lie_in_fact(c, &fact)))
+        return;
     takeover_fact(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
     /* T5: what it says is known from here on, also when its hello does not come to the end: a
      * journal that replaces this one did not say it. */
@@ -364,7 +377,7 @@ static void get_mark(struct core *c, const struct wire_entry *e)
     if (g == NULL || k < 0)
         return;
     s = delivery_find(&g->at[k], e->sequence);
-    if (s == NULL || e->sequence <= s->emitted)
+    if (s == NULL || e->sequence <= s->emitted || lies(c, lie_in_mark(c, g, s, e->sequence)))
         return; /* Of what we took over, too: what was in flight there has been confirmed. */
     s->emitted = e->sequence;
     s->handed = max_u32(s->handed, e->sequence);
@@ -381,6 +394,8 @@ static void get_marks(struct core *c, const uint8_t *at, size_t len)
         return;
     }
     g = segment_find(c, (uint8_t)(1 - c->o.node), get_le32(at));
+    if (lies(c, lie_in_produced(get_le32(at + 4))))
+        return;
     if (g != NULL && !g->closed && get_le32(at + 4) > g->produced)
         g->produced = get_le32(at + 4);
     for (size_t i = 8; i < len; i += ENTRY_SIZE) {
@@ -427,7 +442,7 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         segment_close(c, g, g->produced);
     else if (g->origin != c->o.node)
         hear_close(c, g, get_le32(at + 5));
-    if (at[9] == DONE_CLOSED)
+    if (at[9] == DONE_CLOSED || lies(c, lie_in_done(c, g)))
         return;
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {

@@ -14,6 +14,7 @@ enum {
 };
 
 #define SEQUENCE_MAX UINT32_MAX
+#define EPOCH_RECORDS_MAX (1u << 28) /* Sequences of an epoch end below it. */
 
 /* What a sink can say about the records of a stream that may be at it already (D1, D1a, D1b). */
 enum core_answer {

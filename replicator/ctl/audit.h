@@ -5,7 +5,7 @@
 
 #include "types.h"
 
-enum { AUDIT_SEQUENCE_MAX = 1 << 28, AUDIT_SEGMENTS_MAX = 4096 };
+enum { AUDIT_SEQUENCE_MAX = EPOCH_RECORDS_MAX, AUDIT_SEGMENTS_MAX = 4096 };
 
 struct audit_segment {
     uint8_t origin;

@@ -218,6 +218,8 @@ static void perform_peer(struct world *w, struct node *n)
     if (!out->drop_links)
         return;
     TRACE(w, "node %u: drops the links: %s", n->id, out->why);
+    if (n->core.lies != 0) /* Section 9: there is no liar here. */
+        world_fail(w, "node %u takes what its peer says for a lie: %s", n->id, out->why);
     for (unsigned i = 0; i < SIM_LINKS; i++) {
         if (w->link[i].up[n->id]) {
             links_close(w, n, i);

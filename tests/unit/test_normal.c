@@ -196,7 +196,7 @@ static void epoch_rolls_while_the_session_is_up(void **state)
 {
     struct pair *p = *state;
     uint32_t e = pair_live(p, 0);
-    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, SEQUENCE_MAX - 1000}};
+    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, EPOCH_RECORDS_MAX - 1000}};
     unsigned marked;
 
     p->node[0].sink_stalls = true;

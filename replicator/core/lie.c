@@ -1,0 +1,74 @@
+/* Section 9: what no honest peer says. */
+#include "lie.h"
+#include "rules.h"
+
+enum { EPOCHS_LEFT = 1 << 24, EPOCHS_APART = 1 << 21 };
+
+/* Above it soon no epoch would be left; but where this node is there itself, it is so. */
+static bool is_last_of_epochs(const struct core *c, uint32_t epoch)
+{
+    return epoch > UINT32_MAX - EPOCHS_LEFT && epoch > c->highest_epoch &&
+           epoch - c->highest_epoch > EPOCHS_APART;
+}
+
+const char *lie_in_hello(const struct core *c, const struct wire_hello *h)
+{
+    return is_last_of_epochs(c, h->highest_epoch) ? "a hello that leaves no epochs" : NULL;
+}
+
+static bool is_open_here(const struct core *c, const struct segment *g)
+{
+    return g->origin == c->o.node && g->epoch == c->live_epoch;
+}
+
+const char *lie_in_produced(uint32_t produced)
+{
+    return produced > EPOCH_RECORDS_MAX ? "more records than an epoch has" : NULL;
+}
+
+const char *lie_in_fact(const struct core *c, const struct segment *fact)
+{
+    const struct segment *g = core_segment(c, fact->origin, fact->epoch);
+
+    if (is_last_of_epochs(c, fact->epoch))
+        return "a fact that leaves no epochs";
+    if (lie_in_produced(max_u32(fact->produced, max_u32(fact->journaled, fact->last))) != NULL)
+        return "a fact of more records than an epoch has";
+    if (is_open_here(c, fact) && (fact->closed || fact->lost))
+        return "a fact that ends the epoch that is open here";
+    if (g != NULL && fact->origin == c->o.node && !g->unsure && fact->journaled > g->sent_bound)
+        return "a fact of records that were never sent";
+    return NULL;
+}
+
+/* The highest that either node has ever known to be tagged. */
+static uint32_t known_end(const struct segment *g)
+{
+    return max_u32(max_u32(g->journaled, g->produced), max_u32(g->sent, g->last));
+}
+
+/* What was never the peer's it may confirm as far as a process of this node had the intent to hand
+ * it over, and told it of that; the rest as far as there is anything. */
+const char *lie_in_mark(const struct core *c, const struct segment *g, const struct span *s,
+                        uint32_t emitted)
+{
+    bool ever_theirs = s->owner != c->o.node || g->origin != c->o.node || s->term > 0;
+    uint32_t most = ever_theirs ? known_end(g) : max_u32(s->doubt, s->intent);
+
+    return emitted > max_u32(most, s->emitted) ? "marks above what it can have handed over" : NULL;
+}
+
+const char *lie_in_done(const struct core *c, const struct segment *g)
+{
+    if (is_open_here(c, g))
+        return "the end of the epoch that is open here";
+    for (size_t k = 0; g->origin == c->o.node && g->fact_seen && k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (c->peer_has[k] && s->owner == c->o.node && s->emitted < span_end(g, s))
+                return "the end of a segment that is not at its end";
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,160 @@
+/* links: test_pair */
+/* Section 9: a peer that has the key, and says what cannot be true.  The session breaks, with a
+ * word of what was wrong, and everything arrives once. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "lie.h"
+#include "pair.h"
+#include "segment.h"
+
+/* Node 0 hears it as from node 1, in the session that it has. */
+static void say(struct pair *p, uint8_t type, const uint8_t *body, size_t len)
+{
+    struct core *c = &p->node[0].core;
+    uint8_t frame[FRAME_SIZE_MAX];
+    struct core_input in = {.kind = CORE_FRAME, .now_ns = p->now_ns, .frame = {0, frame, 0}};
+
+    wire_put_header(frame, type, wire_session(c->version, c->nonce, c->peer_nonce));
+    memcpy(frame + FRAME_HEADER_SIZE, body, len);
+    in.frame.len = FRAME_HEADER_SIZE + len;
+    core_step(c, &in);
+}
+
+static void expect_caught(struct pair *p, const char *why)
+{
+    struct core *c = &p->node[0].core;
+
+    assert_int_equal(c->lies, 1);
+    assert_true(c->broken);
+    assert_non_null(strstr(c->broken_why, why));
+    c->broken = false;
+    pair_cut(p);
+    pair_elapse_ms(p, 1000);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
+/* 20 records of node 0, eight of them in flight to its sink. */
+static uint32_t busy(struct pair *p)
+{
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    return pair_live(p, 0);
+}
+
+static void say_mark(struct pair *p, uint32_t epoch, uint32_t emitted, uint32_t produced)
+{
+    uint8_t body[8 + ENTRY_SIZE];
+    struct wire_entry e = {
+        .origin = 0, .epoch = epoch, .key = p->options.sink[0].key, .sequence = emitted};
+
+    put_le32(body, pair_live(p, 1));
+    put_le32(body + 4, produced);
+    wire_put_entry(body + 8, &e);
+    say(p, FRAME_MARKS, body, emitted != 0 ? sizeof(body) : 8);
+}
+
+static void marks_of_what_was_not_handed_over(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = busy(p), intent = pair_span(p, 0, 0, e, 15)->intent;
+
+    say_mark(p, e, intent + 1, 1);
+    assert_true(pair_span(p, 0, 0, e, 15)->emitted < intent);
+    expect_caught(p, "marks above");
+}
+
+static void more_than_an_epoch_has(void **state)
+{
+    struct pair *p = *state;
+
+    busy(p);
+    say_mark(p, 0, 0, EPOCH_RECORDS_MAX + 1);
+    expect_caught(p, "more records than");
+}
+
+/* Section 9: nor does one frame end what this node is in the middle of. */
+static void the_end_of_what_goes_on(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = busy(p);
+    uint8_t body[10] = {[9] = DONE_SAID};
+
+    put_le32(body + 1, e);
+    put_le32(body + 5, 10);
+    say(p, FRAME_DONE, body, sizeof(body));
+    expect_caught(p, "the end of the epoch that is open");
+}
+
+/* Of a segment that is closed, too, as long as something of it is this node's to hand over. */
+static void the_end_of_what_is_not_at_its_end(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = busy(p);
+    uint8_t body[10] = {[9] = DONE_SAID};
+
+    pair_cut(p);
+    pair_elapse_ms(p, 1100);
+    pair_connect(p);
+    pair_settle(p);
+    assert_true(core_segment(&p->node[0].core, 0, e)->closed);
+    put_le32(body + 1, e);
+    put_le32(body + 5, 21);
+    say(p, FRAME_DONE, body, sizeof(body));
+    expect_caught(p, "that is not at its end");
+}
+
+static void a_hello_that_leaves_no_epochs(void **state)
+{
+    struct pair *p = *state;
+    struct wire_hello h = {.highest_epoch = UINT32_MAX - 1};
+
+    busy(p);
+    assert_non_null(lie_in_hello(&p->node[0].core, &h));
+    h.highest_epoch = p->node[0].core.highest_epoch + 1000;
+    assert_null(lie_in_hello(&p->node[0].core, &h));
+    p->node[0].core.highest_epoch = UINT32_MAX - 100; /* It is so: nothing is said against it. */
+    h.highest_epoch = UINT32_MAX - 50;
+    assert_null(lie_in_hello(&p->node[0].core, &h));
+}
+
+static void facts_that_cannot_be(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint32_t e = busy(p);
+    struct segment fact = {.origin = 0, .epoch = e, .journaled = 10, .produced = 21};
+
+    assert_null(lie_in_fact(c, &fact));
+    fact.closed = true;
+    assert_non_null(strstr(lie_in_fact(c, &fact), "ends the epoch"));
+    fact.closed = false;
+    fact.journaled = core_segment(c, 0, e)->sent_bound + 1;
+    assert_non_null(strstr(lie_in_fact(c, &fact), "never sent"));
+    fact.journaled = 10;
+    fact.produced = EPOCH_RECORDS_MAX + 1;
+    assert_non_null(lie_in_fact(c, &fact));
+    fact = (struct segment){.origin = 1, .epoch = UINT32_MAX};
+    assert_non_null(strstr(lie_in_fact(c, &fact), "no epochs"));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
+    const struct CMUnitTest tests[] = {
+        T(marks_of_what_was_not_handed_over), T(more_than_an_epoch_has),
+        T(the_end_of_what_goes_on),           T(the_end_of_what_is_not_at_its_end),
+        T(a_hello_that_leaves_no_epochs),     T(facts_that_cannot_be),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
