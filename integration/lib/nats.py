@@ -20,6 +20,7 @@ class Connection:
         self.socket.settimeout(None)
         self.file = self.socket.makefile("rb")
         self.file.readline()  # INFO
+        self.early = []
         self.send('CONNECT {"verbose":false,"headers":true,"name":"drill"}\r\nSUB inbox 1\r\nSUB deliver 2\r\n')
 
     def send(self, text):
@@ -29,11 +30,15 @@ class Connection:
         body = json.dumps(value)
         self.send("PUB %s inbox %d\r\n%s\r\n" % (subject, len(body), body))
         while True:
-            message = self.next()
+            message = self.read()
             if message[0] == self.INBOX:
                 return json.loads(message[2])
+            self.early.append(message)  # A consumer delivers before it is said that it is made.
 
     def next(self):
+        return self.early.pop(0) if self.early else self.read()
+
+    def read(self):
         """(subscription, reply, body)"""
         while True:
             line = self.file.readline()

@@ -162,6 +162,13 @@ class Node:
         w = self.ask()
         return w is not None and w["session"]["state"] == "up"
 
+    def has_all(self):
+        """The peer is dead, and left nothing: all that this node has of it is at each sink."""
+        w = self.ask()
+        return w is not None and w["session"]["state"] == "down" and all(
+            sink["emitted"] >= g["replicated"] for s in w["streams"] if s["origin"] != self.n
+            for g in s["segments"] for sink in g["sinks"])
+
     def takeovers(self):
         w = self.ask()
         return w["takeovers"] if w else 0

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct folder {
@@ -197,6 +198,16 @@ static int posix_rename(void *ctx, const char *from, const char *to)
     return run(ctx, do_rename, (struct job){.fd = dir_of(ctx), .name = from, .to = to});
 }
 
+/* A process that was killed a moment ago has it until the kernel is done with its memory. */
+static int lock_folder(int fd)
+{
+    const struct timespec moment = {.tv_nsec = 20000000};
+
+    for (int i = 0; i < 100 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++)
+        nanosleep(&moment, NULL);
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
 static int open_folder(struct folder *f, const char *path, char *err, size_t err_size)
 {
     f->dir = f->lock = -1;
@@ -211,7 +222,7 @@ static int open_folder(struct folder *f, const char *path, char *err, size_t err
         snprintf(err, err_size, "journal %s: %s", path, strerror(errno));
         return -1;
     }
-    if (flock(f->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (lock_folder(f->lock) != 0) {
         snprintf(err, err_size, "journal %s: locked: is another evrepd running?", path);
         return -1;
     }
