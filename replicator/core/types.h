@@ -13,7 +13,7 @@ enum {
     SINK_NAME_MAX = 32, /* With the final zero. */
 };
 
-#define SEQUENCE_MAX UINT32_MAX
+#define SEQUENCE_MAX      UINT32_MAX
 #define EPOCH_RECORDS_MAX (1u << 28) /* Sequences of an epoch end below it. */
 
 /* What a sink can say about the records of a stream that may be at it already (D1, D1a, D1b). */
