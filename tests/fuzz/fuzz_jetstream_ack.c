@@ -1,6 +1,7 @@
 /* links: evrep_sinks */
-/* Answers of a JetStream server, ids and subjects of any bytes. */
+/* Answers of a JetStream server, ids, subjects and servers' names of any bytes. */
 #include "jetstream_ack.h"
+#include "nats_url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct jetstream_ack a;
     uint8_t origin;
     position_t p;
+    struct nats_servers servers;
+    const char *wrong = NULL;
 
     if (text == NULL)
         return 0;
@@ -25,6 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     text[size] = '\0';
     if (jetstream_id_parse(text, &origin, &p) && origin > 1)
+        abort();
+    if (nats_servers_parse(&servers, text, &wrong) == 0 ? servers.count == 0 : wrong == NULL)
         abort();
     jetstream_matches(text, "rtflow.0");
     jetstream_matches("a.*.>", text);
