@@ -60,7 +60,6 @@ static void on_refused(void *ctx, int link, const char *reason)
 {
     struct shell *s = ctx;
 
-    s->refused_frames++;
     if (is_new(s, link, reason))
         shell_log("link %s: refused: %s", s->config->link[link].name, reason);
 }
@@ -84,7 +83,7 @@ static void on_renewed(void *ctx, int link, bool other_key)
 static void refuse(struct shell *s, int link, const char *why)
 {
     shell_log("link %s: the peer broke the protocol: %s; closing", s->config->link[link].name, why);
-    s->refused_frames++;
+    s->refused_frames[link]++;
     link_set_kick(s->links, link, why);
 }
 
@@ -315,8 +314,10 @@ void peer_perform(struct shell *s)
     if (!out->drop_links)
         return;
     shell_log("closing the links to the peer: %s", out->why);
-    for (size_t i = 0; i < s->config->link_count; i++)
+    for (size_t i = 0; i < s->config->link_count; i++) {
+        s->refused_frames[i]++;
         link_set_kick(s->links, (int)i, out->why);
+    }
 }
 
 uint32_t peer_credit(struct shell *s)

@@ -124,7 +124,8 @@ struct shell {
     size_t names_journaled_count;
     uint8_t *records; /* FEED_BATCH records. */
     uint8_t *frame;
-    uint64_t emitted[256], replicated_in, refused_frames;
+    uint64_t emitted[256], replicated_in;
+    uint64_t refused_frames[CLUSTER_LINKS_MAX]; /* Of the peer, which has the key. */
     enum session_state session_said;
     uint64_t takeovers_said, moved_said;
     size_t feed_pending;     /* Records read from the ring that the journal did not take yet. */

@@ -37,7 +37,8 @@ json_t *status_links(const struct shell *s)
                       (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
                       (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000, "carriesRecords",
                       s->core->link == (int)i, "why", state.why[0] != '\0' ? state.why : NULL,
-                      "refused", (json_int_t)state.refused, "key", key_words[state.key]));
+                      "refused", (json_int_t)(state.refused + s->refused_frames[i]), "key",
+                      key_words[state.key]));
     }
     return list;
 }
