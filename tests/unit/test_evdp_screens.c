@@ -77,6 +77,14 @@ static const struct {
      0x40,
      {V6, .protocol = 58, .offset = 65528, .data = 8},
      {V6, .protocol = 58, .type = 128}},
+    {"ping-of-death", /* ping -s 65510: with its header the datagram has 65538 bytes. */
+     0x40,
+     {V4, .protocol = 1, .offset = 65120, .data = 398},
+     {V4, .protocol = 1, .type = 8}},
+    {"ping-of-death",
+     0x40,
+     {V6, .protocol = 58, .offset = 65520, .data = 15, .extension = 60},
+     {V6, .protocol = 58, .type = 128, .extension = 60}},
 };
 
 static void each_hits_what_it_says(void **unused)

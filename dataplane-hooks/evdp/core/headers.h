@@ -123,8 +123,10 @@ static inline enum packet_class parse_transport(struct packet *p, const struct c
     }
 }
 
-/* offset: in bytes; len: of the fragment's data. */
-static inline bool set_fragment(struct packet *p, uint32_t offset, bool more, size_t len)
+/* offset: in bytes; len: of the fragment's data; before: what stands before the data in the whole
+ * datagram and is counted in its length field. */
+static inline bool set_fragment(struct packet *p, uint32_t offset, bool more, size_t len,
+                                size_t before)
 {
     if (offset == 0 && !more)
         return true;
@@ -133,7 +135,7 @@ static inline bool set_fragment(struct packet *p, uint32_t offset, bool more, si
     p->last_fragment = !more;
     p->fragment_from = offset;
     p->fragment_to = offset + (uint32_t)len;
-    p->oversize = p->fragment_to > 65535;
+    p->oversize = p->fragment_to + before > 65535;
     return len > 0 && (!more || len % 8 == 0);
 }
 
@@ -211,7 +213,7 @@ static inline enum packet_class parse_ipv4(struct packet *p, struct cursor *c)
     memcpy(p->source, h + 12, 4);
     memcpy(p->destination, h + 16, 4);
     if (!parse_options(p, c, header - 20) ||
-        !set_fragment(p, (word & 0x1fffu) * 8, (word & 0x2000) != 0, total - header))
+        !set_fragment(p, (word & 0x1fffu) * 8, (word & 0x2000) != 0, total - header, header))
         return PACKET_MALFORMED;
     advance(c, header);
     return parse_transport(p, c);
@@ -250,7 +252,7 @@ static inline bool parse_extension(struct packet *p, struct cursor *c)
         if (p->has_fragment_header)
             return false;
         p->has_fragment_header = true;
-        if (!set_fragment(p, word & 0xfff8u, (word & 1) != 0, c->left - 8))
+        if (!set_fragment(p, word & 0xfff8u, (word & 1) != 0, c->left - 8, c->offset - p->ip - 40))
             return false;
         p->fragment_id = be32(h + 4);
     }

@@ -45,7 +45,7 @@ struct packet {
     bool last_fragment;
     bool has_fragment_header; /* IPv6. */
     bool source_route;        /* An IPv4 option or IPv6 routing header (type 0) of that kind. */
-    bool oversize;            /* A fragment that reaches beyond 65535 bytes. */
+    bool oversize;            /* A fragment that makes its datagram longer than 65535 bytes. */
     uint32_t vlan;            /* Outer tag's id << 12 | inner tag's, or the only tag's; 0: none. */
     uint32_t fragment_id;
     uint32_t fragment_from, fragment_to; /* Bytes of the datagram's payload, to: exclusive. */
