@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "box.h"
+#include "octets.h"
 
 #define NAT                                                                                        \
     "sessions = 65536\n" /* As many shards as there can be. */                                     \
@@ -768,6 +769,37 @@ static void a_late_fin_of_a_translated_flow_ends_here(void **unused)
     box_close(b);
 }
 
+/* A server that is told that its segments are too big finds its own number in what is quoted. */
+static void an_error_finds_the_server_behind_a_cookie(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = challenged(b);
+    uint8_t quoted[14 + 20 + 8];
+
+    (void)unused;
+    assert_true(box_send(
+        b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 1001, .ack = cookie + 1}));
+    assert_true(box_send(
+        b, RIGHT,
+        &(struct frame){SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 900000, .ack = 1001}));
+    assert_true(box_send(
+        b, RIGHT,
+        &(struct frame){SERVER(2), .flags = TCP_ACK, .seq = 900001, .ack = 1001, .data = 1400}));
+    assert_int_equal(b->out.seq, cookie + 1);
+    memcpy(quoted, b->frame, sizeof(quoted));
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){.from = "10.0.0.254",
+                                         .to = "10.9.0.2",
+                                         .protocol = 1,
+                                         .type = 3,
+                                         .code = 4,
+                                         .quoted = quoted,
+                                         .quoted_len = sizeof(quoted)}));
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_int_equal(be32(b->frame + 14 + 20 + 8 + 20 + 4), 900001);
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -784,6 +816,7 @@ int main(void)
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(a_server_is_asked_again),
+        cmocka_unit_test(an_error_finds_the_server_behind_a_cookie),
         cmocka_unit_test(a_closed_connection_stays_closed),
         cmocka_unit_test(a_bad_cookie_is_dropped_and_told),
         cmocka_unit_test(nothing_passes_beside_the_cookie),

@@ -182,8 +182,12 @@ static void related(struct job *j, struct session *s, int direction)
     job_set_out(j, direction == 0 ? s->port_out : s->key.port);
     if (!filter_stray(j))
         return;
-    if (s->is_nat && packet_quoted(&quoted, &j->p, j->frame))
-        nat_error(j->frame, &j->p, &quoted, s, direction);
+    if ((s->is_nat || s->is_proxied) && packet_quoted(&quoted, &j->p, j->frame)) {
+        if (s->is_proxied)
+            proxy_error(j, &quoted, s, direction);
+        if (s->is_nat)
+            nat_error(j->frame, &j->p, &quoted, s, direction);
+    }
     job_forward(j, j->port_out);
 }
 

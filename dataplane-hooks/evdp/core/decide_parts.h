@@ -78,5 +78,7 @@ bool proxy_ask_again(struct shard *h, struct session *s, uint64_t now_ns, struct
 #define PROXY_WAIT_NS 1000000000ull
 /* A packet of such a session: numbers are shifted.  false: it does not go on. */
 bool proxy_packet(struct job *j, struct session *s, int direction);
+/* An ICMP error that is about a packet of such a session (q). */
+void proxy_error(struct job *j, const struct packet *q, const struct session *s, int direction);
 
 #endif

@@ -173,13 +173,20 @@ static bool connect_both(struct job *j, struct session *s)
                                               .flags = TCP_ACK});
 }
 
+static void shift_at(uint8_t *number, uint8_t *sum, uint32_t by)
+{
+    uint8_t after[4];
+
+    put_be32(after, be32(number) + by);
+    checksum_change(sum, number, after, 4);
+    memcpy(number, after, 4);
+}
+
 static void shift(struct job *j, size_t field, uint32_t by)
 {
-    uint8_t *tcp = j->frame + j->p.transport, after[4];
+    uint8_t *tcp = j->frame + j->p.transport;
 
-    put_be32(after, be32(tcp + field) + by);
-    checksum_change(tcp + 16, tcp + field, after, 4);
-    memcpy(tcp + field, after, 4);
+    shift_at(tcp + field, tcp + 16, by);
 }
 
 static bool from_server(struct job *j, struct session *s)
@@ -211,4 +218,12 @@ bool proxy_packet(struct job *j, struct session *s, int direction)
     if (j->p.tcp_flags & TCP_ACK)
         shift(j, 8, s->seq_delta);
     return true;
+}
+
+/* The server looks for the number of what it sent (RFC 5927 4.1), or it would never learn that its
+ * segments are too big.  A client's own number is as it was. */
+void proxy_error(struct job *j, const struct packet *q, const struct session *s, int direction)
+{
+    if (direction == 0)
+        shift_at(j->frame + q->transport + 4, j->frame + j->p.transport + 2, s->seq_delta);
 }
