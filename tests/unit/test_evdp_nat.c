@@ -769,6 +769,24 @@ static void a_late_fin_of_a_translated_flow_ends_here(void **unused)
     box_close(b);
 }
 
+/* RFC 6935: what a tunnel over IPv6 leaves out is left out behind NAT, too. */
+static void no_sum_stays_none(void **unused)
+{
+    struct box *b = box_open(NAT);
+    struct frame f = {.from = "fd00::1",
+                      .to = "fd00::2",
+                      .protocol = 17,
+                      .source_port = 9,
+                      .destination_port = 4789,
+                      .data = 20,
+                      .no_udp_sum = true};
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, &f));
+    assert_int_equal(be16(b->frame + b->out.transport + 6), 0);
+    box_close(b);
+}
+
 /* A server that is told that its segments are too big finds its own number in what is quoted. */
 static void an_error_finds_the_server_behind_a_cookie(void **unused)
 {
@@ -815,6 +833,7 @@ int main(void)
         cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
+        cmocka_unit_test(no_sum_stays_none),
         cmocka_unit_test(a_server_is_asked_again),
         cmocka_unit_test(an_error_finds_the_server_behind_a_cookie),
         cmocka_unit_test(a_closed_connection_stays_closed),

@@ -203,9 +203,8 @@ static size_t transport_sum(const uint8_t *frame, const struct packet *p)
     switch (p->protocol) {
     case PROTOCOL_TCP:
         return p->transport + 16u;
-    case PROTOCOL_UDP: /* 0 over IPv4: the sender left it out. */
-        return p->family == FAMILY_V4 && be16(frame + p->transport + 6) == 0 ? 0
-                                                                             : p->transport + 6u;
+    case PROTOCOL_UDP: /* 0: the sender left it out, over IPv6 that of a tunnel (RFC 6935). */
+        return be16(frame + p->transport + 6) == 0 ? 0 : p->transport + 6u;
     case PROTOCOL_ICMP6:
         return p->transport + 2u;
     default:
