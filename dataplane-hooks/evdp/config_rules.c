@@ -291,6 +291,29 @@ static int check_pool(cfg_t *at, const struct nat *n)
     return 0;
 }
 
+/* What comes to an address of evdp's own is consumed there, before anyone looks for a session. */
+static int check_pool_is_not_local(const struct evdp_config *c, cfg_t *at, const struct nat *n)
+{
+    const struct wire_end *end = c->rules.end;
+
+    for (size_t p = 0; p < 2 * c->rules.wire_count; p++) {
+        bool answers_come =
+            (n->to == 0 || n->to == end[p].zone) && (n->from == 0 || n->from == end[p ^ 1].zone);
+
+        for (int k = 0; answers_come && k < end[p].local_count; k++) {
+            for (uint32_t i = 0; i < n->pool_count; i++) {
+                if (overlap(&end[p].local[k], &n->pool[i]))
+                    return config_fail(at,
+                                       "'pool' has an address of evdp's own in it ('%s-address' of "
+                                       "wire \"%s\"), which would consume the answers: take it out "
+                                       "of one of them",
+                                       p % 2 == 0 ? "left" : "right", c->wire[p / 2].name);
+            }
+        }
+    }
+    return 0;
+}
+
 static int check_pool_families(cfg_t *at, const struct nat *n)
 {
     return config_families(&n->match) & config_families_of(n->pool, n->pool_count)
@@ -313,7 +336,7 @@ static int read_nat(struct evdp_config *c, cfg_t *cfg, cfg_t *at, struct nat *n)
         return -1;
     if (n->pool_count == 0)
         return config_fail(at, "'pool' is missing: addresses or prefixes to translate to");
-    if (check_pool(at, n) != 0)
+    if (check_pool(at, n) != 0 || check_pool_is_not_local(c, at, n) != 0)
         return -1;
     if (config_port_range(at, "pool-ports", cfg_getstr(at, "pool-ports"), &n->ports) != 0)
         return -1;

@@ -101,6 +101,10 @@ static const struct {
     {GOOD "policy \"p\" { from-zone = \"a\" to-zone = \"b\" action = deny }\n" RULE
           "action = permit }",
      "duplicate"},
+    {HEAD ZONES "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"a\" right-zone = \"b\" "
+                "right-address = { \"192.0.2.4\" } }\n"
+                "nat \"n\" { from-zone = \"a\" to-zone = \"b\" pool = { \"192.0.2.0/24\" } }",
+     "'right-address' of wire \"w\""},
     {GOOD RULE "action = permit protocol = 0 }",
      "'protocol' is \"0\": no packet has it behind all extension headers; write any for all"},
     {GOOD RULE "action = permit protocol = \"-1\" }", "'protocol' is \"-1\""},
@@ -239,6 +243,9 @@ static void what_can_match_is_no_mistake(void **unused)
         GOOD "application \"i\" { protocol = icmp6 }\napplication \"j\" { protocol = icmp }\n" RULE
              "action = permit applications = { \"i\", \"j\" } source = { \"10.0.0.1\" } }",
         GOOD "nat \"n\" { pool = { \"192.0.2.0/24\" } }",
+        HEAD ZONES "wire \"w\" { left = \"l\" right = \"r\" left-zone = \"a\" right-zone = \"b\" "
+                   "left-address = { \"192.0.2.4\" } }\n"
+                   "nat \"n\" { from-zone = \"a\" to-zone = \"b\" pool = { \"192.0.2.0/24\" } }",
         GOOD
         "nat \"n\" { pool = { \"192.0.2.1\", \"2001:db8::/64\" } source = { \"2001:db8::1\" } }",
         GOOD "event-rate = 0\nqueues = 0\n",
