@@ -528,9 +528,36 @@ static void tags_are_kept_and_told_apart(void **unused)
     box_close(b);
 }
 
+/* Whoever counts the hops of a question is answered over all of them. */
+static void an_echo_is_answered_with_hops_of_its_own(void **unused)
+{
+    struct box *b = box_open("wire \"w0\" { left = \"l0\" right = \"r0\" left-zone = \"trust\" "
+                             "right-zone = \"untrust\" left-address = { \"10.0.0.9\", "
+                             "\"fd00::9\" } }\n");
+    const struct frame v4 = {.from = "10.0.0.1", .to = "10.0.0.9", .protocol = 1, .type = 8};
+    const struct frame v6 = {
+        .from = "fd00::1", .to = "fd00::9", .protocol = 58, .type = 128, .hops = 1};
+    uint8_t frame[FRAME_MAX];
+    size_t len = frame_build(&v4, frame);
+
+    (void)unused;
+    frame[14 + 8] = 1; /* 63 less, so its sum is 63 << 8 more. */
+    frame[14 + 10] += 63;
+    assert_true(box_send_raw(b, LEFT, frame, len));
+    assert_int_equal(b->frame[14 + 8], 64);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    assert_true(box_send(b, LEFT, &v6));
+    assert_int_equal(b->frame[14 + 7], 64);
+    assert_true(frame_sums_are_right(b->frame, b->d.len));
+    frame[0] = 0xff; /* To all: an answer would come from all. */
+    assert_false(box_send_raw(b, LEFT, frame, len));
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_echo_is_answered_with_hops_of_its_own),
         cmocka_unit_test(the_first_match_decides),
         cmocka_unit_test(ah_is_a_protocol),
         cmocka_unit_test(defects_3_4_5_policy_ids),

@@ -162,14 +162,29 @@ size_t reply_refuse(uint8_t *frame, size_t room, const struct packet *p)
     return unreachable(frame, room, p);
 }
 
+/* What is left of the question's way is no answer's: RFC 1122 3.2.1.7. */
+static void renew_hops(uint8_t *frame, const struct packet *p)
+{
+    uint8_t *ip = frame + p->ip, before[2];
+
+    if (p->family == FAMILY_V6) {
+        ip[7] = HOP_LIMIT;
+        return;
+    }
+    memcpy(before, ip + 8, 2);
+    ip[8] = HOP_LIMIT;
+    checksum_change(ip + 10, before, ip + 8, 2);
+}
+
 size_t reply_echo(uint8_t *frame, size_t room, const struct packet *p)
 {
     uint8_t *icmp = frame + p->transport, before[2], after[2] = {0};
     bool v4 = p->family == FAMILY_V4;
 
     if (p->icmp_type != (v4 ? 8 : 128) || p->fragment || p->first_fragment || p->end > room ||
-        is_group(p->source, p->family))
+        (frame[0] & 1) != 0 || is_group(p->source, p->family))
         return 0;
+    renew_hops(frame, p);
     memcpy(before, icmp, 2);
     after[0] = v4 ? 0 : 129;
     after[1] = icmp[1];
