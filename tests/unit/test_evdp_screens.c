@@ -77,6 +77,10 @@ static const struct {
      0x40,
      {V6, .protocol = 58, .offset = 65528, .data = 8},
      {V6, .protocol = 58, .type = 128}},
+    {"ping-of-death",
+     0x40,
+     {V4, .protocol = 17, .offset = 65512, .data = 40},
+     {V4, .protocol = 17}},
     {"ping-of-death", /* ping -s 65510: with its header the datagram has 65538 bytes. */
      0x40,
      {V4, .protocol = 1, .offset = 65120, .data = 398},

@@ -26,7 +26,7 @@ uint32_t screen_packet(uint32_t on, const struct packet *p)
 
     if (memcmp(p->source, p->destination, 16) == 0)
         hit |= SCREEN_LAND;
-    if (p->oversize && (p->protocol == PROTOCOL_ICMP || p->protocol == PROTOCOL_ICMP6))
+    if (p->oversize) /* Whatever it carries, as the reference has it. */
         hit |= SCREEN_PING_OF_DEATH;
     if (p->source_route)
         hit |= SCREEN_SOURCE_ROUTE;
