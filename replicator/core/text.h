@@ -103,7 +103,8 @@ bool text_is_contained(const uint8_t *s, size_t len);
 /* Where nothing can be escaped, as in the reference's forms: `?` stands for all that text_value()
  * escapes or replaces, and for the end of `->`, which parts two zones.  Of any length. */
 uint8_t *put_contained(uint8_t *at, uint8_t *end, const uint8_t *s, size_t len);
-/* As one word of running text: as above without escapes, and `_` stands for blanks. */
+/* As one word of running text: as above without escapes, `_` stands for blanks, and `?` for every
+ * `=`: a word may not look like `filter=` or `tag=`. */
 void text_word(struct text *t, const uint8_t *s, size_t len);
 /* len cut to max, and then to whole UTF-8 characters. */
 size_t text_cut_length(const uint8_t *s, size_t len, size_t max);

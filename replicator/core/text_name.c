@@ -127,7 +127,7 @@ void text_word(struct text *t, const uint8_t *s, size_t len)
         n = character(s + at, len - at);
         if (n == 1 && s[at] == ' ')
             text_literal(t, "_");
-        else if (n == 0 || ends_line_or_worse(s + at, n))
+        else if (n == 0 || ends_line_or_worse(s + at, n) || s[at] == '=')
             text_literal(t, "?");
         else
             text_bytes(t, s + at, n);

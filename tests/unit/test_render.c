@@ -294,6 +294,19 @@ static void a_filter_log_is_read_word_by_word(void **state)
     assert_null(strstr(render(&plain, &r, false), "filter="));
 }
 
+/* The running text has fields of its own, and the tag at its end. */
+static void no_name_in_running_text_looks_like_a_field(void **state)
+{
+    struct record r = filtered(1);
+    uint32_t ifindex = get_le32(r.event + EVENT_IFINDEX), id = get_le32(r.event + EVENT_POLICY);
+
+    (void)state;
+    assert_int_equal(names_add(&names, 'i', ifindex, (const uint8_t *)"tag=0/12/999", 12), 0);
+    assert_int_equal(names_add(&names, 'f', id, (const uint8_t *)"a term=9", 8), 0);
+    assert_non_null(strstr(render(&tagged, &r, false), " FW: tag?0/12/999 A udp "));
+    assert_non_null(strstr(line, " filter=a_term?9 term=4 source=input tag=0/12/345"));
+}
+
 /* ---- what rfc5424 mends ---- */
 
 /* d32. */
@@ -853,6 +866,7 @@ int main(void)
         TEST(fields_and_order_are_those_of_real_lines),
         TEST(consecutive_fields_match),
         TEST(a_filter_log_is_read_word_by_word),
+        TEST(no_name_in_running_text_looks_like_a_field),
         TEST(refusals_are_told_apart),
         TEST(a_default_deny_has_no_rule),
         TEST(every_screen_has_a_name),
