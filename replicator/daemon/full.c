@@ -6,6 +6,9 @@
 
 enum { SHED_RECORDS = 4 * JOURNAL_CHUNK_RECORDS }; /* At a time: more than a ring holds. */
 
+/* Of a full file. */
+#define CHUNK_BYTES ((uint64_t)JOURNAL_HEADER_SIZE + JOURNAL_CHUNK_RECORDS * JOURNAL_SLOT_SIZE)
+
 #define TRIM_NS (SECOND_NS / 10) /* Between two looks for files that may go. */
 
 /* What is delivered everywhere.  A settled segment is not the core's any more: retain.c. */
@@ -66,11 +69,23 @@ static void free_files(struct shell *s)
     s->trimmed_count = s->core->shed.count;
 }
 
+/* What is delivered of a segment that is still open goes too: one epoch can last for months. */
+static void free_delivered(struct shell *s)
+{
+    if (!s->flushing && is_over(s, s->config->journal_keep + CHUNK_BYTES) && tally_is_complete(s) &&
+        shell_now_ns() - s->trimmed_ns > SECOND_NS)
+        free_files(s);
+}
+
 void full_look(struct shell *s)
 {
     uint64_t limit = s->config->journal_limit;
 
-    if (!s->config->journal_oldest || s->flushing || s->core->shed.wanted || !is_over(s, limit) ||
+    if (!s->config->journal_oldest) {
+        free_delivered(s);
+        return;
+    }
+    if (s->flushing || s->core->shed.wanted || !is_over(s, limit) ||
         !tally_is_complete(s)) /* It reads the journal from the oldest on. */
         return;
     if (s->trimmed_count != s->core->shed.count || shell_now_ns() - s->trimmed_ns > TRIM_NS)
@@ -95,7 +110,9 @@ bool full_refuses(const struct shell *s, bool replica)
 {
     uint64_t limit = s->config->journal_limit;
 
+    if (!s->config->journal_oldest)
+        return limit != 0 && is_over(s, limit);
     if (replica) /* Its owner gives up, sooner than this where both have the same limit. */
-        return s->config->journal_oldest && is_over(s, 2 * limit);
-    return s->config->journal_oldest && !s->core->shed.wanted && is_over(s, limit + limit / 8);
+        return is_over(s, 2 * limit);
+    return !s->core->shed.wanted && is_over(s, limit + limit / 8);
 }

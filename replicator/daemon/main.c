@@ -152,7 +152,6 @@ static int recover(struct shell *s, char *err, size_t err_size)
     struct journal_options jo = {
         .disk = &s->disk,
         .sync = s->config->durability_power,
-        .limit_bytes = s->config->journal_oldest ? 0 : s->config->journal_limit, /* full.c */
     };
     struct journal_visitor v = {.ctx = s,
                                 .on_meta = on_meta,
