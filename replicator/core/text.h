@@ -106,6 +106,9 @@ uint8_t *put_contained(uint8_t *at, uint8_t *end, const uint8_t *s, size_t len);
 /* As one word of running text: as above without escapes, `_` stands for blanks, and `?` for every
  * `=`: a word may not look like `filter=` or `tag=`. */
 void text_word(struct text *t, const uint8_t *s, size_t len);
+/* A line for people and for JSON, with the final zero: `?` stands for control characters, line
+ * separators and bytes that are not UTF-8. */
+void text_printable(char *out, const char *s, size_t size);
 /* len cut to max, and then to whole UTF-8 characters. */
 size_t text_cut_length(const uint8_t *s, size_t len, size_t max);
 

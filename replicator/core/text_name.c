@@ -133,3 +133,18 @@ void text_word(struct text *t, const uint8_t *s, size_t len)
             text_bytes(t, s + at, n);
     }
 }
+
+void text_printable(char *out, const char *s, size_t size)
+{
+    struct text t = {(uint8_t *)out, (uint8_t *)out + size - 1};
+    size_t len = strlen(s);
+
+    for (size_t at = 0, n; at<len; at += n> 0 ? n : 1) {
+        n = character((const uint8_t *)s + at, len - at);
+        if (n == 0 || ends_line_or_worse((const uint8_t *)s + at, n))
+            text_literal(&t, "?");
+        else
+            text_bytes(&t, s + at, n);
+    }
+    *t.at = '\0';
+}

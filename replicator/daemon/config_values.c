@@ -1,6 +1,7 @@
 /* Values that are more than a word or a number. */
 #include "config_parts.h"
 #include "address.h"
+#include "text.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -89,9 +90,15 @@ int config_optional(cfg_t *cfg, const char *key, char *out, size_t size)
 int config_title(cfg_t *section, char *out, size_t size)
 {
     const char *title = cfg_title(section);
+    char shown[256];
 
     if (title == NULL || title[0] == '\0')
         return config_fail(section, "a '%s' section without a name: write %s \"NAME\" {",
                            section->name, section->name);
-    return config_copy(section, section->name, title, out, size);
+    if (config_copy(section, section->name, title, out, size) != 0)
+        return -1;
+    text_printable(shown, title, sizeof(shown)); /* It is shown as JSON. */
+    return strcmp(shown, out) == 0
+               ? 0
+               : config_fail(section, "the name of a '%s' section is not UTF-8", section->name);
 }

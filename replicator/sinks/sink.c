@@ -1,5 +1,7 @@
 #include "sink.h"
 
+#include "text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,9 +79,11 @@ void sink_refuses(struct sink *s)
 static void remember(struct sink *s, const char *format, va_list ap)
 {
     struct sink_state *st = &s->state;
+    char text[sizeof(st->last_error)];
     struct timespec t;
 
-    vsnprintf(st->last_error, sizeof(st->last_error), format, ap);
+    vsnprintf(text, sizeof(text), format, ap);
+    text_printable(st->last_error, text, sizeof(st->last_error));
     clock_gettime(CLOCK_REALTIME, &t);
     st->error_time_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
