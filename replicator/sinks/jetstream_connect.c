@@ -2,6 +2,7 @@
 #include "nats_url.h"
 
 #include <netdb.h>
+#include <openssl/ui.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -71,7 +72,8 @@ static natsStatus set_tls(const struct sink_options *o, natsOptions *n, const ch
         s = natsOptions_LoadCATrustedCertificates(n, o->ca_file);
     if (s != NATS_OK)
         return s;
-    *what = "cert-file and key-file";
+    *what = "cert-file and key-file (without a passphrase)";
+    UI_set_default_method(UI_null()); /* libnats would ask for one at the terminal. */
     if (o->cert_file != NULL)
         s = natsOptions_LoadCertificatesChain(n, o->cert_file, o->key_file);
     if (s == NATS_OK && o->server_name != NULL)

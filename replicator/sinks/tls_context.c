@@ -20,8 +20,22 @@ static int bad_file(const char *key, const char *path, char *err, size_t err_siz
     return -1;
 }
 
+/* OpenSSL would ask at the terminal, and the loop would wait for the answer. */
+static int no_passphrase(char *buf, int size, int rwflag, void *asked)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    *(bool *)asked = true;
+    return -1;
+}
+
 static int use_files(SSL_CTX *ctx, const struct sink_options *o, char *err, size_t err_size)
 {
+    bool asked = false;
+
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
     if (o->ca_file == NULL)
         SSL_CTX_set_default_verify_paths(ctx);
     else if (SSL_CTX_load_verify_locations(ctx, o->ca_file, NULL) != 1)
@@ -31,8 +45,14 @@ static int use_files(SSL_CTX *ctx, const struct sink_options *o, char *err, size
     if (SSL_CTX_use_certificate_chain_file(ctx, o->cert_file) != 1)
         return bad_file("cert-file", o->cert_file, err, err_size);
     if (SSL_CTX_use_PrivateKey_file(ctx, o->key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ctx) != 1)
-        return bad_file("key-file", o->key_file, err, err_size);
+        SSL_CTX_check_private_key(ctx) != 1) {
+        bad_file("key-file", o->key_file, err, err_size);
+        if (asked)
+            snprintf(err, err_size, "key-file \"%s\" has a passphrase: store it without one",
+                     o->key_file);
+        return -1;
+    }
+    SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
     return 0;
 }
 
