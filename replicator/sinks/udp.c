@@ -101,6 +101,7 @@ static void try_address(struct udp_sink *u, const struct addrinfo *list)
     rc = open_socket(u, a);
     if (u->fd < 0) {
         sink_fault(&u->base, "%s: %s", u->shown, strerror(rc));
+        u->address++;
         uv_timer_start(&u->timer, on_retry, sink_backoff_ms(&u->base), 0);
         return;
     }
