@@ -235,9 +235,9 @@ static void on_rotated(uv_work_t *w, int status)
     int rc = status != 0 ? status : f->beside_rc;
 
     f->writing = false;
-    if (rc != 0)
+    if (rc != 0 && rc != -ENOENT) /* ENOENT: somebody removed it; what went there is gone. */
         sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->base.o.path, strerror(-rc));
-    if (rc == 0 || f->reopen)
+    if (rc == 0 || rc == -ENOENT || f->reopen)
         reopen(f);
     pump(f);
 }
