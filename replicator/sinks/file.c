@@ -156,6 +156,7 @@ static void write_failed(struct file_sink *f, int code)
 {
     if (ftruncate(f->fd, f->size) != 0)
         code = errno;
+    sink_refuses(&f->base); /* It opens again, and is no news before it takes a record. */
     fault(f, NULL, code);
     sink_lost(&f->base, true);
 }
