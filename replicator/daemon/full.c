@@ -59,12 +59,24 @@ static void ask_to_shed(struct shell *s)
     shell_flush(s);
 }
 
+/* As above, and so much of it that `journal-keep-mib` stays. */
+static uint32_t needed_or_kept(void *ctx, uint8_t origin, uint32_t epoch)
+{
+    const struct shell *s = ctx;
+    uint64_t bytes = journal_bytes(s->journal), keep = s->config->journal_keep;
+    uint64_t files = bytes > keep ? (bytes - keep + CHUNK_BYTES - 1) / CHUNK_BYTES : 0;
+    uint64_t below = journal_first(s->journal, origin, epoch, 1) + files * JOURNAL_CHUNK_RECORDS;
+    uint32_t delivered = needed(ctx, origin, epoch);
+
+    return below < delivered ? (uint32_t)below : delivered;
+}
+
 /* The marks by which the files may go have to survive the power before the files go. */
 static void free_files(struct shell *s)
 {
     s->core->node_dirty = true;
     shell_flush(s);
-    journal_trim(s->journal, needed, s);
+    journal_trim(s->journal, s->config->journal_oldest ? needed : needed_or_kept, s);
     s->trimmed_ns = shell_now_ns();
     s->trimmed_count = s->core->shed.count;
 }
@@ -72,7 +84,11 @@ static void free_files(struct shell *s)
 /* What is delivered of a segment that is still open goes too: one epoch can last for months. */
 static void free_delivered(struct shell *s)
 {
-    if (!s->flushing && is_over(s, s->config->journal_keep + CHUNK_BYTES) && tally_is_complete(s) &&
+    uint64_t limit = s->config->journal_limit, most = s->config->journal_keep + CHUNK_BYTES;
+
+    if (limit != 0 && limit < most)
+        most = limit;
+    if (!s->flushing && is_over(s, most) && tally_is_complete(s) &&
         shell_now_ns() - s->trimmed_ns > SECOND_NS)
         free_files(s);
 }

@@ -80,7 +80,7 @@ void replay_fill(struct sink_port *p, size_t n)
     static uint8_t records[REPLAY_BATCH * RECORD_SIZE];
     struct replay *r = &p->replay;
     const struct core_range *range;
-    uint32_t from;
+    uint32_t from, first;
     size_t got;
 
     if (r->in_flight >= REPLAY_FLIGHT || !range_next(p, &range, &from))
@@ -90,11 +90,18 @@ void replay_fill(struct sink_port *p, size_t n)
         n = range->to - from + 1;
     got = journal_read(p->shell->journal, range->origin, range->epoch, from, n, records,
                        sizeof(records));
+    /* What is delivered of an open segment goes from its beginning on. */
+    first = got == 0 ? journal_first(p->shell->journal, range->origin, range->epoch, from) : from;
     for (size_t i = 0; i < got; i++) {
         struct record record;
 
         if (record_decode(&record, records + i * RECORD_SIZE) == 0)
             emit_replayed(p, &record);
+    }
+    if (got == 0 && first > from && first <= range->to) {
+        r->next = first;
+        replay_fill(p, n);
+        return;
     }
     r->next = from + (uint32_t)got;
     if (got < n || r->next > range->to)

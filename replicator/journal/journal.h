@@ -53,6 +53,8 @@ void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t be
 /* Full files whose records are all below what `needed` says of their segment are removed. */
 void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origin, uint32_t epoch),
                   void *ctx);
+/* The first record of the segment that is there, from that one on; 0: none. */
+uint32_t journal_first(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence);
 /* The last record of the file that holds that one; 0: none does. */
 uint32_t journal_file_end(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence);
 uint64_t journal_bytes(const struct journal *j);

@@ -414,6 +414,21 @@ void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origi
     }
 }
 
+uint32_t journal_first(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence)
+{
+    uint32_t first = 0;
+
+    for (size_t i = 0; i < j->chunk_count; i++) {
+        const struct chunk *c = &j->chunk[i];
+        uint32_t from = c->first > sequence ? c->first : sequence;
+
+        if (c->origin == origin && c->epoch == epoch && from < chunk_end(c) &&
+            (first == 0 || from < first))
+            first = from;
+    }
+    return first;
+}
+
 uint32_t journal_file_end(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence)
 {
     const struct chunk *c = find_chunk(j, origin, epoch, sequence, false);
