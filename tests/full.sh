@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The journal at its limit with `journal-full = oldest`: a pair with a dead collector is given more than its journals hold.
 # Both keep to the limit, and once the collector lives its file proves each record there or stated as lost.  Loopback only.
+# Then `refuse` with a sink that lives: nothing is refused.
 # usage: tests/full.sh BUILD-FOLDER
 set -uo pipefail
 build=${1:?usage: tests/full.sh BUILD-FOLDER}
@@ -101,4 +102,25 @@ echo "        of $records records $lost were given up, by $(grep -c GAP_LOST "$d
 [ "${lost:-0}" -gt 100000 ] && [ "$lost" -lt $((records * 3 / 4)) ] || { echo "FAILED  so many as did not fit"; failed=1; }
 grep -q 'GAP_LOST.*reason="journal-limit"' "$dir/got" || { echo "FAILED  the reason is said"; failed=1; }
 [ "$failed" -eq 0 ] || cat "$dir/audit"
+
+# `journal-full = refuse`: what is delivered makes room, though its epoch is open; one node, whose limit is a tenth of what it is given.
+mkdir "$dir/n2"
+cat >"$dir/c2" <<C
+node = 0
+hostname = "fw1"
+state-dir = "$dir/n2"
+control-socket = "$dir/s2"
+journal-limit-mib = 16
+redundancy-group "1" { priority = 100 }
+source "dp" { type = ring ring = "evrep-full-$$-2" }
+sink "local" { type = file path = "$dir/local" window = 8192 }
+C
+"$build/tests/evload" "evrep-full-$$-2" 0
+"$build/bin/evrepd" -c "$dir/c2" 2>"$dir/err2" &
+pids+=($!)
+until_true "a node alone" test -S "$dir/s2"
+"$build/tests/evload" "evrep-full-$$-2" 0 1 800000 >/dev/null &
+pids+=($!)
+arrived() { [ "$(wc -l <"$dir/local")" -gt 800000 ]; }
+until_true "a limit that holds a tenth of the records stops none" arrived
 [ "$failed" -eq 0 ]
