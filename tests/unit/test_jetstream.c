@@ -572,6 +572,9 @@ static void test_trusts_whom_it_is_told(void **state)
     kill(secret, SIGKILL);
     waitpid(secret, NULL, 0);
     memcpy(url, before, sizeof(url));
+    stream_make("ANY", "any.*", js_LimitsPolicy);
+    for (int i = 0; i < 3; i++)
+        RUN_UNTIL(h[i], none, h[i]->up); /* No thread of it is left. */
 }
 
 static void test_says_what_is_wrong_with_the_stream(void **state)
@@ -650,6 +653,7 @@ static void test_says_which_server_it_cannot_reach(void **state)
     snprintf(url, sizeof(url), "nats://nowhere.invalid");
     RUN_UNTIL(h, none, strstr(h->why, "no address for \"nowhere.invalid\": ") != NULL);
     memcpy(url, before, sizeof(url));
+    RUN_UNTIL(h, none, h->up); /* No thread of it is left. */
 }
 
 static void test_survives_the_server(void **state)
