@@ -135,6 +135,7 @@ struct segment {
     bool peer_unsure; /* As its hello says. */
     bool has_marks;   /* In recovery: of some sink. */
     bool unsure;      /* Marks of this node may be older than what it did: the power took them. */
+    bool unsure_kept; /* So in the journal. */
     uint32_t last;
     uint32_t produced;   /* P; at the replica, as the origin told. */
     uint32_t journaled;  /* Origin: J.  Replica: R. */

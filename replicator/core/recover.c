@@ -26,7 +26,7 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     g->lost = image.lost;
     g->gap = image.gap;
     g->gap_told = image.gap_told;
-    g->unsure = image.unsure;
+    g->unsure = g->unsure_kept = image.unsure;
     g->last = image.last;
     g->produced = image.produced;
     g->sent_bound = image.sent_bound;
@@ -245,16 +245,23 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     return wire_put_delivery(out, g, c->o.sink[at % per - 1].key, &g->at[at % per - 1]);
 }
 
+static void flush_marks(struct segment *g, struct core_output *out)
+{
+    if (!g->dirty)
+        return;
+    wire_put_segment(out_meta(out, SEGMENT_IMAGE_SIZE), g);
+    g->dirty = false;
+    g->unsure_kept = g->unsure;
+}
+
+/* A write may end within: that nothing is unsure any more comes after what it left in doubt. */
 static void flush_segment(struct core *c, struct segment *g, struct core_output *out)
 {
     uint8_t image[DELIVERY_IMAGE_MAX];
     uint8_t *p;
 
-    if (g->dirty) {
-        p = out_meta(out, SEGMENT_IMAGE_SIZE);
-        wire_put_segment(p, g);
-        g->dirty = false;
-    }
+    if (!g->unsure_kept || g->unsure)
+        flush_marks(g, out);
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!g->at[k].dirty || g->at[k].unheard)
             continue;
@@ -264,6 +271,7 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
         memcpy(p, image, len);
         g->at[k].dirty = false;
     }
+    flush_marks(g, out);
 }
 
 /* Settled on both sides: nobody asks for it any more. */
