@@ -41,28 +41,25 @@ static bool element_ends(struct line_tag *t, const char *at, const char *end, co
     return true;
 }
 
-static bool inline_tag(struct line_tag *t, const char *line, size_t len)
+struct element_words {
+    const char *origin, *epoch, *sequence, *in_doubt;
+};
+
+static const struct element_words inline_words = {" evrep-origin=\"", "\" evrep-epoch=\"",
+                                                  "\" evrep-seq=\"", "\" evrep-in-doubt=\"1"};
+static const struct element_words own_words = {"[evrep@32473 origin=\"", "\" epoch=\"", "\" seq=\"",
+                                               "\" in-doubt=\"1"};
+
+static bool element_tag(struct line_tag *t, const char *line, size_t len,
+                        const struct element_words *w)
 {
     const char *end = line + len;
-    const char *at = last_match(line, len, " evrep-origin=\"");
+    const char *at = last_match(line, len, w->origin);
 
-    return at != NULL &&
-           (at = line_number_after(at, end, " evrep-origin=\"", &t->origin)) != NULL &&
-           (at = line_number_after(at, end, "\" evrep-epoch=\"", &t->epoch)) != NULL &&
-           (at = line_number_after(at, end, "\" evrep-seq=\"", &t->sequence)) != NULL &&
-           element_ends(t, at, end, "\" evrep-in-doubt=\"1");
-}
-
-static bool element_tag(struct line_tag *t, const char *line, size_t len)
-{
-    const char *end = line + len;
-    const char *at = last_match(line, len, "[evrep@32473 origin=\"");
-
-    return at != NULL &&
-           (at = line_number_after(at, end, "[evrep@32473 origin=\"", &t->origin)) != NULL &&
-           (at = line_number_after(at, end, "\" epoch=\"", &t->epoch)) != NULL &&
-           (at = line_number_after(at, end, "\" seq=\"", &t->sequence)) != NULL &&
-           element_ends(t, at, end, "\" in-doubt=\"1");
+    return at != NULL && (at = line_number_after(at, end, w->origin, &t->origin)) != NULL &&
+           (at = line_number_after(at, end, w->epoch, &t->epoch)) != NULL &&
+           (at = line_number_after(at, end, w->sequence, &t->sequence)) != NULL &&
+           element_ends(t, at, end, w->in_doubt);
 }
 
 /* In running text nothing may follow it: a name further ahead may look like it. */
@@ -82,7 +79,8 @@ static bool text_tag(struct line_tag *t, const char *line, size_t len)
 
 bool line_tag_read(struct line_tag *t, const char *line, size_t len)
 {
-    return inline_tag(t, line, len) || element_tag(t, line, len) || text_tag(t, line, len);
+    return element_tag(t, line, len, &inline_words) || element_tag(t, line, len, &own_words) ||
+           text_tag(t, line, len);
 }
 
 bool line_tag_is_plausible(const struct line_tag *t)
