@@ -94,6 +94,18 @@ void pair_crash(struct pair *p, int n)
     pair_cut(p);
 }
 
+uint32_t pair_die_undelivered(struct pair *p)
+{
+    uint32_t e = pair_live(p, 0);
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 0);
+    return e;
+}
+
 void pair_power_cut(struct pair *p, int n, size_t meta_len)
 {
     pair_crash(p, n);

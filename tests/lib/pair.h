@@ -65,6 +65,9 @@ void pair_init(struct pair *p, uint32_t window);
 /* Two nodes in a session, with a window of 8, whose sink is as `options` makes it; to be freed. */
 struct pair *pair_begin(void (*options)(struct core_sink_options *));
 void pair_start(struct pair *p, int node);
+/* Node 0 produces 20 records, none of which its sink takes, all of which node 1 has, and dies.  The
+ * epoch, of 21. */
+uint32_t pair_die_undelivered(struct pair *p);
 void pair_crash(struct pair *p, int node); /* The process dies: the journal and the ring stay. */
 /* The host dies: of the marks only the first meta_len bytes are on the disk. */
 void pair_power_cut(struct pair *p, int node, size_t meta_len);
