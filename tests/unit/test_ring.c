@@ -362,16 +362,21 @@ static void summaries_are_of_their_interval(void **state_)
     assert_int_equal(s.last_ns, 501 * S);
 }
 
+static void refuse_in_two_zones(struct fixture *f)
+{
+    fill(f);
+    refuse(f, 2, 100 * S);
+    refuse(f, 3, 100 * S);
+    read_all(f);
+}
+
 /* A3: what one reader stated the next one does not state again; what it did not, it does. */
 static void summaries_survive_the_reader(void **state_)
 {
     struct fixture *f = *state_;
     struct evhooks_suppressed s;
 
-    fill(f);
-    refuse(f, 2, 100 * S);
-    refuse(f, 3, 100 * S);
-    read_all(f);
+    refuse_in_two_zones(f);
     assert_true(next(f, 200 * S, &s));
     assert_int_equal(s.zone, 2);
     assert_int_equal(state(f, &s), 0);
@@ -390,10 +395,7 @@ static void each_summary_is_once_a_second(void **state_)
     struct fixture *f = *state_;
     struct evhooks_suppressed s;
 
-    fill(f);
-    refuse(f, 2, 100 * S);
-    refuse(f, 3, 100 * S);
-    read_all(f);
+    refuse_in_two_zones(f);
     assert_true(next(f, 200 * S, &s) && s.zone == 2);
     assert_int_equal(state(f, &s), 0);
     assert_true(next(f, 200 * S + 9 * S / 10, &s) && s.zone == 3);
