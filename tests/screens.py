@@ -48,7 +48,7 @@ timeouts {{ udp-initial = 120 }}
 zone "a" {{ screens = {{ "land" }} }}
 zone "b" {{ }}
 wire "w" {{ left = "macvlan" right = "right" left-zone = "a" right-zone = "b" }}
-policy "out" {{ from-zone = "a" to-zone = "b" action = permit log = {{ "session-init", "session-close" }} }}
+policy "out" {{ from-zone = "a" to-zone = "b" protocol = {out} action = permit log = {{ "session-init", "session-close" }} }}
 """
 
 
@@ -450,10 +450,10 @@ class Generic:
         box.ip("link", "add", "macvlan", "link", "under", "type", "macvlan", "mode", "passthru")
         box.ip("link", "set", "macvlan", "up")
 
-    def configure(self, mode=""):
+    def configure(self, mode="", out="any"):
         for name, text in (("evdp.conf", GENERIC), ("evrepd.conf", EVREPD)):
             with open(os.path.join(self.dir, name), "w") as f:
-                f.write(text.format(dir=self.dir, ring=self.box.ring, mode=mode))
+                f.write(text.format(dir=self.dir, ring=self.box.ring, mode=mode, out=out))
 
     def starts(self):
         self.configure("mode = native")
@@ -492,35 +492,78 @@ class Generic:
         modes = [p["mode"] for p in self.box.stats_of("evdp", "evdp.conf")["dataplane"]["interfaces"]]
         expect(modes == ["generic", "native"], "modes: %s" % modes)
         run.ok("an interface without native mode: refused where that is asked for, else generic, which is said, and it works")
+        self.overflows(left)
         self.ends(left)
+
+    def stats(self):
+        return self.box.stats_of("evdp", "evdp.conf")
+
+    def flow(self, number):
+        source = "10.%d.%d.%d" % (64 + (number >> 16), number >> 8 & 255, number & 255)
+        return frame(self.run.udp_to(source, "10.60.0.2", 7, 9)[1])
+
+    def open_many(self, left):
+        """More sessions than the ring has slots, each with an open that was rendered.  Those that were sent for them."""
+        first = self.sent
+
+        def many():
+            for _ in range(2000):
+                self.sent += 1
+                left.send(self.flow(self.sent))
+            return self.stats()["dataplane"]["sessions"] > 20000
+        wait("sessions", many)
+        wait("each open to be rendered", lambda: self.records().count("SESSION_CREATE") == self.stats()["session_open"]["tagged"])
+        return range(first + 1, self.sent + 1)
+
+    def refuse(self, left, flows):
+        """The rules are others; the next packet of each session ends it, while evrepd takes nothing."""
+        self.configure("policy-rematch = true", "tcp")
+        self.box.hang_up("evdp")
+        evrepd = self.box.children["evrepd"]
+        evrepd.send_signal(signal.SIGSTOP)
+        try:
+            for number in flows:
+                left.send(self.flow(number))
+        finally:
+            evrepd.send_signal(signal.SIGCONT)
+        self.configure()
+        self.box.hang_up("evdp")
+
+    def overflows(self, left):
+        def over():
+            self.refuse(left, self.open_many(left))
+            return self.stats()["session_close"]["ring_full"]
+        wait("closes that find the ring full", over)
+
+        def stated():
+            marks = re.findall(r'EVREP_SUPPRESSED .*kind="SESSION_CLOSE" zone="a" cause="ring_full" count="(\d+)"', self.records())
+            row = self.stats()["session_close"]
+            return row["decided"] == row["tagged"] + row["ring_full"] + row["not_owner"] and \
+                self.records().count("SESSION_CLOSE ") == row["tagged"] and sum(map(int, marks)) == row["ring_full"]
+        wait("each close to be rendered, or stated as one that found the ring full", stated)
+        row = self.stats()["session_close"]
+        opened, living = self.stats()["session_open"]["tagged"], self.stats()["dataplane"]["sessions"]
+        expect(row["decided"] == opened - living, "%d opened, %d live: %s" % (opened, living, row))
+        self.run.ok("closes that find the ring full: of %d ended sessions %d are stated, the others are there" %
+                    (row["decided"], row["ring_full"]))
 
     def ends(self, left):
         """More sessions than the ring has slots, each with a close."""
-        evdp, evrepd = self.box.children.pop("evdp"), self.box.children["evrepd"]
-
-        def stats():
-            return self.box.stats_of("evdp", "evdp.conf")
-
-        def many():
-            for i in range(2000):
-                self.sent += 1
-                source = "10.%d.%d.%d" % (64 + (self.sent >> 16), self.sent >> 8 & 255, self.sent & 255)
-                left.send(frame(self.run.udp_to(source, "10.60.0.2", 7, 9)[1]))
-            return stats()["dataplane"]["sessions"] > 20000
-        wait("sessions", many)
-        wait("each open to be rendered", lambda: self.records().count("SESSION_CREATE") == stats()["session_open"]["tagged"])
+        evdp, evrepd, before = self.box.children.pop("evdp"), self.box.children["evrepd"], self.stats()
+        self.open_many(left)
         evrepd.send_signal(signal.SIGSTOP)
         try:
             evdp.send_signal(signal.SIGTERM)
-            wait("the ring to be full, or evdp to end", lambda: stats()["session_close"]["decided"] > 16000)
+            wait("the ring to be full, or evdp to end",
+                 lambda: self.stats()["session_close"]["decided"] > before["session_close"]["decided"] + 16000)
         finally:
             evrepd.send_signal(signal.SIGCONT)
         expect(evdp.wait(dataplane.PATIENCE_S) == 0, "evdp ended badly: " + self.box.log("evdp"))
-        end = stats()
+        end = self.stats()
         for kind in ("session_open", "session_close"):
-            row = end[kind]
-            expect(row["ring_full"] == 0 and row["tagged"] + row["not_owner"] == row["decided"] > 20000, "%s: %s" % (kind, row))
-        wait("each close to be rendered", lambda: self.records().count("SESSION_CLOSE") == end["session_close"]["tagged"])
+            row, full = end[kind], before[kind]["ring_full"]
+            expect(row["ring_full"] == full and row["tagged"] + row["not_owner"] + full == row["decided"] > 40000, "%s: %s" % (kind, row))
+        wait("each close to be rendered", lambda: self.records().count("SESSION_CLOSE ") == end["session_close"]["tagged"])
         self.run.ok("more sessions than the ring has slots, while evrepd stands still: evdp ends when all are told: %d" %
                     end["session_close"]["tagged"])
 
