@@ -661,6 +661,37 @@ static void a_reset_behind_a_cookie(void **unused)
     box_close(b);
 }
 
+/* The ports of a connection that has ended may be used again at once: what brings the cookie is as
+ * bare an ACK as what ends a connection late. */
+static void the_same_ports_bring_a_cookie_again(void **unused)
+{
+    struct box *b = box_open(COOKIES);
+    uint32_t cookie = asked(b);
+
+    (void)unused;
+    assert_true(box_send(b, RIGHT,
+                         &(struct frame){SERVER(2), .flags = TCP_SYN | TCP_ACK, .seq = 7000,
+                                         .ack = 1001, .window = 800}));
+    assert_true(box_send(
+        b, LEFT,
+        &(struct frame){CLIENT(2), .flags = TCP_FIN | TCP_ACK, .seq = 1001, .ack = cookie + 1}));
+    assert_true(
+        box_send(b, RIGHT,
+                 &(struct frame){SERVER(2), .flags = TCP_FIN | TCP_ACK, .seq = 7001, .ack = 1002}));
+    box_elapse_ms(b, 3000);
+    assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+    assert_true(box_send(b, LEFT, &(struct frame){CLIENT(2), .flags = TCP_SYN, .seq = 50000}));
+    assert_int_equal(b->out.tcp_flags, TCP_SYN | TCP_ACK);
+    cookie = b->out.seq;
+    assert_true(box_send(b, LEFT,
+                         &(struct frame){CLIENT(2), .flags = TCP_ACK, .seq = 50001,
+                                         .ack = cookie + 1, .window = 500}));
+    assert_int_equal(b->d.port, RIGHT);
+    assert_int_equal(b->out.tcp_flags, TCP_SYN);
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    box_close(b);
+}
+
 /* A session that a stray segment opened before the flood is no way past the cookies for a SYN. */
 static void a_stray_session_spares_no_cookie(void **unused)
 {
@@ -769,6 +800,48 @@ static void a_late_fin_of_a_translated_flow_ends_here(void **unused)
     box_close(b);
 }
 
+/* ... whichever end they are of, and whatever is in them: the server's go to an address of the
+ * pool, which no policy has to know.  What begins a connection there meets the policies. */
+static void what_a_translated_flow_repeats_is_no_deny(void **unused)
+{
+    for (uint16_t port = 1024; port < 1034; port++) { /* Of several shards. */
+        struct box *b = box_open(NAT);
+        struct frame out = {.from = "10.0.0.1",
+                            .to = "10.9.0.2",
+                            .protocol = 6,
+                            .source_port = port,
+                            .flags = TCP_SYN};
+        struct frame back;
+        char text[2][64];
+
+        (void)unused;
+        assert_true(box_send(b, LEFT, &out));
+        answer_to(b, &back, text);
+        out.flags = back.flags = TCP_FIN | TCP_ACK;
+        assert_true(box_send(b, RIGHT, &back));
+        assert_true(box_send(b, LEFT, &out));
+        box_elapse_ms(b, 3000);
+        for (int i = 0; i < 6; i++) {
+            out.flags = back.flags = i < 2 ? TCP_FIN | TCP_ACK : i < 4 ? TCP_ACK : TCP_RST;
+            out.data = back.data = i % 2 == 0 ? 0 : 40;
+            assert_false(box_send(b, RIGHT, &back));
+            assert_int_equal(b->d.fate, FATE_NO_SESSION);
+            assert_false(box_send(b, LEFT, &out));
+            assert_int_equal(b->d.fate, FATE_NO_SESSION);
+        }
+        assert_int_equal(box_count(b, EVENT_DENY), 0);
+        assert_int_equal(box_count(b, EVENT_OPEN), 1);
+        back.flags = TCP_SYN;
+        assert_false(box_send(b, RIGHT, &back));
+        assert_int_equal(b->d.fate, FATE_DENIED);
+        box_elapse_ms(b, 120000);
+        back.flags = TCP_FIN | TCP_ACK;
+        assert_false(box_send(b, RIGHT, &back));
+        assert_int_equal(b->d.fate, FATE_DENIED);
+        box_close(b);
+    }
+}
+
 /* RFC 6935: what a tunnel over IPv6 leaves out is left out behind NAT, too. */
 static void no_sum_stays_none(void **unused)
 {
@@ -832,6 +905,7 @@ int main(void)
         cmocka_unit_test(fragments_are_translated_alike),
         cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
+        cmocka_unit_test(what_a_translated_flow_repeats_is_no_deny),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(no_sum_stays_none),
         cmocka_unit_test(a_server_is_asked_again),
@@ -843,6 +917,7 @@ int main(void)
         cmocka_unit_test(only_a_plain_ack_brings_a_cookie),
         cmocka_unit_test(a_reset_behind_a_cookie),
         cmocka_unit_test(a_stray_session_spares_no_cookie),
+        cmocka_unit_test(the_same_ports_bring_a_cookie_again),
         cmocka_unit_test(a_challenged_destination_stays_so),
         cmocka_unit_test(cookies_open_no_closed_port),
     };

@@ -30,16 +30,39 @@ static void tell_close(const struct session *e, uint8_t reason, uint64_t now_ns,
     event_close(d->event[d->event_count++], e, reason, now_ns);
 }
 
+/* Answers to a translated flow are at home elsewhere: h is locked, and the other one may be. */
+static void leave_tail_of_answers(struct state *s, struct shard *h, const struct session *e,
+                                  uint64_t now_ns)
+{
+    struct flow answers;
+    struct shard *other;
+    uint64_t hash;
+
+    session_answers(e, &answers);
+    hash = flow_hash(&answers, &s->sessions.seed);
+    other = sessions_shard(&s->sessions, hash);
+    if (other != h && !spin_try(&other->lock))
+        return;
+    tail_leave(other, tail_mark(&answers, hash), now_ns, false);
+    if (other != h)
+        spin_unlock(&other->lock);
+}
+
+static void leave_tails(struct state *s, struct shard *h, const struct session *e, uint64_t now_ns)
+{
+    uint64_t hash = flow_hash(&e->key, &s->sessions.seed);
+
+    tail_leave(h, tail_mark(&e->key, hash), now_ns, !e->is_nat && !e->is_proxied);
+    if (e->is_nat)
+        leave_tail_of_answers(s, h, e, now_ns);
+}
+
 void end_session(struct state *s, struct shard *h, struct session *e, uint8_t reason,
                  uint64_t now_ns, struct decision *d)
 {
-    uint64_t hash;
-
     tell_close(e, reason, now_ns, d);
-    if (reason == CLOSE_FIN) {
-        hash = flow_hash(&e->key, &s->sessions.seed);
-        tail_leave(h, tail_mark(&e->key, hash), now_ns, !e->is_nat && !e->is_proxied);
-    }
+    if (reason == CLOSE_FIN)
+        leave_tails(s, h, e, now_ns);
     uncount(s, e);
     if (e->is_nat)
         homes_remove(&s->sessions, e);

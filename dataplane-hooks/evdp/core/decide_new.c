@@ -229,17 +229,25 @@ static bool pass_pbr(struct job *j)
     return true;
 }
 
+/* A FIN or its ACK, and nothing else. */
+static bool is_end(const struct packet *p)
+{
+    return !p->fragment && !p->first_fragment && (p->tcp_flags & TCP_RST) == 0 &&
+           p->payload == p->end;
+}
+
 /* What repeats the end of a connection, after its close: one more open would have no close of its
- * own.  Where the numbers or addresses were others than now, the hosts have to do without it. */
+ * own.  Where the numbers or addresses were others than now, the hosts have to do without it, and
+ * without all else that is late: the rules would see neither whose it is nor that it answers. */
 static bool is_late(struct job *j)
 {
     const struct packet *p = &j->p;
-    bool is_end = p->protocol == PROTOCOL_TCP && !p->fragment && !p->first_fragment &&
-                  (p->tcp_flags & (TCP_SYN | TCP_RST)) == 0 && p->payload == p->end;
     bool passes;
     uint16_t term;
 
-    if (!is_end || !tail_find(j->shard, tail_mark(&j->flow, j->hash), j->now_ns, &passes))
+    if (p->protocol != PROTOCOL_TCP || (p->tcp_flags & TCP_SYN) != 0 ||
+        !tail_find(j->shard, tail_mark(&j->flow, j->hash), j->now_ns, &passes) ||
+        (passes && !is_end(p)))
         return false;
     j->d->fate = FATE_NO_SESSION;
     if (passes && !j->r->syn_check && !j->r->policy_rematch &&
@@ -260,9 +268,11 @@ void decide_new(struct job *j)
     uint16_t application, term, mss = 0;
     enum proxy_answer answer;
 
-    if (!pass_pbr(j) || !filter_place(j, FILTER_INPUT, &term) || is_late(j) || !pass_scans(j))
+    if (!pass_pbr(j) || !filter_place(j, FILTER_INPUT, &term))
         return;
     answer = proxy_check(j, &mss);
+    if ((answer != PROXY_GOOD && is_late(j)) || !pass_scans(j))
+        return;
     if (answer == PROXY_BAD) {
         job_screened(j, SCREEN_SYN_COOKIE);
         return;

@@ -140,6 +140,17 @@ static bool answers(const struct session *s, const struct flow *f)
            memcmp(f->source, s->key.destination, 16) == 0;
 }
 
+void session_answers(const struct session *s, struct flow *out)
+{
+    flow_reverse(out, &s->key, s->port_out);
+    if (s->is_nat)
+        memcpy(out->destination, s->nat_source, 16);
+    if (s->has_nat_port)
+        out->destination_port = s->nat_port;
+    if (s->has_nat_port && is_icmp(out))
+        out->source_port = s->nat_port;
+}
+
 struct session *session_find_in(struct shard *h, uint32_t bucket, const struct flow *f,
                                 int *direction)
 {

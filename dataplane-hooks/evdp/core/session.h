@@ -101,6 +101,8 @@ void sessions_init(struct sessions *s, void *zeroed, uint32_t capacity,
                    const struct flow_seed *seed, uint64_t now_ns);
 struct shard *sessions_shard(struct sessions *s, uint64_t hash);
 
+/* What its server sends, as it comes in. */
+void session_answers(const struct session *s, struct flow *out);
 /* direction: 0 from the client, 1 from the server.  NULL: none. */
 struct session *session_find(struct shard *h, const struct flow *f, uint64_t hash, int *direction);
 struct session *session_find_in(struct shard *h, uint32_t bucket, const struct flow *f,
