@@ -1,5 +1,6 @@
 #include "sink.h"
 
+#include "core.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -8,6 +9,9 @@
 #include <time.h>
 
 enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
+
+#define SAY_MORE_NS  (600 * 1000000000ull)
+#define SAY_AGAIN_NS (3600 * 1000000000ull)
 
 int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
               const struct sink_host *host, char *err, size_t err_size)
@@ -62,12 +66,17 @@ void sink_state(const struct sink *s, struct sink_state *out)
     out->word = s->up ? "up" : s->connecting ? "connecting" : "down";
 }
 
+static void forget_said(struct sink *s)
+{
+    memset(s->said, 0, sizeof(s->said));
+}
+
 void sink_is_up(struct sink *s)
 {
     s->up = true;
     s->connecting = false;
     if (!s->refuses)
-        s->said[0] = '\0';
+        forget_said(s);
     s->host.up(s->host.ctx, s->refuses);
 }
 
@@ -88,12 +97,27 @@ static void remember(struct sink *s, const char *format, va_list ap)
     st->error_time_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-/* false: it was said already. */
+/* Causes that take turns, as those of two addresses, are said once each.  false: it was, or too
+ * much was. */
 static bool is_news(struct sink *s)
 {
-    if (strcmp(s->said, s->state.last_error) == 0)
+    uint64_t now_ns = sink_clock_ns();
+    uint32_t text = sink_key(s->state.last_error); /* A hash. */
+    size_t oldest = 0;
+
+    for (size_t i = 0; i < SINK_SAID_MAX; i++) {
+        if (s->said[i].ns != 0 && s->said[i].text == text) {
+            oldest = i;
+            break;
+        }
+        if (s->said[i].ns < s->said[oldest].ns)
+            oldest = i;
+    }
+    if (s->said[oldest].ns != 0 &&
+        now_ns - s->said[oldest].ns < (s->said[oldest].text == text ? SAY_AGAIN_NS : SAY_MORE_NS))
         return false;
-    memcpy(s->said, s->state.last_error, sizeof(s->said));
+    s->said[oldest].text = text;
+    s->said[oldest].ns = now_ns;
     return true;
 }
 
@@ -107,7 +131,7 @@ void sink_fault(struct sink *s, const char *format, ...)
     if (s->up) {
         s->state.reconnects++;
         if (!s->refuses)
-            s->said[0] = '\0';
+            forget_said(s);
     }
     s->up = s->connecting = false;
     if (is_news(s))
@@ -131,7 +155,7 @@ void sink_confirm(struct sink *s, size_t n)
     s->state.confirmed += n;
     if (s->refuses) {
         s->refuses = false;
-        s->said[0] = '\0';
+        forget_said(s);
         s->host.warn(s->host.ctx, "up, and takes records again");
     }
     s->host.confirmed(s->host.ctx, n);

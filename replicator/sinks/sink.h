@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-enum { SINK_ERROR_MAX = 256 };
+enum { SINK_ERROR_MAX = 256, SINK_SAID_MAX = 8 };
 
 struct sink_item {
     uint8_t origin;
@@ -114,7 +114,10 @@ struct sink {
     bool up, connecting, refuses;
     uint32_t backoff_ms;
     struct sink_state state;
-    char said[SINK_ERROR_MAX]; /* Since it was up last. */
+    struct { /* Since it was up last; text: its hash. */
+        uint32_t text;
+        uint64_t ns;
+    } said[SINK_SAID_MAX];
 };
 
 /* 0, or -1 with one line in err.  A sink that cannot be reached is no error: it goes on trying. */
@@ -133,7 +136,8 @@ void sink_is_up(struct sink *s);
 /* What was handed over is refused: before something is confirmed, a new connection is nothing to
  * speak of, and neither is that it ends for the same reason. */
 void sink_refuses(struct sink *s);
-/* Says it once: again only when the words change, or after it was up. */
+/* Says it once: again after it was up, or an hour later.  Of ever new words, as a collector can put
+ * them, SINK_SAID_MAX in ten minutes; the state has the newest. */
 void sink_fault(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_warn(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_confirm(struct sink *s, size_t n);

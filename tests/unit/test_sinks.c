@@ -132,6 +132,49 @@ static void a_record_counts_when_its_last_byte_does(void **state)
     assert_int_equal(e.count, 0);
 }
 
+/* ---- what is said ---- */
+
+static size_t said;
+
+static void on_said(void *ctx, const char *why)
+{
+    (void)ctx;
+    (void)why;
+    said++;
+}
+
+static void no_up(void *ctx, bool quiet)
+{
+    (void)ctx;
+    (void)quiet;
+}
+
+/* How many lines that makes. */
+static size_t faults(struct sink *s, size_t from, size_t n)
+{
+    said = 0;
+    for (size_t i = from; i < from + n; i++)
+        sink_fault(s, "cause %zu", i);
+    return said;
+}
+
+static void each_cause_is_said_once_until_it_is_up(void **state)
+{
+    struct sink s = {.host = {.down = on_said, .warn = on_said, .up = no_up}};
+
+    (void)state;
+    assert_int_equal(faults(&s, 0, 2), 2);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(faults(&s, 0, 2), 0); /* They take turns. */
+    assert_string_equal(s.state.last_error, "cause 1");
+    sink_is_up(&s);
+    assert_int_equal(faults(&s, 0, 2), 2);
+    assert_int_equal(faults(&s, 100, 50), SINK_SAID_MAX - 2); /* Ever new words. */
+    assert_string_equal(s.state.last_error, "cause 149");
+    sink_is_up(&s);
+    assert_int_equal(faults(&s, 149, 1), 1);
+}
+
 /* ---- files ---- */
 
 static char dir[] = "/tmp/evrep-test-sinks-XXXXXX";
@@ -443,6 +486,7 @@ int main(void)
         cmocka_unit_test(addresses_have_a_port),
         cmocka_unit_test(servers_are_of_one_scheme),
         cmocka_unit_test(a_record_counts_when_its_last_byte_does),
+        cmocka_unit_test(each_cause_is_said_once_until_it_is_up),
         cmocka_unit_test_setup_teardown(the_last_position_is_found_across_rotations, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_statement_of_a_filter_is_no_record, make_dir, remove_dir),
