@@ -1,4 +1,5 @@
 /* One line of JSON to the daemon's socket, one line back. */
+#include "control.h"
 #include "ctl.h"
 
 #include <errno.h>
@@ -39,21 +40,42 @@ static int dial(const char *path)
     return -1;
 }
 
-static bool send_request(FILE *f, const char *command, int argc, char **argv)
+/* One line with its end, as a string.  false: it was said what is wrong with the arguments. */
+static bool make_request(char line[REQUEST_MAX + 1], const char *command, int argc, char **argv)
 {
-    json_t *args = json_array();
-    json_t *o;
+    json_t *args = json_array(), *o = json_pack("{s:s,s:o}", "command", command, "args", args);
+    int i = 0, len = -1;
     char *text;
-    bool good;
 
-    for (int i = 0; i < argc; i++)
-        json_array_append_new(args, json_string(argv[i]));
-    o = json_pack("{s:s,s:o}", "command", command, "args", args);
+    while (i < argc && json_array_append_new(args, json_string(argv[i])) == 0)
+        i++;
     text = json_dumps(o, JSON_COMPACT);
-    good = text != NULL && fprintf(f, "%s\n", text) > 0 && fflush(f) == 0;
+    if (text != NULL)
+        len = snprintf(line, REQUEST_MAX + 1, "%s\n", text);
     free(text);
     json_decref(o);
-    return good;
+    if (i < argc)
+        fprintf(stderr, "evrepctl: %s: argument %d is not UTF-8\n", command, i + 1);
+    else if (len > REQUEST_MAX)
+        fprintf(stderr, "evrepctl: %s: its arguments are too long, by %d bytes\n", command,
+                len - REQUEST_MAX);
+    return i == argc && len > 0 && len <= REQUEST_MAX;
+}
+
+/* The daemon may close while we write. */
+static bool send_request(int fd, const char *line)
+{
+    size_t left = strlen(line);
+
+    while (left > 0) {
+        ssize_t n = send(fd, line, left, MSG_NOSIGNAL);
+
+        if (n < 0)
+            return false;
+        line += n;
+        left -= (size_t)n;
+    }
+    return true;
 }
 
 static json_t *read_reply(FILE *f)
@@ -71,17 +93,21 @@ static json_t *read_reply(FILE *f)
 int ctl_open(const struct ctl *c, const char *command, int argc, char **argv, json_t **reply,
              FILE **lines)
 {
-    int fd = dial(c->socket);
+    char line[REQUEST_MAX + 1];
     const char *error;
     bool late;
+    int fd;
 
+    if (!make_request(line, command, argc, argv))
+        return CTL_USAGE;
+    fd = dial(c->socket);
     *lines = fd >= 0 ? fdopen(fd, "r+") : NULL;
     if (*lines == NULL) {
         fprintf(stderr, "evrepctl: no daemon at %s: %s\n", c->socket, strerror(errno));
         return CTL_NO_DAEMON;
     }
     errno = 0;
-    *reply = send_request(*lines, command, argc, argv) ? read_reply(*lines) : NULL;
+    *reply = send_request(fd, line) ? read_reply(*lines) : NULL;
     late = *reply == NULL && errno == EAGAIN;
     set_patience(fd, 0); /* The lines of a tail come when they come. */
     error = json_string_value(json_object_get(*reply, "error"));

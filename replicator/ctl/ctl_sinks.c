@@ -44,12 +44,25 @@ static void table(const json_t *o)
     ctl_table_end(t);
 }
 
-static bool is_replay(int argc, char **argv)
+static int replay(const struct ctl *c, int argc, char **argv)
 {
     unsigned origin, epoch, sequence;
 
-    return argc == 4 && strcmp(argv[0], "replay") == 0 && strcmp(argv[2], "--from") == 0 &&
-           control_position(argv[3], &origin, &epoch, &sequence);
+    if (argc != 4 || strcmp(argv[0], "replay") != 0 || strcmp(argv[2], "--from") != 0) {
+        fputs("usage: evrepctl [--json] sinks\n"
+              "       evrepctl sinks replay NAME --from ORIGIN/EPOCH/SEQUENCE, as in a tag\n",
+              stderr);
+        return CTL_USAGE;
+    }
+    if (!control_position(argv[3], &origin, &epoch, &sequence)) {
+        fprintf(stderr,
+                "evrepctl: sinks replay: \"%.60s\" is not ORIGIN/EPOCH/SEQUENCE, as in a tag: "
+                "ORIGIN is 0 or 1, the others have digits only and are below 4294967296, and "
+                "SEQUENCE begins at 1\n",
+                argv[3]);
+        return CTL_USAGE;
+    }
+    return ctl_do(c, "sinks", argc, argv, "what the journal holds goes out again, marked");
 }
 
 int ctl_sinks(const struct ctl *c, int argc, char **argv)
@@ -57,16 +70,9 @@ int ctl_sinks(const struct ctl *c, int argc, char **argv)
     json_t *o;
     int rc;
 
-    if (argc > 0 && !is_replay(argc, argv)) {
-        fputs("usage: evrepctl [--json] sinks\n"
-              "       evrepctl sinks replay NAME --from ORIGIN/EPOCH/SEQUENCE, as in a tag\n",
-              stderr);
-        return CTL_USAGE;
-    }
     if (argc > 0)
-        return ctl_do(c, "sinks", argc, argv, "what the journal holds goes out again, marked");
+        return replay(c, argc, argv);
     rc = ctl_ask(c, "sinks", argc, argv, &o);
-
     if (rc != CTL_DONE)
         return rc;
     if (c->json)

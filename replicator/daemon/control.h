@@ -32,7 +32,7 @@ int control_parse(const char *line, size_t len, struct control_request *out, con
 void control_parse_free(struct control_request *r);
 /* A number of digits only, 0 to max; false: it is none. */
 bool control_number(const char *text, unsigned max, unsigned *out);
-/* ORIGIN/EPOCH/SEQUENCE, as in a tag. */
+/* ORIGIN/EPOCH/SEQUENCE, as in a tag: digits, each in its range.  false: it is none. */
 bool control_position(const char *text, unsigned *origin, unsigned *epoch, unsigned *sequence);
 
 struct shell;

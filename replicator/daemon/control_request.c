@@ -1,7 +1,7 @@
 /* What a client of the operator's socket asks for; pure. */
 #include "control.h"
 
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 static int refuse(struct control_request *r, const char **why, const char *text)
@@ -41,25 +41,26 @@ void control_parse_free(struct control_request *r)
     memset(r, 0, sizeof(*r));
 }
 
+/* Digits only, up to one that is none: that is where *text points then. */
+static bool take_number(const char **text, unsigned max, unsigned *out)
+{
+    const char *from = *text;
+    uint64_t v = 0;
+
+    for (; **text >= '0' && **text <= '9' && v <= max; (*text)++)
+        v = v * 10 + (uint64_t)(**text - '0');
+    *out = (unsigned)v;
+    return *text != from && v <= max;
+}
+
 bool control_number(const char *text, unsigned max, unsigned *out)
 {
-    unsigned v = 0;
-
-    if (text == NULL || text[0] == '\0')
-        return false;
-    for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9' || v > max)
-            return false;
-        v = v * 10 + (unsigned)(*text - '0');
-    }
-    *out = v;
-    return v <= max;
+    return text != NULL && take_number(&text, max, out) && *text == '\0';
 }
 
 bool control_position(const char *text, unsigned *origin, unsigned *epoch, unsigned *sequence)
 {
-    int used = 0;
-
-    return sscanf(text, "%u/%u/%u%n", origin, epoch, sequence, &used) == 3 && text[used] == '\0' &&
-           *origin <= 1 && *sequence != 0;
+    return take_number(&text, 1, origin) && *text++ == '/' &&
+           take_number(&text, UINT32_MAX, epoch) && *text++ == '/' &&
+           take_number(&text, UINT32_MAX, sequence) && *text == '\0' && *sequence != 0;
 }

@@ -72,12 +72,44 @@ static void test_numbers(void **state)
     assert_false(control_number(NULL, 127, &v));
 }
 
+static void test_positions(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "0/12",
+                                      "0/12/",
+                                      "/12/1",
+                                      "0/12/0",
+                                      "0/12/1/",
+                                      "0/12/1!",
+                                      "2/12/1",
+                                      "-1/12/1",
+                                      "0/-1/1",
+                                      "0/+1/1",
+                                      "0/ 1/1",
+                                      "0//1",
+                                      "4294967296/12/1",
+                                      "0/4294967308/1",
+                                      "0/12/4294967297",
+                                      "0/12/18446744073709551617",
+                                      "0/12/99999999999999999999999999"};
+    unsigned origin, epoch, sequence;
+
+    (void)state;
+    assert_true(control_position("1/4294967295/7", &origin, &epoch, &sequence));
+    assert_true(origin == 1 && epoch == UINT32_MAX && sequence == 7);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (control_position(bad[i], &origin, &epoch, &sequence))
+            fail_msg("taken for a position: \"%s\"", bad[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_positions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
