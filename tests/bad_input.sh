@@ -155,6 +155,10 @@ check "a number that libconfuse takes for octal" "$c:2: 'cluster-id' is \"07\"; 
 check "the line of a bad host name" "$c:3: 'hostname' has a character" -e '3s/fw1/f w/'
 check "the line of a word" "$c:4: 'durability' is \"paper\"" -e '3adurability = "paper"'
 check "a journal's limit" "$c:3: 'journal-limit-mib' is -1" -e '2ajournal-limit-mib = -1'
+check "a journal's limit that no file fits" "$c:3: 'journal-limit-mib' is 5; it must be 0, or 16 and more" -e '2ajournal-limit-mib = 5'
+check "a journal's limit that two files fit" "$c:3: 'journal-limit-mib' is 15; it must be 0, or 16" -e '2ajournal-limit-mib = 15'
+check "a journal's limit that three fit" "n0.conf: good" -e '2ajournal-limit-mib = 16'
+check "a limit at which the oldest go" "$c:4: 'journal-full = oldest' needs a 'journal-limit-mib' of at least 64" -e '2ajournal-full = oldest' -e '2ajournal-limit-mib = 16'
 check "a node without a number" "n0.conf: 'node' is missing" -e '1s/.*//'
 check "a node with two" "$c:2: 'node' is given twice, first in line 1" -e '1anode = 1'
 check "a peer without a key" "$c:6: 'key-file' is missing" -e '7d'
@@ -319,6 +323,17 @@ rc=$?
 kill -CONT "$a"
 expect "a daemon that stands still" "$dir/stopped.err" "no answer of the daemon at"
 [ "$rc" -eq 3 ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED  its exit code: $rc"; }
+refused() { # NAME RC TEXT ARGUMENTS...: what evrepctl says of them
+    local name=$1 rc=$2 text=$3
+    "$bin/evrepctl" -s "$dir/n0.sock" "${@:4}" >"$dir/refused.txt" 2>&1
+    [ $? -eq "$rc" ] || { failed=$((failed + 1)); echo "FAILED  $name: another exit code"; }
+    expect "$name" "$dir/refused.txt" "$text"
+    once "$name: in one line" "$dir/refused.txt" ''
+}
+refused "an argument that is longer than a request" 2 "sinks: its arguments are too long, by [0-9]* bytes" sinks replay "$(printf 'n%.0s' {1..9000})" --from 0/1/1
+refused "an argument that is not UTF-8" 2 "sinks: argument 2 is not UTF-8" sinks replay $'\xff' --from 0/1/1
+refused "a sequence that wraps" 2 '"0/1/4294967297" is not ORIGIN/EPOCH/SEQUENCE' sinks replay local --from 0/1/4294967297
+refused "a sink that there is not" 1 "no sink nowhere" sinks replay nowhere --from 0/1/1
 "$bin/evrepctl" keygen "$dir/key" 2>"$dir/keygen.err"
 expect "keygen never overwrites" "$dir/keygen.err" "never overwritten"
 # A journal that has lost its marks, and one that a later evrepd wrote.

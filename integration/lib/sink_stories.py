@@ -305,7 +305,7 @@ def main():
     a = argparse.ArgumentParser(prog="integration/sinks", description=__doc__)
     a.add_argument("names", nargs="*", help="; ".join(f.__name__ for f in STORIES))
     a.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    a.add_argument("--keep", action="store_true", help="leave the folders in /tmp")
+    a.add_argument("--keep", action="store_true", help="keep the working folders")
     a.add_argument("--build")
     o = a.parse_args()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

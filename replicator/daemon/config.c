@@ -244,6 +244,11 @@ static int read_all(struct config *c, cfg_t *cfg)
     c->journal_keep = keep << 20;
     if (limit != 0 && keep >= limit)
         return config_fail(cfg, "'journal-keep-mib' must be below 'journal-limit-mib'");
+    if (limit != 0 && limit < JOURNAL_REFUSE_MIN_MIB)
+        return config_fail(cfg,
+                           "'journal-limit-mib' is %d; it must be 0, or %d and more: a journal "
+                           "gives back whole files of 5.25 MiB only, and would stand still below",
+                           (int)limit, JOURNAL_REFUSE_MIN_MIB);
     if (full == 1 && limit < JOURNAL_OLDEST_MIN_MIB)
         return config_fail(cfg,
                            "'journal-full = oldest' needs a 'journal-limit-mib' of at least %d",

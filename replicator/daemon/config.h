@@ -73,7 +73,9 @@ struct config {
     char metrics[64]; /* "address:port"; empty: none. */
 };
 
-enum { JOURNAL_OLDEST_MIN_MIB = 64 }; /* A dozen files. */
+/* A file is 5.25 MiB, and only whole ones go: both nodes' newest have to fit, and more; or a dozen
+ * of them. */
+enum { JOURNAL_REFUSE_MIN_MIB = 16, JOURNAL_OLDEST_MIN_MIB = 64 };
 
 /* 0, or -1 with one line in err: file, line where there is one, what, what to do. */
 int config_load(struct config *c, const char *path, char *err, size_t err_size);

@@ -272,6 +272,7 @@ static void start_signals(struct shell *s)
     uv_signal_t *const handles[] = {&s->term, &s->interrupt, &s->hangup};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* A limit of file sizes is a disk that is full. */
     for (size_t i = 0; i < 3; i++) {
         uv_signal_init(&s->loop, handles[i]);
         handles[i]->data = s;
