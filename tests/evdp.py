@@ -19,6 +19,7 @@ PACKET_AUXDATA, SOL_PACKET = 8, 263
 EVDP = """ring = "{ring}"
 node = 0
 event-rate = 0
+timeouts {{ tcp-closing = 1 }}
 {mode}
 zone "trust" {{ screens = {{ "land", "syn-fin", "tcp-no-flag", "fin-no-ack", "winnuke", "syn-frag", "source-route",
                             "ping-of-death", "teardrop", "udp-flood"{cookie} }} udp-flood-rate = 500
@@ -218,7 +219,8 @@ class Run(dataplane.Run):
             expect(c.recv(300)[:1] == b"b", "no answer")
             c.close()
             s.close()
-            where = 'source-address="%s"' % ("fd50::1" if ":" in address else "10.50.0.1")
+        for own in ("10.50.0.1", "fd50::1"):
+            where = 'source-address="%s"' % own
             self.record("RT_FLOW_SESSION_CREATE", where, 'destination-port="80"', 'policy-name="web"')
             r = self.record("RT_FLOW_SESSION_CLOSE", where, 'reason="TCP FIN"', 'destination-port="80"')
             expect(int(re.search(r'bytes-from-client="(\d+)"', r)[1]) > 5000, "bytes of the client: " + r)
