@@ -1,5 +1,5 @@
-/* links: replicator_core */
-/* The contract's golden frames decode, and encode to the same bytes. */
+/* links: replicator_core PkgConfig::JANSSON */
+/* The contract's golden frames decode, and encode to the same bytes; what records tell of them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <arpa/inet.h>
+#include <jansson.h>
+
 #include "contract.h"
+#include "render.h"
 #include "stream_frame.h"
 
 enum { FRAME_MAX = 2048 };
@@ -99,11 +103,143 @@ static void a_close_tells_what_it_has(void **state)
     assert_false(record_is_partial(&r));
 }
 
+/* ---- session frames as events ---- */
+
+static const char *text_of(const json_t *d, const char *key)
+{
+    return json_string_value(json_object_get(d, key));
+}
+
+static int number_of(const json_t *d, const char *key)
+{
+    return (int)json_number_value(json_object_get(d, key));
+}
+
+/* An address that the reference read; "" and none: zero. */
+static void expect_address(const uint8_t *at, const char *text)
+{
+    uint8_t want[16] = {0};
+
+    if (text != NULL && text[0] != '\0')
+        assert_int_equal(inet_pton(strchr(text, ':') != NULL ? AF_INET6 : AF_INET, text, want), 1);
+    assert_memory_equal(at, want, 16);
+}
+
+static void expect_event(const uint8_t *e, const json_t *line, const json_t *d)
+{
+    const json_t *note = json_object_get(line, "note");
+    const char *about = note != NULL ? json_string_value(note) : "";
+
+    expect_address(e + EVENT_SOURCE, text_of(d, "src"));
+    expect_address(e + EVENT_DESTINATION, text_of(d, "dst"));
+    assert_int_equal(event_be16(e, EVENT_SOURCE_PORT), number_of(d, "src_port"));
+    assert_int_equal(event_be16(e, EVENT_DESTINATION_PORT), number_of(d, "dst_port"));
+    assert_int_equal(get_le16(e + EVENT_ZONE_IN), number_of(d, "ingress_zone"));
+    assert_int_equal(get_le16(e + EVENT_ZONE_OUT), number_of(d, "egress_zone"));
+    assert_int_equal(e[EVENT_PROTOCOL], number_of(d, "protocol"));
+    assert_int_equal(e[EVENT_FAMILY], number_of(d, "family"));
+    if (e[EVENT_TYPE] != RECORD_SESSION_OPEN)
+        return;
+    assert_int_equal((int16_t)get_le16(e + EVENT_OWNER_GROUP), number_of(d, "owner_rg"));
+    assert_int_equal(
+        e[EVENT_ACTION],
+        number_of(json_object_get(line, "input"), "disposition_code") == 3 /* denied */ ? 0 : 1);
+    if (strstr(about, "NAT") != NULL) /* 12.2, 21: the reference shows something else. */
+        return;
+    expect_address(e + EVENT_NAT_SOURCE, text_of(d, "nat_src"));
+    expect_address(e + EVENT_NAT_DESTINATION, text_of(d, "nat_dst"));
+    assert_int_equal(event_be16(e, EVENT_NAT_SOURCE_PORT), number_of(d, "nat_src_port"));
+    assert_int_equal(event_be16(e, EVENT_NAT_DESTINATION_PORT), number_of(d, "nat_dst_port"));
+}
+
+/* Contract 2.1: the reference does not read is-reverse, and no flag is in a record: a session is
+ * told by its own source and destination. */
+static void expect_flags_tell_nothing(const struct stream_session *s, uint8_t type, size_t len,
+                                      const uint8_t *e)
+{
+    for (unsigned flags = 0; flags < 256; flags++) {
+        struct stream_session t = *s;
+        uint8_t other[EVENT_SIZE];
+
+        t.flags = (uint8_t)flags;
+        stream_session_event(&t, type, len, other);
+        assert_memory_equal(other, e, EVENT_SIZE);
+    }
+}
+
+static bool is_reverse(const json_t *line)
+{
+    return json_is_true(json_object_get(json_object_get(line, "input"), "is_reverse"));
+}
+
+/* Every session frame of the contract, those of reverse sessions too. */
+static void a_session_is_told_as_the_reference_reads_it(void **state)
+{
+    FILE *f = fopen(EVREP_TEST_DATA "/contract-frames.jsonl", "r");
+    size_t opens = 0, closes = 0, reverse = 0, size = 0;
+    char *text = NULL;
+
+    (void)state;
+    assert_non_null(f);
+    while (getline(&text, &size, f) > 0) {
+        uint8_t frame[FRAME_MAX], e[EVENT_SIZE];
+        size_t len = frame_of(text, frame) - STREAM_HEADER_SIZE;
+        json_t *line = json_loads(text, JSON_DECODE_INT_AS_REAL, NULL); /* Of 64 bits. */
+        struct stream_session s;
+
+        assert_non_null(line);
+        if (frame[4] <= STREAM_SESSION_UPDATE) {
+            assert_int_equal(stream_session_decode(&s, frame[4], frame + STREAM_HEADER_SIZE, len),
+                             0);
+            stream_session_event(&s, frame[4], len, e);
+            expect_event(e, line, json_object_get(line, "decoded"));
+            expect_flags_tell_nothing(&s, frame[4], len, e);
+            opens += frame[4] != STREAM_SESSION_CLOSE;
+            closes += frame[4] == STREAM_SESSION_CLOSE;
+            reverse += is_reverse(line);
+        }
+        json_decref(line);
+    }
+    free(text);
+    fclose(f);
+    print_message("%zu opens, %zu of them reverse; %zu closes\n", opens, reverse, closes);
+    assert_true(opens > 15 && closes > 5 && reverse > 5);
+}
+
+/* The first golden frame, whose session is a reverse one, with 0x04 set. */
+static void a_reverse_session_as_a_line(void **state)
+{
+    static const uint8_t payload[] =
+        "\x04\x06\x02\x54\x2a\xce\x84\xf5\x3d\x1c\x00\x00\x15\x01\x17\x01\x05\x00\xe6\x0a"
+        "\x04\xb3\x3e\x05\xc8\x56\x01\x93\xde\xd4\xa9\x50\x64\x26\xa9\xd4\x00\x00\x00\x00"
+        "\x89\x21\x12\x17\x32\xa9\x00\x00\x00\x00\x00\x00\x53\xe2\xbd\xa7";
+    static const char want[] =
+        "source-address=\"200.86.1.147\" source-port=\"21506\" "
+        "destination-address=\"222.212.169.80\" destination-port=\"52778\" connection-tag=\"0\" "
+        "service-name=\"UNKNOWN\" nat-source-address=\"100.38.169.212\" nat-source-port=\"62852\" "
+        "nat-destination-address=\"0.0.0.0\" nat-destination-port=\"7229\"";
+    struct record r = {.kind = RECORD_SESSION_OPEN, .source = SOURCE_EVENT_STREAM};
+    struct render_options o = {.format = FORMAT_STRUCTURED, .bare = true};
+    static uint8_t line[RENDER_MAX + 1];
+    struct stream_session s;
+
+    (void)state;
+    assert_int_equal(stream_session_decode(&s, STREAM_SESSION_OPEN, payload, sizeof(payload) - 1),
+                     0);
+    assert_int_equal(s.flags, 4);
+    stream_session_event(&s, STREAM_SESSION_OPEN, sizeof(payload) - 1, r.event);
+    line[render_record(&o, NULL, &r, false, line, sizeof(line) - 1)] = '\0';
+    print_message("%s\n", line);
+    assert_non_null(strstr((char *)line, want));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_frames_come_back_byte_for_byte),
         cmocka_unit_test(a_close_tells_what_it_has),
+        cmocka_unit_test(a_session_is_told_as_the_reference_reads_it),
+        cmocka_unit_test(a_reverse_session_as_a_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
