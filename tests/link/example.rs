@@ -1,5 +1,6 @@
 // The same from Rust, declared by hand from evhooks.h.  usage: example RING
-use std::ffi::{c_char, c_int, c_uint, c_void, CString};
+use std::ffi::CString;
+use std::os::raw::{c_char, c_int, c_uint, c_void}; // Where they are for the Rust of Debian 12, too.
 
 #[repr(C)]
 #[derive(Default)]
