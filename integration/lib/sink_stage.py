@@ -41,6 +41,9 @@ class Stage:
         except FileNotFoundError:
             return ""
 
+    def lines(self, name):
+        return self.read(name).count("\n")
+
     def spawn(self, name, *command, out=None):
         log = open(self.path(name + ".log"), "ab")
         p = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out or log, stderr=log, cwd=self.dir)

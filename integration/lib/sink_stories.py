@@ -2,6 +2,7 @@
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,41 @@ def file(s, r):
     files = [f for f in os.listdir(s.dir) if f.startswith("out.log") or f.startswith("moved")]
     print("    %d files" % len(files))
     s.expect([s.path(f) for f in files])
+
+
+@story
+def file_taken_away(s, r):
+    """Others move the file, copy and cut it off, remove it, put a FIFO in its place, each twice, and evrepd dies among it."""
+    s.configure('sink "local" { type = file path = "%s" }' % s.path("out.log"))
+    s.start()
+    p = s.generate(60000, 15000)
+    for i in range(2):
+        s.wait("it is written", lambda: s.lines("out.log") > 0)
+        os.rename(s.path("out.log"), s.path("moved.%d" % i))
+        time.sleep(r.uniform(0, 0.1))
+        s.restart()
+        s.wait("it is written", lambda: s.lines("out.log") > 0)
+        os.kill(s.evrepd.pid, signal.SIGSTOP)  # What is written between copy and cut is lost to all who do so.
+        shutil.copy(s.path("out.log"), s.path("copied.%d" % i))
+        os.truncate(s.path("out.log"), 0)
+        os.kill(s.evrepd.pid, signal.SIGCONT)
+        s.wait("it is written", lambda: s.lines("out.log") > 0)
+        os.link(s.path("out.log"), s.path("kept.%d" % i))  # So that the audit has what is removed below.
+        os.mkfifo(s.path("fifo"))
+        os.rename(s.path("fifo"), s.path("out.log"))
+        s.evrepd.send_signal(signal.SIGHUP)
+        s.wait("it says so", lambda: s.read("evrepd.log").count("down: %s: not a file" % s.path("out.log")) > i)
+        os.unlink(s.path("out.log"))
+    s.generated(p)
+    s.wait_drained("local")
+    assert "\0" not in "".join(s.read(f) for f in os.listdir(s.dir) if f.startswith("out.log"))
+    s.expect([s.path(f) for f in os.listdir(s.dir) if f.split(".")[0] in ("out", "moved", "copied", "kept") and not f.endswith("conf")], marked=True)
+    s.generated(s.generate(1000))
+    s.wait_drained("local")
+    os.unlink(s.path("out.log"))
+    s.generated(s.generate(1000))
+    s.wait_drained("local")
+    assert s.lines("out.log") >= 1000 and s.said("was removed, and what was in it: a new one is begun")
 
 
 @story

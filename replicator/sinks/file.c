@@ -1,213 +1,95 @@
-/* A file, one record a line.  Confirmed when written; with `sync`, when synced. */
-#include "file_rotate.h"
+/* A file, one record a line.  Confirmed when written; with `sync`, when synced.  A worker thread
+ * has the file while it is `busy`. */
+#include "file_disk.h"
 #include "file_tail.h"
 #include "sink.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { ITEMS = 512, BUFFER = 512 << 10, ASKED_MAX = 2048 /* As many as the core can have open. */ };
 
 struct file_sink {
     struct sink base;
     uv_timer_t retry, later;
-    uv_fs_t request;
     uv_work_t search, beside;
-    int fd, beside_rc;
-    bool writing; /* Or opening, or rotating: the file is busy. */
-    bool searching, reopen;
-    bool synced; /* What was there before this process is. */
+    bool open, busy, searching, reopen;
     uint8_t *buffer;
-    size_t used, items;
-    off_t size;
-    struct file_rotation rotation;
+    size_t used, items; /* Pulled, and not written. */
+    struct file_disk disk;
     struct file_question asked[ASKED_MAX], looked[ASKED_MAX]; /* looked: while `searching`. */
     size_t asked_count, looked_count;
 };
 
 static void pump(struct file_sink *f);
-static void open_file(struct file_sink *f);
-static void reopen(struct file_sink *f);
 
-static void on_retry(uv_timer_t *timer)
-{
-    open_file(timer->data);
-}
-
-static void fault(struct file_sink *f, const char *what, int code)
-{
-    sink_fault(&f->base, "%s: %s", f->base.o.path, what != NULL ? what : strerror(code));
-    if (f->fd >= 0)
-        close(f->fd);
-    f->fd = -1;
-    uv_timer_start(&f->retry, on_retry, sink_backoff_ms(&f->base), 0);
-}
-
-/* NULL, or what is wrong with it; *code where that is an errno. */
-static const char *check_file(struct file_sink *f, int *code)
-{
-    struct stat st, there;
-    bool foreign;
-
-    *code = 0;
-    if (fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return "not a file; 'path' has to name one, in a folder that exists";
-    if (flock(f->fd, LOCK_EX | LOCK_NB) != 0)
-        return "another program has locked it to write it; each evrepd needs a file of its own";
-    if (stat(f->base.o.path, &there) != 0 || there.st_ino != st.st_ino || there.st_dev != st.st_dev)
-        return "renamed while it was opened";
-    f->size = file_mend_end(f->fd, st.st_size, &foreign);
-    if (f->size == -EBADMSG)
-        return "ends in something that is no line of ours; move it away";
-    if (foreign)
-        sink_warn(&f->base, "%s: the last line, which is not ours, had no end: it got one",
-                  f->base.o.path);
-    if (f->size < 0)
-        *code = (int)-f->size;
-    return NULL;
-}
-
-/* What waits for the disk goes beside the loop, with the file busy. */
 static void go_beside(struct file_sink *f, uv_work_cb work, uv_after_work_cb done)
 {
-    f->writing = true;
-    if (uv_queue_work(f->base.loop, &f->beside, work, done) != 0)
-        done(&f->beside, UV_ENOMEM);
+    f->busy = true;
+    uv_queue_work(f->base.loop, &f->beside, work, done);
 }
 
-/* D1: what a process before this one wrote and did not sync is about to count as confirmed.  What
- * this one wrote was synced before it was confirmed. */
-static void sync_what_is_there(uv_work_t *w)
+/* Of what was done beside. */
+static bool is_good(struct file_sink *f)
+{
+    f->busy = false;
+    if (f->disk.note != NULL)
+        sink_warn(&f->base, "%s: %s", f->disk.path, f->disk.note);
+    return f->disk.rc == 0;
+}
+
+/* ---- to open ---- */
+
+static void open_beside(uv_work_t *w)
 {
     struct file_sink *f = w->data;
 
-    if (!f->synced && fdatasync(f->fd) != 0)
-        f->beside_rc = -errno;
-    else
-        f->beside_rc = file_sync_folder(f->base.o.path);
+    file_disk_open(&f->disk);
 }
 
-static void opened(struct file_sink *f)
+static void on_opened(uv_work_t *w, int status);
+
+static void reopen(struct file_sink *f)
 {
-    file_rotation_start(&f->rotation, f->fd, f->size);
+    f->open = f->reopen = false;
+    go_beside(f, open_beside, on_opened);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    reopen(timer->data);
+}
+
+static void fault(struct file_sink *f)
+{
+    const struct file_disk *d = &f->disk;
+    size_t items = f->items;
+
+    f->open = false;
+    f->items = 0;
+    sink_fault(&f->base, "%s: %s", d->path, d->wrong != NULL ? d->wrong : strerror(-d->rc));
+    uv_timer_start(&f->retry, on_retry, sink_backoff_ms(&f->base), 0);
+    if (items > 0)
+        sink_lost(&f->base, true);
+}
+
+static void on_opened(uv_work_t *w, int status)
+{
+    struct file_sink *f = w->data;
+
+    (void)status; /* It was not cancelled: nobody does. */
+    if (!is_good(f)) {
+        fault(f);
+        return;
+    }
+    f->open = true;
     if (!f->base.up)
         sink_is_up(&f->base);
     pump(f);
 }
 
-static void on_there_synced(uv_work_t *w, int status)
-{
-    struct file_sink *f = w->data;
-    int rc = status != 0 ? status : f->beside_rc;
-
-    f->writing = false;
-    if (rc != 0) {
-        fault(f, NULL, -rc);
-        return;
-    }
-    f->synced = true;
-    if (f->reopen)
-        reopen(f);
-    else
-        opened(f);
-}
-
-static void cannot_open(struct file_sink *f, int code)
-{
-    if (code == EISDIR)
-        fault(f, "is a folder; 'path' has to name a file", 0);
-    else if (code == ENOENT || code == ENOTDIR)
-        fault(f, "the folder that it is to be in does not exist; make it, or mend 'path'", 0);
-    else if (code == EACCES || code == EROFS)
-        fault(f, "may not be written by the user that evrepd runs as; give it the right to", 0);
-    else
-        fault(f, NULL, code);
-}
-
-static void open_file(struct file_sink *f)
-{
-    const char *wrong;
-    int code;
-
-    if (f->writing)
-        return;
-    f->fd = open(f->base.o.path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
-    if (f->fd < 0) {
-        cannot_open(f, errno);
-        return;
-    }
-    wrong = check_file(f, &code);
-    if (wrong != NULL || code != 0)
-        fault(f, wrong, code);
-    else if (f->base.o.sync)
-        go_beside(f, sync_what_is_there, on_there_synced);
-    else
-        opened(f);
-}
-
-/* Half of it is cut off again: certain, so nothing is in doubt. */
-static void write_failed(struct file_sink *f, int code)
-{
-    if (ftruncate(f->fd, f->size) != 0)
-        code = errno;
-    sink_refuses(&f->base); /* It opens again, and is no news before it takes a record. */
-    fault(f, NULL, code);
-    sink_lost(&f->base, true);
-}
-
-static void reopen(struct file_sink *f)
-{
-    f->reopen = false;
-    close(f->fd);
-    open_file(f);
-}
-
-static void written(struct file_sink *f)
-{
-    f->writing = false;
-    f->size += (off_t)f->used;
-    sink_confirm(&f->base, f->items);
-    if (f->reopen)
-        reopen(f);
-    pump(f);
-}
-
-static void on_synced(uv_fs_t *r)
-{
-    struct file_sink *f = r->data;
-    int rc = (int)r->result;
-
-    uv_fs_req_cleanup(r);
-    if (rc == 0) {
-        written(f);
-        return;
-    }
-    f->writing = false; /* What a failed sync leaves on the disk is unknown: written anew. */
-    write_failed(f, -rc);
-}
-
-static void on_written(uv_fs_t *r)
-{
-    struct file_sink *f = r->data;
-    ssize_t n = r->result;
-
-    uv_fs_req_cleanup(r);
-    if (n < (ssize_t)f->used) {
-        f->writing = false;
-        write_failed(f, n < 0 ? (int)-n : ENOSPC);
-    } else if (!f->base.o.sync) {
-        written(f);
-    } else if (uv_fs_fdatasync(f->base.loop, &f->request, f->fd, on_synced) != 0) {
-        f->writing = false;
-        write_failed(f, EIO);
-    }
-}
+/* ---- to write ---- */
 
 static void fill(struct file_sink *f)
 {
@@ -222,46 +104,74 @@ static void fill(struct file_sink *f)
     }
 }
 
-static void rotate(uv_work_t *w)
+static void write_beside(uv_work_t *w)
 {
     struct file_sink *f = w->data;
 
-    f->beside_rc = file_rotate(&f->rotation, f->base.o.path, f->base.o.rotate_keep);
+    file_disk_write(&f->disk, f->buffer, f->used);
 }
 
-/* It goes on in the old file when that fails: nothing is lost by a file that is too long. */
-static void on_rotated(uv_work_t *w, int status)
+static void on_written(uv_work_t *w, int status)
 {
     struct file_sink *f = w->data;
-    int rc = status != 0 ? status : f->beside_rc;
+    size_t items = f->items;
 
-    f->writing = false;
-    if (rc != 0 && rc != -ENOENT) /* ENOENT: somebody removed it; what went there is gone. */
-        sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->base.o.path, strerror(-rc));
-    if (rc == 0 || rc == -ENOENT || f->reopen)
+    (void)status;
+    if (!is_good(f)) {
+        sink_refuses(&f->base); /* It opens again, and is no news before it takes a record. */
+        fault(f);
+        return;
+    }
+    if (f->disk.gone) {
+        sink_warn(&f->base, "%s: was removed, and what was in it: a new one is begun",
+                  f->disk.path);
         reopen(f);
+        return;
+    }
+    f->items = 0;
+    sink_confirm(&f->base, items);
     pump(f);
 }
 
+static void rotate_beside(uv_work_t *w)
+{
+    struct file_sink *f = w->data;
+
+    file_disk_rotate(&f->disk);
+}
+
+static void on_rotated(uv_work_t *w, int status)
+{
+    struct file_sink *f = w->data;
+
+    (void)status;
+    if (!is_good(f) && !f->disk.gone)
+        sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->disk.path,
+                  strerror(-f->disk.rc));
+    f->reopen |= f->disk.gone;
+    pump(f);
+}
+
+static void look_for_asked(struct file_sink *f);
+
 static void pump(struct file_sink *f)
 {
-    uv_buf_t buf;
-
-    if (f->fd < 0 || f->writing)
+    if (!f->open || f->busy)
         return;
-    if (!f->searching && file_rotation_due(&f->rotation, &f->base.o, f->size)) {
-        go_beside(f, rotate, on_rotated);
+    if (f->reopen) {
+        reopen(f);
         return;
     }
-    fill(f);
+    look_for_asked(f);
+    if (f->items == 0 && !f->searching &&
+        file_rotation_due(&f->disk.rotation, &f->base.o, f->disk.size)) {
+        go_beside(f, rotate_beside, on_rotated);
+        return;
+    }
     if (f->items == 0)
-        return;
-    buf = uv_buf_init((char *)f->buffer, (unsigned)f->used);
-    f->writing = true;
-    if (uv_fs_write(f->base.loop, &f->request, f->fd, &buf, 1, f->size, on_written) != 0) {
-        f->writing = false;
-        write_failed(f, EIO);
-    }
+        fill(f);
+    if (f->items > 0)
+        go_beside(f, write_beside, on_written);
 }
 
 static void file_wake(struct sink *s)
@@ -279,38 +189,37 @@ static void on_search(uv_work_t *w)
                    FILE_LOOK_MOST);
 }
 
-static void on_later(uv_timer_t *timer);
-
 static void on_found(uv_work_t *w, int status)
 {
     struct file_sink *f = w->data;
 
-    f->searching = false;
-    for (size_t i = 0; status == 0 && i < f->looked_count; i++) {
+    (void)status;
+    for (size_t i = 0; i < f->looked_count; i++) {
         const struct file_question *q = &f->looked[i];
 
         f->base.host.answer(f->base.host.ctx, q->origin, q->epoch, q->from, q->to,
                             q->known ? ANSWER_HAS : ANSWER_UNKNOWN, q->known ? q->last : 0);
     }
-    on_later(&f->later);
+    f->searching = false; /* Not before: an answer may lead to a question. */
+    pump(f);
 }
 
-/* One look answers all that is asked.  Questions wait while the file is written: the answer shall
- * be about all of it. */
-static void on_later(uv_timer_t *timer)
+/* One look answers all that is asked, and not while the file is written: the answer shall be about
+ * all of it. */
+static void look_for_asked(struct file_sink *f)
 {
-    struct file_sink *f = timer->data;
-
     if (f->asked_count == 0 || f->searching)
         return;
-    if (f->fd < 0 || f->writing) {
-        uv_timer_start(&f->later, on_later, 5, 0);
-        return;
-    }
     memcpy(f->looked, f->asked, f->asked_count * sizeof(f->asked[0]));
     f->looked_count = f->asked_count;
     f->asked_count = 0;
-    f->searching = uv_queue_work(f->base.loop, &f->search, on_search, on_found) == 0;
+    f->searching = true;
+    uv_queue_work(f->base.loop, &f->search, on_search, on_found);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    pump(timer->data);
 }
 
 static void file_ask(struct sink *s, const struct sink_question *q)
@@ -329,9 +238,8 @@ static void file_reopen(struct sink *s)
 {
     struct file_sink *f = (struct file_sink *)s;
 
-    f->reopen = f->fd >= 0 && f->writing;
-    if (f->fd >= 0 && !f->writing)
-        reopen(f);
+    f->reopen = f->open || f->busy;
+    pump(f);
 }
 
 static const struct sink_ops file_ops = {
@@ -351,10 +259,11 @@ int file_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options
         return -1;
     }
     f->base = (struct sink){.ops = &file_ops, .host = *host, .o = *o, .loop = loop};
-    f->fd = -1;
+    f->disk = (struct file_disk){
+        .path = f->base.o.path, .sync = o->sync, .keep = o->rotate_keep, .fd = -1};
     uv_timer_init(loop, &f->retry);
     uv_timer_init(loop, &f->later);
-    f->retry.data = f->later.data = f->search.data = f->beside.data = f->request.data = f;
+    f->retry.data = f->later.data = f->search.data = f->beside.data = f;
     uv_timer_start(&f->retry, on_retry, 0, 0);
     *out = &f->base;
     return 0;

@@ -95,18 +95,20 @@ static void look_at_all(struct look *l, const char *path, unsigned oldest)
 {
     for (unsigned k = 0; k <= oldest && l->open > 0 && l->left > 0; k++) {
         char name[FILE_PATH_MAX];
+        off_t end;
         int fd;
 
         file_name(name, path, k);
-        fd = open(name, O_RDONLY | O_CLOEXEC);
+        fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* Not blocked by a FIFO. */
         if (fd < 0 && errno == ENOENT)
             continue; /* A crash in the middle of a rotation leaves a hole in the row. */
-        if (fd < 0) {
+        end = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+        if (end >= 0)
+            look_at_file(l, fd, end);
+        else
             l->left = 0;
-            return;
-        }
-        look_at_file(l, fd, lseek(fd, 0, SEEK_END));
-        close(fd);
+        if (fd >= 0)
+            close(fd);
     }
 }
 
@@ -123,7 +125,7 @@ void file_tail_look(struct file_question *q, size_t count, const char *path, uns
     if (l.block != NULL)
         look_at_all(&l, path, oldest);
     for (size_t i = 0; i < count; i++)
-        q[i].known = q[i].settled || (l.block != NULL && l.left > 0);
+        q[i].known = q[i].settled || (l.block != NULL && l.left > 0 && q[i].from == q[i].run);
     free(l.block);
 }
 

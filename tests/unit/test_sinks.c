@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -291,6 +292,8 @@ static void what_was_not_looked_at_is_not_known(void **state)
     assert_int_equal(look(9, 0, 16, 1, 1, 99, 1 << 20), UINT32_MAX);
     assert_int_equal(look(9, 0, 16, 1, 1, 99, FILE_LOOK_MOST), 0);
     assert_int_equal(look(9, 0, 14, 1, 30001, 30009, 1), 0); /* What is before it is there. */
+    /* Some of the run went to a file that somebody has moved away: so may have the rest. */
+    assert_int_equal(look(9, 0, 16, 1, 7, 99, FILE_LOOK_MOST), UINT32_MAX);
 }
 
 /* After an answer that it was not known: what is there may be further ahead than its marked copy.
@@ -385,18 +388,20 @@ int fdatasync(int fd)
 }
 
 struct host {
+    uv_loop_t loop;
     struct sink *sink;
-    size_t handed, confirmed, ups, lost;
+    size_t most, handed, confirmed, ups, lost, warned;
 };
 
 static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
 {
-    static const uint8_t record[999] = {'x'};
+    static uint8_t record[999];
     struct host *h = ctx;
 
-    if (h->handed == 19 || max == 0 || max_bytes < sizeof(record))
+    if (h->handed == h->most || max == 0 || max_bytes < sizeof(record))
         return 0;
     h->handed++;
+    memset(record, 'x', sizeof(record));
     *items = (struct sink_item){.bytes = record, .len = sizeof(record)};
     return 1;
 }
@@ -424,42 +429,156 @@ static void on_down(void *ctx, const char *why)
     fail_msg("down: %s", why);
 }
 
-/* A slow disk would keep every other sink, and the heartbeats, waiting. */
-static void no_sync_is_waited_for_in_the_loop(void **state)
+static void on_warn(void *ctx, const char *what)
 {
-    static uv_loop_t loop;
-    static struct host h;
-    struct sink_host calls = {.ctx = &h,
+    (void)what;
+    ((struct host *)ctx)->warned++;
+}
+
+static void open_sink(struct host *h, struct sink_options o)
+{
+    struct sink_host calls = {.ctx = h,
                               .pull = on_pull,
                               .confirmed = on_confirmed,
                               .lost = on_lost,
                               .up = on_up,
                               .down = on_down,
-                              .warn = on_down};
-    struct sink_options o = {.name = "f",
-                             .type = "file",
-                             .path = path,
-                             .sync = true,
-                             .rotate_bytes = 2000,
-                             .rotate_keep = 30};
+                              .warn = on_warn};
     char err[256];
+
+    o.name = "f";
+    o.type = "file";
+    o.path = path;
+    uv_loop_init(&h->loop);
+    assert_int_equal(sink_open(&h->sink, &h->loop, &o, &calls, err, sizeof(err)), 0);
+}
+
+static void confirm_up_to(struct host *h, size_t n)
+{
+    h->most = n;
+    while (h->confirmed < n) {
+        sink_wake(h->sink);
+        uv_run(&h->loop, UV_RUN_ONCE);
+    }
+}
+
+/* A slow disk would keep every other sink, and the heartbeats, waiting. */
+static void no_sync_is_waited_for_in_the_loop(void **state)
+{
+    static struct host h;
 
     (void)state;
     loop_thread = uv_thread_self();
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&h.sink, &loop, &o, &calls, err, sizeof(err)), 0);
-    while (h.confirmed < 19) {
-        sink_wake(h.sink);
-        uv_run(&loop, UV_RUN_ONCE);
-        if (h.confirmed == 11)
-            sink_reopen(h.sink); /* In the midst of it. */
-    }
+    open_sink(&h, (struct sink_options){.sync = true, .rotate_bytes = 2000, .rotate_keep = 30});
+    confirm_up_to(&h, 11);
+    sink_reopen(h.sink); /* In the midst of it. */
+    confirm_up_to(&h, 19);
     assert_true(there(9));
     assert_false(there(10));
     assert_true(atomic_load(&syncs) >= 19 + 9);
     assert_int_equal(atomic_load(&syncs_in_loop), 0);
     assert_int_equal(h.ups, 1);
+    assert_int_equal(h.lost + h.warned, 0);
+}
+
+/* Bytes of the file; -1: with some that nobody wrote. */
+static long bytes_there(void)
+{
+    FILE *f = fopen(path, "r");
+    long n = 0;
+    int c;
+
+    assert_non_null(f);
+    while ((c = fgetc(f)) != EOF)
+        n = n >= 0 && c != 0 ? n + 1 : -1;
+    fclose(f);
+    return n;
+}
+
+/* Lines are 1000 bytes. */
+static void a_file_that_is_cut_off_goes_on_at_its_end(void **state)
+{
+    static struct host h;
+
+    (void)state;
+    open_sink(&h, (struct sink_options){.rotate_keep = 1});
+    confirm_up_to(&h, 5);
+    for (size_t round = 1; round <= 2; round++) { /* logrotate's copytruncate */
+        assert_int_equal(truncate(path, 0), 0);
+        confirm_up_to(&h, 5 + round);
+        assert_int_equal(bytes_there(), 1000);
+    }
+    put(0, "<14>1 torn"); /* And then a line of somebody else's. */
+    put(0, " no more\n");
+    confirm_up_to(&h, 9);
+    assert_int_equal(bytes_there(), 3019);
+    assert_int_equal(h.warned, 1);
+    assert_int_equal(h.ups, 1);
     assert_int_equal(h.lost, 0);
+}
+
+static void a_file_that_is_removed_is_begun_anew(void **state)
+{
+    static struct host h;
+
+    (void)state;
+    open_sink(&h, (struct sink_options){.rotate_keep = 1});
+    for (size_t round = 1; round <= 2; round++) {
+        confirm_up_to(&h, 5 * round);
+        unlink(path);
+    }
+    confirm_up_to(&h, 13);
+    assert_int_equal(bytes_there(), 3000);
+    assert_int_equal(h.warned, 1);
+    assert_int_equal(h.lost, 0);
+}
+
+/* ---- the age of a file ---- */
+
+static bool no_birth;
+
+/* In place of the C library's: a file system that does not know when a file began. */
+int statx(int dirfd, const char *restrict name, int flags, unsigned mask, struct statx *restrict st)
+{
+    int rc = (int)syscall(SYS_statx, dirfd, name, flags, mask, st);
+
+    if (no_birth)
+        st->stx_mask &= ~(unsigned)STATX_BTIME;
+    return rc;
+}
+
+static uint64_t birth(const char *text)
+{
+    struct file_rotation r;
+    int fd;
+
+    unlink(path);
+    put(0, text);
+    fd = open(path, O_RDONLY);
+    file_rotation_start(&r, fd, (off_t)strlen(text));
+    close(fd);
+    return r.born_s;
+}
+
+static void an_age_survives_where_no_birth_is_kept(void **state)
+{
+    static const char *const others[] = {
+        "", "x", "<14>", "<14>1 yesterday", "<14>Foo 1 00:00:00", "<14>1 2999-01-01T00:00:00Z"};
+    uint64_t now = (uint64_t)time(NULL), year = 366 * 86400;
+    char text[64];
+    time_t t = (time_t)now + 9 * 86400; /* Of the last year. */
+    struct tm tm;
+
+    (void)state;
+    no_birth = true;
+    assert_int_equal(birth("<14>1 2026-01-02T03:04:05.678Z fw1 RT_FLOW\n"), 1767323045);
+    gmtime_r(&t, &tm);
+    strftime(text, sizeof(text), "<134>%b %e %T fw1 RT_FLOW\n", &tm);
+    assert_in_range(now - birth(text), year - 11 * 86400, year - 8 * 86400);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_in_range(birth(others[i]), now, now + 60);
+    no_birth = false;
+    assert_in_range(birth("<14>1 2026-01-02T03:04:05.678Z fw1 RT_FLOW\n"), now - 1, now + 60);
 }
 
 static void rotation_keeps_so_many(void **state)
@@ -496,6 +615,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_torn_record_is_cut_and_nothing_else, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(no_sync_is_waited_for_in_the_loop, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_file_that_is_cut_off_goes_on_at_its_end, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_file_that_is_removed_is_begun_anew, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(an_age_survives_where_no_birth_is_kept, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(rotation_keeps_so_many, make_dir, remove_dir),
     };
 
