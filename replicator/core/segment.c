@@ -82,6 +82,7 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     g->origin = origin;
     g->epoch = epoch;
     g->base = 1;
+    g->told = SEQUENCE_MAX;
     g->dirty = true;
     segment_move(g, SEGMENT_LIVE);
     for (size_t k = 0; k < c->o.sink_count; k++) {

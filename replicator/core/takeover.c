@@ -540,7 +540,7 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
 static void learn_tail(struct core *c, struct segment *g, const struct segment *fact)
 {
     bool own = g->origin == c->o.node;
-    uint32_t origin_has = own ? g->journaled : fact->journaled;
+    uint32_t origin_has = own ? min_u32(g->told, g->journaled) : fact->journaled;
     uint32_t replica_has = own ? fact->journaled : g->journaled;
 
     if (!g->lost && replica_has > origin_has)
@@ -570,6 +570,15 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     return g;
 }
 
+/* A span of an open segment may end where its records do not reach yet (what may have been sent is
+ * marked ahead): of what is to come nothing is in doubt. */
+static uint32_t span_reach(const struct segment *g, const struct span *s)
+{
+    uint32_t there = max_u32(max_u32(g->journaled, g->replicated), g->produced);
+
+    return g->closed ? span_end(g, s) : min_u32(span_end(g, s), max_u32(there, s->intent));
+}
+
 /* The peer says that this node had taken it over; this node remembers nothing of it: what it had
  * emitted before it forgot cannot be told. */
 static void forgotten_here(const struct core *c, struct segment *g)
@@ -580,7 +589,7 @@ static void forgotten_here(const struct core *c, struct segment *g)
 
             if (s->owner != c->o.node)
                 continue;
-            s->doubt = max_u32(s->doubt, span_end(g, s));
+            s->doubt = max_u32(s->doubt, span_reach(g, s));
             s->intent = max_u32(s->intent, s->doubt);
             g->at[k].dirty = true;
         }
@@ -633,7 +642,7 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
             continue;
         s->owner = c->o.node;
         s->term++;
-        s->doubt = max_u32(s->doubt, span_end(g, s));
+        s->doubt = max_u32(s->doubt, span_reach(g, s));
         s->foreign = true;
         s->intent = max_u32(s->intent, s->doubt);
         s->handed = s->emitted;
@@ -648,6 +657,7 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
  * what it has, so that we do not go on alone any more (L2). */
 void takeover_told(struct core *c, struct segment *g)
 {
+    g->told = g->journaled;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
@@ -712,15 +722,6 @@ static void settled_state(struct core *c, struct segment *g)
         }
     }
     segment_show(c, g);
-}
-
-/* A span of an open segment may end where its records do not reach yet (what may have been sent is
- * marked ahead): of what is to come nothing is in doubt. */
-static uint32_t span_reach(const struct segment *g, const struct span *s)
-{
-    uint32_t there = max_u32(max_u32(g->journaled, g->replicated), g->produced);
-
-    return g->closed ? span_end(g, s) : min_u32(span_end(g, s), max_u32(there, s->intent));
 }
 
 /* What a span's owner may have handed over beyond its marks, as both nodes can tell from the same
@@ -810,7 +811,7 @@ static void memory_lost(const struct core *c, struct segment *g)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
             bool had_all = s->owner == forgetful || g->origin == forgetful;
-            uint32_t high = had_all ? span_end(g, s) : min_u32(s->to, g->sent);
+            uint32_t high = had_all ? span_reach(g, s) : min_u32(s->to, g->sent);
 
             if (s->resumed || high <= s->emitted)
                 continue;

@@ -6,6 +6,7 @@
 void aimed_draw(struct world *w)
 {
     w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = w->aim_fresh = 0;
+    w->aim_behind = w->aim_file = 0;
     w->steady = w->questions_go = false;
     if (!w->operations || w->unaimed)
         return;
@@ -16,6 +17,8 @@ void aimed_draw(struct world *w)
     w->aim_settled = rng_chance(&w->aim, 400) ? rng_between(&w->aim, 50, 500) : 0;
     w->aim_lost = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 200, 900) : 0;
     w->aim_fresh = rng_chance(&w->aim, 150) ? rng_between(&w->aim, 200, 800) : 0;
+    w->aim_behind = rng_chance(&w->spoil, 100) ? rng_between(&w->spoil, 2, 40) : 0;
+    w->aim_file = rng_chance(&w->spoil, 50) ? rng_between(&w->spoil, 50, 600) : 0;
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
           w->aim_settled, w->aim_lost,
           w->steady ? ", and each node keeps to a link of its own" : "");
@@ -102,4 +105,33 @@ void aimed_fresh(struct world *w, const struct node *n)
 void aimed_leap(struct world *w, struct node *n)
 {
     faults_leap(w, n, rng_between(&w->aim, 2000, 6000) * MS);
+}
+
+/* L4, T5: the journal of an origin goes just when its peer knows of more than it holds. */
+void aimed_tick(struct world *w, const struct node *n)
+{
+    const struct core *c = &n->core;
+
+    if (w->ending || w->aim_behind == 0 || c->session != SESSION_UP)
+        return;
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == n->id || g->closed || g->produced <= g->journaled)
+            continue;
+        if (rng_chance(&w->spoil, w->aim_behind))
+            world_event(w, w->now, EV_AIMED, FAULT_JOURNAL_LOST, 1 - n->id, 0);
+        return;
+    }
+}
+
+/* T5: the file of the epoch that is open goes, and the ring has what it went on with. */
+void aimed_killed(struct world *w, struct node *n)
+{
+    if (w->ending || w->aim_file == 0 || !rng_chance(&w->spoil, w->aim_file))
+        return;
+    if (!sim_disk_lose_segment(&n->disk, n->id, n->ring.epoch))
+        return;
+    TRACE(w, "node %u: and the file of epoch %u goes", n->id, n->ring.epoch);
+    w->disk_lied = true;
 }

@@ -1,6 +1,7 @@
 /* A disk that tears, loses, misplaces and rots. */
 #include "sim.h"
 
+#include <inttypes.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +374,25 @@ void sim_disk_lose_marks(struct sim_disk *d)
     }
     d->undo_count = 0;
     d->saved_len = 0;
+}
+
+bool sim_disk_lose_segment(struct sim_disk *d, uint8_t origin, uint32_t epoch)
+{
+    char name[DISK_NAME_MAX];
+    bool any = false;
+
+    snprintf(name, sizeof(name), "r-%u-%08" PRIx32 "-", origin, epoch);
+    for (size_t i = 0; i < SIM_FILES; i++) {
+        struct sim_file *f = &d->file[i];
+
+        if (!f->exists || strncmp(f->name, name, strlen(name)) != 0)
+            continue;
+        f->exists = f->kept = false;
+        any = true;
+    }
+    d->undo_count = 0;
+    d->saved_len = 0;
+    return any;
 }
 
 bool sim_disk_rot(struct sim_disk *d)

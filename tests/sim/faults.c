@@ -82,6 +82,7 @@ static void crash(struct world *w, struct node *n, enum fault f)
         node_host_died(w, n);
     } else {
         node_kill(w, n, "at once");
+        aimed_killed(w, n);
     }
 }
 

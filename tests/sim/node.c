@@ -573,6 +573,7 @@ static void tick(struct world *w, struct node *n)
         state_notes(w, n);
     flush(w, n);
     witness_tick(w, n);
+    aimed_tick(w, n);
 }
 
 void node_tick(struct world *w, struct node *n)

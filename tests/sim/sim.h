@@ -80,6 +80,8 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *d, uint64_t seed);
 void sim_disk_wipe(struct sim_disk *d);
 void sim_disk_lose_marks(struct sim_disk *d); /* The records stay. */
+/* The files of a segment; false: there are none. */
+bool sim_disk_lose_segment(struct sim_disk *d, uint8_t origin, uint32_t epoch);
 void sim_disk_power_cut(struct sim_disk *d);
 void sim_disk_written_back(struct sim_disk *d);
 
@@ -319,8 +321,9 @@ struct sim_stats {
 struct world {
     uint64_t seed, now;
     struct rng rng;
-    struct rng more; /* Of operations.c: a seed without operations is the same run as ever. */
-    struct rng aim;  /* Of aimed.c, so too. */
+    struct rng more;  /* Of operations.c: a seed without operations is the same run as ever. */
+    struct rng aim;   /* Of aimed.c, so too. */
+    struct rng spoil; /* Of what is aimed at journals, so too. */
     bool trace, plain, unaimed;
     struct event heap[HEAP_MAX];
     size_t heap_count;
@@ -349,8 +352,8 @@ struct world {
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
     uint32_t fence_fails, fence_lies; /* Per mille. */
-    uint32_t aim_hello, aim_settled, aim_lost, aim_asked,
-        aim_fresh;     /* Per mille, of which a fault is aimed at. */
+    uint32_t aim_hello, aim_settled, aim_lost, aim_asked, aim_fresh, aim_behind,
+        aim_file;      /* Per mille, of which a fault is aimed at. */
     bool steady;       /* Each node keeps to a link of its own. */
     bool questions_go; /* With the connection that they went on. */
     uint64_t struck;   /* Faults and their ends, so far. */
@@ -509,6 +512,8 @@ void aimed_settled(struct world *w, const struct node *n);
 void aimed_asked(struct world *w, const struct node *n, unsigned sink);
 void aimed_fresh(struct world *w, const struct node *n);
 void aimed_leap(struct world *w, struct node *n);
+void aimed_tick(struct world *w, const struct node *n);
+void aimed_killed(struct world *w, struct node *n);
 
 /* operations.c */
 void operations_draw(struct world *w);

@@ -209,6 +209,7 @@ static void reset(struct world *w, uint64_t seed)
     w->rng.state = seed;
     w->more.state = ~seed * 0x9e3779b97f4a7c15ull;
     w->aim.state = seed * 0xd1342543de82ef95ull + 1;
+    w->spoil.state = seed * 0xda942042e4dd58b5ull + 3;
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;

@@ -494,6 +494,28 @@ static void a_copy_of_what_was_declined_is_declined(void **state)
     assert_int_equal(answer_of(c, &offer).to, SEQUENCE_MAX);
 }
 
+/* T1: the term that a declined offer leaves is that of what was offered, however many runs there
+ * are: both nodes know the same of what stayed below. */
+static void a_ragged_one_is_declined_from_the_cut_on(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct wire_handover offer = {
+        .origin = 1, .at = 99, .to = 200, .term = 1, .emitted = 99, .intent = 99, .doubt = 99};
+    struct delivery *d;
+
+    begin(p);
+    offer.key = c->o.sink[0].key;
+    offer.epoch = p->node[1].core.live_epoch;
+    d = &segment_find(c, 1, offer.epoch)->at[0];
+    for (uint32_t at = 200; d->count < SPAN_MAX - 2; at += 100)
+        assert_true(delivery_split(d, delivery_find(d, at), at));
+    c->sink[0].give = true; /* Node 0 gives at the same time: it goes on. */
+    assert_int_equal(answer_of(c, &offer).to, offer.at);
+    assert_int_equal(pair_span(p, 0, 1, offer.epoch, 99)->term, 0);
+    assert_int_equal(pair_span(p, 0, 1, offer.epoch, 100)->term, 1);
+}
+
 /* N5: E above a cut that the peer may not know of would count as done there what is below it. */
 static void nothing_is_told_across_a_cut(void **state)
 {
@@ -536,6 +558,7 @@ int main(void)
         T(refused_while_it_drains),
         T(copies_are_answered_as_the_offer),
         T(a_copy_of_what_was_declined_is_declined),
+        T(a_ragged_one_is_declined_from_the_cut_on),
         T(nothing_is_told_across_a_cut),
     };
 

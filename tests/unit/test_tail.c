@@ -167,6 +167,43 @@ static void the_ring_goes_on(void **state)
     expect_all(p, e, 26);
 }
 
+/* T3: both settle by what the facts told; the ring goes on before the hello has ended. */
+static void the_ring_goes_on_in_the_hello(void **state)
+{
+    static struct pair_queue rest;
+    uint8_t hello[FRAME_SIZE_MAX];
+    uint32_t len;
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+    struct core_input in = {.kind = CORE_RECORDS, .lost = true};
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    assert_true(p->node[0].core.facts_out);
+    assert_int_equal(p->node[0].core.session, SESSION_HELLO);
+    in.now_ns = p->now_ns;
+    in.records = (struct core_range){0, e, core_hole(&p->node[0].core, e, 22), 21};
+    core_step(&p->node[0].core, &in);
+    len = pair_take(p, 1, hello);
+    rest = p->node[1].in;
+    p->node[1].in.head = p->node[1].in.tail;
+    pair_give(p, 1, 0, hello, len);
+    pair_work_once(p, 1); /* The facts of both cross. */
+    p->node[1].in = rest;
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_produce(p, 0, 5);
+    pair_elapse_ms(p, 3000);
+    expect_all(p, e, 26);
+}
+
 /* A3: every sink has confirmed what lies above the range that is stated, and below it. */
 static void only_what_a_sink_lacks_is_stated(void **state)
 {
@@ -204,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
     };
 

@@ -462,6 +462,32 @@ static void lost_journal_is_told_the_highest_epoch(void **state)
     assert_int_equal(p->node[0].core.session, SESSION_UP);
 }
 
+/* T5: what a node that has lost its journal owned of an open segment is in doubt as far as there
+ * are records: one that comes later it cannot have emitted. */
+static void a_lost_journal_had_nothing_that_is_to_come(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_elapse_ms(p, 100);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    pair_start(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 10)->owner, 1);
+    assert_true(pair_span(p, 0, 0, e, 10)->to > 21); /* Of S it knows a bound. */
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 1, 0, e, 10)->doubt, 21);
+    assert_int_equal(pair_span(p, 0, 0, e, 10)->doubt, 21);
+}
+
 /* T3: the records of a segment are gone at its origin, its marks are not: both nodes give all of it
  * to the replica. */
 static void lost_file_is_the_replicas(void **state)
@@ -570,6 +596,7 @@ int main(void)
         T(fenced_is_over_when_the_peer_is_heard),
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
+        T(a_lost_journal_had_nothing_that_is_to_come),
         T(lost_file_is_the_replicas),
         T(silence_about_a_segment_is_no_word),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
