@@ -206,7 +206,7 @@ void takeover_tail_ours(struct core *c, struct segment *g)
     }
 }
 
-/* L4: its origin has closed it at `last`: what it produced above that will never come. */
+/* L4: its origin has closed it, and knows of nothing above `last`: that will never come. */
 static void note_lost(const struct core *c, struct segment *g, uint32_t last)
 {
     struct undone u = undone_in(c, g, max_u32(last, g->journaled), g->produced);
@@ -489,6 +489,13 @@ static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
     segment_move(g, g->origin == c->o.node ? SEGMENT_HANDED_OVER : SEGMENT_TAKEN);
 }
 
+/* L4: of what its origin knows of, that says itself what is lost: it may have emitted some alone.
+ */
+static uint32_t origin_tells_to(const struct segment *fact)
+{
+    return fact->lost ? fact->last : max_u32(fact->last, fact->produced);
+}
+
 static void learn_marks(struct core *c, struct segment *g, const struct segment *fact)
 {
     if (g->origin == c->o.node) {
@@ -503,7 +510,7 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->peer_sent = fact->sent;
         g->sent = max_u32(g->sent, fact->sent);
         if (fact->closed && !g->lost)
-            note_lost(c, g, fact->last); /* While the spans still know what was confirmed. */
+            note_lost(c, g, origin_tells_to(fact)); /* While the spans know what was confirmed. */
         if (fact->closed && !g->closed && !g->lost)
             segment_close(c, g, fact->last);
     }

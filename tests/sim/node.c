@@ -852,6 +852,7 @@ static void start(struct world *w, struct node *n)
     core_recovered(&n->core);
     memory_check(w, n);
     n->was_up = false;
+    memset(n->was, 0, sizeof(n->was));
     n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
     n->cursor = n->ring.read;
     n->feed_count = n->note_count = 0;

@@ -262,6 +262,10 @@ struct node {
     bool taking;        /* At this flush it may take over: how much of each may be in doubt. */
     uint64_t taking_of; /* The loss of which that was looked at. */
     uint32_t may_doubt[SEGMENT_MAX][SIM_SINKS];
+    struct { /* Of segments of the other node that were not lost, when they were looked at last. */
+        uint32_t epoch;
+        bool lacking; /* Some sink lacks what was produced and is not held here. */
+    } was[SEGMENT_MAX];
     uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
     uint8_t session_said, session_aimed;
     uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */

@@ -250,6 +250,38 @@ static void check_gaps(struct world *w, const struct node *n)
     }
 }
 
+static bool is_lacking(const struct world *w, const struct segment *g)
+{
+    for (size_t k = 0; g->produced > g->journaled && k < w->sink_count; k++) {
+        for (uint8_t m = 0; m < g->at[k].count; m++) {
+            const struct span *p = &g->at[k].span[m];
+            uint32_t done = p->emitted > g->journaled ? p->emitted : g->journaled;
+
+            if (done < (p->to < g->produced ? p->to : g->produced))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* L4, T5: what its origin has lost with its journal, and some sink lacks, is stated by the replica,
+ * also where nobody took over before. */
+static void check_lost(struct world *w, struct node *n)
+{
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        uint16_t at = n->core.order[i];
+        const struct segment *g = &n->core.segment[at];
+        bool other = g->origin != n->id;
+
+        if (other && g->lost && !g->peer_done && g->gap == GAP_NONE && n->was[at].lacking &&
+            n->was[at].epoch == g->epoch)
+            world_fail(w, "node %u: %u/%u went with its journal, and nothing is said of it", n->id,
+                       g->origin, g->epoch);
+        n->was[at].epoch = g->epoch;
+        n->was[at].lacking = other && !g->lost && is_lacking(w, g);
+    }
+}
+
 /* N3: no intent runs further ahead of what is confirmed than the window, but for what is in doubt.
  */
 static void check_window(struct world *w, const struct node *n)
@@ -452,6 +484,7 @@ void witness_flushed(struct world *w, struct node *n)
     check_settled(w, n);
     check_takeover(w, n);
     check_done(w, n);
+    check_lost(w, n);
     if (n->core.session != SESSION_DOWN) /* It was started anew, or never was dead. */
         n->fenced_said = false;
 }

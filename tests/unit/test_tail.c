@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pair.h"
+#include "record.h"
 #include "rules.h"
 #include "segment.h"
 
@@ -167,12 +168,22 @@ static void the_ring_goes_on(void **state)
     expect_all(p, e, 26);
 }
 
+/* And answers it.  rest: what came behind. */
+static void hears_the_hello_alone(struct pair *p, struct pair_queue *rest)
+{
+    uint8_t hello[FRAME_SIZE_MAX];
+    uint32_t len = pair_take(p, 1, hello);
+
+    *rest = p->node[1].in;
+    p->node[1].in.head = p->node[1].in.tail;
+    pair_give(p, 1, 0, hello, len);
+    pair_work_once(p, 1);
+}
+
 /* T3: both settle by what the facts told; the ring goes on before the hello has ended. */
 static void the_ring_goes_on_in_the_hello(void **state)
 {
     static struct pair_queue rest;
-    uint8_t hello[FRAME_SIZE_MAX];
-    uint32_t len;
     struct pair *p = *state;
     uint32_t e = lose_the_end(p);
     struct core_input in = {.kind = CORE_RECORDS, .lost = true};
@@ -188,11 +199,7 @@ static void the_ring_goes_on_in_the_hello(void **state)
     in.now_ns = p->now_ns;
     in.records = (struct core_range){0, e, core_hole(&p->node[0].core, e, 22), 21};
     core_step(&p->node[0].core, &in);
-    len = pair_take(p, 1, hello);
-    rest = p->node[1].in;
-    p->node[1].in.head = p->node[1].in.tail;
-    pair_give(p, 1, 0, hello, len);
-    pair_work_once(p, 1); /* The facts of both cross. */
+    hears_the_hello_alone(p, &rest); /* The facts of both cross. */
     p->node[1].in = rest;
     pair_settle(p);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
@@ -202,6 +209,52 @@ static void the_ring_goes_on_in_the_hello(void **state)
     pair_produce(p, 0, 5);
     pair_elapse_ms(p, 3000);
     expect_all(p, e, 26);
+}
+
+/* L4: the origin has emitted some alone when its disk loses the segment: it says what of it is
+ * lost, and its peer, which knows of none of that, says nothing, also when it hears of it only
+ * later. */
+static void what_was_emitted_alone_is_not_lost(void **state)
+{
+    static struct pair_queue rest;
+    struct core_input nothing_older_is_in_the_ring = {.kind = CORE_PRODUCED, .drained = true};
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    pair_cut(p);
+    pair_produce(p, 0, 15);
+    pair_settle(p);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    pair_elapse_ms(p, 1100);
+    pair_crash(p, 0);
+    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
+        if (p->node[0].disk.held[i].epoch == e)
+            p->node[0].disk.held[i].to = 1;
+    }
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, p->node[0].ring_epoch, e, 21);
+    pair_elapse_ms(p, 1100);
+    nothing_older_is_in_the_ring.now_ns = p->now_ns;
+    nothing_older_is_in_the_ring.records.epoch = p->node[0].core.live_epoch;
+    core_step(&p->node[0].core, &nothing_older_is_in_the_ring);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->last, 21);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    hears_the_hello_alone(p, &rest); /* The session comes up at the origin alone. */
+    pair_work_once(p, 0);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(p->node[1].core.session, SESSION_HELLO);
+    pair_cut(p);
+    pair_settle(p);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].stated.kind, RECORD_GAP_LOST);
+    assert_int_equal(p->node[0].stated.range.from, 17);
+    assert_int_equal(p->node[0].stated.range.to, 21);
+    assert_int_equal(p->node[1].stated.kind, 0);
 }
 
 /* A3: every sink has confirmed what lies above the range that is stated, and below it. */
@@ -242,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_was_emitted_alone_is_not_lost, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
     };
 
