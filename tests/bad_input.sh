@@ -258,10 +258,21 @@ while IFS='|' read -r what file words; do # As a start does: neither finds out w
     done
 done <<END
 that are not there|$dir/nowhere|No such file
-that are none|$dir/names|not lines of
 of a folder|$dir/folder|is no regular file
 of a FIFO|$dir/fifo|is no regular file
 END
+names() { # NAME TEXT: what is said of that file
+    printf %b "$2" >"$dir/names"
+    conf 0 7 "$dir/key" "source \"a\" { type = event-stream socket = \"$dir/s\" names = \"$dir/names\" }"
+    "$bin/evrepd" -c "$c" --check >"$dir/check.err" 2>&1
+    expect "name tables: $1" "$dir/check.err" "$3"
+}
+names "a line that is none" 'z 1 trust\nq 2 what\n' "source a: name tables $dir/names:2: not a line \`z|p|i|a|f ID NAME\`"
+names "a line that is none behind others" '\xef\xbb\xbfz 1 trust\r\n\r\n# z\nz x\n' "names:4: not a line"
+names "as a Windows editor leaves them" '\xef\xbb\xbf# Zones\r\nz 1 trust\r\n\r\n \t\r\np 7 web\r\n' "n0.conf: good"
+names "none" '' "n0.conf: good"
+names "too many" "$(seq -f 'z %.0f a\n' 1 9000 | tr -d '\n' | head -c 200000)" "is too large"
+names "too many that are short" "$(seq -f 'z %.0f\n' 1 8193 | tr -d '\n')" "names: has too many names"
 rm -f /dev/shm/"$ring-0"*
 conf 0 7 "$dir/key" 'source "a" { type = event-stream ring = "x" socket = "/s" }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"

@@ -1,4 +1,5 @@
 /* Sources beside the ring: each takes its place in the ring's order when it arrives. */
+#include "names_file.h"
 #include "shell.h"
 
 #include <errno.h>
@@ -10,33 +11,48 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* NULL, or why not; *n: its length. */
+static const char *read_file(const char *path, uint8_t out[NAMES_BLOB_MAX], long *n)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* Not blocked by a FIFO. */
+    const char *why = NULL;
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        why = strerror(errno);
+    else if (!S_ISREG(st.st_mode))
+        why = "is no regular file";
+    else if ((*n = read(fd, out, NAMES_BLOB_MAX)) < 0)
+        why = strerror(errno);
+    else if (*n == NAMES_BLOB_MAX)
+        why = "is too large";
+    if (fd >= 0)
+        close(fd);
+    return why;
+}
+
 /* The tables of records whose dataplane leaves none beside the ring (contract section 9): their
  * length, 0 when the source has none; -1 with one line. */
 static long read_names(const struct config_source *c, uint8_t blob[NAMES_BLOB_MAX], char *err,
                        size_t err_size)
 {
-    static struct names names;
-    const char *why = NULL;
-    struct stat st;
+    static uint8_t text[NAMES_BLOB_MAX];
+    unsigned line = 0;
+    const char *why;
     long n = 0;
-    int fd;
 
     if (c->names[0] == '\0')
         return 0;
-    fd = open(c->names, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* Not blocked by a FIFO. */
-    if (fd < 0 || fstat(fd, &st) != 0)
-        why = strerror(errno);
-    else if (!S_ISREG(st.st_mode))
-        why = "is no regular file";
-    else if ((n = read(fd, blob, NAMES_BLOB_MAX)) < 0)
-        why = strerror(errno);
-    else if (n == NAMES_BLOB_MAX || names_parse(&names, blob, (size_t)n) != 0)
-        why = "not lines of `z|p|i|a|f ID NAME`, or too many";
-    if (fd >= 0)
-        close(fd);
+    why = read_file(c->names, text, &n);
+    if (why == NULL && (n = names_file_take(text, (size_t)n, blob, &line)) < 0)
+        why = "has too many names";
     if (why == NULL)
         return n;
-    snprintf(err, err_size, "source %s: name tables %s: %s", c->name, c->names, why);
+    if (line != 0)
+        snprintf(err, err_size, "source %s: name tables %s:%u: not a line `z|p|i|a|f ID NAME`",
+                 c->name, c->names, line);
+    else
+        snprintf(err, err_size, "source %s: name tables %s: %s", c->name, c->names, why);
     return -1;
 }
 
