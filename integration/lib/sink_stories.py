@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -100,6 +101,39 @@ def name_with_addresses(s, r):
         subprocess.run(["umount", "/etc/hosts"], check=True)
     s.wait("the collector has written all", lambda: c.lines() > s.tagged)
     s.expect([c.file])
+
+
+@story
+def name_server_is_silent(s, r):
+    """Names that wait for a name server keep no other sink waiting, nor the end of evrepd."""
+    hosts, resolv = s.write("hosts", "127.0.0.1 localhost logs.example\n"), s.write("resolv.conf", "nameserver 127.0.0.99\n")
+    for path, over in ((hosts, "/etc/hosts"), (resolv, "/etc/resolv.conf")):
+        subprocess.run(["mount", "--bind", path, over], check=True)
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.99", 53))
+    c = Rsyslog(s, "c", 'module(load="imtcp")', 'input(type="imtcp" address="127.0.0.1" port="601" ruleset="all")')
+    c.start()
+    s.configure(*['sink "s%d" { type = syslog transport = %s address = "s%d.example:601" }' % (i, r.choice(["tcp", "udp", "relp", "tls"]), i)
+                  for i in range(6)],
+                'sink "siem" { type = syslog address = "logs.example:601" }',
+                'sink "local" { type = file path = "%s" }' % s.path("out.log"))
+    try:
+        s.start()
+        s.generated(s.generate(1000))
+        s.wait_drained("siem")
+        s.wait_drained("local")
+        s.wait("the collector has written all", lambda: c.lines() > s.tagged)
+        s.wait("six wait for it", lambda: [s.state("s%d" % i, "state") for i in range(6)] == ["connecting"] * 6)
+        begin = time.monotonic()
+        s.end(s.evrepd, signal.SIGTERM)
+        print("    ended within %.1f s" % (time.monotonic() - begin))
+        assert not s.said("does not resolve"), "something took as long as the name server was waited for"
+    finally:
+        for over in ("/etc/hosts", "/etc/resolv.conf"):
+            subprocess.run(["umount", over], check=True)
+        silent.close()
+    s.expect([c.file])
+    s.expect([s.path("out.log")])
 
 
 def certificate(s, name, subject, ca=None, days=30, before=None):

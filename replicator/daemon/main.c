@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -292,6 +293,25 @@ static void take_priority(bool realtime)
         shell_log("scheduling = realtime: %s; it goes on with nice %d", strerror(errno), NICE);
 }
 
+/* One for each sink's file or name, and one that looks into the file: what a dead file system or
+ * name server keeps waiting keeps no other sink waiting.  libuv has 4, and half of them for names.
+ */
+static void widen_pool(void)
+{
+    char threads[16];
+
+    snprintf(threads, sizeof(threads), "%d", 2 * SINK_COUNT_MAX);
+    setenv("UV_THREADPOOL_SIZE", threads, 1);
+}
+
+/* libuv waits for its threads when a process ends, and one of them may wait for a name server or a
+ * dead file system. */
+static void end_at_once(int status, void *arg)
+{
+    (void)arg;
+    _exit(status);
+}
+
 static int open_parts(struct shell *s, char *err, size_t err_size)
 {
     uv_loop_init(&s->loop);
@@ -373,6 +393,8 @@ int main(int argc, char **argv)
     }
     shell.config = &config;
     shell.config_path = path;
+    widen_pool();
+    on_exit(end_at_once, NULL); /* After the log's end. */
     shell_log_open();
     if (sodium_init() < 0 || open_parts(&shell, err, sizeof(err)) != 0) {
         shell_log("cannot start: %s", err);
