@@ -2,6 +2,7 @@
 #include "shell.h"
 
 #include "kept.h"
+#include "segment.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -527,6 +528,34 @@ void emit_close(struct shell *s)
     }
 }
 
+static bool has_undelivered(const struct segment *g, uint8_t sink, uint8_t owner)
+{
+    const struct delivery *d = &g->at[sink];
+
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].owner == owner && d->span[n].emitted < span_end(g, &d->span[n]))
+            return true;
+    }
+    return false;
+}
+
+/* As its marks say, which come a little late. */
+static bool host_shared(void *ctx, uint8_t origin)
+{
+    const struct sink_port *p = ctx;
+    const struct core *c = p->shell->core;
+
+    if (c->session != SESSION_UP)
+        return false;
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == origin && has_undelivered(g, p->index, (uint8_t)(1 - c->o.node)))
+            return true;
+    }
+    return false;
+}
+
 int emit_open(struct shell *s, char *err, size_t err_size)
 {
     s->port_count = s->config->sink_count;
@@ -542,7 +571,8 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .answer = host_answer,
                                  .confirmed_written = host_confirmed_written,
                                  .again = host_again,
-                                 .emitted = host_emitted};
+                                 .emitted = host_emitted,
+                                 .shared = host_shared};
         struct sink_options o;
 
         p->shell = s;

@@ -8,12 +8,17 @@
  *   - What is published while nothing is in flight expects the subject's last message to be the one
  *     that we know of.  What follows in the pipeline expects the id of the one before it to be the
  *     stream's last: so one refusal refuses all behind it, and nothing is stored out of order.
- * A refusal means that somebody else wrote.  All that is in flight goes back, the core asks what is
- * there (D1), and goes on behind that.  Where the other origin's records cause it (they share the
- * stream), the next ones go one at a time, under the first guard alone, which they cannot break. */
-#include "jetstream_ack.h"
-#include "jetstream_link.h"
-#include "sink.h"
+ * A refusal means that somebody else wrote, which is no harm by itself:
+ *   - Where the other origin's records broke the chain (they share the stream), what was refused
+ * goes again, and the next chains are short: between two of them those records break nothing.
+ *   - Where the subject's last message is another one, it is looked at what was written.  Is it of
+ *     other runs than those that were answered about (after a takeover both nodes write to one
+ *     subject), what was refused goes again behind it.
+ *   - Else all that is in flight goes back, the core asks what is there (D1), and goes on.
+ * Of two writers to one subject, the one with a queue at the server would keep the other's guard
+ * old for ever.  So each rests after a while where the peer has something to publish there, too. */
+#include "jetstream_flight.h"
+#include "jetstream_runs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,16 +26,21 @@
 #include <string.h>
 
 enum {
-    FLIGHT_MAX = 8192, /* A power of two. */
     BATCH = 64,
     BATCH_BYTES = 1 << 18,
     ACK_MS = 5000,
     TICK_MS = 100,
-    ALONE_MIN = 32, /* Records to publish one at a time after a broken chain, doubled up to */
-    ALONE_MAX = 2048,
+    CHAIN_MIN = 8, /* Records in a chain while the other origin breaks them, and at first then; */
+    CHAIN_BROKEN = 64,
+    CHAIN_LONG = 1024, /* what needs no more than that goes without an end again. */
+    CHAINS_WHOLE = 8,  /* So many whole ones double it. */
+    REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
+    REST_LONG_MS = 400, /* doubled up to this while the peer does not come in time for one. */
+    IDLE_MS = 20,       /* What is one anyway. */
+    LOOK_MS = 32,       /* The most between two looks without a record stored between them. */
 };
 
-enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_CLOSE };
+enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_LOOK, JOB_CLOSE };
 
 struct jetstream_sink {
     struct sink base;
@@ -46,27 +56,27 @@ struct jetstream_sink {
     struct sink_question question[JETSTREAM_QUESTIONS];
     size_t question_count;
     struct jetstream_ask asking;
-    /* Of each origin, over this connection: whose runs go out under the guard. */
-    struct jetstream_question answered[NODE_COUNT][JETSTREAM_QUESTIONS];
-    size_t answered_count[NODE_COUNT];
+    struct jetstream_runs runs[NODE_COUNT];
     /* Where the subjects ended when the first connection was up, and when that was. */
     uint64_t floor[NODE_COUNT], floor_ns;
 
-    struct sink_item batch[BATCH]; /* Pulled, and published up to batch_at. */
-    size_t batch_count, batch_at;
+    struct jetstream_flight flight;
+    uint64_t heard_ms;            /* When the last answer came, or the first of the flight left. */
+    uint8_t chain_origin;         /* Whose subject the chain in flight began behind, */
+    char chain[JETSTREAM_ID_MAX]; /* the id that it ends with, */
+    uint32_t chain_count;         /* its length, */
+    uint32_t chain_max, whole;    /* and how long one may be; whole ones since it was set. */
 
-    /* In flight: answers first .. next - 1, modulo 2^32. */
-    uint32_t first, next;
-    struct {
-        uint8_t origin;
-        bool stored;
-    } flight[FLIGHT_MAX];
-    uint64_t heard_ms;        /* When the last answer came, or the first of the flight left. */
-    bool guarded[NODE_COUNT]; /* The chain in flight began behind this subject's last message. */
-    char chain[JETSTREAM_ID_MAX]; /* The id that was published last. */
-    uint32_t alone, alone_next;   /* So many are to go one at a time. */
-    bool refused;
-    uint32_t refused_at;
+    bool refused;        /* All from this one on. */
+    uint32_t refused_at; /* When all are answered, it */
+    uint32_t refused_error;
+    bool look;        /* has to be looked at first what another writer wrote. */
+    uint32_t in_vain; /* Looks since a record was stored. */
+    uv_timer_t pause; /* Runs while nothing goes out. */
+    bool paused;
+    bool shared[NODE_COUNT];   /* The peer has something for that subject. */
+    uint64_t busy_ms, rest_ms; /* Since the last rest; how long the next one is. */
+    bool rested;               /* And what goes out first after it tells whether that was enough. */
     bool pumping, ending;
 };
 
@@ -74,19 +84,15 @@ static void pump(struct jetstream_sink *t);
 static void job_start(struct jetstream_sink *t, enum job job);
 static void job_try(struct jetstream_sink *t, enum job job);
 
-static uint32_t in_flight(const struct jetstream_sink *t)
-{
-    return t->next - t->first;
-}
-
 /* ---- the end of a connection ---- */
 
 static void forget_flight(struct jetstream_sink *t)
 {
-    t->first = t->next;
-    t->batch_count = t->batch_at = 0;
-    t->refused = false;
-    memset(t->answered_count, 0, sizeof(t->answered_count));
+    flight_forget(&t->flight);
+    t->refused = t->look = t->paused = false;
+    uv_timer_stop(&t->pause);
+    for (int i = 0; i < NODE_COUNT; i++)
+        runs_fall(&t->runs[i]);
 }
 
 /* The connection stays; the core asks again. */
@@ -107,6 +113,8 @@ static void end(struct jetstream_sink *t, const char *why)
     nats_loop_stop(&t->loop);
     uv_timer_stop(&t->tick);
     forget_flight(t);
+    for (int i = 0; i < NODE_COUNT; i++)
+        t->runs[i].count = 0;
     if (was_up)
         t->question_count = 0; /* The core asks again. */
     sink_fault(&t->base, "%s", why);
@@ -120,43 +128,95 @@ static void end(struct jetstream_sink *t, const char *why)
 
 static void confirm(struct jetstream_sink *t)
 {
-    size_t n = 0;
+    size_t n = flight_confirm(&t->flight);
 
-    while (t->first != t->next && t->flight[t->first % FLIGHT_MAX].stored) {
-        t->first++;
-        n++;
-    }
     if (n > 0)
         sink_confirm(&t->base, n);
 }
 
-/* Everything before the refused one is known to be stored, and nothing from it on. */
-static void give_back(struct jetstream_sink *t)
+static void on_pause(uv_timer_t *timer)
 {
-    if (!t->refused || t->first != t->refused_at)
+    struct jetstream_sink *t = timer->data;
+
+    t->paused = false;
+    pump(t);
+}
+
+static void pause_for(struct jetstream_sink *t, uint64_t ms)
+{
+    t->paused = true;
+    uv_timer_start(&t->pause, on_pause, ms, 0);
+}
+
+static uint64_t up_to(uint64_t ms)
+{
+    return uv_hrtime() / 1000 % (ms + 1);
+}
+
+/* Another writer's records of this subject may be of other runs. */
+static void look_later(struct jetstream_sink *t)
+{
+    uint64_t most = 1ull << (t->in_vain < 6 ? t->in_vain : 6);
+
+    t->look = true;
+    t->rested = false;
+    t->rest_ms = t->rest_ms / 2 > REST_MS ? t->rest_ms / 2 : REST_MS;
+    if (t->in_vain++ > 0)
+        pause_for(t, up_to(most < LOOK_MS ? most : LOOK_MS));
+}
+
+static bool all_covered(struct jetstream_sink *t)
+{
+    for (uint32_t n = t->flight.first; n != t->flight.next; n++) {
+        const struct jetstream_sent *s = flight_at(&t->flight, n);
+
+        if (s->replay || !runs_cover(&t->runs[s->origin], s->position))
+            return false;
+    }
+    return true;
+}
+
+static void shorten_chains(struct jetstream_sink *t)
+{
+    t->chain_max = t->chain_max == FLIGHT_MAX      ? CHAIN_BROKEN
+                   : t->chain_max / 2 >= CHAIN_MIN ? t->chain_max / 2
+                                                   : CHAIN_MIN;
+    t->whole = 0;
+}
+
+/* Everything before the refused one is known to be stored, and nothing from it on. */
+static void turn_back(struct jetstream_sink *t)
+{
+    if (!t->refused || t->flight.unanswered > 0)
         return;
-    all_goes_back(t);
+    t->refused = false;
+    flight_rewind(&t->flight);
+    if (t->refused_error == JETSTREAM_WRONG_LAST_ID)
+        shorten_chains(t);
+    else if (all_covered(t))
+        look_later(t);
+    else
+        all_goes_back(t);
 }
 
 static void on_refused(struct jetstream_sink *t, uint32_t n, const struct jetstream_ack *a)
 {
-    if (t->refused && n - t->first > t->refused_at - t->first)
+    flight_answered(&t->flight, n, false);
+    if (t->refused && n - t->flight.first > t->refused_at - t->flight.first)
         return;
     t->refused = true;
     t->refused_at = n;
-    if (a->error != JETSTREAM_WRONG_LAST_ID)
-        return;
-    t->alone = t->alone_next;
-    t->alone_next = t->alone_next * 2 < ALONE_MAX ? t->alone_next * 2 : ALONE_MAX;
+    t->refused_error = a->error;
 }
 
 static void on_stored(struct jetstream_sink *t, uint32_t n, const struct jetstream_ack *a)
 {
-    uint8_t origin = t->flight[n % FLIGHT_MAX].origin;
+    const struct jetstream_sent *s = flight_at(&t->flight, n);
 
-    t->flight[n % FLIGHT_MAX].stored = true;
+    flight_answered(&t->flight, n, true);
+    t->in_vain = 0;
     if (!a->duplicate) {
-        t->link.place[origin].last = a->sequence;
+        jetstream_link_wrote(&t->link, s->origin, position_epoch(s->position), a->sequence);
         return;
     }
     /* Its sequence is of the first with that id: it says nothing about the subject's last. */
@@ -200,9 +260,9 @@ static bool on_answer(struct jetstream_sink *t, natsMsg *m)
     const struct jetstream_place *p;
     struct jetstream_ack a;
 
-    if (n - t->first >= in_flight(t))
+    if (n - t->flight.first >= t->flight.sent - t->flight.first)
         return true; /* Of a flight that was given back. */
-    p = &t->link.place[t->flight[n % FLIGHT_MAX].origin];
+    p = &t->link.place[flight_at(&t->flight, n)->origin];
     t->heard_ms = uv_now(t->base.loop);
     if (jetstream_ack_parse(&a, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m)) != 0) {
         end(t, "the server's answer to a publish is malformed");
@@ -246,7 +306,7 @@ static void on_io(void *ctx)
         end(t, "no stream takes the subject now, or it has no leader");
         return;
     }
-    give_back(t);
+    turn_back(t);
     if (nats_loop_closed(&t->loop))
         end(t, "the connection was lost");
     else
@@ -257,7 +317,9 @@ static void on_tick(uv_timer_t *timer)
 {
     struct jetstream_sink *t = timer->data;
 
-    if (in_flight(t) > 0 && uv_now(t->base.loop) - t->heard_ms > ACK_MS)
+    for (uint8_t i = 0; i < NODE_COUNT; i++)
+        t->shared[i] = t->base.host.shared != NULL && t->base.host.shared(t->base.host.ctx, i);
+    if (t->flight.unanswered > 0 && uv_now(t->base.loop) - t->heard_ms > ACK_MS)
         end(t, "no acknowledgement for 5 s");
     else
         pump(t);
@@ -265,109 +327,124 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- publishing ---- */
 
-/* Which header guards the item, or NULL: it has to wait for what is in flight. */
-static const char *guard(struct jetstream_sink *t, const struct sink_item *item, char *value,
-                         size_t size)
+static bool must_rest(const struct jetstream_sink *t, uint8_t origin)
 {
-    uint8_t o = item->origin;
-
-    if (in_flight(t) == 0) {
-        memset(t->guarded, 0, sizeof(t->guarded));
-        t->guarded[o] = true;
-        snprintf(value, size, "%" PRIu64, t->link.place[o].last);
-        return "Nats-Expected-Last-Subject-Sequence";
-    }
-    if (t->alone > 0 || !t->guarded[o])
-        return NULL;
-    snprintf(value, size, "%s", t->chain);
-    return "Nats-Expected-Last-Msg-Id";
+    return t->shared[origin] && uv_now(t->base.loop) - t->busy_ms >= 2 * t->rest_ms;
 }
 
-static natsStatus make_message(const struct jetstream_sink *t, const struct sink_item *item,
-                               const char *id, const char *key, const char *value, natsMsg **m)
+/* false: the peer has its turn. */
+static bool may_begin(struct jetstream_sink *t, uint8_t origin)
 {
-    char reply[96];
-    natsStatus s;
+    if (uv_now(t->base.loop) - t->heard_ms >= IDLE_MS)
+        t->busy_ms = uv_now(t->base.loop);
+    if (!must_rest(t, origin))
+        return true;
+    if (t->rested)
+        t->rest_ms = t->rest_ms * 2 < REST_LONG_MS ? t->rest_ms * 2 : REST_LONG_MS;
+    t->rested = true;
+    t->busy_ms = t->heard_ms = uv_now(t->base.loop) + t->rest_ms;
+    pause_for(t, t->rest_ms + up_to(t->rest_ms / 4));
+    return false;
+}
 
-    snprintf(reply, sizeof(reply), "%s.%" PRIu32, t->link.inbox, t->next);
-    s = natsMsg_Create(m, t->link.place[item->origin].subject, reply, (const char *)item->bytes,
-                       (int)item->len);
-    if (s == NATS_OK)
-        s = natsMsgHeader_Set(*m, "Nats-Msg-Id", id);
-    if (s == NATS_OK)
-        s = natsMsgHeader_Set(*m, key, value);
-    return s;
+static bool may_go_on(const struct jetstream_sink *t, uint8_t origin)
+{
+    return t->chain_origin == origin && t->chain_count < t->chain_max && !must_rest(t, origin);
+}
+
+static void begin_chain(struct jetstream_sink *t, uint8_t origin)
+{
+    if (t->chain_count >= t->chain_max && ++t->whole == CHAINS_WHOLE) {
+        t->whole = 0;
+        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : FLIGHT_MAX;
+    }
+    t->chain_origin = origin;
+    t->chain_count = 0;
+}
+
+/* Which header guards what is sent next, or NULL: it has to wait. */
+static const char *guard(struct jetstream_sink *t, uint8_t origin, char *value, size_t size)
+{
+    if (t->flight.first == t->flight.sent) {
+        if (!may_begin(t, origin))
+            return NULL;
+        begin_chain(t, origin);
+        snprintf(value, size, "%" PRIu64, t->link.place[origin].last);
+        return JETSTREAM_BEHIND_SEQUENCE;
+    }
+    if (!may_go_on(t, origin))
+        return NULL;
+    snprintf(value, size, "%s", t->chain);
+    return JETSTREAM_BEHIND_ID;
 }
 
 /* 1: it is on its way; 0: not yet; -1: the connection has ended. */
-static int publish(struct jetstream_sink *t, const struct sink_item *item)
+static int publish(struct jetstream_sink *t)
 {
-    char value[JETSTREAM_ID_MAX], id[JETSTREAM_ID_MAX];
-    const char *key = guard(t, item, value, sizeof(value));
-    natsMsg *m = NULL;
-    natsStatus s;
-    size_t n;
+    const struct jetstream_sent *s = flight_at(&t->flight, t->flight.sent);
+    char value[JETSTREAM_ID_MAX];
+    const char *key = guard(t, s->origin, value, sizeof(value));
+    natsStatus status;
 
     if (key == NULL)
         return 0;
-    n = jetstream_id(id, item->origin, item->position, item->statement);
-    if (item->replay != 0) /* A known id would be taken for a duplicate. */
-        snprintf(id + n, sizeof(id) - n, "r%" PRIu32, item->replay);
-    s = make_message(t, item, id, key, value, &m);
-    if (s == NATS_OK)
-        s = natsConnection_PublishMsg(t->link.nc, m);
-    natsMsg_Destroy(m);
-    if (s != NATS_OK) {
-        end(t, natsStatus_GetText(s));
-        return -1;
-    }
-    if (in_flight(t) == 0)
+    if (t->flight.unanswered == 0)
         t->heard_ms = uv_now(t->base.loop);
-    t->flight[t->next % FLIGHT_MAX].origin = item->origin;
-    t->flight[t->next % FLIGHT_MAX].stored = false;
-    t->next++;
-    memcpy(t->chain, id, sizeof(id));
-    if (t->alone > 0 && --t->alone == 0)
-        t->alone_next = t->alone_next > ALONE_MIN ? t->alone_next / 2 : ALONE_MIN;
-    return 1;
+    memcpy(t->chain, s->id, sizeof(t->chain));
+    t->chain_count++;
+    status = flight_send(&t->flight, &t->link, key, value);
+    if (status == NATS_OK)
+        return 1;
+    end(t, natsStatus_GetText(status));
+    return -1;
 }
 
 /* Publishes what was pulled.  false: not all of it can go now. */
-static bool publish_batch(struct jetstream_sink *t)
+static bool publish_pulled(struct jetstream_sink *t)
 {
-    while (t->batch_at < t->batch_count) {
-        if (publish(t, &t->batch[t->batch_at]) <= 0)
+    while (t->flight.sent != t->flight.next) {
+        if (flight_at(&t->flight, t->flight.sent)->stored)
+            t->flight.sent++;
+        else if (publish(t) <= 0)
             return false;
-        t->batch_at++;
     }
     return true;
 }
 
 static bool may_publish(const struct jetstream_sink *t)
 {
-    return t->base.up && !t->ending && !t->refused && t->job == JOB_NONE;
+    return t->base.up && !t->ending && !t->refused && !t->paused && !t->look && t->job == JOB_NONE;
+}
+
+/* false: nothing came. */
+static bool pull(struct jetstream_sink *t)
+{
+    size_t room = FLIGHT_MAX - (t->flight.next - t->flight.first);
+    struct sink_item item[BATCH];
+    natsStatus s = NATS_OK;
+    size_t n = room > 0 ? t->base.host.pull(t->base.host.ctx, item, room < BATCH ? room : BATCH,
+                                            BATCH_BYTES)
+                        : 0;
+
+    for (size_t i = 0; s == NATS_OK && i < n; i++)
+        s = flight_add(&t->flight, &t->link, &item[i]);
+    if (s != NATS_OK)
+        end(t, natsStatus_GetText(s));
+    return n > 0;
 }
 
 static void pump(struct jetstream_sink *t)
 {
-    if (t->pumping || !may_publish(t))
+    if (t->pumping)
         return;
     t->pumping = true;
-    while (may_publish(t) && publish_batch(t) && t->question_count == 0) {
-        size_t room = FLIGHT_MAX - in_flight(t);
-
-        t->batch_at = t->batch_count = 0;
-        if (room == 0)
-            break;
-        t->batch_count =
-            t->base.host.pull(t->base.host.ctx, t->batch, room < BATCH ? room : BATCH, BATCH_BYTES);
-        if (t->batch_count == 0)
-            break;
-    }
+    while (may_publish(t) && publish_pulled(t) && t->question_count == 0 && pull(t))
+        ;
     t->pumping = false;
+    if (t->look && t->base.up && !t->ending && !t->paused && t->job == JOB_NONE)
+        job_start(t, JOB_LOOK);
     /* A question is answered while nothing is in flight, so that the answer is exact. */
-    if (may_publish(t) && t->question_count > 0 && in_flight(t) == 0 &&
-        t->batch_at == t->batch_count)
+    else if (may_publish(t) && t->question_count > 0 && t->flight.first == t->flight.next)
         job_start(t, JOB_ASK);
 }
 
@@ -381,7 +458,7 @@ static void job_run(void *ctx)
     t->job_result = 0;
     if (t->job == JOB_OPEN)
         t->job_result = jetstream_link_open(&t->link, &t->loop, t->job_error);
-    else if (t->job == JOB_ASK)
+    else if (t->job == JOB_ASK || t->job == JOB_LOOK)
         t->job_result = jetstream_link_find(&t->link, &t->asking, t->job_error);
     else
         jetstream_link_close(&t->link);
@@ -405,28 +482,38 @@ static uint64_t floor_of(const struct jetstream_sink *t, const struct sink_quest
 static void put_questions(struct jetstream_sink *t)
 {
     struct jetstream_ask *a = &t->asking;
-    uint8_t origin = t->question[0].origin;
     size_t left = 0;
 
     a->count = 0;
+    a->origin = t->question[0].origin;
     for (size_t i = 0; i < t->question_count; i++) {
-        if (t->question[i].origin == origin)
-            a->question[a->count++] = (struct jetstream_question){
-                .q = t->question[i], .floor = floor_of(t, &t->question[i])};
-        else
+        struct jetstream_question *one = &a->question[a->count];
+
+        if (t->question[i].origin != a->origin) {
             t->question[left++] = t->question[i];
+            continue;
+        }
+        *one = (struct jetstream_question){.q = t->question[i]};
+        if (runs_tell(&t->runs[a->origin], one))
+            one->floor = t->link.place[a->origin].last;
+        else
+            jetstream_link_floor(&t->link, one, floor_of(t, &one->q));
+        a->count++;
     }
     t->question_count = left;
-    memcpy(a->question + a->count, t->answered[origin],
-           t->answered_count[origin] * sizeof(a->question[0]));
-    a->count += t->answered_count[origin];
-    a->behind = t->link.place[origin].last;
+}
+
+/* Of the origin whose records were refused. */
+static void put_look(struct jetstream_sink *t)
+{
+    t->asking.count = 0;
+    t->asking.origin = flight_at(&t->flight, t->flight.first)->origin;
 }
 
 static void take_back_questions(struct jetstream_sink *t)
 {
     for (size_t i = 0; i < t->asking.count; i++) {
-        if (!t->asking.question[i].stands)
+        if (!t->asking.question[i].kept)
             t->question[t->question_count++] = t->asking.question[i].q;
     }
 }
@@ -435,6 +522,12 @@ static void job_start(struct jetstream_sink *t, enum job job)
 {
     if (job == JOB_ASK)
         put_questions(t);
+    if (job == JOB_LOOK)
+        put_look(t);
+    if (job == JOB_ASK || job == JOB_LOOK) {
+        runs_join(&t->runs[t->asking.origin], &t->asking);
+        t->asking.behind = t->link.place[t->asking.origin].last;
+    }
     t->job = job;
     if (uv_thread_create(&t->job_thread, job_run, t) == 0)
         return;
@@ -471,55 +564,54 @@ static void on_open(struct jetstream_sink *t)
     for (int i = 0; t->floor_ns == 0 && i < NODE_COUNT; i++)
         t->floor[i] = t->link.place[i].last;
     t->floor_ns = t->floor_ns != 0 ? t->floor_ns : sink_clock_ns();
-    t->alone = 0;
-    t->alone_next = ALONE_MIN;
+    t->chain_max = FLIGHT_MAX;
+    t->chain_count = t->whole = t->in_vain = 0;
+    t->rest_ms = REST_MS;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);
     sink_is_up(&t->base);
 }
 
-static bool is_overtaken(const struct jetstream_ask *a)
+/* false: all goes back, or the connection has ended. */
+static bool take_answers(struct jetstream_sink *t)
 {
-    for (size_t i = 0; i < a->count; i++) {
-        if (a->question[i].stands && (a->question[i].last != 0 || !a->question[i].known))
-            return true;
+    struct jetstream_runs *r = &t->runs[t->asking.origin];
+    bool full = t->asking.count > JETSTREAM_QUESTIONS;
+
+    if (t->job_result != 0) {
+        end(t, t->job_error);
+        return false;
     }
+    runs_update(r, &t->asking);
+    if (runs_stand(&t->asking) && !full)
+        return true;
+    r->count = full ? 0 : r->count;
+    all_goes_back(t);
     return false;
-}
-
-/* Asked anew, it replaces what stood of its run. */
-static void stand(struct jetstream_sink *t, const struct sink_question *q)
-{
-    struct jetstream_question *a = t->answered[q->origin];
-    size_t n = 0, *count = &t->answered_count[q->origin];
-
-    while (n < *count && (a[n].q.epoch != q->epoch || a[n].q.run != q->run))
-        n++;
-    a[n] = (struct jetstream_question){.q = *q, .stands = true};
-    *count += n == *count;
 }
 
 static void on_asked(struct jetstream_sink *t)
 {
     const struct jetstream_ask *a = &t->asking;
 
-    if (t->job_result != 0) {
-        end(t, t->job_error);
+    if (!take_answers(t))
         return;
-    }
-    if (is_overtaken(a) || a->count > JETSTREAM_QUESTIONS) {
-        all_goes_back(t);
-        return;
-    }
     t->pumping = true; /* No other question is put meanwhile. */
-    for (size_t i = 0; i < a->count && !a->question[i].stands; i++) {
+    for (size_t i = 0; i < a->count && !a->question[i].kept; i++) {
         const struct sink_question *q = &a->question[i].q;
 
-        stand(t, q);
+        runs_answered(&t->runs[a->origin], &a->question[i]);
         t->base.host.answer(t->base.host.ctx, q->origin, q->epoch, q->from, q->to,
                             a->question[i].known ? ANSWER_HAS : ANSWER_UNKNOWN,
                             a->question[i].last);
     }
     t->pumping = false;
+}
+
+/* What was refused may go again: what came before it is of other runs. */
+static void on_looked(struct jetstream_sink *t)
+{
+    t->look = false;
+    take_answers(t);
 }
 
 static void on_job_done(uv_async_t *a)
@@ -538,8 +630,10 @@ static void on_job_done(uv_async_t *a)
         job_try(t, JOB_CLOSE);
     else if (job == JOB_OPEN)
         on_open(t);
-    else
+    else if (job == JOB_ASK)
         on_asked(t);
+    else
+        on_looked(t);
     on_io(t);
 }
 
@@ -589,7 +683,8 @@ int jetstream_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_op
         place_init(&t->link.place[i], o, i);
     uv_timer_init(loop, &t->retry);
     uv_timer_init(loop, &t->tick);
-    t->job_done.data = t->retry.data = t->tick.data = t;
+    uv_timer_init(loop, &t->pause);
+    t->job_done.data = t->retry.data = t->tick.data = t->pause.data = t;
     uv_timer_start(&t->retry, on_retry, 0, 0);
     *out = &t->base;
     return 0;

@@ -27,6 +27,10 @@ int jetstream_ack_parse(struct jetstream_ack *out, const char *at, size_t len);
 
 enum { JETSTREAM_ID_MAX = 48 };
 
+/* Headers that guard a publish. */
+#define JETSTREAM_BEHIND_SEQUENCE "Nats-Expected-Last-Subject-Sequence"
+#define JETSTREAM_BEHIND_ID       "Nats-Expected-Last-Msg-Id"
+
 /* "0/12/345"; the n-th statement of the sink's own before that record: "0/12/345s1". */
 size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,
                     unsigned statement);

@@ -7,7 +7,8 @@
 
 enum { SCAN_FIRST = 1 << 12 };
 
-_Static_assert(JETSTREAM_SCAN <= SCAN_FIRST << 3 * (JETSTREAM_SPENT - 1), "a scan of each depth");
+_Static_assert(JETSTREAM_SCAN <= SCAN_FIRST << 3 * (JETSTREAM_SPENT - JETSTREAM_CATCH_UPS - 1),
+               "a scan of each depth");
 
 static int open_inbox(struct jetstream_link *k, char *err)
 {
@@ -104,9 +105,9 @@ static int check_stream(struct jetstream_link *k, const struct jetstream_place *
     return rc;
 }
 
-/* The last message of the subject; *id: "" when there is none or it has none. */
-static int read_last(struct jetstream_link *k, struct jetstream_place *p, char id[JETSTREAM_ID_MAX],
-                     char *err)
+/* The last message of the subject, *last 0: there is none; *id: "" when it has none. */
+static int read_last(struct jetstream_link *k, const struct jetstream_place *p, uint64_t *last,
+                     char id[JETSTREAM_ID_MAX], char *err)
 {
     natsMsg *m = NULL;
     jsErrCode code = 0;
@@ -115,16 +116,80 @@ static int read_last(struct jetstream_link *k, struct jetstream_place *p, char i
 
     id[0] = '\0';
     if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr) {
-        p->last = 0;
+        *last = 0;
         return 0;
     }
     if (s != NATS_OK)
         return jetstream_fail(err, "cannot read the last message", s);
-    p->last = natsMsg_GetSequence(m);
+    *last = natsMsg_GetSequence(m);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &value) == NATS_OK)
         snprintf(id, JETSTREAM_ID_MAX, "%s", value);
     natsMsg_Destroy(m);
     return 0;
+}
+
+/* ---- what is known of the stream ---- */
+
+static void look_anew(struct jetstream_place *p)
+{
+    p->looked_from = 0;
+    p->epoch_count = 0;
+    p->crowded = false;
+}
+
+static bool has_epoch(const struct jetstream_place *p, uint32_t epoch)
+{
+    for (size_t i = p->epoch_count; i > 0; i--) {
+        if (p->epoch[i - 1] == epoch)
+            return true;
+    }
+    return false;
+}
+
+static void add_epoch(struct jetstream_place *p, uint32_t epoch)
+{
+    if (has_epoch(p, epoch))
+        return;
+    if (p->epoch_count < JETSTREAM_EPOCHS)
+        p->epoch[p->epoch_count++] = epoch;
+    else
+        p->crowded = true;
+}
+
+/* More epochs than there is room for: nobody has looked. */
+static void check_room(struct jetstream_place *p)
+{
+    if (p->crowded)
+        look_anew(p);
+}
+
+void jetstream_link_wrote(struct jetstream_link *k, uint8_t origin, uint32_t epoch, uint64_t at)
+{
+    struct jetstream_place *p = &k->place[origin];
+
+    add_epoch(p, epoch);
+    check_room(p);
+    p->last = at;
+}
+
+static uint64_t depth(const struct jetstream_link *k)
+{
+    return k->depth != 0 ? k->depth : JETSTREAM_SCAN;
+}
+
+void jetstream_link_floor(const struct jetstream_link *k, struct jetstream_question *a,
+                          uint64_t own)
+{
+    const struct jetstream_place *p = &k->place[a->q.origin];
+    bool all = p->looked_from != 0 && p->looked_from <= own + 1;
+
+    a->floor = own;
+    if (has_epoch(p, a->q.epoch) || p->looked_from == 0)
+        return;
+    if (!all && p->last - p->looked_from < depth(k))
+        return;
+    a->floor = p->last;
+    a->blind = !all;
 }
 
 int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
@@ -136,8 +201,11 @@ int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
         check_payload(k, err) != 0)
         return -1;
     for (int i = 0; i < NODE_COUNT; i++) {
-        if (check_stream(k, &k->place[i], err) != 0 || read_last(k, &k->place[i], id, err) != 0)
+        struct jetstream_place *p = &k->place[i];
+
+        if (check_stream(k, p, err) != 0 || read_last(k, p, &p->last, id, err) != 0)
             return -1;
+        look_anew(p);
     }
     return 0;
 }
@@ -162,32 +230,39 @@ void jetstream_link_close(struct jetstream_link *k)
 
 /* ---- D1 ---- */
 
+static uint32_t later(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
 static void look_at_for(struct jetstream_question *a, const struct jetstream_ask *k,
                         uint32_t sequence, uint64_t at)
 {
     const struct sink_question *q = &a->q;
 
-    if (a->stands)
-        a->last =
-            at > k->behind && sequence >= q->from && sequence <= q->run_end ? sequence : a->last;
-    else if (at <= a->floor)
+    if (at <= (a->kept ? k->behind : a->floor))
         return;
-    else if (sequence >= q->run && sequence < q->from)
+    if (!a->kept && sequence >= q->run && sequence < q->from)
         a->before = true;
-    else if (sequence >= q->from && sequence <= q->to && sequence > a->last)
-        a->last = sequence;
+    if (sequence < q->from || sequence > q->run_end)
+        return;
+    a->top = later(a->top, sequence);
+    if (a->kept || sequence <= q->to)
+        a->last = later(a->last, sequence);
 }
 
 /* At the message with that id, `at` in the stream. */
-static void look_at(struct jetstream_ask *k, const char *id, uint64_t at)
+static void look_at(struct jetstream_place *place, struct jetstream_ask *k, const char *id,
+                    uint64_t at)
 {
     uint8_t origin;
     position_t p;
 
-    if (!jetstream_id_parse(id, &origin, &p))
+    if (!jetstream_id_parse(id, &origin, &p) || origin != k->origin)
         return;
+    add_epoch(place, position_epoch(p));
     for (size_t i = 0; i < k->count; i++) {
-        if (k->question[i].q.origin == origin && k->question[i].q.epoch == position_epoch(p))
+        if (k->question[i].q.epoch == position_epoch(p))
             look_at_for(&k->question[i], k, position_sequence(p), at);
     }
 }
@@ -200,9 +275,9 @@ static uint64_t unknown_from(struct jetstream_ask *k, uint64_t start)
 
     for (size_t i = 0; i < k->count; i++) {
         struct jetstream_question *a = &k->question[i];
-        uint64_t first = (a->stands ? k->behind : a->floor) + 1;
+        uint64_t first = (a->kept ? k->behind : a->floor) + 1;
 
-        a->known = start <= first || (!a->stands && (a->last != 0 || a->before));
+        a->known = start <= first || (!a->kept && (a->last != 0 || a->before));
         if (!a->known && (from == 0 || first < from))
             from = first;
     }
@@ -227,8 +302,8 @@ static natsStatus scan_open(struct jetstream_link *k, const struct jetstream_pla
     return s == NATS_OK ? natsSubscription_SetPendingLimits(*sub, -1, -1) : s;
 }
 
-static natsStatus scan_message(struct jetstream_ask *a, natsMsg *m, uint64_t nth,
-                               uint64_t *sequence)
+static natsStatus scan_message(struct jetstream_place *p, struct jetstream_ask *a, natsMsg *m,
+                               uint64_t nth, uint64_t *sequence)
 {
     jsMsgMetaData *meta = NULL;
     const char *id = NULL;
@@ -241,14 +316,14 @@ static natsStatus scan_message(struct jetstream_ask *a, natsMsg *m, uint64_t nth
         s = NATS_MISMATCH;
     jsMsgMetaData_Destroy(meta);
     if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
-        look_at(a, id, *sequence);
+        look_at(p, a, id, *sequence);
     return s;
 }
 
 /* The messages from `start` to the subject's last. */
 static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start)
 {
-    const struct jetstream_place *p = &k->place[a->question[0].q.origin];
+    struct jetstream_place *p = &k->place[a->origin];
     natsSubscription *sub = NULL;
     uint64_t sequence = 0, nth = 0;
     natsStatus s = scan_open(k, p, start, &sub);
@@ -258,7 +333,7 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64
 
         s = natsSubscription_NextMsg(&m, sub, JETSTREAM_CALL_MS);
         if (s == NATS_OK)
-            s = scan_message(a, m, ++nth, &sequence);
+            s = scan_message(p, a, m, ++nth, &sequence);
         natsMsg_Destroy(m);
     }
     if (sub != NULL) {
@@ -268,23 +343,23 @@ static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64
     return s;
 }
 
-/* Further and further back, until all is known.  Where a stream was purged, its first message is
- * far up. */
-static natsStatus look_back(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start,
-                            uint64_t first)
+/* Further and further back, until all is known; *start: how far.  Where a stream was purged, its
+ * first message is far up. */
+static natsStatus look_back(struct jetstream_link *k, struct jetstream_ask *a, uint64_t first,
+                            uint64_t *start)
 {
-    const struct jetstream_place *p = &k->place[a->question[0].q.origin];
-    uint64_t most = k->depth != 0 ? k->depth : JETSTREAM_SCAN, from;
+    const struct jetstream_place *p = &k->place[a->origin];
+    uint64_t from;
     natsStatus s = NATS_OK;
 
-    for (uint64_t depth = SCAN_FIRST; (from = unknown_from(a, start)) != 0 && depth <= most;
-         depth *= 8) {
-        start = p->last > depth ? p->last - depth : 1;
-        start = start > from ? start : from;
-        s = scan(k, a, start);
+    for (uint64_t back = SCAN_FIRST; (from = unknown_from(a, *start)) != 0 && back <= depth(k);
+         back *= 8) {
+        *start = p->last > back ? p->last - back : 1;
+        *start = *start > from ? *start : from;
+        s = scan(k, a, *start);
         if (s != NATS_OK)
             return s;
-        start = start > first ? start : 1;
+        *start = *start > first ? *start : 1;
     }
     return s;
 }
@@ -302,25 +377,78 @@ static int read_first(struct jetstream_link *k, const struct jetstream_place *p,
     return 0;
 }
 
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
-                        char err[JETSTREAM_ERROR_MAX])
+/* What was written during the look at so many messages, while it becomes less. */
+static int catch_up(struct jetstream_link *k, struct jetstream_ask *a, uint64_t looked, char *err)
 {
-    struct jetstream_place *p = &k->place[a->question[0].q.origin];
-    uint64_t first = 0;
+    struct jetstream_place *p = &k->place[a->origin];
     char id[JETSTREAM_ID_MAX];
-    natsStatus s;
+    natsStatus s = NATS_OK;
 
+    for (int i = 0; s == NATS_OK && i < JETSTREAM_CATCH_UPS; i++) {
+        uint64_t before = p->last;
+
+        if (read_last(k, p, &p->last, id, err) != 0)
+            return -1;
+        if (p->last < before)
+            a->shrunk = true;
+        if (p->last <= before)
+            return 0;
+        s = scan(k, a, before + 1);
+        if (p->last - before > looked / 2)
+            break;
+        looked = p->last - before;
+    }
+    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot read the last messages", s);
+}
+
+static void begin(struct jetstream_ask *a)
+{
+    a->shrunk = false;
     for (size_t i = 0; i < a->count; i++) {
         a->question[i].last = 0;
         a->question[i].before = false;
+        a->question[i].top = a->question[i].kept ? a->question[i].top : 0;
     }
-    if (read_last(k, p, id, err) != 0)
+}
+
+/* All of the subject was looked at from `start` on. */
+static void conclude(struct jetstream_place *p, struct jetstream_ask *a, uint64_t start)
+{
+    a->shrunk |= p->last < a->behind;
+    if (a->shrunk)
+        look_anew(p);
+    else if (p->looked_from == 0 || start > a->behind + 1 || start < p->looked_from)
+        p->looked_from = start != 0 ? start : 1;
+    check_room(p);
+    for (size_t i = 0; i < a->count; i++) {
+        struct jetstream_question *q = &a->question[i];
+
+        q->known = q->known && !(q->blind && !q->kept && q->last == 0 && !q->before);
+    }
+}
+
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
+                        char err[JETSTREAM_ERROR_MAX])
+{
+    struct jetstream_place *p = &k->place[a->origin];
+    uint64_t first = 0, start;
+    char id[JETSTREAM_ID_MAX];
+    natsStatus s;
+
+    begin(a);
+    if (read_last(k, p, &p->last, id, err) != 0)
         return -1;
-    look_at(a, id, p->last);
-    if (unknown_from(a, p->last) == 0)
-        return 0;
-    if (read_first(k, p, &first, err) != 0)
-        return -1;
-    s = look_back(k, a, p->last, first);
-    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot read the last messages", s);
+    look_at(p, a, id, p->last);
+    start = p->last;
+    if (unknown_from(a, start) != 0) {
+        if (read_first(k, p, &first, err) != 0)
+            return -1;
+        s = look_back(k, a, first, &start);
+        if (s != NATS_OK)
+            return jetstream_fail(err, "cannot read the last messages", s);
+        if (catch_up(k, a, p->last - start, err) != 0)
+            return -1;
+    }
+    conclude(p, a, start);
+    return 0;
 }
