@@ -168,6 +168,47 @@ static void a_rejected_datagram_gets_unreachable(void **unused)
     box_close(b);
 }
 
+/* RFC 1122 3.2.2, RFC 4443 2.4: no answer to what is an error or a redirect itself, nor to a group;
+ * what is refused is logged all the same. */
+static void some_refusals_are_silent(void **unused)
+{
+    struct box *b =
+        box_open("policy \"no\" { from-zone = \"trust\" to-zone = \"untrust\" action = reject }\n");
+    size_t told = 0;
+
+    (void)unused;
+    for (unsigned type = 0; type < 256; type++) {
+        bool v4_error = type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+        struct frame v4 = {
+            .from = "10.0.0.1", .to = "10.0.0.2", .protocol = 1, .type = (uint8_t)type, .data = 40};
+        struct frame v6 = {
+            .from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = (uint8_t)type, .data = 40};
+
+        b->now_ns += 1000000000;
+        assert_int_equal(box_send(b, LEFT, &v4), !v4_error);
+        assert_int_equal(b->d.fate, FATE_REJECTED);
+        assert_int_equal(box_send(b, LEFT, &v6), type >= 128 && type != 137);
+        assert_int_equal(b->d.fate, FATE_REJECTED);
+        told += box_count(b, EVENT_DENY);
+        box_forget(b);
+    }
+    assert_int_equal(told, 512);
+    for (int i = 0; i < 5; i++) {
+        static const char *const from[] = {"224.0.0.9", "255.255.255.255", "0.0.0.0", "ff02::1",
+                                           "::"};
+        struct frame syn = {.from = from[i],
+                            .to = i < 3 ? "10.0.0.2" : "fd00::2",
+                            .protocol = 6,
+                            .destination_port = 80,
+                            .flags = TCP_SYN};
+
+        assert_false(box_send(b, LEFT, &syn));
+        assert_int_equal(b->d.fate, FATE_REJECTED);
+    }
+    assert_int_equal(box_count(b, EVENT_DENY), 5);
+    box_close(b);
+}
+
 static void answers_are_limited(void **unused)
 {
     struct box *b = box_open(POLICIES);
@@ -426,6 +467,11 @@ static void local_delivery(void **unused)
     assert_int_equal(b->out.icmp_type, 129);
     assert_true(frame_sums_are_right(b->frame, b->d.len));
     assert_int_equal(b->event_count, 0);
+    ping.source_route = six.source_route = true; /* Its answer would go where the asker says. */
+    assert_false(box_send(b, LEFT, &ping));
+    assert_false(box_send(b, LEFT, &six));
+    assert_int_equal(b->d.fate, FATE_LOCAL);
+    ping.source_route = false;
     ping.from = "10.0.0.9";
     assert_false(box_send(b, LEFT, &ping));
     expect_filter(b, 0, 1, 1, FILTER_LO0);
@@ -563,6 +609,7 @@ int main(void)
         cmocka_unit_test(defects_3_4_5_policy_ids),
         cmocka_unit_test(a_rejected_syn_gets_a_reset),
         cmocka_unit_test(a_rejected_datagram_gets_unreachable),
+        cmocka_unit_test(some_refusals_are_silent),
         cmocka_unit_test(answers_are_limited),
         cmocka_unit_test(only_log_and_syslog_make_an_event),
         cmocka_unit_test(defect_9_a_filter_rejects),

@@ -147,6 +147,12 @@ static void there_and_back(void **unused)
         &(struct frame){
             .from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 128, .source_port = 321},
         129);
+    round_trip(&(struct frame){.from = "10.0.0.1",
+                               .to = "10.9.0.2",
+                               .protocol = PROTOCOL_SCTP,
+                               .source_port = 999,
+                               .destination_port = 2905},
+               0); /* Its port is kept, and told. */
     round_trip(&(struct frame){.from = "10.0.0.1", .to = "10.9.0.2", .protocol = 1, .type = 13},
                14); /* No id that could be translated: its address alone. */
     round_trip(&(struct frame){.from = "fd00::1", .to = "fd00::2", .protocol = 58, .type = 139},
@@ -842,6 +848,31 @@ static void what_a_translated_flow_repeats_is_no_deny(void **unused)
     }
 }
 
+/* The other node had the group meanwhile, and another connection of the same ports, whose SYN was
+ * not seen here: that is nothing late. */
+static void a_tail_is_of_one_turn(void **unused)
+{
+    struct box *b = box_open(NAT);
+    struct frame out = {.from = "10.0.0.1", .to = "10.9.0.2", .protocol = 6, .flags = TCP_SYN};
+    struct frame back;
+    char text[2][64];
+
+    (void)unused;
+    assert_true(box_send(b, LEFT, &out));
+    answer_to(b, &back, text);
+    out.flags = back.flags = TCP_FIN | TCP_ACK;
+    assert_true(box_send(b, RIGHT, &back));
+    assert_true(box_send(b, LEFT, &out));
+    box_elapse_ms(b, 3000);
+    out.flags = TCP_ACK;
+    out.data = 10;
+    assert_false(box_send(b, LEFT, &out));
+    state_regained(&b->state, 1);
+    assert_true(box_send(b, LEFT, &out));
+    assert_int_equal(box_count(b, EVENT_OPEN), 2);
+    box_close(b);
+}
+
 /* RFC 6935: what a tunnel over IPv6 leaves out is left out behind NAT, too. */
 static void no_sum_stays_none(void **unused)
 {
@@ -906,6 +937,7 @@ int main(void)
         cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),
         cmocka_unit_test(what_a_translated_flow_repeats_is_no_deny),
+        cmocka_unit_test(a_tail_is_of_one_turn),
         cmocka_unit_test(a_good_cookie_becomes_a_connection),
         cmocka_unit_test(no_sum_stays_none),
         cmocka_unit_test(a_server_is_asked_again),

@@ -43,7 +43,7 @@ static void leave_tail_of_answers(struct state *s, struct shard *h, const struct
     other = sessions_shard(&s->sessions, hash);
     if (other != h && !spin_try(&other->lock))
         return;
-    tail_leave(other, tail_mark(&answers, hash), now_ns, false);
+    tail_leave(other, tail_mark(&answers, hash, turn_of(s, e->group)), now_ns, false);
     if (other != h)
         spin_unlock(&other->lock);
 }
@@ -52,7 +52,8 @@ static void leave_tails(struct state *s, struct shard *h, const struct session *
 {
     uint64_t hash = flow_hash(&e->key, &s->sessions.seed);
 
-    tail_leave(h, tail_mark(&e->key, hash), now_ns, !e->is_nat && !e->is_proxied);
+    tail_leave(h, tail_mark(&e->key, hash, turn_of(s, e->group)), now_ns,
+               !e->is_nat && !e->is_proxied);
     if (e->is_nat)
         leave_tail_of_answers(s, h, e, now_ns);
 }

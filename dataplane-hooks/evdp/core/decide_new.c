@@ -246,7 +246,8 @@ static bool is_late(struct job *j)
     uint16_t term;
 
     if (p->protocol != PROTOCOL_TCP || (p->tcp_flags & TCP_SYN) != 0 ||
-        !tail_find(j->shard, tail_mark(&j->flow, j->hash), j->now_ns, &passes) ||
+        !tail_find(j->shard, tail_mark(&j->flow, j->hash, turn_of(j->s, j->where.group)), j->now_ns,
+                   &passes) ||
         (passes && !is_end(p)))
         return false;
     j->d->fate = FATE_NO_SESSION;

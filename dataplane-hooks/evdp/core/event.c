@@ -19,7 +19,7 @@ static void of_session(uint8_t *e, const struct session *s)
     e[55] = s->key.family;
     if (s->is_nat) {
         memcpy(e + 72, s->nat_source, 16);
-        put_be16(e + 104, s->nat_port);
+        put_be16(e + 104, s->has_nat_port ? s->nat_port : s->key.source_port);
     }
     put_le(e + 108, s->created_ns / 1000000000ull, 4);
     put_le(e + 128, s->ifindex, 4);

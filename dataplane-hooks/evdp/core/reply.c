@@ -95,11 +95,27 @@ uint16_t reply_mss_of(const uint8_t *frame, const struct packet *p)
     return mss != NULL ? be16(mss + 2) : 536;
 }
 
+static bool is_group(const uint8_t *address, uint8_t family)
+{
+    if (family == FAMILY_V6)
+        return address[0] == 0xff;
+    return address[0] >= 224 || address[0] == 0;
+}
+
+/* From one host to one: whoever else would hear an answer did not ask (RFC 1122 3.2.2). */
+static bool is_between_hosts(const uint8_t *frame, const struct packet *p)
+{
+    static const uint8_t nobody[16];
+
+    return (frame[0] & 1) == 0 && !is_group(p->destination, p->family) &&
+           !is_group(p->source, p->family) && memcmp(p->source, nobody, 16) != 0;
+}
+
 static size_t reset(uint8_t *frame, size_t room, const struct packet *p)
 {
     struct reply_segment s = {.flags = TCP_RST};
 
-    if ((p->tcp_flags & TCP_RST) || (frame[0] & 1) != 0)
+    if ((p->tcp_flags & TCP_RST) || !is_between_hosts(frame, p))
         return 0;
     if (p->tcp_flags & TCP_ACK) {
         s.seq = p->ack;
@@ -113,21 +129,19 @@ static size_t reset(uint8_t *frame, size_t room, const struct packet *p)
 
 /* ---- ICMP ---- */
 
-static bool is_group(const uint8_t *address, uint8_t family)
+/* What no error is ever sent about: errors, those too that are about no flow, and redirects
+ * (RFC 1122 3.2.2, RFC 4443 2.4). */
+static bool is_told_of(const struct packet *p)
 {
-    if (family == FAMILY_V6)
-        return address[0] == 0xff;
-    return address[0] >= 224 || address[0] == 0;
+    if (p->protocol == PROTOCOL_ICMP6)
+        return p->icmp_type >= 128 && p->icmp_type != 137;
+    return p->protocol != PROTOCOL_ICMP ||
+           !(p->icmp_error || p->icmp_type == 4 || p->icmp_type == 5);
 }
 
 static bool may_have_error(const uint8_t *frame, const struct packet *p)
 {
-    static const uint8_t nobody[16];
-
-    if (p->fragment || p->icmp_error || (frame[0] & 1) != 0 ||
-        is_group(p->destination, p->family) || is_group(p->source, p->family))
-        return false;
-    return memcmp(p->source, nobody, 16) != 0;
+    return !p->fragment && is_told_of(p) && is_between_hosts(frame, p);
 }
 
 static size_t unreachable(uint8_t *frame, size_t room, const struct packet *p)
@@ -182,8 +196,8 @@ size_t reply_echo(uint8_t *frame, size_t room, const struct packet *p)
     bool v4 = p->family == FAMILY_V4;
 
     if (p->icmp_type != (v4 ? 8 : 128) || p->fragment || p->first_fragment || p->end > room ||
-        (frame[0] & 1) != 0 || is_group(p->source, p->family))
-        return 0;
+        p->source_route || (frame[0] & 1) != 0 || is_group(p->source, p->family))
+        return 0; /* Of a source route: the answer would go where the asker says. */
     renew_hops(frame, p);
     memcpy(before, icmp, 2);
     after[0] = v4 ? 0 : 129;

@@ -311,9 +311,9 @@ struct session *session_victim(struct shard *h)
 /* ---- tails ---- */
 
 /* Its last bit says whether what is late passes. */
-uint64_t tail_mark(const struct flow *f, uint64_t hash)
+uint64_t tail_mark(const struct flow *f, uint64_t hash, uint16_t turn)
 {
-    return (hash ^ (uint64_t)(f->port / 2 + 1) << 40) & ~1ull;
+    return (hash ^ (uint64_t)(f->port / 2 + 1) << 40 ^ (uint64_t)turn << 24) & ~1ull;
 }
 
 void tail_leave(struct shard *h, uint64_t mark, uint64_t now_ns, bool passes)

@@ -117,8 +117,9 @@ void session_remove(struct shard *h, struct session *s);
 bool session_is_over(const struct session *s, uint64_t now_ns);
 /* One that has outlived its timeout: the caller removes it and asks again.  NULL: no more. */
 struct session *session_expired(struct shard *h, uint64_t now_ns);
-/* What comes late of a flow; the mark is the same for both directions, and of one wire. */
-uint64_t tail_mark(const struct flow *f, uint64_t hash);
+/* What comes late of a flow; the mark is the same for both directions, and of one wire.  turn: of
+ * its group, as the other node may have had another connection of these ports meanwhile. */
+uint64_t tail_mark(const struct flow *f, uint64_t hash, uint16_t turn);
 void tail_leave(struct shard *h, uint64_t mark, uint64_t now_ns, bool passes);
 /* passes: as it was left with. */
 bool tail_find(const struct shard *h, uint64_t mark, uint64_t now_ns, bool *passes);
