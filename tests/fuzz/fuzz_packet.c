@@ -1,8 +1,9 @@
 /* links: test_frames evdp_config */
 /* Frames, one after the other, through parser and decision, against a model that is simple enough
  * to be right: what goes on was permitted by a policy read one rule after the other, or answers
- * what was.  Input: a byte that chooses the rules, then for each frame a byte that says where it
- * comes in, a byte of time (100 ms each), two of length, and its bytes. */
+ * what was; what is refused or screened is told once, and each open has one close.  Input: a byte
+ * that chooses the rules, then for each frame a byte that says where it comes in, a byte of time
+ * (100 ms each), two of length, and its bytes. */
 #include "compile.h"
 #include "decide.h"
 #include "frames.h"
@@ -204,6 +205,28 @@ static bool is_of_link(const uint8_t *frame, const struct packet *p)
 
 /* ---- what holds of every decision ---- */
 
+enum { LOGS_BOTH = 257 };
+static size_t opened, closed;
+
+static void check_told(const struct decision *d)
+{
+    size_t told[8] = {0};
+
+    for (size_t i = 0; i < d->event_count; i++) {
+        const uint8_t *e = d->event[i];
+
+        CHECK(e[52] >= 1 && e[52] <= 6 && e[135] == 0);
+        told[e[52]]++;
+        if ((e[44] | e[45] << 8) == LOGS_BOTH) {
+            opened += e[52] == EVENT_OPEN;
+            closed += e[52] == EVENT_CLOSE;
+        }
+    }
+    CHECK(told[EVENT_DENY] == (d->fate == FATE_DENIED || d->fate == FATE_REJECTED));
+    CHECK(told[EVENT_SCREEN] == (d->fate == FATE_SCREENED));
+    CHECK(told[EVENT_OPEN] == 0 || d->fate == FATE_FORWARDED || d->fate == FATE_FILTERED);
+}
+
 static void check_translated(const uint8_t *frame, size_t len, const struct packet *p, int port)
 {
     struct packet out;
@@ -235,8 +258,7 @@ static void check(const uint8_t *before, size_t len, const uint8_t *after, const
     bool good = class == PACKET_IP && frame_sums_are_right(before, len);
 
     CHECK(d->fate < FATES && d->event_count <= EVENTS_MAX && d->len <= FRAME_MAX);
-    for (size_t i = 0; i < d->event_count; i++)
-        CHECK(d->event[i][52] >= 1 && d->event[i][52] <= 6 && d->event[i][135] == 0);
+    check_told(d);
     if (!d->send)
         return;
     CHECK(class == PACKET_IP || (class == PACKET_NEIGHBOUR && is_of_link(before, &p)));
@@ -274,10 +296,16 @@ static void end(uint64_t now)
     static struct decision d;
 
     for (uint32_t s = 0; s < state.sessions.shard_count; s++) {
-        while (decide_expire(&state, s, now, true, &d))
-            ;
+        bool more = true;
+
+        while (more) {
+            more = decide_expire(&state, s, now, true, &d);
+            d.fate = FATE_FORWARDED;
+            check_told(&d);
+        }
         CHECK(state.sessions.shard[s].used == 0);
     }
+    CHECK(opened == closed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
@@ -294,7 +322,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     memset(memory, 0, state_size(SESSIONS));
     memset(&state, 0, sizeof(state));
     state_init(&state, memory, SESSIONS, secret, now);
-    known_count = 0;
+    known_count = opened = closed = 0;
     while (stop - at >= 4) {
         size_t n = (size_t)(at[2] | at[3] << 8) % (FRAME_MAX - 100);
         int port = at[0] & 1;
