@@ -5,8 +5,10 @@ import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -104,6 +106,73 @@ def name_with_addresses(s, r):
 
 
 @story
+def nobody_but_itself(s, r):
+    """Where nobody listens, TCP and UDP can meet the very port that they come from: what goes there is lost."""
+    ports = "/proc/sys/net/ipv4/ip_local_port_range"
+    with open(ports, "w") as f:
+        f.write("40601 40602")
+    s.configure('sink "tcp" { type = syslog address = "127.0.0.1:40601" }',
+                'sink "udp" { type = syslog transport = udp address = "127.0.0.1:40601" }')
+    try:
+        s.start()
+        s.generated(s.generate(1000))
+        for name in ("tcp", "udp"):
+            s.wait_said("it met itself: nobody listens there", name)
+    finally:
+        with open(ports, "w") as f:
+            f.write("32768 60999")
+    assert s.state("tcp", "confirmed") == s.state("udp", "confirmed") == 0, s.sinks()
+    c = Rsyslog(s, "c", 'module(load="imtcp")', 'input(type="imtcp" address="127.0.0.1" port="40601" ruleset="all")')
+    c.start()
+    s.wait_drained("tcp")
+    s.wait("the collector has written all", lambda: c.lines() > s.tagged)
+    s.expect([c.file])
+
+
+@story
+def second_address(s, r):
+    """The first of two addresses takes connections and ends them, or has a wrong certificate."""
+    hosts = s.write("hosts", "127.0.0.1 localhost\n127.0.0.2 logs.example\n127.0.0.3 logs.example\n")
+    certificate(s, "ca", "Test CA")
+    good, old = certificate(s, "good", "logs.example", "ca"), certificate(s, "old", "logs.example", "ca", -1)
+    close = [socket.create_server(("127.0.0.2", port)) for port in (601, 2514)]
+    for listener in close:
+        threading.Thread(target=end_each, args=(listener,), daemon=True).start()
+    collectors = [tls_rsyslog(s, "wrong", *old, address="127.0.0.2"), tls_rsyslog(s, "tls", *good, address="127.0.0.3"),
+                  Rsyslog(s, "tcp", 'module(load="imtcp")', 'input(type="imtcp" address="127.0.0.3" port="601" ruleset="all")'),
+                  Rsyslog(s, "relp", 'module(load="imrelp")', 'input(type="imrelp" address="127.0.0.3" port="2514" ruleset="all")')]
+    for c in collectors:
+        c.start()
+    s.configure('sink "tcp" { type = syslog address = "logs.example:601" }',
+                'sink "tls" { type = syslog transport = tls address = "logs.example:6514" ca-file = "%s" }' % s.path("ca.crt"),
+                'sink "relp" { type = syslog transport = relp address = "logs.example:2514" }')
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
+    try:
+        s.start()
+        s.generated(s.generate(1000))
+        for c in collectors[1:]:
+            s.wait_drained(c.name)
+            s.wait("the collector has written all", lambda: c.lines() > s.tagged)
+    finally:
+        subprocess.run(["umount", "/etc/hosts"], check=True)
+        for listener in close:
+            listener.shutdown(socket.SHUT_RDWR)
+    assert s.said("certificate has expired")
+    for c in collectors[1:]:
+        s.expect([c.file], marked=c.name == "tcp")
+
+
+def end_each(listener):
+    while True:
+        try:
+            c, _ = listener.accept()
+        except OSError:
+            return
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+
+
+@story
 def name_server_is_silent(s, r):
     """Names that wait for a name server keep no other sink waiting, nor the end of evrepd."""
     hosts, resolv = s.write("hosts", "127.0.0.1 localhost logs.example\n"), s.write("resolv.conf", "nameserver 127.0.0.99\n")
@@ -149,10 +218,10 @@ def certificate(s, name, subject, ca=None, days=30, before=None):
     return crt, key
 
 
-def tls_rsyslog(s, name, cert, key, mode="anon", version=""):
-    return Rsyslog(s, name, 'module(load="imtcp")', 'input(type="imtcp" address="127.0.0.1" port="6514" ruleset="all"'
+def tls_rsyslog(s, name, cert, key, mode="anon", version="", address="127.0.0.1"):
+    return Rsyslog(s, name, 'module(load="imtcp")', 'input(type="imtcp" address="%s" port="6514" ruleset="all"'
                    ' streamDriver.Name="ossl" streamDriver.Mode="1" streamDriver.AuthMode="%s"%s%s)' %
-                   (mode, ' permittedPeer="fw1.example"' if mode == "x509/name" else "",
+                   (address, mode, ' permittedPeer="fw1.example"' if mode == "x509/name" else "",
                     ' gnutlsPriorityString="%s"' % version if version else ""),
                    'defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="%s" defaultNetstreamDriverCertFile="%s"'
                    ' defaultNetstreamDriverKeyFile="%s"' % (s.path("ca.crt"), cert, key))

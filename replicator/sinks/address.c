@@ -2,6 +2,21 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+
+bool address_is_own(int fd)
+{
+    static const struct linger reset = {.l_onoff = 1};
+    struct sockaddr_storage own = {0}, other = {0};
+    socklen_t len = sizeof(own), other_len = sizeof(other);
+
+    if (getsockname(fd, (struct sockaddr *)&own, &len) != 0 ||
+        getpeername(fd, (struct sockaddr *)&other, &other_len) != 0 ||
+        memcmp(&own, &other, sizeof(own)) != 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    return true;
+}
 
 int address_parse(const char *sink, const char *address, char host[ADDRESS_HOST_MAX],
                   char port[ADDRESS_PORT_MAX], char *err, size_t err_size)

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { POLL_MS = 2, READS_MAX = 16 };
+enum { POLL_MS = 2, READS_MAX = 16, USELESS_MS = 2 * CONN_CONNECT_MS };
 
 static void try_next(struct conn *c);
 
@@ -43,8 +43,8 @@ static void on_resolved(uv_getaddrinfo_t *r, int status, struct addrinfo *list)
         retry_later(c);
         return;
     }
-    c->list = c->next = list;
-    c->addresses = 0;
+    c->list = list;
+    c->addresses = c->tried = 0;
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
         c->addresses++;
     try_next(c);
@@ -80,14 +80,13 @@ static void on_closed(uv_handle_t *h)
 static void forget_addresses(struct conn *c)
 {
     uv_freeaddrinfo(c->list);
-    c->list = c->next = NULL;
+    c->list = NULL;
     c->busy = false;
 }
 
 static void failed(struct conn *c, const char *why)
 {
-    c->next = c->next->ai_next;
-    if (c->next == NULL) {
+    if (++c->tried == c->addresses) {
         forget_addresses(c);
         if (c->addresses > 1)
             sink_fault(c->sink, "none of the %zu addresses of \"%s\" answers; the last, %s: %s",
@@ -140,7 +139,7 @@ bool conn_read_now(struct conn *c)
         else if (n == 0)
             conn_end(c, "%s: closed by the collector", c->shown);
         else if (errno != EAGAIN && errno != EINTR)
-            conn_end(c, "%s: %s", c->shown, strerror(errno));
+            conn_end(c, "%s: %s", c->shown, uv_strerror(-errno)); /* One wording. */
         if (n < 0)
             break;
     }
@@ -153,18 +152,31 @@ static void begin(struct conn *c)
     uv_tcp_keepalive(&c->tcp, 1, 30);
     c->open = true;
     c->writing = false;
+    c->began_ms = uv_now(c->sink->loop);
+    c->confirmed = c->sink->state.confirmed;
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+static const char *why_not(struct conn *c, int status)
+{
+    if (c->timed_out)
+        return "no answer";
+    if (status != 0)
+        return uv_strerror(status);
+    return address_is_own(conn_fd(c)) ? ADDRESS_IS_OWN : NULL;
 }
 
 static void on_connected(uv_connect_t *r, int status)
 {
     struct conn *c = r->data;
+    const char *why = why_not(c, status);
 
     uv_timer_stop(&c->limit);
-    if (status != 0 || c->timed_out) {
-        failed(c, c->timed_out ? "no answer" : uv_strerror(status));
+    if (why != NULL) {
+        failed(c, why);
         return;
     }
+    c->first = (c->first + c->tried) % c->addresses;
     forget_addresses(c);
     begin(c);
     c->ops->connected(c);
@@ -199,16 +211,26 @@ static void on_limit(uv_timer_t *timer)
         shutdown(fd, SHUT_RDWR); /* on_connected() hears of it. */
 }
 
+static const struct sockaddr *next_address(const struct conn *c)
+{
+    const struct addrinfo *a = c->list;
+
+    for (size_t i = (c->first + c->tried) % c->addresses; i > 0; i--)
+        a = a->ai_next;
+    return a->ai_addr;
+}
+
 static void try_next(struct conn *c)
 {
+    const struct sockaddr *to = next_address(c);
     int rc;
 
     uv_tcp_init(c->sink->loop, &c->tcp);
     c->has_tcp = true;
     c->timed_out = false;
     c->tcp.data = c->connect.data = c;
-    show(c, c->next->ai_addr);
-    rc = uv_tcp_connect(&c->connect, &c->tcp, c->next->ai_addr, on_connected);
+    show(c, to);
+    rc = uv_tcp_connect(&c->connect, &c->tcp, to, on_connected);
     if (rc != 0)
         failed(c, uv_strerror(rc));
     else
@@ -295,6 +317,9 @@ void conn_end(struct conn *c, const char *format, ...)
     c->open = false;
     uv_timer_stop(&c->poll);
     c->ops->ending(c);
+    if (c->sink->state.confirmed == c->confirmed &&
+        uv_now(c->sink->loop) - c->began_ms <= USELESS_MS)
+        c->first++;
     sink_fault(c->sink, "%s", why);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
     sink_lost(c->sink, false);

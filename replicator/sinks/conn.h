@@ -1,5 +1,6 @@
-/* A TCP connection of a sink: to the first address of a name that takes it, and again after a pause
- * when it ends.  The name is resolved anew at each try, its addresses are tried in turn. */
+/* A TCP connection of a sink: to an address of a name that takes it, and again after a pause when
+ * it ends.  The name is resolved anew at each try, its addresses are tried in turn, from the one on
+ * that took it last; or behind that, if it ended soon and confirmed nothing. */
 #ifndef EVREP_SINK_CONN_H
 #define EVREP_SINK_CONN_H
 
@@ -32,8 +33,9 @@ struct conn {
     char shown[INET6_ADDRSTRLEN + ADDRESS_PORT_MAX]; /* The address that was tried last. */
     int adopt; /* A connection of another process to go on with; -1: none. */
     bool busy, has_tcp, timed_out, open, writing;
-    struct addrinfo *list, *next;
-    size_t addresses;
+    struct addrinfo *list;
+    size_t addresses, first, tried; /* first: which one is tried first. */
+    uint64_t began_ms, confirmed;   /* When it connected, and what the sink had confirmed then. */
     uint8_t read[CONN_READ_BYTES];
 };
 

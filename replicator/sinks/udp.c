@@ -111,6 +111,8 @@ static void try_address(struct udp_sink *u, const struct addrinfo *list)
         rc = errno;
     if (rc != 0)
         fault(u, strerror(rc));
+    else if (address_is_own(u->fd))
+        fault(u, ADDRESS_IS_OWN);
     else
         uv_timer_start(&u->timer, on_probed, PROBE_MS, 0);
 }
