@@ -733,12 +733,14 @@ static void settled_state(struct core *c, struct segment *g)
 
 /* What a span's owner may have handed over beyond its marks, as both nodes can tell from the same
  * facts: up to the replica's R the replica held the intents, above it nobody did. */
-static void unsure_span(const struct core *c, struct segment *g, struct delivery *d, struct span *s)
+static void unsure_span(const struct core *c, struct segment *g, size_t k, struct span *s)
 {
+    struct delivery *d = &g->at[k];
     bool ours = s->owner == c->o.node;
     bool origin_owns = s->owner == g->origin;
     bool other_unsure = ours ? g->peer_unsure : g->unsure;
-    bool witness = g->fact_seen && origin_owns && !other_unsure && !peer_is_no_witness(c);
+    bool witness =
+        c->peer_has[k] && g->fact_seen && origin_owns && !other_unsure && !peer_is_no_witness(c);
     uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;
     uint32_t known = witness ? held : 0;
 
@@ -761,7 +763,7 @@ static void unsure_settled(const struct core *c, struct segment *g)
 {
     for (size_t k = 0; (g->unsure || g->peer_unsure) && k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++)
-            unsure_span(c, g, &g->at[k], &g->at[k].span[n]);
+            unsure_span(c, g, k, &g->at[k].span[n]);
     }
     /* Of ours that the peer has not spoken of it may still know more. */
     g->unsure = g->unsure && g->origin == c->o.node && !g->fact_seen;

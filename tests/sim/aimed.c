@@ -19,6 +19,10 @@ void aimed_draw(struct world *w)
     w->aim_fresh = rng_chance(&w->aim, 150) ? rng_between(&w->aim, 200, 800) : 0;
     w->aim_behind = rng_chance(&w->spoil, 100) ? rng_between(&w->spoil, 2, 40) : 0;
     w->aim_file = rng_chance(&w->spoil, 50) ? rng_between(&w->spoil, 50, 600) : 0;
+    if (w->sink_count > 1 && rng_chance(&w->spoil, 60)) {
+        w->node[rng_below(&w->spoil, NODE_COUNT)]->has[w->sink_count - 1] = false;
+        TRACE(w, "the last sink is only at node %d", w->node[1]->has[w->sink_count - 1]);
+    }
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
           w->aim_settled, w->aim_lost,
           w->steady ? ", and each node keeps to a link of its own" : "");

@@ -832,6 +832,7 @@ static void start(struct world *w, struct node *n)
     char err[200];
 
     options.node = n->id;
+    options.sink_count -= !n->has[w->sink_count - 1];
     options.boot = n->boot;
     options.fencing = w->fencing[n->id];
     options.wire_version = n->version;

@@ -357,6 +357,8 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
+    if (w->journal_lost && !w->node[1 - s->origin]->has[sink])
+        return NULL; /* Nobody else knew what was on its way there. */
     if (is_known_to_nobody(w, s, q) &&
         (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s)))
         return NULL;
@@ -401,6 +403,24 @@ static uint32_t peer_live(const struct world *w, const struct core *c)
     return w->node[1 - c->o.node]->core.live_epoch;
 }
 
+/* D2 hold: it waits at a sink that this node does not have. */
+static bool peer_holds(const struct world *w, const struct core *c, const struct segment *g)
+{
+    const struct core *peer = &w->node[1 - c->o.node]->core;
+    const struct segment *h = core_segment(peer, g->origin, g->epoch);
+
+    for (size_t k = 0; h != NULL && k < w->sink_count; k++) {
+        for (uint8_t m = 0; m < h->at[k].count && !w->node[c->o.node]->has[k]; m++) {
+            const struct span *s = &h->at[k].span[m];
+
+            if (s->owner == peer->o.node && s->handed < s->doubt && s->handed == s->emitted &&
+                w->options.sink[k].policy == IN_DOUBT_HOLD)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Nothing of it waits, but for the operator (D2 hold); what is closed is settled and forgotten. */
 static bool segment_rests(const struct world *w, const struct core *c, const struct segment *g)
 {
@@ -423,7 +443,7 @@ static bool segment_rests(const struct world *w, const struct core *c, const str
                     s->emitted < s->intent;
         }
     }
-    return held || g->epoch == c->live_epoch || g->epoch == peer_live(w, c);
+    return held || peer_holds(w, c, g) || g->epoch == c->live_epoch || g->epoch == peer_live(w, c);
 }
 
 /* The newest records of a node may be the other one's to emit, which waits until it has them. */

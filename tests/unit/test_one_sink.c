@@ -24,6 +24,7 @@ static int setup(void **state)
     if (p == NULL)
         return -1;
     pair_init(p, 8);
+    p->boot[0] = p->boot[1] = 1;
     start(p, 0);
     start(p, 1);
     pair_connect(p);
@@ -130,14 +131,38 @@ static void a_new_sink_is_in_doubt(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* N3: the peer knows no intent of a sink that it does not have: after a power cut that took marks
+ * all that it holds may have been handed over. */
+static void the_peer_is_no_witness_of_it(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    size_t synced;
+    unsigned marked;
+
+    pair_elapse_ms(p, 100);
+    synced = p->node[0].disk.meta_len;
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    assert_int_equal(segment_find(&p->node[1].core, 0, e)->journaled, 6);
+    pair_power_cut(p, 0, synced);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    for (uint32_t q = 2; q <= 6; q++)
+        assert_true(pair_times(p, 0, e, q, &marked) - marked <= 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_lost_tail_is_stated),
-        T(a_lost_journal_is_settled),
-        T(a_sink_is_taken_from_the_peer),
-        T(a_new_sink_is_in_doubt),
+        T(a_lost_tail_is_stated),         T(a_lost_journal_is_settled),
+        T(a_sink_is_taken_from_the_peer), T(a_new_sink_is_in_doubt),
+        T(the_peer_is_no_witness_of_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
