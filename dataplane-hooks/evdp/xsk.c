@@ -166,6 +166,26 @@ static int open_socket(struct lane *l, uint32_t port, const struct port *p, char
     return rc == 0 ? 0 : fail(err, err_size, p->name, "cannot enter the socket in the map", rc);
 }
 
+#define HUGE ((size_t)2 << 20)
+
+/* Each frame is a page of its own, which a processor would have to look up for each; of huge pages,
+ * where there are some, it knows all.  NULL: no memory. */
+static uint8_t *map_frames(size_t size)
+{
+    uint8_t *all =
+        mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t before;
+
+    if (all == MAP_FAILED)
+        return NULL;
+    before = (HUGE - (uintptr_t)all % HUGE) % HUGE;
+    if (before > 0)
+        munmap(all, before);
+    munmap(all + before + size, HUGE - before);
+    madvise(all + before, size, MADV_HUGEPAGE);
+    return all + before;
+}
+
 static int open_memory(struct lane *l, const struct ports *p, uint32_t first, char *err,
                        size_t err_size)
 {
@@ -179,11 +199,9 @@ static int open_memory(struct lane *l, const struct ports *p, uint32_t first, ch
     int rc;
 
     l->area_size = (size_t)frames * FRAME_SIZE;
-    l->area = mmap(NULL, l->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (l->area == MAP_FAILED) {
-        l->area = NULL;
+    l->area = map_frames(l->area_size);
+    if (l->area == NULL)
         return fail(err, err_size, p->port[first].name, "no memory for frames", errno);
-    }
     rc = xsk_umem__create(&l->umem, l->area, l->area_size, &l->port[first].fill,
                           &l->port[first].done, &o);
     if (rc != 0)
