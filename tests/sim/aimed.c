@@ -7,6 +7,7 @@ void aimed_draw(struct world *w)
 {
     w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = w->aim_fresh = 0;
     w->aim_behind = w->aim_file = 0;
+    w->late = false;
     w->steady = w->questions_go = false;
     if (!w->operations || w->unaimed)
         return;
@@ -23,6 +24,7 @@ void aimed_draw(struct world *w)
         w->node[rng_below(&w->spoil, NODE_COUNT)]->has[w->sink_count - 1] = false;
         TRACE(w, "the last sink is only at node %d", w->node[1]->has[w->sink_count - 1]);
     }
+    w->late = rng_chance(&w->spoil, 150);
     TRACE(w, "aimed at %u of 1000 hellos, %u settled segments, %u lost journals%s", w->aim_hello,
           w->aim_settled, w->aim_lost,
           w->steady ? ", and each node keeps to a link of its own" : "");
@@ -138,4 +140,25 @@ void aimed_killed(struct world *w, struct node *n)
         return;
     TRACE(w, "node %u: and the file of epoch %u goes", n->id, n->ring.epoch);
     w->disk_lied = true;
+}
+
+/* L4: the last thing that happens: a process dies, and files of older epochs go, so that the tails
+ * are stated as lost in a session that no other follows. */
+void aimed_last(struct world *w)
+{
+    struct node *n = w->node[w->seed % NODE_COUNT];
+    const struct core *c = &n->core;
+
+    if (!w->late || !n->running)
+        return;
+    node_kill(w, n, "at once");
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin != n->id || !g->closed || g->done ||
+            !sim_disk_lose_segment(&n->disk, n->id, g->epoch))
+            continue;
+        TRACE(w, "node %u: and the file of epoch %u goes", n->id, g->epoch);
+        w->disk_lied = true;
+    }
 }

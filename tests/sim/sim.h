@@ -359,6 +359,7 @@ struct world {
     uint32_t aim_hello, aim_settled, aim_lost, aim_asked, aim_fresh, aim_behind,
         aim_file;      /* Per mille, of which a fault is aimed at. */
     bool steady;       /* Each node keeps to a link of its own. */
+    bool late;         /* Files go as the faults end. */
     bool questions_go; /* With the connection that they went on. */
     uint64_t struck;   /* Faults and their ends, so far. */
     unsigned open;     /* Faults that are not mended. */
@@ -518,6 +519,7 @@ void aimed_fresh(struct world *w, const struct node *n);
 void aimed_leap(struct world *w, struct node *n);
 void aimed_tick(struct world *w, const struct node *n);
 void aimed_killed(struct world *w, struct node *n);
+void aimed_last(struct world *w);
 
 /* operations.c */
 void operations_draw(struct world *w);

@@ -341,6 +341,7 @@ static void run(struct world *w)
         w->now = e.at;
         if (!w->ending && w->now >= w->end_ns) {
             TRACE(w, "the faults end");
+            aimed_last(w);
             w->ending = true;
             faults_mend_all(w);
         }
