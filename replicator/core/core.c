@@ -59,10 +59,11 @@ static void close_ended(struct core *c, struct segment *g)
 {
     bool up = c->session == SESSION_UP;
     bool peer_may_have = c->o.has_peer && (g->unsure || g->sent_bound > g->journaled);
+    uint32_t held = up ? max_u32(g->journaled, g->replicated) : g->journaled;
 
     if (!g->ended || g->closed || (!up && peer_may_have))
         return;
-    segment_close(c, g, up ? max_u32(g->journaled, g->replicated) : g->journaled);
+    segment_close(c, g, max_u32(held, g->produced)); /* L4: the rest is a lost tail, and said so. */
 }
 
 /* The ring has nothing more of them. */
@@ -360,6 +361,11 @@ void core_flush(struct core *c, uint32_t credit, struct core_output *out)
         c->broken = false;
     }
     core_check(c);
+}
+
+bool core_owes_marks(const struct core *c)
+{
+    return c->settled_due;
 }
 
 int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,

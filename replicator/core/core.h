@@ -194,6 +194,8 @@ struct core {
     uint64_t journal;                     /* The identity of our journal, */
     uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
     uint64_t boot_seen;                   /* Of the journal's last writer. */
+    uint64_t peer_journal_kept;           /* As our journal has it. */
+    bool settled_due;                     /* What the settlement made is not in our journal yet. */
     bool node_dirty;
     bool fresh;          /* T5: this journal has never opened an epoch. */
     bool stale, durable; /* stale: the journal's marks are not all there. */
@@ -233,6 +235,7 @@ struct core {
     bool peer_has[SINK_COUNT_MAX]; /* By our sink. */
     uint8_t version;               /* Of the session: the lower of the two. */
     bool peer_fences;              /* T4a: as its hello says; */
+    bool must_fence;               /* The peer may go on by that, also after a restart of ours. */
     bool both_fence;               /* we both at the last settlement, and it in each hello since. */
     bool peer_up[SINK_COUNT_MAX];  /* T2: as the peer says, by our sink. */
     bool sinks_due;                /* Ours are to be told. */
@@ -453,6 +456,10 @@ bool core_restate(const uint8_t record[160], struct core_note *note);
 bool core_hears(struct core *c, const uint8_t *frame, size_t len);
 /* Makes a frame of ours (not a HELLO), whose type its header has already, one of this session. */
 void core_stamp(const struct core *c, uint8_t *frame);
+
+/* Are marks of the settlement still to be written?  Flush before records of the peer are journaled:
+ * whoever finds them must know what of them may be at a sink (N6). */
+bool core_owes_marks(const struct core *c);
 
 /* May these records of the peer be journaled now?  The number of leading ones to skip (already
  * here), or -1: not acceptable.  *restart: what the journal holds of that segment is to be dropped

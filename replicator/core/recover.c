@@ -104,9 +104,10 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
         if (len != NODE_IMAGE_SIZE)
             return -1;
         c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
+        c->must_fence = (at[1] & 1) != 0;
         c->boot_seen = get_le64(at + 8);
         c->journal = get_le64(at + 16);
-        c->peer_journal = get_le64(at + 24);
+        c->peer_journal = c->peer_journal_kept = get_le64(at + 24);
         c->own_epoch = get_le32(at + 32);
         c->first_epoch = get_le32(at + 36);
         return 0;
@@ -179,8 +180,7 @@ void core_recovered(struct core *c)
 
         if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
             takeover_settled_before(c, g); /* Finding 4: its origin had told of it again. */
-        if (g->origin != c->o.node)
-            segment_done_below(c, g, g->base);
+        segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
             takeover_tail_lost(c, g); /* T5: neither node has it any more. */
         if (g->origin == c->o.node)
@@ -205,14 +205,15 @@ static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch)
     put_le32(out + 4, epoch);
 }
 
-static void put_node(uint8_t *out, const struct core *c)
+static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t peer_journal)
 {
     memset(out, 0, NODE_IMAGE_SIZE);
     out[0] = 'N';
+    out[1] = c->must_fence;
     put_le32(out + 4, c->highest_epoch);
-    put_le64(out + 8, c->o.boot);
+    put_le64(out + 8, boot);
     put_le64(out + 16, c->journal);
-    put_le64(out + 24, c->peer_journal);
+    put_le64(out + 24, peer_journal);
     put_le32(out + 32, c->own_epoch);
     put_le32(out + 36, c->first_epoch);
 }
@@ -227,7 +228,7 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     const struct segment *g;
 
     if (at == 0) {
-        put_node(out, c);
+        put_node(out, c, c->boot_seen, c->peer_journal_kept);
         return NODE_IMAGE_SIZE;
     }
     at--;
@@ -285,17 +286,39 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
     segment_remove(c, g);
 }
 
+/* A write may end within.  Before the marks: the first journal of the peer that we hear of, as they
+ * are of it. */
+static bool node_before(struct core *c, struct core_output *out)
+{
+    bool due = c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot;
+
+    if (!due)
+        return false;
+    if (c->peer_journal_kept == 0)
+        c->peer_journal_kept = c->peer_journal;
+    put_node(out_meta(out, NODE_IMAGE_SIZE), c, c->boot_seen, c->peer_journal_kept);
+    c->node_dirty = false;
+    c->highest_saved = c->highest_epoch;
+    return true;
+}
+
+/* Behind them: that they were taken for what they are in this boot, and what followed from another
+ * journal of the peer. */
+static void node_behind(struct core *c, struct core_output *out)
+{
+    if (c->boot_seen == c->o.boot && c->peer_journal_kept == c->peer_journal)
+        return;
+    c->boot_seen = c->o.boot;
+    c->peer_journal_kept = c->peer_journal;
+    put_node(out_meta(out, NODE_IMAGE_SIZE), c, c->boot_seen, c->peer_journal_kept);
+}
+
 void recover_flush(struct core *c, struct core_output *out)
 {
-    out->durable = c->durable || c->node_dirty || c->highest_epoch != c->highest_saved ||
-                   c->boot_seen != c->o.boot;
+    bool node = node_before(c, out);
+
+    out->durable = c->durable || node;
     c->durable = false;
-    if (c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot) {
-        c->node_dirty = false;
-        c->boot_seen = c->o.boot;
-        put_node(out_meta(out, NODE_IMAGE_SIZE), c);
-        c->highest_saved = c->highest_epoch;
-    }
     for (size_t i = 0; c->dropped_left && i < DROPPED_MAX; i++) {
         if (!c->dropped[i].left || out->drop_count == 2 * SEGMENT_MAX)
             continue;
@@ -314,4 +337,7 @@ void recover_flush(struct core *c, struct core_output *out)
         flush_segment(c, g, out);
         i++;
     }
+    if (node)
+        node_behind(c, out);
+    c->settled_due = false;
 }

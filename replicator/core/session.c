@@ -80,7 +80,6 @@ static void forget_facts(struct core *c)
         g->replicated = g->base - 1;
         g->cursor = g->base - 1;
         g->fact_seen = false;
-        g->told = SEQUENCE_MAX;
     }
 }
 

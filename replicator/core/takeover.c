@@ -218,20 +218,23 @@ static void note_lost(const struct core *c, struct segment *g, uint32_t last)
 /* L4: what the peer produced and we do not have. */
 static void note_gap(const struct core *c, struct segment *g, enum gap_state gap)
 {
-    uint32_t from = g->produced + 1;
+    uint32_t from = g->produced + 1, to = g->produced;
+    bool stated = g->gap == GAP_LOST && g->gap_told && g->gap_to >= to;
 
-    if (g->origin == c->o.node || g->gap == gap)
+    if (g->origin == c->o.node || (g->gap == gap && gap != GAP_LOST))
         return;
     from = min_u32(from, segment_undone(c, g)); /* Its origin may have emitted some alone. */
     from = max_u32(from, g->journaled + 1);
-    if (from <= g->produced)
-        note_range(g, gap, from, g->produced);
+    if (stated)
+        to = g->gap_from - 1;
+    if (from <= to)
+        note_range(g, gap, from, to);
 }
 
 /* T1, T4a: the cluster names us and nothing is to be fenced, or the peer was fenced. */
 static bool may_take_over(const struct core *c)
 {
-    return c->fenced || (!c->o.fencing && c->peer_dead && c->may_take);
+    return c->fenced || (!c->o.fencing && !c->must_fence && c->peer_dead && c->may_take);
 }
 
 /* L3: our own count of the lease has run out. */
@@ -470,6 +473,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             s->handed = s->emitted;
             s->asked = ASK_NONE;
             delivery_unguard(s);
+            d->dirty = true;
         }
     }
 }
@@ -477,8 +481,10 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
 /* T5: the journal of the segment's origin is gone.  What was replicated counts as the peer's. */
 static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
 {
-    if (g->lost)
+    if (g->lost) { /* The process that heard it may have died before it was written whose it is. */
+        give_tail(c, g, 0, min_u32(replicated, g->last));
         return;
+    }
     g->lost = true;
     g->dirty = true;
     if (g->origin != c->o.node)
@@ -547,7 +553,8 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
 static void learn_tail(struct core *c, struct segment *g, const struct segment *fact)
 {
     bool own = g->origin == c->o.node;
-    uint32_t origin_has = own ? min_u32(g->told, g->journaled) : fact->journaled;
+    uint32_t told = c->hello_sent ? min_u32(g->told, g->journaled) : g->journaled;
+    uint32_t origin_has = own ? told : fact->journaled;
     uint32_t replica_has = own ? fact->journaled : g->journaled;
 
     if (!g->lost && replica_has > origin_has)
@@ -633,7 +640,7 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
             settle(c, g, (size_t)k, &d);
     }
     learn_tail(c, g, fact);
-    if ((fact->lost || (!known && g->origin == c->o.node)) && !g->lost)
+    if (fact->lost || g->lost || (!known && g->origin == c->o.node))
         origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled); /* T5 */
     if (!known && g->origin != c->o.node)
         forgotten_here(c, g);
@@ -855,12 +862,15 @@ void takeover_hello_done(struct core *c)
             settled_state(c, g);
         g->dirty = true;
     }
+    c->settled_due = true;
     c->fenced = false;
     c->node_dirty |= c->peer_journal != c->hello_journal;
     c->peer_journal = c->hello_journal;
     c->settlements++;
     c->had_session = true;
     c->both_fence = c->o.fencing && c->peer_fences;
+    c->node_dirty |= c->must_fence != c->both_fence;
+    c->must_fence = c->both_fence;
 }
 
 /* L4 */

@@ -167,6 +167,8 @@ static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
         return;
     }
     if (type == FRAME_RECORDS) {
+        if (core_owes_marks(s->core)) /* N6 */
+            shell_flush(s);
         if (!core_hears(s->core, at, len))
             return;
         take_records(s, link, at, len);

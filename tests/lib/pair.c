@@ -246,6 +246,13 @@ static void perform(struct pair *p, int n)
         open_epoch(p, n, out->epoch_open);
 }
 
+static void flush(struct pair *p, int n)
+{
+    core_output_clear(&p->node[n].out);
+    core_flush(&p->node[n].core, 4096, &p->node[n].out);
+    perform(p, n);
+}
+
 static void collect(struct pair *p, int n, const struct core_give *g)
 {
     for (uint32_t q = g->range.from; q <= g->range.to; q++) {
@@ -362,6 +369,8 @@ static void deliver(struct pair *p, int n, const uint8_t *at, size_t len)
         return;
     }
     assert_int_equal(wire_get_records(at, len, &w), 0);
+    if (core_owes_marks(c))
+        flush(p, n);
     skip = core_hears(c, at, len)
                ? core_accepts(c, w.origin, w.epoch, w.base, w.from, w.count, &restart)
                : -1;
@@ -416,10 +425,17 @@ static void state_notes(struct pair *p, int n)
             .kind = CORE_NOTED, .note = node->note[i].kind, .records = node->note[i].range};
 
         node->stated = node->note[i];
+        assert_true(node->statement_count < 256);
+        node->statement[node->statement_count++] = node->note[i];
         pair_produce(p, n, 1);
         step(p, n, &in);
     }
     node->note_count = 0;
+}
+
+void pair_read(struct pair *p, int n)
+{
+    read_link(p, n);
 }
 
 bool pair_work_once(struct pair *p, int n)

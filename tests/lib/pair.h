@@ -31,11 +31,13 @@ struct pair_node {
     uint32_t ring_epoch, ring_next; /* What its dataplane would tag next. */
     struct core_note note[64];
     size_t note_count;
-    struct core_note stated; /* The last one. */
-    bool sink_stalls;        /* Takes records and confirms none. */
-    bool sink_off;           /* Takes none. */
-    bool disk_full;          /* Journals no records of the peer. */
-    size_t second;           /* Records that went to the second sink, which confirms at once; */
+    struct core_note stated;         /* The last one. */
+    struct core_note statement[256]; /* All of them. */
+    size_t statement_count;
+    bool sink_stalls; /* Takes records and confirms none. */
+    bool sink_off;    /* Takes none. */
+    bool disk_full;   /* Journals no records of the peer. */
+    size_t second;    /* Records that went to the second sink, which confirms at once; */
     bool second_marked;
     struct core_give unconfirmed[256];
     size_t unconfirmed_count;
@@ -83,6 +85,8 @@ void pair_sink_lost(struct pair *p, int node);
 void pair_sink_up(struct pair *p, int node);
 void pair_handover(struct pair *p, int node);
 void pair_fenced(struct pair *p, int node);
+/* One read of what came, and nothing is done about it yet. */
+void pair_read(struct pair *p, int node);
 /* One read of what came, one flush, one pull.  true: there was something. */
 bool pair_work_once(struct pair *p, int node);
 /* The next frame on its way to that node, taken out: its length, 0: there is none. */

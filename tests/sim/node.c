@@ -581,6 +581,14 @@ void node_tick(struct world *w, struct node *n)
     ALIVE(w, n, tick(w, n));
 }
 
+/* N6 */
+static bool hears_records(struct world *w, struct node *n, const uint8_t *at, size_t len)
+{
+    if (core_owes_marks(&n->core))
+        flush(w, n);
+    return core_hears(&n->core, at, len);
+}
+
 static void take_records(struct world *w, struct node *n, unsigned link, const uint8_t *at,
                          size_t len)
 {
@@ -625,7 +633,7 @@ static void frame(struct world *w, struct node *n, unsigned link, const uint8_t 
                                            .link = link,
                                            .at = at + FRAME_HEADER_SIZE,
                                            .len = len - FRAME_HEADER_SIZE});
-    else if (type == FRAME_RECORDS && core_hears(&n->core, at, len))
+    else if (type == FRAME_RECORDS && hears_records(w, n, at, len))
         take_records(w, n, link, at, len);
     else if (type != FRAME_RECORDS)
         input(w, n, &in);

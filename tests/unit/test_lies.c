@@ -129,12 +129,37 @@ static void facts_that_cannot_be(void **state)
     assert_non_null(strstr(lie_in_fact(c, &fact), "no epochs"));
 }
 
+/* An old copy of a journal, of before anything of that epoch was sent: the marks of the peer look
+ * like a lie, for ever. */
+static void a_backup_finds_its_peer(void **state)
+{
+    struct pair *p = *state;
+    static struct pair_disk copy;
+
+    pair_cut(p);
+    p->node[0].sink_off = true;
+    pair_elapse_ms(p, 2000);
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    copy = p->node[0].disk;
+    pair_connect(p);
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 0);
+    p->node[0].disk = copy;
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 5000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    pair_expect_exactly_once(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(marks_of_what_there_is_not),    T(more_than_an_epoch_has), T(the_end_of_what_goes_on),
-        T(a_hello_that_leaves_no_epochs), T(facts_that_cannot_be),
+        T(a_hello_that_leaves_no_epochs), T(facts_that_cannot_be),   T(a_backup_finds_its_peer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -573,6 +573,36 @@ static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
     }
 }
 
+/* T4a: both fenced as the session was made.  Node 1 starts anew without its fencing command while
+ * the link is down: it takes over by the cluster's word alone, and node 0 goes on. */
+static void fencing_goes_at_a_restart(void **state)
+{
+    struct pair *p = *state;
+
+    p->options.fencing = true;
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    pair_crash(p, 1);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_true(p->node[0].core.both_fence);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    pair_cut(p);
+    p->options.fencing = false;
+    pair_crash(p, 1);
+    pair_start(p, 1);
+    p->options.fencing = true;
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 1000);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    pair_expect_exactly_once(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -596,6 +626,7 @@ int main(void)
         T(fenced_is_over_when_the_peer_is_heard),
         T(fenced_is_ignored_while_the_peer_speaks),
         T(lost_journal_is_told_the_highest_epoch),
+        T(fencing_goes_at_a_restart),
         T(a_lost_journal_had_nothing_that_is_to_come),
         T(lost_file_is_the_replicas),
         T(silence_about_a_segment_is_no_word),
