@@ -545,7 +545,7 @@ static bool host_shared(void *ctx, uint8_t origin)
     const struct sink_port *p = ctx;
     const struct core *c = p->shell->core;
 
-    if (c->session != SESSION_UP)
+    if (c->session != SESSION_UP || !c->peer_up[p->index])
         return false;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];

@@ -35,9 +35,8 @@ enum {
     CHAIN_LONG = 1024, /* what needs no more than that goes without an end again. */
     CHAINS_WHOLE = 8,  /* So many whole ones double it. */
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
-    REST_LONG_MS = 400, /* doubled up to this while the peer does not come in time for one. */
-    IDLE_MS = 20,       /* What is one anyway. */
-    LOOK_MS = 32,       /* The most between two looks without a record stored between them. */
+    REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
+    LOOK_MS = 32,        /* The most between two looks without a record stored between them. */
 };
 
 enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_LOOK, JOB_CLOSE };
@@ -335,14 +334,13 @@ static bool must_rest(const struct jetstream_sink *t, uint8_t origin)
 /* false: the peer has its turn. */
 static bool may_begin(struct jetstream_sink *t, uint8_t origin)
 {
-    if (uv_now(t->base.loop) - t->heard_ms >= IDLE_MS)
+    if (uv_now(t->base.loop) - t->heard_ms >= t->rest_ms) /* As good as a rest. */
         t->busy_ms = uv_now(t->base.loop);
     if (!must_rest(t, origin))
         return true;
     if (t->rested)
         t->rest_ms = t->rest_ms * 2 < REST_LONG_MS ? t->rest_ms * 2 : REST_LONG_MS;
     t->rested = true;
-    t->busy_ms = t->heard_ms = uv_now(t->base.loop) + t->rest_ms;
     pause_for(t, t->rest_ms + up_to(t->rest_ms / 4));
     return false;
 }

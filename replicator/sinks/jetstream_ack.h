@@ -30,6 +30,8 @@ enum { JETSTREAM_ID_MAX = 48 };
 /* Headers that guard a publish. */
 #define JETSTREAM_BEHIND_SEQUENCE "Nats-Expected-Last-Subject-Sequence"
 #define JETSTREAM_BEHIND_ID       "Nats-Expected-Last-Msg-Id"
+/* Of a record that may be there already (D2). */
+#define JETSTREAM_IN_DOUBT "Evrep-In-Doubt"
 
 /* "0/12/345"; the n-th statement of the sink's own before that record: "0/12/345s1". */
 size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,

@@ -30,6 +30,8 @@ natsStatus flight_add(struct jetstream_flight *f, const struct jetstream_link *k
                             (int)item->len);
     if (status == NATS_OK)
         status = natsMsgHeader_Set(s->m, "Nats-Msg-Id", s->id);
+    if (status == NATS_OK && item->in_doubt)
+        status = natsMsgHeader_Set(s->m, JETSTREAM_IN_DOUBT, "1");
     if (status != NATS_OK) {
         drop(s);
         return status;

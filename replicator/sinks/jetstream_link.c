@@ -105,27 +105,30 @@ static int check_stream(struct jetstream_link *k, const struct jetstream_place *
     return rc;
 }
 
-/* The last message of the subject, *last 0: there is none; *id: "" when it has none. */
+/* The last message of the subject, which *m is then, and where it lies; NULL and 0: there is none.
+ */
 static int read_last(struct jetstream_link *k, const struct jetstream_place *p, uint64_t *last,
-                     char id[JETSTREAM_ID_MAX], char *err)
+                     natsMsg **m, char *err)
 {
-    natsMsg *m = NULL;
     jsErrCode code = 0;
-    natsStatus s = js_GetLastMsg(&m, k->js, p->stream, p->subject, NULL, &code);
-    const char *value = NULL;
+    natsStatus s = js_GetLastMsg(m, k->js, p->stream, p->subject, NULL, &code);
 
-    id[0] = '\0';
-    if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr) {
-        *last = 0;
+    *last = 0;
+    if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr)
         return 0;
-    }
     if (s != NATS_OK)
         return jetstream_fail(err, "cannot read the last message", s);
-    *last = natsMsg_GetSequence(m);
-    if (natsMsgHeader_Get(m, "Nats-Msg-Id", &value) == NATS_OK)
-        snprintf(id, JETSTREAM_ID_MAX, "%s", value);
-    natsMsg_Destroy(m);
+    *last = natsMsg_GetSequence(*m);
     return 0;
+}
+
+static int read_end(struct jetstream_link *k, struct jetstream_place *p, char *err)
+{
+    natsMsg *m = NULL;
+    int rc = read_last(k, p, &p->last, &m, err);
+
+    natsMsg_Destroy(m);
+    return rc;
 }
 
 /* ---- what is known of the stream ---- */
@@ -195,15 +198,13 @@ void jetstream_link_floor(const struct jetstream_link *k, struct jetstream_quest
 int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
                         char err[JETSTREAM_ERROR_MAX])
 {
-    char id[JETSTREAM_ID_MAX];
-
     if (jetstream_connect(&k->nc, k->o, l, err) != 0 || open_inbox(k, err) != 0 ||
         check_payload(k, err) != 0)
         return -1;
     for (int i = 0; i < NODE_COUNT; i++) {
         struct jetstream_place *p = &k->place[i];
 
-        if (check_stream(k, p, err) != 0 || read_last(k, p, &p->last, id, err) != 0)
+        if (check_stream(k, p, err) != 0 || read_end(k, p, err) != 0)
             return -1;
         look_anew(p);
     }
@@ -235,15 +236,23 @@ static uint32_t later(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
+struct found {
+    uint8_t origin;
+    position_t position;
+    uint64_t at;   /* In the stream. */
+    bool in_doubt; /* Sent again: it and what follows it in its run may lie further back, too. */
+};
+
 static void look_at_for(struct jetstream_question *a, const struct jetstream_ask *k,
-                        uint32_t sequence, uint64_t at)
+                        const struct found *f)
 {
     const struct sink_question *q = &a->q;
+    uint32_t sequence = position_sequence(f->position);
 
-    if (at <= (a->kept ? k->behind : a->floor))
+    if (f->at <= (a->kept ? k->behind : a->floor))
         return;
-    if (!a->kept && sequence >= q->run && sequence < q->from)
-        a->before = true;
+    if (!f->in_doubt && sequence >= q->run && sequence <= q->to)
+        a->sure = true;
     if (sequence < q->from || sequence > q->run_end)
         return;
     a->top = later(a->top, sequence);
@@ -251,19 +260,19 @@ static void look_at_for(struct jetstream_question *a, const struct jetstream_ask
         a->last = later(a->last, sequence);
 }
 
-/* At the message with that id, `at` in the stream. */
-static void look_at(struct jetstream_place *place, struct jetstream_ask *k, const char *id,
-                    uint64_t at)
+static void look_at(struct jetstream_place *p, struct jetstream_ask *k, natsMsg *m, uint64_t at)
 {
-    uint8_t origin;
-    position_t p;
+    struct found f = {.at = at};
+    const char *id = NULL, *mark = NULL;
 
-    if (!jetstream_id_parse(id, &origin, &p) || origin != k->origin)
+    if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) != NATS_OK ||
+        !jetstream_id_parse(id, &f.origin, &f.position) || f.origin != k->origin)
         return;
-    add_epoch(place, position_epoch(p));
+    f.in_doubt = natsMsgHeader_Get(m, JETSTREAM_IN_DOUBT, &mark) == NATS_OK;
+    add_epoch(p, position_epoch(f.position));
     for (size_t i = 0; i < k->count; i++) {
-        if (k->question[i].q.epoch == position_epoch(p))
-            look_at_for(&k->question[i], k, position_sequence(p), at);
+        if (k->question[i].q.epoch == position_epoch(f.position))
+            look_at_for(&k->question[i], k, &f);
     }
 }
 
@@ -277,7 +286,7 @@ static uint64_t unknown_from(struct jetstream_ask *k, uint64_t start)
         struct jetstream_question *a = &k->question[i];
         uint64_t first = (a->kept ? k->behind : a->floor) + 1;
 
-        a->known = start <= first || (!a->kept && (a->last != 0 || a->before));
+        a->known = start <= first || (!a->kept && a->sure);
         if (!a->known && (from == 0 || first < from))
             from = first;
     }
@@ -306,7 +315,6 @@ static natsStatus scan_message(struct jetstream_place *p, struct jetstream_ask *
                                uint64_t nth, uint64_t *sequence)
 {
     jsMsgMetaData *meta = NULL;
-    const char *id = NULL;
     natsStatus s = natsMsg_GetMetaData(&meta, m);
 
     if (s != NATS_OK)
@@ -315,8 +323,7 @@ static natsStatus scan_message(struct jetstream_place *p, struct jetstream_ask *
     if (meta->Sequence.Consumer != nth)
         s = NATS_MISMATCH;
     jsMsgMetaData_Destroy(meta);
-    if (natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK)
-        look_at(p, a, id, *sequence);
+    look_at(p, a, m, *sequence);
     return s;
 }
 
@@ -381,13 +388,12 @@ static int read_first(struct jetstream_link *k, const struct jetstream_place *p,
 static int catch_up(struct jetstream_link *k, struct jetstream_ask *a, uint64_t looked, char *err)
 {
     struct jetstream_place *p = &k->place[a->origin];
-    char id[JETSTREAM_ID_MAX];
     natsStatus s = NATS_OK;
 
     for (int i = 0; s == NATS_OK && i < JETSTREAM_CATCH_UPS; i++) {
         uint64_t before = p->last;
 
-        if (read_last(k, p, &p->last, id, err) != 0)
+        if (read_end(k, p, err) != 0)
             return -1;
         if (p->last < before)
             a->shrunk = true;
@@ -406,7 +412,7 @@ static void begin(struct jetstream_ask *a)
     a->shrunk = false;
     for (size_t i = 0; i < a->count; i++) {
         a->question[i].last = 0;
-        a->question[i].before = false;
+        a->question[i].sure = false;
         a->question[i].top = a->question[i].kept ? a->question[i].top : 0;
     }
 }
@@ -423,7 +429,7 @@ static void conclude(struct jetstream_place *p, struct jetstream_ask *a, uint64_
     for (size_t i = 0; i < a->count; i++) {
         struct jetstream_question *q = &a->question[i];
 
-        q->known = q->known && !(q->blind && !q->kept && q->last == 0 && !q->before);
+        q->known = q->known && (!q->blind || q->kept || q->sure);
     }
 }
 
@@ -432,13 +438,15 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
 {
     struct jetstream_place *p = &k->place[a->origin];
     uint64_t first = 0, start;
-    char id[JETSTREAM_ID_MAX];
+    natsMsg *m = NULL;
     natsStatus s;
 
     begin(a);
-    if (read_last(k, p, &p->last, id, err) != 0)
+    if (read_last(k, p, &p->last, &m, err) != 0)
         return -1;
-    look_at(p, a, id, p->last);
+    if (m != NULL)
+        look_at(p, a, m, p->last);
+    natsMsg_Destroy(m);
     start = p->last;
     if (unknown_from(a, start) != 0) {
         if (read_first(k, p, &first, err) != 0)

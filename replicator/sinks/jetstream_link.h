@@ -45,7 +45,7 @@ struct jetstream_question {
     uint32_t last;  /* The answer; 0: none of them. */
     uint32_t top;   /* The last that is there of q.from .. q.run_end; 0: none. */
     bool known;     /* false: further back than was looked may lie some. */
-    bool before;    /* Below it, of its run, is there: nothing of it lies before that. */
+    bool sure;      /* Of its run one is there that went out first then: none lies before that. */
     bool kept;   /* It was answered: `last` is what somebody wrote of q.from .. q.run_end since. */
     bool stands; /* And records of its run may go out, until somebody did. */
 };

@@ -48,7 +48,7 @@ struct sink_host {
     /* Up to where the records of a segment are confirmed without a hole; SEQUENCE_MAX: it is
      * settled, all of it is. */
     uint32_t (*emitted)(void *ctx, uint8_t origin, uint32_t epoch);
-    /* Has the peer, which lives, records of that origin to hand to this sink?  NULL: never. */
+    /* Has the peer, which can reach this sink, records of that origin for it?  NULL: never. */
     bool (*shared)(void *ctx, uint8_t origin);
 };
 
