@@ -50,7 +50,7 @@ static void lost_tail(struct core *c, struct segment *g)
     if (c->session == SESSION_UP && g->replicated >= g->last)
         takeover_tail_ours(c, g);
     else
-        takeover_tail_lost(c, g);
+        takeover_runs_lost(c, g);
 }
 
 /* Where it ended went with the ring: where our journal ends, or the peer's, which may hold what our

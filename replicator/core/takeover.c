@@ -171,17 +171,70 @@ static void note_tail_lost(const struct core *c, struct segment *g, uint32_t hav
         note_range(g, GAP_LOST, u.from, u.to);
 }
 
-void takeover_tail_lost(struct core *c, struct segment *g)
+static void end_at(struct core *c, struct segment *g, uint32_t last)
 {
-    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
-
-    note_tail_lost(c, g, have);
-    g->last = have;
+    g->last = last;
     g->dirty = true;
     if (g->origin == c->o.node)
         g->ack = false; /* The close is told again. */
     for (size_t k = 0; k < c->o.sink_count; k++)
         delivery_tidy(&g->at[k], true, g->last, delivery_keeper(c));
+}
+
+void takeover_tail_lost(struct core *c, struct segment *g)
+{
+    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
+
+    note_tail_lost(c, g, have);
+    end_at(c, g, have);
+}
+
+/* From its end on downwards: joins what of a sink lies at or above `from`. */
+static bool undone_joins(const struct delivery *d, uint32_t have, struct undone *u)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        const struct span *s = &d->span[n];
+        uint32_t from = max_u32(s->emitted, have) + 1;
+
+        if (s->to <= have || s->emitted >= s->to || from >= u->from || s->to < u->from - 1)
+            continue;
+        u->from = from;
+        return true;
+    }
+    return false;
+}
+
+/* The last run of it: what lies between two was handed over, and a statement names no such record.
+ */
+static struct undone undone_last(const struct core *c, const struct segment *g, uint32_t have)
+{
+    struct undone u = undone_in(c, g, have, g->last);
+    bool more = u.from <= u.to;
+
+    u.from = u.to + 1;
+    while (more) {
+        more = false;
+        for (size_t k = 0; k < c->o.sink_count; k++)
+            more |= undone_joins(&g->at[k], have, &u);
+    }
+    return u;
+}
+
+/* One run at a time, from the top: each ends the segment below it. */
+void takeover_runs_lost(struct core *c, struct segment *g)
+{
+    uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
+    struct undone u = undone_last(c, g, have), below;
+
+    if (g->gap == GAP_LOST && !g->gap_told)
+        return;
+    below = undone_in(c, g, have, u.from - 1);
+    if (u.from > u.to || below.from > below.to) {
+        takeover_tail_lost(c, g);
+        return;
+    }
+    note_range(g, GAP_LOST, u.from, u.to);
+    end_at(c, g, u.from - 1);
 }
 
 /* The peer has it, and not this sink: nobody can bring what lies above J there. */

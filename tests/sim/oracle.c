@@ -539,7 +539,7 @@ static bool is_everywhere(const struct world *w, const struct seen_segment *s, u
 static bool some_cannot_tell(const struct world *w)
 {
     for (size_t k = 0; k < w->sink_count; k++) {
-        if (!w->options.sink[k].answers)
+        if (!w->options.sink[k].answers || w->options.sink[k].may_fail)
             return true;
     }
     return false;
