@@ -97,11 +97,20 @@ class HostileTcp:
         self.nonsense(s)
         self.close_it(s)
 
+    def sip(self, s):
+        """A window of next to nothing."""
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        for _ in range(50):
+            self.take(s, s.recv(1))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+
+    KINDS = ["close_it", "reset", "half_close", "stall", "nonsense", "nonsense_and_close", "sip"]
+
     def fault(self):
         if not self.open:
             return
         s = self.random.choice(list(self.open))
-        name = self.random.choice(["close_it", "reset", "half_close", "stall", "nonsense", "nonsense_and_close"])
+        name = self.random.choice(self.KINDS)
         self.kinds[name] += 1
         try:
             getattr(self, name)(s)

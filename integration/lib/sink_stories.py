@@ -13,6 +13,7 @@ import time
 import traceback
 
 from hostile import HostileTcp
+from hostile_more import HostileRelp, HostileTls
 from sink_stage import Rsyslog, Stage
 
 STORIES = []
@@ -64,23 +65,31 @@ def tcp(s, r):
     s.expect([both.file])
 
 
-@story
-def tcp_hostile(s, r):
-    """A collector that closes, resets, half-closes, stalls and talks, again before the last is digested."""
-    c = HostileTcp(s.path("received"), 601, r)
-    s.configure('sink "siem" { type = syslog address = "127.0.0.1:601" }')
+def meet_hostile(s, c, sink, count, rate):
+    """Beside it a file, which is not delayed."""
+    s.configure('sink "siem" { type = syslog %s }' % sink, 'sink "local" { type = file path = "%s" }' % s.path("out.log"))
     s.start()
-    p = s.generate(60000, 12000)
+    p = s.generate(count, rate)
     try:
         c.run_until(lambda: p.poll() is not None)
     finally:
         c.stop_faults()
     s.generated(p)
     s.wait("sink siem has confirmed all", lambda: c.serve(0.05) or (s.state("siem", "backlog") == 0 and s.everything_journaled()), 60)
+    s.wait_drained("local")
     c.serve(0.3)
     c.close()
-    print("    %d connections; faults: %s" % (c.connections, c.counted()))
+    said = s.read("evrepd.log").count("sink siem: ")
+    print("    %d connections, %d lines in the log; faults: %s" % (c.connections, said, c.counted()))
     s.expect([s.path("received")], marked=True)
+    s.expect([s.path("out.log")])
+    assert s.rss_kib(peak=True) < 64 << 10
+
+
+@story
+def tcp_hostile(s, r):
+    """A collector that closes, resets, half-closes, stalls, sips and talks, again before the last is digested."""
+    meet_hostile(s, HostileTcp(s.path("received"), 601, r), 'address = "127.0.0.1:601"', 30000, 10000)
 
 
 @story
@@ -259,6 +268,16 @@ def tls(s, r):
 
 
 @story
+def tls_hostile(s, r):
+    """The same in TLS, also amid the handshake and amid a record; with another certificate at each connection."""
+    certificate(s, "ca", "Test CA")
+    good = [certificate(s, "good%d" % i, "localhost", "ca") for i in range(2)]
+    bad = certificate(s, "bad", "localhost", "ca", -1)
+    meet_hostile(s, HostileTls(s.path("received"), 6514, r, good, bad),
+                 'transport = tls address = "127.0.0.1:6514" server-name = "localhost" ca-file = "%s"' % s.path("ca.crt"), 12000, 4000)
+
+
+@story
 def tls_client_certificate(s, r):
     """A collector that wants a certificate of ours: without it nothing counts as confirmed, with it all arrives."""
     certificate(s, "ca", "Test CA")
@@ -299,6 +318,12 @@ def relp(s, r):
     s.generated(p)
     s.wait_drained("siem")
     s.expect([c.file], marked=True)
+
+
+@story
+def relp_hostile(s, r):
+    """A collector that answers out of order, twice, byte by byte, with numbers that are none, and not at all."""
+    meet_hostile(s, HostileRelp(s.path("received"), 2514, r), 'transport = relp address = "127.0.0.1:2514"', 12000, 4000)
 
 
 @story
@@ -359,7 +384,7 @@ def file_taken_away(s, r):
 
 @story
 def file_trouble(s, r):
-    """No folder, a path that is one, a second writer, no space: one clear line, and it goes on once it is mended."""
+    """No folder, a path that is one, a second writer, no space, read-only: one clear line, and it goes on once it is mended."""
     small = s.path("small")
     os.mkdir(small)
     os.mkdir(small + "/x.log")
@@ -376,7 +401,9 @@ def file_trouble(s, r):
         s.wait("it is mended", lambda: s.state("local", "state") == "up")
         s.generated(s.generate(8000))
         s.wait_said("No space left on device", "local")
-        subprocess.run(["mount", "-o", "remount,size=64m", s.path("small")], check=True)
+        s.wait("it can be made read-only", lambda: subprocess.run(["mount", "-o", "remount,ro", small], capture_output=True).returncode == 0)
+        s.wait_said("its file system may only be read; mount it for writing", "local")
+        subprocess.run(["mount", "-o", "remount,rw,size=64m", small], check=True)
         s.wait_drained("local")
         second = s.write("second.conf", s.read("evrepd.conf").replace(s.dir + '"', s.path("second") + '"')
                          .replace(s.path("evrep.sock"), s.path("second.sock")).replace(s.ring + '" }', s.ring + '2" }'))

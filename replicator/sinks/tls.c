@@ -16,6 +16,7 @@ enum {
     ITEMS = 256,
     HANDSHAKE_MS = 10000,
     VERDICT_MS = 300,
+    OWED_MAX = 64 << 10,
 };
 
 struct tls_sink {
@@ -148,6 +149,9 @@ static void on_data(struct conn *c, const uint8_t *at, size_t n)
         shake_hands(t);
     if (c->open && t->shaken && BIO_ctrl_pending(t->in) > 0)
         read_all(t);
+    /* New keys, which a collector may ask for: answered even while it takes nothing. */
+    if (c->open && c->writing && BIO_ctrl_pending(t->out) > OWED_MAX)
+        conn_end(c, "%s: asks for more than it reads", c->shown);
 }
 
 /* ---- what goes ---- */
