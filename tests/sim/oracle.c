@@ -555,7 +555,7 @@ static void lost_is_not_there(struct world *w)
         const struct seen_segment *s = oracle_segment(w, g->range.origin, g->range.epoch);
 
         for (uint32_t q = g->range.from; g->kind == RECORD_GAP_LOST && q <= g->range.to; q++) {
-            if (is_everywhere(w, s, q) && !(w->disk_lied && some_cannot_tell(w)))
+            if (is_everywhere(w, s, q) && !(w->disk_lied && (w->unasked || some_cannot_tell(w))))
                 world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
                            s->epoch, q);
         }

@@ -378,6 +378,7 @@ struct world {
     size_t opened_count;
     struct sim_stats stats;
     bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
+    bool unasked; /* Something was stated as lost while a sink that might have told was gone. */
     bool small_journals, given_up; /* Some journal was at its limit. */
     struct rng limit_rng;
     uint16_t conn_names;

@@ -282,6 +282,17 @@ static void check_lost(struct world *w, struct node *n)
     }
 }
 
+/* It waits for a while to ask the sink of what may be there (A3), and not for one that is gone. */
+static void note_unasked(struct world *w, const struct node *n)
+{
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        const struct segment *g = &n->core.segment[n->core.order[i]];
+
+        for (unsigned k = 0; g->gap == GAP_LOST && !g->gap_told && k < w->sink_count; k++)
+            w->unasked |= n->has[k] && !n->sink[k].up;
+    }
+}
+
 /* N3: no intent runs further ahead of what is confirmed than the window, but for what is in doubt.
  */
 static void check_window(struct world *w, const struct node *n)
@@ -485,6 +496,7 @@ void witness_flushed(struct world *w, struct node *n)
     check_takeover(w, n);
     check_done(w, n);
     check_lost(w, n);
+    note_unasked(w, n);
     if (n->core.session != SESSION_DOWN) /* It was started anew, or never was dead. */
         n->fenced_said = false;
 }

@@ -214,7 +214,7 @@ static void reset(struct world *w, uint64_t seed)
     w->heap_count = 0;
     w->order = w->lines = 0;
     w->ending = w->power_lost = w->journal_lost = w->disk_lied = w->clock_lied = false;
-    w->marks_lost = false;
+    w->marks_lost = w->unasked = false;
     w->limit_rng.state = ~seed; /* Of its own, so that other seeds keep their stories. */
     w->small_journals = rng_chance(&w->limit_rng, 100);
     w->given_up = false;
