@@ -139,7 +139,7 @@ struct segment {
     uint32_t last;
     uint32_t produced;   /* P; at the replica, as the origin told. */
     uint32_t journaled;  /* Origin: J.  Replica: R. */
-    uint32_t told;       /* J in the facts that the peer settles by; SEQUENCE_MAX: not told. */
+    uint32_t told;       /* J as our facts told it last, by which the peer settles (T3). */
     uint32_t base;       /* First sequence that this node's journal holds. */
     uint32_t sent;       /* S, at the origin. */
     uint32_t peer_sent;  /* S, at the replica, as the origin's hello says. */

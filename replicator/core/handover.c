@@ -412,7 +412,7 @@ static void decline(struct core *c, struct delivery *d, struct span *s,
                     const struct wire_handover *e)
 {
     if (s->from <= e->at && delivery_split(d, s, e->at))
-        s++; /* Too ragged: what lies below gets the term, too, and the same owner has it. */
+        s++; /* Else it is too ragged, and what lies below gets the term, too: its owner stays. */
     s->term = e->term;
     s->doubt = max_u32(s->doubt, min_u32(e->doubt, s->to));
     s->foreign |= s->doubt > s->emitted;

@@ -24,6 +24,7 @@ void takeover_told(struct core *c, struct segment *g);
 void takeover_hello_done(struct core *c);
 /* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
 void takeover_tail_lost(struct core *c, struct segment *g);
+/* L4: as that, at its origin: run by run, each once the statement of the one above it is told. */
 void takeover_runs_lost(struct core *c, struct segment *g);
 /* The peer has it, but not every sink of ours: it is lost to those. */
 void takeover_tail_ours(struct core *c, struct segment *g);
