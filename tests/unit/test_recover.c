@@ -261,6 +261,21 @@ static void what_was_settled_is_not_taken_up_again(void **state)
     assert_int_equal(l->out.drop_count, 1);
 }
 
+/* Section 7: what is not in the file any more was done at every sink, also where the marks that
+ * said so are gone: nothing waits for it. */
+static void a_file_begins_above_what_is_done(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+
+    core_init(&l->after, &options, l->now_ns);
+    core_recover_segment(&l->after, 0, FIRST, 11, 20);
+    core_recovered(&l->after);
+    g = core_segment(&l->after, 0, FIRST);
+    assert_int_equal(g->at[0].span[0].emitted, 10);
+    assert_int_equal(core_needed(&l->after, 0, FIRST), 11);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -275,6 +290,7 @@ int main(void)
         T(an_old_copy_opens_no_epoch_again),
         T(an_old_copy_learns_from_the_ring),
         T(what_was_settled_is_not_taken_up_again),
+        T(a_file_begins_above_what_is_done),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
