@@ -31,8 +31,10 @@ static inline void put_le64(uint8_t *p, uint64_t v)
         p[i] = (uint8_t)(v >> (8 * i));
 }
 
+/* id: of the policy, the filter, or a screen's flag.  Whose event it is stands where a close has a
+ * counter (contract 4). */
 static inline struct event event_of(const struct evhooks_at *at, const struct evhooks_flow *f,
-                                    uint8_t kind, uint32_t policy)
+                                    uint8_t kind, uint32_t id)
 {
     struct event e = {0};
 
@@ -41,13 +43,14 @@ static inline struct event event_of(const struct evhooks_at *at, const struct ev
     memcpy(e.at + 24, f->destination, 16);
     put_be16(e.at + 40, f->source_port);
     put_be16(e.at + 42, f->destination_port);
-    put_le32(e.at + 44, policy);
+    put_le32(e.at + 44, id);
     put_le16(e.at + 48, f->zone_in);
     put_le16(e.at + 50, f->zone_out);
     e.at[52] = kind;
     e.at[53] = f->protocol;
     e.at[54] = f->action;
     e.at[55] = f->family;
+    put_le16(e.at + 64, (uint16_t)at->group);
     put_le32(e.at + 128, f->ifindex);
     return e;
 }
@@ -75,6 +78,7 @@ enum evhooks_result evhooks_session_open(struct evhooks_worker *w, const struct 
     struct event e = event_of(at, f, EVHOOKS_SESSION_OPEN, s->policy);
 
     add_session(&e, s);
+    put_le32(e.at + 56, s->policy);
     return emit(w, at, &e);
 }
 
@@ -128,8 +132,15 @@ enum evhooks_result evhooks_alg_request(struct evhooks_worker *w, const struct e
 {
     struct event e = event_of(at, f, EVHOOKS_ALG_REQUEST, policy);
 
+    put_le32(e.at + 56, policy);
     put_le16(e.at + 132, application);
     return emit(w, at, &e);
+}
+
+/* Elsewhere the egress zone is not known: contract section 6. */
+static inline bool is_leaving(uint8_t source)
+{
+    return source == 3 || source == 4;
 }
 
 /* The filter's id also where the renderers look for it: contract 12.1, 1. */
@@ -139,6 +150,8 @@ enum evhooks_result evhooks_filter_log(struct evhooks_worker *w, const struct ev
 {
     struct event e = event_of(at, f, EVHOOKS_FILTER_LOG, filter);
 
+    if (!is_leaving(source))
+        put_le16(e.at + 50, 0);
     put_le32(e.at + 56, filter);
     put_le32(e.at + 60, term);
     e.at[134] = source;

@@ -167,7 +167,8 @@ enum evhooks_result evhooks_session_close(struct evhooks_worker *w, const struct
                                           const struct evhooks_flow *f,
                                           const struct evhooks_session *s,
                                           const struct evhooks_traffic *t);
-/* rule: 0 for the default.  owner_group: of the egress, as in the contract's offset 64. */
+/* rule: 0 for the default.  owner_group: of the egress, at the contract's offset 64, where every
+ * event but a close has the group that it is of. */
 enum evhooks_result evhooks_policy_deny(struct evhooks_worker *w, const struct evhooks_at *at,
                                         const struct evhooks_flow *f, uint32_t rule,
                                         int16_t owner_group);
@@ -177,7 +178,8 @@ enum evhooks_result evhooks_screen_drop(struct evhooks_worker *w, const struct e
 enum evhooks_result evhooks_alg_request(struct evhooks_worker *w, const struct evhooks_at *at,
                                         const struct evhooks_flow *f, uint32_t policy,
                                         uint16_t application);
-/* source: contract 5.5, 1 pbr, 2 input, 3 output, 4 cached output, 5 lo0. */
+/* source: contract 5.5, 1 pbr, 2 input, 3 output, 4 cached output, 5 lo0.  zone_out: of 3 and 4
+ * alone. */
 enum evhooks_result evhooks_filter_log(struct evhooks_worker *w, const struct evhooks_at *at,
                                        const struct evhooks_flow *f, uint32_t filter, uint32_t term,
                                        uint8_t source);

@@ -219,61 +219,7 @@ static void a_half_made_ring_is_made_anew(void **state)
     evhooks_close(r);
 }
 
-/* ---- typed calls ---- */
-
-static void each_kind_has_a_call(void **state)
-{
-    struct fixture *f = *state;
-    const struct evhooks_at at = {
-        .group = FIXTURE_GROUP, .names_generation = 5, .now_ns = 77, .time_ns = 99};
-    const struct evhooks_flow flow = {.family = 2,
-                                      .protocol = 6,
-                                      .action = 1,
-                                      .source_port = 0x1234,
-                                      .destination_port = 443,
-                                      .zone_in = 1,
-                                      .zone_out = 2,
-                                      .ifindex = 9,
-                                      .source = {10, 0, 0, 1},
-                                      .destination = {10, 0, 0, 2}};
-    const struct evhooks_session s = {.policy = 256,
-                                      .created_s = 3,
-                                      .application = 8,
-                                      .nat_source = {192, 0, 2, 1},
-                                      .nat_source_port = 4};
-    const struct evhooks_traffic t = {
-        .packets_out = 1, .bytes_out = 2, .packets_in = 3, .bytes_in = 4, .reason = 2};
-    struct evhooks_record out[8];
-
-    fixture_epoch(f, 12);
-    assert_int_equal(evhooks_session_open(f->worker, &at, &flow, &s), EVHOOKS_OK);
-    assert_int_equal(evhooks_session_update(f->worker, &at, &flow, &s), EVHOOKS_OK);
-    assert_int_equal(evhooks_session_close(f->worker, &at, &flow, &s, &t), EVHOOKS_OK);
-    assert_int_equal(evhooks_policy_deny(f->worker, &at, &flow, 257, -1), EVHOOKS_OK);
-    assert_int_equal(evhooks_screen_drop(f->worker, &at, &flow, 0x20), EVHOOKS_OK);
-    assert_int_equal(evhooks_alg_request(f->worker, &at, &flow, 1, 2), EVHOOKS_OK);
-    assert_int_equal(evhooks_filter_log(f->worker, &at, &flow, 6, 7, 2), EVHOOKS_OK);
-    assert_int_equal(evhooks_read(f->ring, out, 8), 7);
-    for (int i = 0; i < 7; i++) {
-        static const uint8_t kinds[] = {1, 1, 2, 3, 4, 5, 6};
-
-        assert_int_equal(out[i].kind, kinds[i]);
-        assert_int_equal(out[i].event[52], kinds[i]);
-        assert_int_equal(out[i].time_ns, 99);
-        assert_int_equal(out[i].names_generation, 5);
-        assert_memory_equal(out[i].event + 40, "\x12\x34\x01\xbb", 4);
-        assert_int_equal(out[i].event[128], 9);
-    }
-    assert_memory_equal(out[0].event + 72, s.nat_source, 16);
-    assert_int_equal(out[2].event[56] + out[2].event[64] + out[2].event[112] + out[2].event[120],
-                     10);
-    assert_int_equal(out[2].event[134], 2);
-    assert_memory_equal(out[3].event + 64, "\xff\xff", 2);
-    assert_int_equal(out[3].event[134], 5);
-    assert_int_equal(out[4].event[44], 0x20);
-    assert_int_equal(out[4].event[50], 0);
-    assert_int_equal(out[6].event[44] + out[6].event[60] + out[6].event[134], 15);
-}
+/* ---- what is in the ring ---- */
 
 /* A type that the contract does not name goes through as kind 0. */
 static void other_types_are_kept(void **state)
@@ -747,7 +693,6 @@ int main(void)
         RING_TEST(a_storm_leaves_room),
         RING_TEST(other_rings_are_refused),
         RING_TEST(a_half_made_ring_is_made_anew),
-        RING_TEST(each_kind_has_a_call),
         RING_TEST(other_types_are_kept),
         RING_TEST(summaries_are_of_their_interval),
         RING_TEST(summaries_survive_the_reader),
