@@ -84,11 +84,32 @@ enum suppressed_cause {
                              * been none: of a helper whose process cannot be told. */
 };
 
-/* Of a session frame of the event stream: no counters, reason, policy or times (contract 2.2). */
-static inline bool record_is_partial(const struct record *r)
+/* What a record does not tell though its kind could; a set. */
+enum record_unknown {
+    UNKNOWN_POLICY = 1,
+    UNKNOWN_NAT = 2,
+    UNKNOWN_ZONES = 4,
+    UNKNOWN_COUNTERS = 8, /* Packets, bytes, elapsed time, reason. */
+    UNKNOWN_ACTION = 16,
+};
+
+/* Where the event of a session frame says so of its own frame (NAT, zones): the contract's padding.
+ */
+enum { EVENT_UNKNOWN = 135 };
+
+/* Of a session frame of the event stream (contract 2.1, 2.2): none tells the policy; a close has no
+ * NAT, counters, times, reason or action. */
+static inline uint8_t record_unknown(const struct record *r)
 {
-    return r->source == SOURCE_EVENT_STREAM &&
-           (r->kind == RECORD_SESSION_OPEN || r->kind == RECORD_SESSION_CLOSE);
+    uint8_t stated = r->event[EVENT_UNKNOWN] & (UNKNOWN_NAT | UNKNOWN_ZONES);
+
+    if (r->source != SOURCE_EVENT_STREAM)
+        return 0;
+    if (r->kind == RECORD_SESSION_OPEN)
+        return UNKNOWN_POLICY | stated;
+    return r->kind == RECORD_SESSION_CLOSE
+               ? UNKNOWN_POLICY | UNKNOWN_NAT | UNKNOWN_COUNTERS | UNKNOWN_ACTION | stated
+               : 0;
 }
 
 void record_encode(const struct record *r, uint8_t out[RECORD_SIZE]);

@@ -4,11 +4,14 @@
  * what follows it.  1, the tag, 10 bytes: u8 origin, u8 flags (1: in doubt), u32 BE epoch, u32 BE
  * sequence.  2, only in records of the protocol's own and before the tag: the text of the
  * statement, `EVREP_... [evrep@32473 ...]`.  In those the event type is the kind (128 and above;
- * 255: EVREP_FILTERED), and all fields but severity and time are zero. */
+ * 255: EVREP_FILTERED), and all fields but severity and time are zero.  3, only where a field tells
+ * nothing, before the tag: u8 set of enum record_unknown; numbers are zero there, the action 255,
+ * names empty. */
 #include "contract.h"
 #include "render_parts.h"
 
-enum { HEADER_SIZE = 143, EXTENSION_TAG = 1, EXTENSION_STATEMENT = 2, TAG_SIZE = 10 };
+enum { HEADER_SIZE = 143, TAG_SIZE = 10, ACTION_UNKNOWN = 255 };
+enum { EXTENSION_TAG = 1, EXTENSION_STATEMENT = 2, EXTENSION_UNKNOWN = 3 };
 
 static void put_be16(uint8_t *p, size_t v)
 {
@@ -28,7 +31,7 @@ static void event_fields(struct render *w, uint8_t *h)
 
     h[5] = e[EVENT_TYPE];
     h[6] = e[EVENT_PROTOCOL];
-    h[7] = e[EVENT_ACTION];
+    h[7] = record_unknown(w->r) & UNKNOWN_ACTION ? ACTION_UNKNOWN : e[EVENT_ACTION];
     h[8] = e[EVENT_FAMILY];
     memcpy(h + 18, e + EVENT_SOURCE, 32);
     memcpy(h + 50, e + EVENT_SOURCE_PORT, 12); /* Ports, policy, zones: in the same order. */
@@ -67,16 +70,23 @@ static void name(struct render *w, char table, uint32_t id, bool number, const c
     }
 }
 
+static void name_or_nothing(struct render *w, bool nothing, char table, uint32_t id)
+{
+    if (nothing)
+        string(&w->t, "", 0);
+    else
+        name(w, table, id, true, NULL);
+}
+
 static void strings(struct render *w)
 {
     const uint8_t *e = w->r->event;
+    uint8_t unknown = record_unknown(w->r);
 
-    name(w, 'z', get_le16(e + EVENT_ZONE_IN), true, NULL);
-    name(w, 'z', get_le16(e + EVENT_ZONE_OUT), true, NULL);
-    if (e[EVENT_TYPE] == RECORD_SCREEN_DROP)
-        string(&w->t, "", 0);
-    else
-        name(w, 'p', get_le32(e + EVENT_POLICY), true, NULL);
+    name_or_nothing(w, unknown & UNKNOWN_ZONES, 'z', get_le16(e + EVENT_ZONE_IN));
+    name_or_nothing(w, unknown & UNKNOWN_ZONES, 'z', get_le16(e + EVENT_ZONE_OUT));
+    name_or_nothing(w, e[EVENT_TYPE] == RECORD_SCREEN_DROP || (unknown & UNKNOWN_POLICY), 'p',
+                    get_le32(e + EVENT_POLICY));
     name(w, 'a', get_le16(e + EVENT_APPLICATION), false, "UNKNOWN");
     name(w, 'i', get_le32(e + EVENT_IFINDEX), false, "");
 }
@@ -90,6 +100,14 @@ static void statement(struct render *w)
     render_note(w);
     put_be16(head + 5, EXTENSION_STATEMENT);
     put_be16(head + 7, (size_t)(w->t.at - head) - 9);
+}
+
+static void unknown(struct render *w)
+{
+    uint8_t x[5] = {0, EXTENSION_UNKNOWN, 0, 1, record_unknown(w->r)};
+
+    if (x[4] != 0)
+        text_bytes(&w->t, x, sizeof(x));
 }
 
 static void tag(struct render *w)
@@ -120,10 +138,12 @@ void render_binary(struct render *w)
     h[9] = note ? 6 : render_severity(w->r);
     put_le64(h + 10, w->r->time_ns);
     text_bytes(&w->t, h, sizeof(h));
-    if (note)
+    if (note) {
         statement(w);
-    else
+    } else {
         strings(w);
+        unknown(w);
+    }
     if (w->o->tag != TAG_NONE || note)
         tag(w);
     put_be16(out + 3, (size_t)(w->t.at - out));

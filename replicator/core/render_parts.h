@@ -26,10 +26,10 @@ static inline bool render_is_note(const struct render *w)
     return w->hidden != NULL || w->r->kind >= RECORD_EPOCH_OPEN;
 }
 
-/* From packets-from-client to the open value of elapsed-time.  partial: they are not known. */
-INLINED void render_counters(struct text *t, const uint8_t *e, bool partial)
+/* From packets-from-client to the open value of elapsed-time. */
+INLINED void render_counters(struct text *t, const uint8_t *e, uint8_t unknown)
 {
-    if (partial) {
+    if (unknown & UNKNOWN_COUNTERS) {
         text_literal(t, "\" packets-from-client=\"N/A\" bytes-from-client=\"N/A\""
                         " packets-from-server=\"N/A\" bytes-from-server=\"N/A\""
                         " elapsed-time=\"N/A");
@@ -45,6 +45,23 @@ INLINED void render_counters(struct text *t, const uint8_t *e, bool partial)
     text_u64(t, get_le64(e + EVENT_BYTES_IN));
     text_literal(t, "\" elapsed-time=\"");
     text_u64(t, contract_elapsed(e));
+}
+
+/* From nat-source-address to the open value of nat-connection-tag; of a garbled frame (contract
+ * 12.2, 21) the ports are where they belong. */
+static inline void render_unknown_nat(struct text *t, const uint8_t *e)
+{
+    static const size_t ports[] = {EVENT_NAT_SOURCE_PORT, EVENT_NAT_DESTINATION_PORT};
+
+    for (size_t i = 0; i < 2; i++) {
+        text_str(t, i == 0 ? "\" nat-source-address=\"N/A\" nat-source-port=\""
+                           : "\" nat-destination-address=\"N/A\" nat-destination-port=\"");
+        if (event_be16(e, ports[i]) != 0)
+            text_u64(t, event_be16(e, ports[i]));
+        else
+            text_literal(t, "N/A");
+    }
+    text_literal(t, "\" nat-connection-tag=\"");
 }
 
 /* Contract 13.6: what breaks out is replaced, and counted.  Returns where it ended. */

@@ -69,7 +69,7 @@ static bool is_default_deny(const struct record *r)
 
 static void policy(struct render *w)
 {
-    if (record_is_partial(w->r))
+    if (record_unknown(w->r) & UNKNOWN_POLICY)
         text_literal(&w->t, "N/A");
     else if (is_default_deny(w->r))
         text_literal(&w->t, "default-deny");
@@ -129,19 +129,11 @@ static struct end after_nat(const uint8_t *e, struct end nat, struct end origina
     return nat;
 }
 
-/* What the close of an event stream does not carry (contract 2.2). */
-static bool nat_is_unknown(const struct record *r)
+static void unknown_nat(struct text *t, const uint8_t *e)
 {
-    return record_is_partial(r) && r->kind == RECORD_SESSION_CLOSE;
-}
-
-static void unknown_nat(struct text *t)
-{
-    text_literal(t, "\" nat-source-address=\"N/A\" nat-source-port=\"N/A"
-                    "\" nat-destination-address=\"N/A\" nat-destination-port=\"N/A"
-                    "\" nat-connection-tag=\"0\" src-nat-rule-type=\"N/A"
-                    "\" src-nat-rule-name=\"N/A\" dst-nat-rule-type=\"N/A"
-                    "\" dst-nat-rule-name=\"N/A");
+    render_unknown_nat(t, e);
+    text_literal(t, "0\" src-nat-rule-type=\"N/A\" src-nat-rule-name=\"N/A"
+                    "\" dst-nat-rule-type=\"N/A\" dst-nat-rule-name=\"N/A");
 }
 
 static void nat(struct render *w)
@@ -155,8 +147,8 @@ static void nat(struct render *w)
         e, (struct end){.address = EVENT_NAT_DESTINATION, .port = EVENT_NAT_DESTINATION_PORT},
         (struct end){.address = EVENT_DESTINATION, .port = EVENT_DESTINATION_PORT});
 
-    if (nat_is_unknown(w->r)) {
-        unknown_nat(t);
+    if (record_unknown(w->r) & UNKNOWN_NAT) {
+        unknown_nat(t, e);
         return;
     }
     text_literal(t, "\" nat-source-address=\"");
@@ -180,6 +172,14 @@ static void protocol_id(struct render *w)
     text_u64(&w->t, w->r->event[EVENT_PROTOCOL]);
 }
 
+static void zone(struct render *w, uint16_t id)
+{
+    if (record_unknown(w->r) & UNKNOWN_ZONES)
+        text_literal(&w->t, "N/A");
+    else
+        value_or_id(w, 'z', id);
+}
+
 static void policy_and_zones(struct render *w)
 {
     const uint8_t *e = w->r->event;
@@ -188,9 +188,9 @@ static void policy_and_zones(struct render *w)
     text_literal(t, "\" policy-name=\"");
     policy(w);
     text_literal(t, "\" source-zone-name=\"");
-    value_or_id(w, 'z', get_le16(e + EVENT_ZONE_IN));
+    zone(w, get_le16(e + EVENT_ZONE_IN));
     text_literal(t, "\" destination-zone-name=\"");
-    value_or_id(w, 'z', get_le16(e + EVENT_ZONE_OUT));
+    zone(w, get_le16(e + EVENT_ZONE_OUT));
 }
 
 static void session_id(struct render *w)
@@ -251,7 +251,7 @@ static void session_close(struct render *w)
     protocol_id(w);
     policy_and_zones(w);
     session_id(w);
-    render_counters(&w->t, w->r->event, record_is_partial(w->r));
+    render_counters(&w->t, e, record_unknown(w->r));
     applications(w);
     user_and_interface(w);
     text_literal(t, "\" encrypted=\"UNKNOWN");

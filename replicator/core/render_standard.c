@@ -32,7 +32,9 @@ static void zone(struct render *w, uint16_t id)
 {
     const struct name *e = names_get(w->n, 'z', id);
 
-    if (e != NULL)
+    if (record_unknown(w->r) & UNKNOWN_ZONES)
+        text_literal(&w->t, "N/A");
+    else if (e != NULL)
         render_name(&w->t, w, e);
     else
         text_u64(&w->t, id);
@@ -49,7 +51,10 @@ static void tuple(struct render *w, const uint8_t *e)
     text_literal(t, " proto=");
     word_or(t, contract_protocol(e[EVENT_PROTOCOL]), "", e[EVENT_PROTOCOL], "");
     text_literal(t, " action=");
-    word_or(t, contract_action(e[EVENT_ACTION]), "unknown(", e[EVENT_ACTION], ")");
+    if (record_unknown(w->r) & UNKNOWN_ACTION)
+        text_literal(t, "N/A");
+    else
+        word_or(t, contract_action(e[EVENT_ACTION]), "unknown(", e[EVENT_ACTION], ")");
 }
 
 static void zones(struct render *w, const uint8_t *e)
@@ -102,14 +107,14 @@ static void flow(struct render *w, const uint8_t *e)
     word_or(t, contract_type(e[EVENT_TYPE]), "UNKNOWN(", e[EVENT_TYPE], ")");
     tuple(w, e);
     text_literal(t, " policy=");
-    if (record_is_partial(w->r))
+    if (record_unknown(w->r) & UNKNOWN_POLICY)
         text_literal(t, "N/A");
     else
         text_u64(t, get_le32(e + EVENT_POLICY));
     zones(w, e);
     if (e[EVENT_TYPE] != RECORD_SESSION_CLOSE)
         return;
-    if (record_is_partial(w->r)) {
+    if (record_unknown(w->r) & UNKNOWN_COUNTERS) {
         text_literal(t, " pkts=N/A bytes=N/A");
         return;
     }

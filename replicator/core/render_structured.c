@@ -46,7 +46,7 @@ INLINED void tuple(struct text *t, const uint8_t *e)
     text_literal(t, "\" connection-tag=\"0\" service-name=\"");
 }
 
-INLINED void nat(struct text *t, const uint8_t *e)
+INLINED void known_nat(struct text *t, const uint8_t *e)
 {
     text_literal(t, "\" nat-source-address=\"");
     address(t, e, EVENT_NAT_SOURCE);
@@ -56,25 +56,42 @@ INLINED void nat(struct text *t, const uint8_t *e)
     address(t, e, EVENT_NAT_DESTINATION);
     text_literal(t, "\" nat-destination-port=\"");
     text_u64(t, event_be16(e, EVENT_NAT_DESTINATION_PORT));
-    text_literal(t, "\" nat-connection-tag=\"0\" src-nat-rule-type=\"N/A\""
+    text_literal(t, "\" nat-connection-tag=\"");
+}
+
+INLINED void nat(struct text *t, const uint8_t *e, uint8_t unknown)
+{
+    if (unknown & UNKNOWN_NAT)
+        render_unknown_nat(t, e);
+    else
+        known_nat(t, e);
+    text_literal(t, "0\" src-nat-rule-type=\"N/A\""
                     " src-nat-rule-name=\"N/A\" dst-nat-rule-type=\"N/A\""
                     " dst-nat-rule-name=\"N/A");
 }
 
-/* From protocol-id to the open value of session-id.  partial: which policy it was is not known. */
-INLINED void place(struct text *t, const struct render *w, const uint8_t *e, bool partial)
+INLINED void zone(struct text *t, const struct render *w, uint16_t id, uint8_t unknown)
+{
+    if (unknown & UNKNOWN_ZONES)
+        text_literal(t, "N/A");
+    else
+        name(t, w, 'z', id);
+}
+
+/* From protocol-id to the open value of session-id. */
+INLINED void place(struct text *t, const struct render *w, const uint8_t *e, uint8_t unknown)
 {
     text_literal(t, "\" protocol-id=\"");
     text_u64(t, e[EVENT_PROTOCOL]);
     text_literal(t, "\" policy-name=\"");
-    if (partial)
+    if (unknown & UNKNOWN_POLICY)
         text_literal(t, "N/A");
     else
         name(t, w, 'p', get_le32(e + EVENT_POLICY));
     text_literal(t, "\" source-zone-name=\"");
-    name(t, w, 'z', get_le16(e + EVENT_ZONE_IN));
+    zone(t, w, get_le16(e + EVENT_ZONE_IN), unknown);
     text_literal(t, "\" destination-zone-name=\"");
-    name(t, w, 'z', get_le16(e + EVENT_ZONE_OUT));
+    zone(t, w, get_le16(e + EVENT_ZONE_OUT), unknown);
     text_literal(t, "\" session-id=\"");
 }
 
@@ -94,7 +111,7 @@ INLINED void interface_and_application(struct text *t, const struct render *w, c
 static void session(struct render *w, bool close)
 {
     const uint8_t *e = w->r->event;
-    bool partial = record_is_partial(w->r);
+    uint8_t unknown = record_unknown(w->r);
     struct text t = w->t;
 
     if (close) {
@@ -106,11 +123,11 @@ static void session(struct render *w, bool close)
     }
     tuple(&t, e);
     application(&t, w, e);
-    nat(&t, e);
-    place(&t, w, e, partial);
+    nat(&t, e, unknown);
+    place(&t, w, e, unknown);
     text_u64(&t, render_session_id(w));
     if (close)
-        render_counters(&t, e, partial);
+        render_counters(&t, e, unknown);
     else
         text_literal(&t, "\" username=\"N/A\" roles=\"N/A");
     interface_and_application(&t, w, e);
@@ -127,7 +144,7 @@ static void deny(struct render *w)
     text_literal(&t, "RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.129 ");
     tuple(&t, e);
     text_literal(&t, "None");
-    place(&t, w, e, false);
+    place(&t, w, e, 0);
     text_u64(&t, render_session_id(w));
     interface_and_application(&t, w, e);
     text_literal(&t, "\" reason=\"Rejected by policy\"");

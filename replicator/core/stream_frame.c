@@ -181,7 +181,7 @@ static bool is_shifted(const struct stream_session *s, uint8_t type, size_t len)
 void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
                           uint8_t event[EVENT_SIZE])
 {
-    enum { DENIED = 3 };
+    enum { DENIED = 3, UNKNOWN_TO_A_CLOSE = 255 };
     bool open = type != STREAM_SESSION_CLOSE;
 
     memset(event, 0, EVENT_SIZE);
@@ -193,10 +193,12 @@ void stream_session_event(const struct stream_session *s, uint8_t type, size_t l
     put_le16(event + EVENT_ZONE_OUT, s->zone_out);
     event[EVENT_TYPE] = open ? RECORD_SESSION_OPEN : RECORD_SESSION_CLOSE;
     event[EVENT_PROTOCOL] = s->protocol;
-    event[EVENT_ACTION] = open && s->disposition == DENIED ? 0 : 1;
+    event[EVENT_ACTION] = !open ? UNKNOWN_TO_A_CLOSE : s->disposition == DENIED ? 0 : 1;
     event[EVENT_FAMILY] = s->family;
-    if (!open)
+    if (!open) {
+        event[EVENT_UNKNOWN] = len < (s->family == 10 ? 43 : 19) ? UNKNOWN_ZONES : 0;
         return;
+    }
     put_le16(event + EVENT_OWNER_GROUP, (uint16_t)s->owner_group);
     if (is_shifted(s, type, len))
         return;
