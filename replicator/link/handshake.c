@@ -177,7 +177,7 @@ static enum handshake_result take_proof(struct handshake *h, const uint8_t *in)
         return fail(h, "a proof that is not authentic");
     if (size > 0 && (proof[0] > 1 || proof[1] != 0))
         return fail(h, "a malformed proof");
-    h->succeeds = proof[0] == 1;
+    h->succeeds = size > 0 && proof[0] == 1; /* Else it is the tag that is there. */
     h->step = STEP_DONE;
     return HANDSHAKE_DONE;
 }

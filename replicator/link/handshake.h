@@ -1,10 +1,11 @@
 /* The handshake of one connection to the peer: bytes in, bytes out (PROTOCOL.md section 9).  Pure.
  *
- *   dialler  -> preamble                     preamble (12 bytes, in the clear, little-endian):
- * "EVRL", listener -> preamble                     u16 wire version, u8 node, u8 role (0 dials, 1
- * listens), dialler  -> Noise message 1              u32 cluster id listener -> Noise message 2
- * Noise_NNpsk0: the two preambles are its prologue dialler  -> proof                        the
- * first sealed frame: that it holds the key now
+ * 1. The dialler says its preamble, and the listener answers with its own: 12 bytes in the clear,
+ *    little-endian: "EVRL", u16 wire version, u8 node, u8 role (0 dials, 1 listens), u32 cluster
+ * id.
+ * 2. Noise_NNpsk0, with the two preambles as its prologue: message 1 of the dialler, message 2 of
+ *    the listener.
+ * 3. The dialler's proof that it holds the key now: the first sealed frame.
  *
  * The dialler offers the newest wire version that it speaks, the listener answers with the one of
  * the connection; both are authentic once the handshake is done.  Nothing is done because of

@@ -101,12 +101,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
     static struct side s[2];
     uint8_t secret[NOISE_KEY];
-    bool touched = false, probe[2];
+    bool touched = false, probe[2], succeeds = false;
 
     for (int i = 0; i < 2; i++) {
         uint8_t flags = next(&at, &len);
 
         probe[i] = flags % 16 == 15;
+        succeeds = i == 0 ? flags & 1 : succeeds;
         memset(&s[i], 0, sizeof(s[i]));
         options[i] = (struct handshake_options){
             .node = (uint8_t)i, .cluster_id = 7, .version = LINK_VERSION, .key_count = 2};
@@ -132,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
         assert(touched || (s[0].result == HANDSHAKE_DONE && s[1].result == HANDSHAKE_DONE));
     if (s[1].result == HANDSHAKE_DONE) {
         assert(s[0].h.version == s[1].h.version);
+        assert(s[1].h.succeeds == (succeeds && s[1].h.version >= 2));
         frames(&s[len & 1], &s[1 - (len & 1)], at, len);
     }
     return 0;

@@ -56,7 +56,7 @@ struct test {
 
 static int port(void)
 {
-    return 20000 + getpid() % 20000;
+    return 20000 + getpid() % 12000; /* Below those that the kernel gives out. */
 }
 
 /* ---- an end ---- */
@@ -216,6 +216,7 @@ static int tear_down(void **state)
             link_set_close(t->end[i].set);
     }
     uv_run(&t->loop, UV_RUN_NOWAIT);
+    relay_close(&t->relay); /* It may have taken another connection just then. */
     uv_walk(&t->loop, close_all, NULL);
     uv_run(&t->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&t->loop), 0);
@@ -252,17 +253,12 @@ static void feed(struct test *t, int from, unsigned n)
         t->next++;
 }
 
-/* A first connection may be one end's alone: it is dialled again. */
-static bool is_up(const struct end *e)
-{
-    return e->ups == e->downs + 1;
-}
-
 static void start_both(struct test *t)
 {
     end_open(t, 1);
     end_open(t, 0);
-    WAIT(t, is_up(&t->end[0]) && is_up(&t->end[1]));
+    WAIT(t, t->end[0].ups > 0 && t->end[1].ups > 0);
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
 }
 
 /* ---- succession ---- */
