@@ -168,6 +168,22 @@ static void arrive(struct world *w, struct flight *f)
 }
 
 /* The confirmations of one moment, a call for each run. */
+bool collector_is_owed(const struct world *w, const struct core_range *range)
+{
+    for (int i = 0; i < CONNS_MAX; i++) {
+        const struct flight *f = w->flight[i];
+
+        for (unsigned at = f->arrived; f->used && at != f->tail; at++) {
+            const struct item *q = &f->item[at % FLIGHT_MAX];
+
+            if (q->origin == range->origin && q->epoch == range->epoch &&
+                q->sequence >= range->from && q->sequence <= range->to)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void confirm(struct world *w, struct flight *f, uint32_t to)
 {
     struct node *n = w->node[f->node];

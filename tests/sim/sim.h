@@ -378,7 +378,8 @@ struct world {
     size_t opened_count;
     struct sim_stats stats;
     bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
-    bool unasked; /* Something was stated as lost while a sink that might have told was gone. */
+    bool unasked; /* Something was stated as lost while a sink that might have told was gone, or it
+                   * was still on its way to one. */
     bool small_journals, given_up; /* Some journal was at its limit. */
     struct rng limit_rng;
     uint16_t conn_names;
@@ -450,6 +451,8 @@ void collector_connect(struct world *w, struct node *n, unsigned sink);
 void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item);
 size_t collector_room(const struct world *w, const struct node *n, unsigned sink);
 void collector_work(struct world *w, unsigned flight);
+/* Something of it is on its way, also by a process that is dead. */
+bool collector_is_owed(const struct world *w, const struct core_range *range);
 void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_arrive);
 void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
 void collector_answer(struct world *w, struct node *n, unsigned ask);

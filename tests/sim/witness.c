@@ -174,6 +174,11 @@ static void check_alone(struct world *w, const struct node *n, const struct core
                    give->range.origin, give->range.epoch, give->range.from, give->range.to);
 }
 
+static bool refuses_a_second(const struct world *w, unsigned sink)
+{
+    return w->sink_kind[sink] == SINK_STREAM || w->sink_kind[sink] == SINK_TABLE;
+}
+
 /* N4, L3, T6: while the clocks keep their bound, nobody hands over, as certain, what the other node
  * owns by a later takeover. */
 void witness_hand(struct world *w, const struct node *n, unsigned sink,
@@ -195,6 +200,10 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
         return;
     if (mine->resumed) /* T4: it goes on without news of the peer; a sink that can be asked decides.
                         */
+        return;
+    /* So it is with what was resumed before its facts went. */
+    if (n->core.session == SESSION_HELLO && n->core.both_fence && mine->asked == ASK_DONE &&
+        refuses_a_second(w, sink))
         return;
     if (theirs->owner == other->id && theirs->term > mine->term)
         world_fail(w, "two owners: node %u hands %u/%u %u-%u to sink %u, which node %u took over",
@@ -321,6 +330,7 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
 
     if (note->reason == REASON_JOURNAL_LIMIT) /* It has them, and gives them up. */
         return;
+    w->unasked |= collector_is_owed(w, &note->range);
     if (must_be_certain(w))
         world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
                    note->kind, note->range.origin, note->range.epoch, note->range.from,
