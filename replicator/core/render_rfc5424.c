@@ -113,7 +113,8 @@ static bool is_zero(const uint8_t *at, size_t len)
     return true;
 }
 
-/* Where to read an end of the flow after NAT: without NAT a vSRX repeats the original. */
+/* Where to read an end of the flow after NAT: without NAT a vSRX repeats the original.  A zero is
+ * the contract's "none", of the address and of the port. */
 struct end {
     size_t address, port;
     bool changed;
@@ -121,11 +122,15 @@ struct end {
 
 static struct end after_nat(const uint8_t *e, struct end nat, struct end original)
 {
-    if (is_zero(e + nat.address, e[EVENT_FAMILY] == 10 ? 16 : 4))
-        return original;
-    if (event_be16(e, nat.port) == 0) /* The contract's "none": the port is kept. */
-        nat.port = original.port;
     nat.changed = true;
+    if (event_be16(e, nat.port) == 0) {
+        nat.port = original.port;
+        nat.changed = false;
+    }
+    if (is_zero(e + nat.address, e[EVENT_FAMILY] == 10 ? 16 : 4))
+        nat.address = original.address;
+    else
+        nat.changed = true;
     return nat;
 }
 

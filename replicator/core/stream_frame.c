@@ -172,10 +172,12 @@ static void put_nat(uint8_t *out, const uint8_t *at, uint8_t family)
     memcpy(out + 12, at, 4);
 }
 
-/* Contract 12.2, 21: an IPv6 address in an IPv4 flow has shifted all that follows the addresses. */
-static bool is_shifted(const struct stream_session *s, uint8_t type, size_t len)
+/* Contract 12.2, 21: each of three IPv6 addresses that an IPv4 flow can have in its slots of 4
+ * bytes has shifted what follows it by 12.  Any other length is of a tail that is not known here.
+ */
+static bool may_be_shifted(const struct stream_session *s, size_t len)
 {
-    return type != STREAM_SESSION_CLOSE && len != (s->family == 10 ? 116 : 56);
+    return s->family == 2 && (len == 56 + 12 || len == 56 + 24 || len == 56 + 36);
 }
 
 void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
@@ -200,12 +202,14 @@ void stream_session_event(const struct stream_session *s, uint8_t type, size_t l
         return;
     }
     put_le16(event + EVENT_OWNER_GROUP, (uint16_t)s->owner_group);
-    if (is_shifted(s, type, len))
-        return;
-    put_nat(event + EVENT_NAT_SOURCE, s->nat_source, s->family);
-    put_nat(event + EVENT_NAT_DESTINATION, s->nat_destination, s->family);
     put_be16(event + EVENT_NAT_SOURCE_PORT, s->nat_source_port);
     put_be16(event + EVENT_NAT_DESTINATION_PORT, s->nat_destination_port);
+    if (may_be_shifted(s, len)) {
+        event[EVENT_UNKNOWN] = UNKNOWN_NAT;
+        return;
+    }
+    put_nat(event + EVENT_NAT_SOURCE, s->nat_source, s->family);
+    put_nat(event + EVENT_NAT_DESTINATION, s->nat_destination, s->family);
 }
 
 const uint8_t *stream_event(uint8_t type, const uint8_t *at, size_t len)

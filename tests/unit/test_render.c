@@ -386,6 +386,10 @@ static void without_nat_the_original_is_repeated(void **state)
     value_is(&r, "src-nat-rule-type", "source rule");
     value_is(&r, "dst-nat-rule-type", "N/A");
     value_is(&r, "source-address", "10.0.0.26");
+    put_be16(r.event + EVENT_NAT_DESTINATION_PORT, 8080); /* Of the port alone. */
+    value_is(&r, "nat-destination-address", "198.51.100.7");
+    value_is(&r, "nat-destination-port", "8080");
+    value_is(&r, "dst-nat-rule-type", "destination rule");
 }
 
 static void ipv6_is_shown_by_rfc5952(void **state)

@@ -304,6 +304,98 @@ static void a_close_invents_nothing(void **state)
     expect_words(&r, FORMAT_STANDARD, plain_old);
 }
 
+/* An open of a flow that is translated from 1000 to 2222, of 1 or 2 bytes of address. */
+static struct stream_session translated(uint8_t family)
+{
+    return (struct stream_session){.family = family,
+                                   .protocol = 6,
+                                   .source = {[0] = 10, [3] = 1, [15] = family == 10},
+                                   .destination = {[0] = 10, [3] = 2, [15] = family == 10},
+                                   .nat_source = {[0] = 203, [3] = 9, [15] = family == 10},
+                                   .source_port = 1000,
+                                   .nat_source_port = 2222,
+                                   .zone_in = 1,
+                                   .zone_out = 2};
+}
+
+/* Contract 2.1: a longer tail is ignored, whatever its length and bytes, and nothing before it. */
+static void a_longer_tail_is_ignored(void **state)
+{
+    static const uint8_t families[] = {2, 10};
+    static uint8_t payload[STREAM_PAYLOAD_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct stream_session s = translated(families[i]), t;
+        uint8_t want[EVENT_SIZE], got[EVENT_SIZE];
+        size_t len;
+
+        memset(payload, 0x5a, sizeof(payload));
+        len = stream_session_encode(&s, STREAM_SESSION_OPEN, true, payload, sizeof(payload));
+        stream_session_event(&s, STREAM_SESSION_OPEN, len, want);
+        assert_int_equal(want[EVENT_NAT_SOURCE], 203);
+        for (size_t n = len; n <= sizeof(payload); n++) {
+            if (families[i] == 2 && (n == 68 || n == 80 || n == 92))
+                continue; /* As long as a garbled one. */
+            assert_int_equal(stream_session_decode(&t, STREAM_SESSION_UPDATE, payload, n), 0);
+            stream_session_event(&t, STREAM_SESSION_UPDATE, n, got);
+            assert_memory_equal(got, want, EVENT_SIZE);
+        }
+    }
+}
+
+static void expect_no_nat_address(const struct stream_session *s, uint8_t type, size_t len)
+{
+    static const char *const words[] = {"nat-source-address=\"N/A\"",
+                                        "nat-destination-address=\"N/A\"",
+                                        "src-nat-rule-type=\"N/A\"", NULL};
+    struct record r = {.kind = RECORD_SESSION_OPEN, .source = SOURCE_EVENT_STREAM};
+    uint8_t zero[32] = {0};
+
+    stream_session_event(s, type, len, r.event);
+    assert_memory_equal(r.event + EVENT_NAT_SOURCE, zero, sizeof(zero));
+    assert_int_equal(record_unknown(&r), UNKNOWN_POLICY | UNKNOWN_NAT);
+    expect_words(&r, FORMAT_RFC5424, words);
+    expect_words(&r, FORMAT_STRUCTURED, words);
+}
+
+/* 12.2, 21: of the golden frames that are shifted no address after NAT is shown, and not the
+ * original one as if there had been no translation; their ports are in their place. */
+static void d21_a_shifted_frame_shows_no_address_after_nat(void **state)
+{
+    FILE *f = fopen(EVREP_TEST_DATA "/contract-frames.jsonl", "r");
+    static const char *const port[] = {"nat-source-port=\"2222\" nat-destination-address=\"N/A\" "
+                                       "nat-destination-port=\"N/A\"",
+                                       NULL};
+    struct record r = {.kind = RECORD_SESSION_OPEN, .source = SOURCE_EVENT_STREAM};
+    struct stream_session s;
+    size_t shifted = 0, size = 0;
+    char *line = NULL;
+
+    (void)state;
+    assert_non_null(f);
+    while (getline(&line, &size, f) > 0) {
+        uint8_t frame[FRAME_MAX];
+        size_t len = frame_of(line, frame) - STREAM_HEADER_SIZE;
+
+        if (strstr(line, "all that follows is shifted") == NULL)
+            continue;
+        assert_int_equal(stream_session_decode(&s, frame[4], frame + STREAM_HEADER_SIZE, len), 0);
+        expect_no_nat_address(&s, frame[4], len);
+        shifted++;
+    }
+    free(line);
+    fclose(f);
+    assert_int_equal(shifted, 2);
+    s = translated(2);
+    for (size_t len = 68; len <= 92; len += 12) {
+        expect_no_nat_address(&s, STREAM_SESSION_OPEN, len);
+        stream_session_event(&s, STREAM_SESSION_OPEN, len, r.event);
+        expect_words(&r, FORMAT_RFC5424, port);
+        expect_words(&r, FORMAT_STRUCTURED, port);
+    }
+}
+
 /* The binary record has a place for everything: what is nothing in it is listed behind the names.
  */
 static void a_binary_record_lists_what_is_unknown(void **state)
@@ -335,6 +427,8 @@ int main(void)
         cmocka_unit_test(a_session_is_told_as_the_reference_reads_it),
         cmocka_unit_test(a_reverse_session_as_a_line),
         cmocka_unit_test(a_close_invents_nothing),
+        cmocka_unit_test(a_longer_tail_is_ignored),
+        cmocka_unit_test(d21_a_shifted_frame_shows_no_address_after_nat),
         cmocka_unit_test(a_binary_record_lists_what_is_unknown),
     };
 

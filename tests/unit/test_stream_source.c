@@ -711,7 +711,8 @@ static void d21_shifted_addresses_are_not_believed(void **state)
     frame(r, STREAM_SESSION_OPEN, 2, out, len + 12);
     assert_memory_equal(r->item.event + EVENT_SOURCE, s.source, 4);
     assert_memory_equal(r->item.event + EVENT_NAT_SOURCE, none, 16);
-    assert_int_equal(event_be16(r->item.event, EVENT_NAT_SOURCE_PORT), 0);
+    assert_int_equal(r->item.event[EVENT_UNKNOWN], UNKNOWN_NAT);
+    assert_int_equal(event_be16(r->item.event, EVENT_NAT_SOURCE_PORT), s.nat_source_port);
     s = session_of(10); /* An IPv4 address of a translated IPv6 flow is shown as one. */
     len = stream_session_encode(&s, STREAM_SESSION_OPEN, true, out, sizeof(out));
     frame(r, STREAM_SESSION_OPEN, 3, out, len);
