@@ -113,6 +113,12 @@ static void take(struct conn *c, size_t n)
         c->ops->data(c, c->read, n);
 }
 
+static void finished(struct conn *c)
+{
+    c->finished = true;
+    conn_end(c, "%s: closed by the collector", c->shown);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
@@ -120,9 +126,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     (void)buf;
     if (n > 0)
         take(c, (size_t)n);
+    else if (n == UV_EOF)
+        finished(c);
     else if (n < 0)
-        conn_end(c, "%s: %s", c->shown,
-                 n == UV_EOF ? "closed by the collector" : uv_strerror((int)n));
+        conn_end(c, "%s: %s", c->shown, uv_strerror((int)n));
 }
 
 bool conn_read_now(struct conn *c)
@@ -137,7 +144,7 @@ bool conn_read_now(struct conn *c)
         if (n > 0)
             take(c, (size_t)n);
         else if (n == 0)
-            conn_end(c, "%s: closed by the collector", c->shown);
+            finished(c);
         else if (errno != EAGAIN && errno != EINTR)
             conn_end(c, "%s: %s", c->shown, uv_strerror(-errno)); /* One wording. */
         if (n < 0)
@@ -151,7 +158,7 @@ static void begin(struct conn *c)
     uv_tcp_nodelay(&c->tcp, 1);
     uv_tcp_keepalive(&c->tcp, 1, 30);
     c->open = true;
-    c->writing = false;
+    c->writing = c->finished = false;
     c->began_ms = uv_now(c->sink->loop);
     c->confirmed = c->sink->state.confirmed;
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);

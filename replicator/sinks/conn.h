@@ -33,6 +33,7 @@ struct conn {
     char shown[INET6_ADDRSTRLEN + ADDRESS_PORT_MAX]; /* The address that was tried last. */
     int adopt; /* A connection of another process to go on with; -1: none. */
     bool busy, has_tcp, timed_out, open, writing;
+    bool finished; /* The other side ended it in order (FIN), not by a reset. */
     struct addrinfo *list;
     size_t addresses, first, tried; /* first: which one is tried first. */
     uint64_t began_ms, confirmed;   /* When it connected, and what the sink had confirmed then. */

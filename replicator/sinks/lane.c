@@ -1,5 +1,6 @@
 #include "lane.h"
 #include "repair.h"
+#include "syslog_heard.h"
 #include "tcp_acked.h"
 
 #include <errno.h>
@@ -56,6 +57,10 @@ bool lane_read(struct lane *l)
     for (int i = 0; i < READS_MAX; i++) {
         ssize_t n = recv(l->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
+        if (n > 0 && syslog_heard_tls(bytes, (size_t)n)) {
+            l->ops->failed(l, SYSLOG_HEARD_TLS);
+            return false;
+        }
         if (n > 0 || (n < 0 && errno == EINTR))
             continue;
         if (n < 0 && errno == EAGAIN)

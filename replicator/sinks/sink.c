@@ -6,12 +6,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
-
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 #define SAY_MORE_NS  (600 * 1000000000ull)
 #define SAY_AGAIN_NS (3600 * 1000000000ull)
+#define SAY_AFTER_UP (60 * 1000000000ull)
 
 int sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
               const struct sink_host *host, char *err, size_t err_size)
@@ -66,18 +66,18 @@ void sink_state(const struct sink *s, struct sink_state *out)
     out->word = s->up ? "up" : s->connecting ? "connecting" : "down";
 }
 
-static void forget_said(struct sink *s)
-{
-    memset(s->said, 0, sizeof(s->said));
-}
-
 void sink_is_up(struct sink *s)
 {
+    bool quiet = s->refuses || s->backoff.flaps || s->says_up;
+
+    backoff_up(&s->backoff, sink_clock_ns());
     s->up = true;
     s->connecting = false;
-    if (!s->refuses)
-        forget_said(s);
-    s->host.up(s->host.ctx, s->refuses);
+    if (!quiet) {
+        s->says_up = true;
+        s->ups++;
+    }
+    s->host.up(s->host.ctx, quiet);
 }
 
 void sink_refuses(struct sink *s)
@@ -97,6 +97,17 @@ static void remember(struct sink *s, const char *format, va_list ap)
     st->error_time_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
+static bool is_due(const struct sink *s, size_t i, uint32_t text, uint64_t now_ns)
+{
+    uint64_t since_ns = now_ns - s->said[i].ns;
+
+    if (s->said[i].ns == 0)
+        return true;
+    if (s->said[i].text != text)
+        return since_ns >= SAY_MORE_NS;
+    return since_ns >= (s->said[i].ups != s->ups ? SAY_AFTER_UP : SAY_AGAIN_NS);
+}
+
 /* Causes that take turns, as those of two addresses, are said once each.  false: it was, or too
  * much was. */
 static bool is_news(struct sink *s)
@@ -113,10 +124,10 @@ static bool is_news(struct sink *s)
         if (s->said[i].ns < s->said[oldest].ns)
             oldest = i;
     }
-    if (s->said[oldest].ns != 0 &&
-        now_ns - s->said[oldest].ns < (s->said[oldest].text == text ? SAY_AGAIN_NS : SAY_MORE_NS))
+    if (!is_due(s, oldest, text, now_ns))
         return false;
     s->said[oldest].text = text;
+    s->said[oldest].ups = s->ups;
     s->said[oldest].ns = now_ns;
     return true;
 }
@@ -128,14 +139,14 @@ void sink_fault(struct sink *s, const char *format, ...)
     va_start(ap, format);
     remember(s, format, ap);
     va_end(ap);
-    if (s->up) {
-        s->state.reconnects++;
-        if (!s->refuses)
-            forget_said(s);
-    }
+    s->state.reconnects += s->up;
+    if (backoff_down(&s->backoff, sink_clock_ns()) >= SAY_AFTER_UP && !s->refuses)
+        memset(s->said, 0, sizeof(s->said));
     s->up = s->connecting = false;
-    if (is_news(s))
-        s->host.down(s->host.ctx, s->state.last_error);
+    if (!is_news(s))
+        return;
+    s->says_up = false;
+    s->host.down(s->host.ctx, s->state.last_error);
 }
 
 void sink_warn(struct sink *s, const char *format, ...)
@@ -151,12 +162,15 @@ void sink_warn(struct sink *s, const char *format, ...)
 
 void sink_confirm(struct sink *s, size_t n)
 {
-    s->backoff_ms = 0; /* Not before: one that accepts and closes at once is no better than none. */
+    bool back = backoff_confirmed(&s->backoff, n, sink_clock_ns());
+
     s->state.confirmed += n;
-    if (s->refuses) {
+    if (back || s->refuses) {
         s->refuses = false;
-        forget_said(s);
-        s->host.warn(s->host.ctx, "up, and takes records again");
+        if (!s->says_up)
+            s->host.warn(s->host.ctx, "up, and takes records again");
+        s->ups += !s->says_up;
+        s->says_up = true;
     }
     s->host.confirmed(s->host.ctx, n);
 }
@@ -176,8 +190,9 @@ uint64_t sink_clock_ns(void)
 
 uint32_t sink_backoff_ms(struct sink *s)
 {
-    uint32_t ms = s->backoff_ms != 0 ? s->backoff_ms : BACKOFF_MIN_MS;
+    uint32_t random = 0;
 
-    s->backoff_ms = ms * 2 < BACKOFF_MAX_MS ? ms * 2 : BACKOFF_MAX_MS;
-    return ms + (uint32_t)(uv_hrtime() % (ms / 2 + 1));
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        random = (uint32_t)uv_hrtime(); /* Just after the boot. */
+    return backoff_next_ms(&s->backoff, random);
 }

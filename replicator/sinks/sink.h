@@ -4,6 +4,7 @@
 #ifndef EVREP_SINK_H
 #define EVREP_SINK_H
 
+#include "backoff.h"
 #include "types.h"
 
 #include <uv.h>
@@ -29,7 +30,7 @@ struct sink_host {
     void (*confirmed)(void *ctx, size_t n); /* The oldest n that were pulled. */
     /* All that was pulled and not confirmed goes back; it may have arrived or not. */
     void (*lost)(void *ctx, bool certain_none);
-    /* quiet: what it said when it was down last stands until it confirms something. */
+    /* quiet: what it said when it was down last stands until it is more than a flap. */
     void (*up)(void *ctx, bool quiet);
     void (*down)(void *ctx, const char *why);
     /* Not as bad as down: it is said, and goes on. */
@@ -114,10 +115,12 @@ struct sink {
     struct sink_options o;
     uv_loop_t *loop;
     bool up, connecting, refuses;
-    uint32_t backoff_ms;
+    bool says_up; /* The last word in the log. */
+    uint32_t ups; /* How often it was said. */
+    struct backoff backoff;
     struct sink_state state;
-    struct { /* Since it was up last; text: its hash. */
-        uint32_t text;
+    struct { /* text: its hash. */
+        uint32_t text, ups;
         uint64_t ns;
     } said[SINK_SAID_MAX];
 };
@@ -138,8 +141,9 @@ void sink_is_up(struct sink *s);
 /* What was handed over is refused: before something is confirmed, a new connection is nothing to
  * speak of, and neither is that it ends for the same reason. */
 void sink_refuses(struct sink *s);
-/* Says it once: again after it was up, or an hour later.  Of ever new words, as a collector can put
- * them, SINK_SAID_MAX in ten minutes; the state has the newest. */
+/* Says it once: again an hour later, or a minute later where "up" was said meanwhile, or at once
+ * after it was up for so long.  Of ever new words, as a collector can put them, SINK_SAID_MAX in
+ * ten minutes; the state has the newest. */
 void sink_fault(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_warn(struct sink *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_confirm(struct sink *s, size_t n);
@@ -147,7 +151,7 @@ void sink_confirm(struct sink *s, size_t n);
 void sink_lost(struct sink *s, bool certain_none);
 /* CLOCK_BOOTTIME: it goes on while the machine sleeps. */
 uint64_t sink_clock_ns(void);
-/* How long to wait before the next try: doubles from 100 ms to 5 s, and up to half more. */
+/* How long to wait before the next try. */
 uint32_t sink_backoff_ms(struct sink *s);
 
 typedef int sink_open_fn(struct sink **out, uv_loop_t *loop, const struct sink_options *o,

@@ -4,17 +4,20 @@
 #include "core.h"
 #include "ends.h"
 #include "frame.h"
+#include "syslog_heard.h"
 #include "tcp_kept.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFER = TCP_MAP_BUFFER, ITEMS = 512 };
+enum { BUFFER = TCP_MAP_BUFFER, ITEMS = 512, PROBATION_MS = 300 };
 
 struct tcp_sink {
     struct sink base;
     struct conn conn;
     bool pulling;
+    bool heard;         /* The collector has said something. */
+    uint64_t proven_ms; /* uv_now(): from then on what is acknowledged counts. */
     struct tcp_kept kept;
     uint64_t offset; /* Of the connection's bytes, given to it or in the buffer. */
     struct ends ends;
@@ -25,10 +28,20 @@ static struct tcp_sink *of(struct conn *c)
     return (struct tcp_sink *)c->sink;
 }
 
+/* A port of something else, or a relay before a collector that is gone, takes what comes first, and
+ * ends the connection.  So the first of it counts a little later, or when it ends in order without
+ * a word: a program that leaves something unread resets (RFC 1122 section 4.2.2.13). */
+static bool counts(const struct tcp_sink *t)
+{
+    return uv_now(t->base.loop) >= t->proven_ms || (t->conn.finished && !t->heard);
+}
+
 static void confirm(struct tcp_sink *t)
 {
     size_t n = 0;
 
+    if (!counts(t))
+        return;
     if (t->kept.range_count > 0)
         tcp_kept_confirm(&t->kept, &t->base, conn_acked(&t->conn));
     if (t->ends.count > 0)
@@ -87,6 +100,8 @@ static void on_connected(struct conn *c)
     struct tcp_sink *t = of(c);
 
     t->offset = 0;
+    t->heard = false;
+    t->proven_ms = uv_now(t->base.loop) + PROBATION_MS;
     ends_clear(&t->ends);
     tcp_kept_began(&t->kept, conn_fd(c));
     sink_is_up(&t->base);
@@ -100,6 +115,8 @@ static void on_adopted(struct conn *c)
     const uint8_t *rest;
     size_t len;
 
+    t->heard = false;
+    t->proven_ms = 0;
     if (tcp_kept_resume(&t->kept, conn_fd(c), &rest, &len) != 0) {
         conn_end(c, "the connection of the process before does not fit what it noted");
         return;
@@ -109,6 +126,23 @@ static void on_adopted(struct conn *c)
         sink_is_up(&t->base);
         pump(t);
     }
+}
+
+static void on_data(struct conn *c, const uint8_t *at, size_t n)
+{
+    struct tcp_sink *t = of(c);
+
+    if (t->heard)
+        return;
+    t->heard = true;
+    if (syslog_heard_tls(at, n)) {
+        t->proven_ms = UINT64_MAX;
+        conn_end(c, "%s: " SYSLOG_HEARD_TLS, c->shown);
+        return;
+    }
+    sink_warn(&t->base,
+              "%s: says something, which no collector of plain syslog does: check 'address'",
+              c->shown);
 }
 
 static void on_ending(struct conn *c)
@@ -133,10 +167,10 @@ static void tcp_wake(struct sink *s)
 
 static const struct sink_ops tcp_ops = {.wake = tcp_wake, .ask = tcp_ask};
 
-/* A collector says nothing on this protocol: what comes is dropped. */
 static const struct conn_ops conn_ops = {
     .connected = on_connected,
     .adopted = on_adopted,
+    .data = on_data,
     .drained = on_drained,
     .poll = on_poll,
     .ending = on_ending,

@@ -159,7 +159,19 @@ static size_t faults(struct sink *s, size_t from, size_t n)
     return said;
 }
 
-static void each_cause_is_said_once_until_it_is_up(void **state)
+static time_t ahead_s;
+
+/* In place of the C library's: time that passes when a test says so. */
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, t);
+
+    if (id == CLOCK_BOOTTIME)
+        t->tv_sec += ahead_s;
+    return rc;
+}
+
+static void each_cause_is_said_once(void **state)
 {
     struct sink s = {.host = {.down = on_said, .warn = on_said, .up = no_up}};
 
@@ -168,12 +180,92 @@ static void each_cause_is_said_once_until_it_is_up(void **state)
     for (int i = 0; i < 50; i++)
         assert_int_equal(faults(&s, 0, 2), 0); /* They take turns. */
     assert_string_equal(s.state.last_error, "cause 1");
-    sink_is_up(&s);
-    assert_int_equal(faults(&s, 0, 2), 2);
     assert_int_equal(faults(&s, 100, 50), SINK_SAID_MAX - 2); /* Ever new words. */
     assert_string_equal(s.state.last_error, "cause 149");
+    ahead_s += 3599;
+    assert_int_equal(faults(&s, 0, 2), 0);
+    ahead_s += 2;
+    assert_int_equal(faults(&s, 0, 2), 2);
     sink_is_up(&s);
-    assert_int_equal(faults(&s, 149, 1), 1);
+    ahead_s += 61; /* Of a connection that lived for long all is news. */
+    assert_int_equal(faults(&s, 0, 1), 1);
+    assert_int_equal(faults(&s, 100, 2), 2);
+}
+
+static size_t ups, backs;
+
+static void on_loud_up(void *ctx, bool quiet)
+{
+    (void)ctx;
+    ups += !quiet;
+}
+
+static void on_back(void *ctx, const char *what)
+{
+    (void)ctx;
+    assert_non_null(strstr(what, "takes records again"));
+    backs++;
+}
+
+static void no_confirmed(void *ctx, size_t n)
+{
+    (void)ctx;
+    (void)n;
+}
+
+/* It comes up, confirms n, and ends a little later. */
+static void flap(struct sink *s, size_t n, time_t lives_s)
+{
+    sink_is_up(s);
+    ahead_s += lives_s;
+    sink_confirm(s, n);
+    sink_fault(s, "closed");
+}
+
+static void what_flaps_is_said_once_and_waits_longer(void **state)
+{
+    struct sink s = {
+        .host = {.down = on_said, .warn = on_back, .up = on_loud_up, .confirmed = no_confirmed}};
+
+    (void)state;
+    ups = backs = said = 0;
+    for (int i = 0; i < 30; i++) { /* As one who closes after each record. */
+        flap(&s, 1, 0);
+        sink_backoff_ms(&s);
+    }
+    assert_int_equal(said, 1);
+    assert_int_equal(ups, 1);
+    assert_int_equal(s.backoff.ms, BACKOFF_MAX_MS);
+    assert_int_equal(s.state.reconnects, 30);
+    sink_is_up(&s);
+    sink_confirm(&s, 1);
+    assert_int_equal(ups + backs, 1); /* Not yet. */
+    ahead_s += 5;
+    sink_confirm(&s, 1);
+    assert_int_equal(backs, 1);
+    sink_confirm(&s, 1);
+    assert_int_equal(backs, 1);
+    sink_fault(&s, "closed");
+    assert_int_equal(said, 1); /* A minute ago it was said. */
+    assert_in_range(sink_backoff_ms(&s), BACKOFF_MIN_MS, BACKOFF_MIN_MS * 3 / 2);
+    ahead_s += 60;
+    sink_fault(&s, "closed");
+    assert_int_equal(said, 2);
+}
+
+/* Nor does one fill the log that ends each time after much. */
+static void what_ends_often_is_said_once_a_minute(void **state)
+{
+    struct sink s = {
+        .host = {.down = on_said, .warn = on_back, .up = on_loud_up, .confirmed = no_confirmed}};
+
+    (void)state;
+    ups = backs = said = 0;
+    for (int i = 0; i < 120; i++)
+        flap(&s, BACKOFF_PROGRESS, 1);
+    assert_int_equal(s.backoff.ms, 0);
+    assert_in_range(said, 2, 3);
+    assert_in_range(ups, 2, 3);
 }
 
 /* ---- files ---- */
@@ -605,7 +697,9 @@ int main(void)
         cmocka_unit_test(addresses_have_a_port),
         cmocka_unit_test(servers_are_of_one_scheme),
         cmocka_unit_test(a_record_counts_when_its_last_byte_does),
-        cmocka_unit_test(each_cause_is_said_once_until_it_is_up),
+        cmocka_unit_test(each_cause_is_said_once),
+        cmocka_unit_test(what_flaps_is_said_once_and_waits_longer),
+        cmocka_unit_test(what_ends_often_is_said_once_a_minute),
         cmocka_unit_test_setup_teardown(the_last_position_is_found_across_rotations, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_statement_of_a_filter_is_no_record, make_dir, remove_dir),
