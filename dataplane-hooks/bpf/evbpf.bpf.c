@@ -1,6 +1,6 @@
 /* Policies, filters and the screens of single packets, decided where the frame arrives.  Parser,
  * screens and records are evdp's own files, compiled for this machine; the rules are evdp's
- * compiled tables, as words.  It remembers nothing of flows: see evbpf(8). */
+ * compiled tables, as words.  It remembers fragments, and nothing of flows: see evbpf(8). */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -12,6 +12,7 @@
 
 #include "layout.h"
 #include "event_packet.h"
+#include "fragment.h"
 
 struct frame_source {
     struct xdp_md *ctx;
@@ -90,6 +91,18 @@ struct {
     __type(key, __u32);
     __type(value, struct evbpf_frames);
 } terms SEC(".maps");
+
+struct fragment_bucket {
+    struct bpf_spin_lock lock;
+    struct fragment_entry way[FRAGMENT_WAYS];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, EVBPF_FRAGMENT_BUCKETS);
+    __type(key, __u32);
+    __type(value, struct fragment_bucket);
+} fragments SEC(".maps");
 
 struct job { /* One frame on its way. */
     struct packet p;
@@ -319,9 +332,58 @@ INLINE uint32_t as_new_flow(struct job *j)
     return fate;
 }
 
+ALONE int see_fragment(struct job *j)
+{
+    const struct flow_seed seed = {
+        {setup.seed.word[0], setup.seed.word[1], setup.seed.word[2], setup.seed.word[3]}};
+    struct fragment_bucket *b;
+    enum fragment_result result;
+    uint64_t key[2];
+    uint32_t at;
+
+    if (j == NULL)
+        return FRAGMENT_ORPHAN;
+    fragment_key(&seed, &j->p, (uint8_t)j->port, key);
+    at = (uint32_t)key[0] & (EVBPF_FRAGMENT_BUCKETS - 1);
+    b = bpf_map_lookup_elem(&fragments, &at);
+    if (b == NULL)
+        return FRAGMENT_ORPHAN;
+    bpf_spin_lock(&b->lock);
+    result = fragment_see(b->way, key, &j->p, j->now_ns);
+    bpf_spin_unlock(&b->lock);
+    return (int)result;
+}
+
+INLINE uint32_t pass_fragment(struct job *j, uint32_t screens)
+{
+    switch (see_fragment(j)) {
+    case FRAGMENT_FITS:
+        return EVBPF_FORWARDED;
+    case FRAGMENT_REPEATS:
+        return EVBPF_FRAGMENT;
+    case FRAGMENT_OVERLAPS:
+        if ((screens & SCREEN_TEARDROP) == 0)
+            return EVBPF_FRAGMENT;
+        told_screen(j, SCREEN_TEARDROP);
+        return EVBPF_SCREENED;
+    default: /* It has no ports that a policy could permit. */
+        j->policy.id = POLICY_ID_DEFAULT;
+        j->policy.action = ACTION_DENY;
+        told_deny(j, 0);
+        return EVBPF_DENIED;
+    }
+}
+
+/* evdp makes no session of these, and a later fragment goes by its session alone. */
+INLINE bool has_no_session(const struct packet *p)
+{
+    return is_icmp_error(p) || (p->protocol == PROTOCOL_TCP && (p->tcp_flags & TCP_RST) != 0);
+}
+
 INLINE uint32_t decide_ip(struct job *j)
 {
-    uint32_t flag = screen_packet(setup.screens[j->where.zone_in & (EVBPF_ZONES - 1)], &j->p), fate;
+    const uint32_t screens = setup.screens[j->where.zone_in & (EVBPF_ZONES - 1)];
+    uint32_t flag = screen_packet(screens & SCREENS_STATELESS, &j->p), fate = EVBPF_FORWARDED;
 
     if (flag != 0) {
         told_screen(j, flag);
@@ -329,16 +391,17 @@ INLINE uint32_t decide_ip(struct job *j)
     }
     if (j->p.oversize)
         return EVBPF_MALFORMED;
-    if (j->p.fragment) { /* Its ports are in the first one, which nobody here remembers. */
-        j->policy.id = POLICY_ID_DEFAULT;
-        j->policy.action = ACTION_DENY;
-        told_deny(j, 0);
-        return EVBPF_DENIED;
+    if (j->p.fragment || j->p.first_fragment)
+        fate = pass_fragment(j, screens);
+    if (fate != EVBPF_FORWARDED)
+        return fate;
+    if (is_local_address(j->port, j->p.family, j->p.destination)) {
+        fate = filter(j, FILTER_LO0, j->where.zone_in) & FATE_MASK;
+        return fate == EVBPF_FORWARDED ? EVBPF_LOCAL : fate;
     }
-    if (!is_local_address(j->port, j->p.family, j->p.destination))
-        return as_new_flow(j);
-    fate = filter(j, FILTER_LO0, j->where.zone_in) & FATE_MASK;
-    return fate == EVBPF_FORWARDED ? EVBPF_LOCAL : fate;
+    fate = as_new_flow(j);
+    return fate == EVBPF_FORWARDED && j->p.fragment && has_no_session(&j->p) ? EVBPF_FRAGMENT
+                                                                             : fate;
 }
 
 ALONE int parse(struct xdp_md *ctx, struct job *j)

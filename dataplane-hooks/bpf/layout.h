@@ -6,13 +6,15 @@
 #ifndef EVBPF_LAYOUT_H
 #define EVBPF_LAYOUT_H
 
+#include "flow.h"
 #include "pins.h"
 #include "rules.h"
 
 enum {
     EVBPF_GROUPS = 128,
     EVBPF_FATES = 16,
-    EVBPF_ENTRIES_MAX = 64 * 64, /* Of one classifier: one word of summary. */
+    EVBPF_FRAGMENT_BUCKETS = 1024, /* A power of two, each with room for FRAGMENT_WAYS datagrams. */
+    EVBPF_ENTRIES_MAX = 64 * 64,   /* Of one classifier: one word of summary. */
 };
 
 /* Roots: the place of a classifier, 0: none. */
@@ -56,6 +58,7 @@ enum evbpf_fate { /* What became of a frame. */
                   EVBPF_MALFORMED,
                   EVBPF_OTHER, /* Neither IP nor neighbour discovery. */
                   EVBPF_INACTIVE,
+                  EVBPF_FRAGMENT, /* An overlap, a repetition, or of what has no answer. */
 };
 
 struct evbpf_local {
@@ -74,8 +77,12 @@ struct evbpf_setup {
     uint32_t names, policies, terms; /* Generation of the names; places of the rules. */
     uint32_t screens[EVBPF_ZONES];
     uint64_t interval_ns, slack_ns; /* Of the limiter; interval 0: none. */
+    struct flow_seed seed;          /* Random: which fragments share a bucket. */
     struct evbpf_end end[PORTS_MAX];
 };
+
+/* Screens that are done here: those of a packet alone, and of fragments. */
+#define EVBPF_SCREENS (SCREENS_STATELESS | SCREEN_TEARDROP)
 
 struct evbpf_frames { /* Frames at an end, by fate; terms that count. */
     uint64_t packets, bytes;

@@ -103,9 +103,9 @@ static void say_limits(const struct evdp_config *c)
     for (size_t i = 0; i < 2 * r->wire_count; i++) {
         const struct zone *z = &r->zone[r->end[i].zone - 1];
 
-        if ((z->screens & ~(uint32_t)SCREENS_STATELESS) != 0)
+        if ((z->screens & ~(uint32_t)EVBPF_SCREENS) != 0)
             say("zone %s: screens 0x%" PRIx32 " remember other packets and are not done here",
-                z->name, z->screens & ~(uint32_t)SCREENS_STATELESS);
+                z->name, z->screens & ~(uint32_t)EVBPF_SCREENS);
     }
     for (size_t i = 0; i < r->policy_count; i++)
         logs |= r->policy[i].log_init || r->policy[i].log_close;
@@ -117,7 +117,8 @@ static void say_limits(const struct evdp_config *c)
 /* The program of a configuration takes the place of the one that runs; -1: that one goes on. */
 static int take(struct loader *l, const struct evdp_config *c, char *err, size_t err_size)
 {
-    struct program_shared s = {.names = service_names(c, &l->ports), .active = l->activity.map};
+    struct program_shared s = {
+        .names = service_names(c, &l->ports), .active = l->activity.map, .before = l->program};
     struct evbpf *program;
     char ignored[256];
 

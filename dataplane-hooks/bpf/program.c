@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -118,7 +119,7 @@ static void set_up(struct evbpf_setup *s, const struct evdp_config *c, const str
     s->policies = f->policies;
     s->terms = f->terms;
     for (size_t i = 0; i < r->zone_count; i++)
-        s->screens[i + 1] = r->zone[i].screens & SCREENS_STATELESS;
+        s->screens[i + 1] = r->zone[i].screens & EVBPF_SCREENS;
     if (c->rate_per_s != 0) {
         s->interval_ns = 1000000000ull / c->rate_per_s;
         s->slack_ns = s->interval_ns * (BURST - 1);
@@ -181,6 +182,22 @@ static int load(struct evbpf *b, char *err, size_t err_size)
     return -1;
 }
 
+/* Datagrams whose first fragments came before a reload go on. */
+static int share_fragments(struct evbpf *b, const struct evbpf *before, char *err, size_t err_size)
+{
+    struct flow_seed *seed = &b->rodata->setup.seed;
+
+    if (before != NULL) {
+        *seed = before->rodata->setup.seed;
+        if (bpf_map__reuse_fd(b->maps.fragments, bpf_map__fd(before->maps.fragments)) != 0)
+            return fail(err, err_size, "the fragments", errno);
+        return 0;
+    }
+    return getrandom(seed, sizeof(*seed), 0) == sizeof(*seed)
+               ? 0
+               : fail(err, err_size, "random numbers for the fragments", errno);
+}
+
 static int make(struct evbpf *b, const struct evdp_config *c, const struct ports *p,
                 const struct program_shared *s, const struct flat *f, char *err, size_t err_size)
 {
@@ -188,7 +205,8 @@ static int make(struct evbpf *b, const struct evdp_config *c, const struct ports
     if (bpf_map__set_max_entries(b->maps.tables, (uint32_t)f->count) != 0 ||
         bpf_map__reuse_fd(b->maps.active, s->active) != 0)
         return fail(err, err_size, "the tables of the rules", errno);
-    if (pin_all(b, c->pin, err, err_size) != 0 || load(b, err, err_size) != 0)
+    if (share_fragments(b, s->before, err, err_size) != 0 ||
+        pin_all(b, c->pin, err, err_size) != 0 || load(b, err, err_size) != 0)
         return -1;
     return fill_tables(b, f, err, err_size) != 0 ? -1 : fill_outs(b, p, err, err_size);
 }

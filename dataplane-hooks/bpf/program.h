@@ -11,9 +11,10 @@ struct evbpf;
 /* The pin is this process's until it ends.  A descriptor, or -1 with one line in err. */
 int program_lock(const char *pin, char *err, size_t err_size);
 
-struct program_shared { /* By a program and the one that takes its place. */
-    uint32_t names;     /* Generation of the name tables. */
-    int active;         /* activity.h */
+struct program_shared {         /* By a program and the one that takes its place. */
+    uint32_t names;             /* Generation of the name tables. */
+    int active;                 /* activity.h */
+    const struct evbpf *before; /* Whose fragments it remembers; NULL: nobody's. */
 };
 
 /* Loads the program for these ends (name, ifindex; 0: not there now), its rules in its tables, its

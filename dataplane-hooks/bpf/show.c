@@ -63,8 +63,9 @@ static void show_kinds(int fd)
 
 static void show_port(const char *name, int fd, uint32_t port)
 {
-    static const char *const fates[] = {"forwarded", "local",     "screened", "filtered", "denied",
-                                        "rejected",  "malformed", "other",    "inactive"};
+    static const char *const fates[] = {"forwarded", "local",    "screened",  "filtered",
+                                        "denied",    "rejected", "malformed", "other",
+                                        "inactive",  "fragment"};
     uint64_t received = 0, one[2];
 
     putchar('{');

@@ -66,25 +66,12 @@ bool flow_equal(const struct flow *a, const struct flow *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* 64 x 64 bits, folded: every bit of the result depends on every bit of both. */
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static uint64_t end_hash(const uint8_t address[16], uint16_t port, const struct flow_seed *seed)
 {
     uint64_t word[2];
 
     memcpy(word, address, 16);
-    return fold(word[0] ^ seed->word[0], word[1] ^ seed->word[1] ^ (uint64_t)port << 40);
-}
-
-uint64_t flow_hash_words(const struct flow_seed *seed, uint64_t a, uint64_t b, uint64_t c)
-{
-    return fold(fold(a ^ seed->word[0], b ^ seed->word[1]) ^ seed->word[2], c ^ seed->word[3]);
+    return flow_fold(word[0] ^ seed->word[0], word[1] ^ seed->word[1] ^ (uint64_t)port << 40);
 }
 
 uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed)
@@ -92,5 +79,5 @@ uint64_t flow_hash(const struct flow *f, const struct flow_seed *seed)
     uint64_t ends = end_hash(f->source, f->source_port, seed) +
                     end_hash(f->destination, f->destination_port, seed);
 
-    return fold(ends ^ seed->word[2], seed->word[3] ^ ((uint64_t)f->protocol << 32 | f->vlan));
+    return flow_fold(ends ^ seed->word[2], seed->word[3] ^ ((uint64_t)f->protocol << 32 | f->vlan));
 }

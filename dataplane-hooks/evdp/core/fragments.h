@@ -4,28 +4,8 @@
 #ifndef EVDP_FRAGMENTS_H
 #define EVDP_FRAGMENTS_H
 
-#include "flow.h"
+#include "fragment.h"
 #include "lock.h"
-
-enum { FRAGMENT_WAYS = 4, FRAGMENT_SPANS = 8 };
-
-struct fragment_entry {
-    uint64_t key[2];
-    uint64_t used_ns; /* 0: free. */
-    uint16_t source_port, destination_port;
-    uint32_t seq, ack; /* TCP; seq: as if its header were data, too. */
-    uint16_t window;
-    uint8_t tcp_flags;
-    uint8_t protocol, icmp_type, icmp_code;
-    bool has_ports, echo;
-    bool refused; /* Something overlapped: nothing more of the datagram fits. */
-    uint8_t span_count;
-    uint16_t first_to;
-    struct {
-        uint16_t from, to;
-    } span[FRAGMENT_SPANS];
-    uint32_t end; /* Of the datagram; 0: its last fragment was not seen. */
-};
 
 struct fragment_bucket {
     _Alignas(64) struct spin lock;
@@ -36,13 +16,6 @@ struct fragments {
     struct flow_seed seed;
     uint32_t mask;
     struct fragment_bucket *bucket;
-};
-
-enum fragment_result {
-    FRAGMENT_FITS, /* Not one, a first one, or one that now has what the first said. */
-    FRAGMENT_OVERLAPS,
-    FRAGMENT_REPEATS, /* The first one again: not wanted twice, and no sign of an attack. */
-    FRAGMENT_ORPHAN,  /* Its first one was not seen, or too long ago. */
 };
 
 size_t fragments_size(uint32_t capacity); /* Bytes, zeroed and aligned to 64. */
