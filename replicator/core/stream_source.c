@@ -173,8 +173,15 @@ static uint64_t apart(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* As a helper writes it (contract 2). */
-static bool is_usual(const struct stream_header *h)
+/* Contract 1.1: written as 0. */
+static bool is_reserved_zero(const uint8_t *at)
+{
+    return (at[5] | at[6] | at[7]) == 0;
+}
+
+/* As a helper writes it (contract 2).  A keepalive has nothing else to be known by: 10.1.2.3 and
+ * zeros would be one. */
+static bool is_usual(const struct stream_header *h, const uint8_t *at)
 {
     switch (h->type) {
     case STREAM_SESSION_OPEN:
@@ -191,25 +198,54 @@ static bool is_usual(const struct stream_header *h)
     case STREAM_DRAIN_COMPLETE:
         return h->length == 0;
     default:
-        return h->type == STREAM_KEEPALIVE && h->length == 0 && h->sequence == 0;
+        return h->type == STREAM_KEEPALIVE && h->length == 0 && h->sequence == 0 &&
+               is_reserved_zero(at);
     }
 }
 
+/* What no helper writes yet, or writes wrong, is counted and acknowledged (contract 2, 3.3), and so
+ * to be told from a torn stream: it has a number near its neighbour's, and reserved bytes of zero,
+ * which its own end in the midst of a frame's payload has not. */
+static bool is_credible(const struct stream_header *h, const struct stream_header *next,
+                        const uint8_t *at)
+{
+    return is_sequenced(next->type) && next->sequence != 0 &&
+           apart(next->sequence, h->sequence) < STREAM_WINDOW && is_reserved_zero(at);
+}
+
 /* 12.2, 18: a frame into which something else was written has the length that it should have, and
- * what follows it is its own end: that is no header. */
-static const char *torn_behind(const struct stream_source *s, const struct stream_header *h,
-                               const uint8_t *at, size_t len)
+ * what follows it is its own end: that is no header.  usual: it is one that a helper writes. */
+static const char *no_header(const struct stream_source *s, const struct stream_header *before,
+                             const uint8_t *at, size_t len, struct stream_header *next, bool *usual)
 {
     const char *why = torn(s, at, len);
-    struct stream_header next;
 
-    if (why != NULL || len < STREAM_HEADER_SIZE || stream_header_decode(&next, at) != 0)
+    *usual = true;
+    if (why != NULL || len < STREAM_HEADER_SIZE || stream_header_decode(next, at) != 0)
         return why;
-    if (!s->odd && !is_usual(&next))
+    *usual = s->odd || is_usual(next, at);
+    if (!*usual && !is_credible(before, next, at))
         return "no header of a helper behind a frame";
-    return is_sequenced(next.type) && apart(next.sequence, h->sequence) > STREAM_JUMP
+    return is_sequenced(next->type) && apart(next->sequence, before->sequence) > STREAM_JUMP
                ? "a number out of the blue"
                : NULL;
+}
+
+/* Where it is not usual, what is behind it has a say, too.  needs: so many bytes tell. */
+static const char *torn_behind(const struct stream_source *s, const struct stream_header *h,
+                               const uint8_t *at, size_t len, size_t *needs)
+{
+    struct stream_header next, last;
+    bool usual;
+    const char *why = no_header(s, h, at, len, &next, &usual);
+    size_t used;
+
+    *needs = STREAM_HEADER_SIZE;
+    if (why != NULL || usual)
+        return why;
+    used = STREAM_HEADER_SIZE + next.length;
+    *needs += used;
+    return len > used ? no_header(s, &next, at + used, len - used, &last, &usual) : NULL;
 }
 
 /* The helper counts anew, though it looks the same.  What of it was taken for repeats is in its
@@ -237,6 +273,11 @@ static void remember(struct stream_source *s, uint64_t sequence, uint32_t hash)
 {
     s->recent[sequence % STREAM_WINDOW].sequence = sequence;
     s->recent[sequence % STREAM_WINDOW].hash = hash;
+}
+
+static uint32_t recent_hash(const struct stream_source *s, uint64_t sequence)
+{
+    return s->recent[sequence % STREAM_WINDOW].hash;
 }
 
 static bool is_remembered(const struct stream_source *s, uint64_t sequence, uint32_t hash)
@@ -354,12 +395,25 @@ static bool makes_room(const struct stream_source *s, uint64_t sequence, struct 
            !stream_set_missing(&s->run->set, sequence - STREAM_WINDOW / 2, &gap->hole);
 }
 
-static enum stream_result tear(struct stream_source *s)
+static enum stream_result tear_at(struct stream_source *s, uint64_t sequence, uint32_t hash)
 {
     s->count.torn++;
-    s->suspect = s->last;
-    s->suspect_hash = s->last_hash;
+    s->suspect = sequence;
+    s->suspect_hash = hash;
     return STREAM_TORN;
+}
+
+static enum stream_result tear(struct stream_source *s)
+{
+    return tear_at(s, s->last, s->last_hash);
+}
+
+/* A number that this connection had, with other bytes.  In a drain that is a frame into which the
+ * drain was written (12.2, 18), and here it is whole; else the helper counts anew. */
+static bool is_torn(const struct stream_source *s, const struct stream_header *h,
+                    const uint8_t *payload)
+{
+    return s->drain_open || (s->settled && !is_sound(h, payload));
 }
 
 static enum stream_result numbered(struct stream_source *s, const struct stream_header *h,
@@ -375,9 +429,9 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
     out->replaces = replaces_torn(s, h, payload, hash);
     if (!out->replaces && stream_set_has(&s->run->set, h->sequence) &&
         !stream_is_repeat(s, h, hash)) {
-        if (s->settled && !is_sound(h, payload)) {
+        if (is_torn(s, h, payload)) {
             out->why = "a known number with other bytes";
-            return tear(s);
+            return s->drain_open ? tear_at(s, h->sequence, recent_hash(s, h->sequence)) : tear(s);
         }
         begin_anew(s);
     }
@@ -401,12 +455,12 @@ static enum stream_result numbered(struct stream_source *s, const struct stream_
 static enum stream_result proven(struct stream_source *s, const struct stream_header *h,
                                  const uint8_t *at, size_t len, bool quiet, struct stream_item *out)
 {
-    size_t used = STREAM_HEADER_SIZE + h->length;
+    size_t used = STREAM_HEADER_SIZE + h->length, needs;
     uint32_t hash;
 
-    out->why = torn_behind(s, h, at + used, len - used);
+    out->why = torn_behind(s, h, at + used, len - used, &needs);
     if (out->why == NULL)
-        return len - used >= STREAM_HEADER_SIZE || quiet ? STREAM_SKIP : STREAM_NEED;
+        return len - used >= needs || quiet ? STREAM_SKIP : STREAM_NEED;
     hash = hash_of(h->type, at + STREAM_HEADER_SIZE, h->length);
     if (is_remembered(s, h->sequence, hash))
         return STREAM_SKIP;

@@ -415,6 +415,15 @@ def unknown_and_malformed(t):
     t.check()
     s = t.source()
     assert (s["unknown"], s["malformed"]) == (2, 3), s
+    mixed, bad = [], [(20, "667574757265"), (12, "00" * 135), (1, "04" * 55), (255, ""), (13, "00" * 40), (7, "")]
+    for i, (kind, a, payload) in enumerate(t.some(60)):  # Between frames that are whole, many in one write.
+        t.sent[".".join(map(str, a))] = kind
+        mixed += [(kind, payload.hex()), bad[i % len(bad)]]
+    l.do("events", events=mixed, shuffle=30)
+    t.check()
+    s = t.source()
+    assert (s["unknown"], s["malformed"], s["torn"]) == (2 + 30, 3 + 30, 0), s
+    assert l.stats()["connects"] == 1, "the connection was dropped"
 
 
 def a_full_ring_stops_the_reading(t):

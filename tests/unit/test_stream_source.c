@@ -403,12 +403,15 @@ static void d18_odd_frames_are_taken_in_the_end(void **state)
 {
     struct reader *r = *state;
     uint8_t out[2048], e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2};
+    uint8_t *at;
     size_t len = 0;
     int connections = 0;
 
     for (uint64_t q = 1; q <= 9; q += 3) {
         len += make(out + len, STREAM_POLICY_DENY, q, e, sizeof(e));
-        len += make(out + len, 200, q + 1, e, 5);
+        at = out + len;
+        len += make(at, 200, q + 1, e, 5);
+        at[6] = 1; /* Reserved: then it could be the end of a frame that was torn. */
         len += make(out + len, STREAM_SCREEN_DROP, q + 2, e, 100);
     }
     for (r->torn = true; r->torn; connections++) {
@@ -454,6 +457,37 @@ static void d18_what_was_torn_is_taken_whole(void **state)
     assert_int_equal(stream_prefix(&r->s), 6);
     assert_int_equal(r->s.count.late, 0);
     assert_false(stream_drain_wanted(&r->s, r->now_ns));
+}
+
+/* A drain that was written into the midst of a frame, so that what it ends with is a header: the
+ * frame itself comes in the drain, and is no sign that the helper counts anew. */
+static void d18_a_drain_in_a_frame_counts_nothing_anew(void **state)
+{
+    struct reader *r = *state;
+    uint8_t out[2048], e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2, [EVENT_PROTOCOL] = 6};
+    const size_t whole = STREAM_HEADER_SIZE + EVENT_SIZE, cut = whole - STREAM_HEADER_SIZE;
+    size_t len = cut;
+
+    denies(r, 1, 4);
+    r->s.drain_wanted = true;
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    put_le64(e + EVENT_SOURCE, 5);
+    put_le64(e + EVENT_BYTES_IN, 1);
+    make(out, STREAM_POLICY_DENY, 5, e, sizeof(e));
+    len += make(out + len, STREAM_KEEPALIVE, 0, NULL, 0);
+    len += make(out + len, STREAM_POLICY_DENY, 5, e, sizeof(e));
+    len += make(out + len, STREAM_DRAIN_COMPLETE, 5, NULL, 0);
+    feed(r, out, len);
+    assert_true(r->torn);
+    assert_int_equal(r->records, 5); /* Nobody could see it then. */
+    reconnect(r, LIFE);
+    denies(r, 1, 4);
+    frame(r, STREAM_POLICY_DENY, 5, e, sizeof(e));
+    deny(r, 6);
+    assert_int_equal(r->records, 7);
+    assert_int_equal(r->s.count.runs, 1);
+    assert_int_equal(r->s.count.repeats, 4);
+    assert_int_equal(stream_prefix(&r->s), 6);
 }
 
 static void d19_a_frame_may_take_its_time(void **state)
@@ -768,6 +802,51 @@ static void d24_malformed_and_unknown_frames_are_acknowledged(void **state)
     assert_int_equal(stream_prefix(&r->s), 6);
 }
 
+/* The same in one write, between frames that are whole: the connection stays, and all is
+ * acknowledged (contract 2, 3.3). */
+static void d24_what_is_unknown_or_malformed_costs_no_connection(void **state)
+{
+    struct reader *r = *state;
+    uint8_t out[8192], e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2};
+    static const struct {
+        uint8_t type;
+        size_t len;
+    } bad[] = {{20, 6},
+               {255, 0},
+               {14, STREAM_PAYLOAD_MAX},
+               {STREAM_DRAIN_REQUEST, 0},
+               {STREAM_SCREEN_DROP, EVENT_SIZE - 1},
+               {STREAM_FILTER_LOG, 0},
+               {STREAM_SESSION_OPEN, 55},
+               {STREAM_SESSION_CLOSE, 16},
+               {STREAM_SESSION_CLOSE, 0}};
+    enum { COUNT = sizeof(bad) / sizeof(bad[0]) };
+    static const uint8_t payload[STREAM_PAYLOAD_MAX] = {4};
+    size_t len = 0;
+    uint64_t q = 0;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        put_le64(e + EVENT_SOURCE, ++q);
+        len += make(out + len, STREAM_POLICY_DENY, q, e, sizeof(e));
+        q++;
+        len += make(out + len, bad[i].type, q, payload, bad[i].len);
+    }
+    put_le64(e + EVENT_SOURCE, ++q);
+    len += make(out + len, STREAM_POLICY_DENY, q, e, sizeof(e));
+    feed_on(r, out, len, false);
+    assert_false(r->torn);
+    feed(r, out, 0);
+    assert_int_equal(r->records, COUNT + 1);
+    assert_int_equal(r->s.count.unknown, 4);
+    assert_int_equal(r->s.count.malformed, COUNT - 4);
+    assert_int_equal(stream_prefix(&r->s), q);
+    reconnect(r, LIFE);
+    feed(r, out, len); /* Nothing had been acknowledged. */
+    assert_false(r->torn);
+    assert_int_equal(r->records, COUNT + 1);
+    assert_int_equal(r->s.count.repeats, q);
+}
+
 static void d25_a_resync_has_a_number_of_its_own(void **state)
 {
     struct reader *r = *state;
@@ -945,6 +1024,7 @@ int main(void)
         T(d18_a_quiet_line_holds_nothing_back),
         T(d18_odd_frames_are_taken_in_the_end),
         T(d18_what_was_torn_is_taken_whole),
+        T(d18_a_drain_in_a_frame_counts_nothing_anew),
         T(d19_a_frame_may_take_its_time),
         T(d20_another_life_counts_anew),
         T(d20_numbers_that_begin_anew_are_seen),
@@ -961,6 +1041,7 @@ int main(void)
         T(d22_records_of_mixed_families_stay_as_they_are),
         T(d23_nothing_is_made_of_what_was_cut),
         T(d24_malformed_and_unknown_frames_are_acknowledged),
+        T(d24_what_is_unknown_or_malformed_costs_no_connection),
         T(d25_a_resync_has_a_number_of_its_own),
         T(d26_counters_say_what_became_of_each_frame),
         T(a_hole_is_waited_for_and_then_stated_once),
