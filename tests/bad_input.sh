@@ -166,6 +166,7 @@ check "a key that is not there" "$c:7: 'key-file': key file .*No such file" -e '
 check "an empty key" "$c:7: 'key-file': key file .*not a key" -e '7s,= ".*",= "'"$dir"'/empty",'
 check "a key that is a folder" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/folder",'
 check "a state folder that is a file" "$c:4: 'state-dir': .* is not a folder" -e '4s,= ".*",= "'"$dir"'/empty",'
+check "a state folder that is not there" "$c:4: 'state-dir': .*/none: No such file or directory: make it" -e '4s,= ".*",= "'"$dir"'/none",'
 check "an end of a link that is none" "$c:8: 'local' is \"garbage\"" -e '8s/local = "[^"]*"/local = "garbage"/'
 check "a remote end that is nobody" "$c:8: 'remote' is \"0.0.0.0:5900\": that is not the address of one host" -e '8s/remote = "[^"]*"/remote = "0.0.0.0:5900"/'
 check "a remote end that is everybody" "$c:8: 'remote' is \"255.255.255.255:5900\": that is not" -e '8s/remote = "[^"]*"/remote = "255.255.255.255:5900"/'
@@ -185,6 +186,16 @@ bus() { # NAME TEXT URL [KEY]
 bus "a server of another scheme" "$c:13: 'url' is \"http://a:1\": it has to begin with nats://" http://a:1
 bus "servers of two schemes" "$c:13: 'url' is .*tls:// and nats:// in one list" nats://a:1,tls://b:1
 bus "a certificate for nothing" "$c:13: 'ca-file' goes with tls://" nats://a:1 'ca-file = \"x\"'
+subject() { # SUBJECT WHAT
+    check "a subject: $1" "$c:13: 'subject' is \"$1\": $2" -e "13s|.*|sink \"bus\" { type = jetstream url = \"a\" stream = \"S\" subject = \"$1\" }|"
+}
+subject rt. "there is nothing before, behind or between its dots"
+subject .rt "there is nothing before, behind or between its dots"
+subject a..b "there is nothing before, behind or between its dots"
+subject '$JS.API.x' "what begins with . is the server's own"
+subject 'a.*' "it has wildcards, and a record goes to one subject"
+subject 'a.>' "it has wildcards, and a record goes to one subject"
+subject 'a b' "it has blanks"
 bus "servers that are secret" "n0.conf: good" tls://a,tls://b:2 'ca-file = \"x\" server-name = \"c\"'
 check "metrics nowhere" "$c:2: 'metrics' is \"nonsense\"" -e '1ametrics = "nonsense"'
 check "a group that is too long" "$c:2: 'control-group' is too long" -e "1acontrol-group = \"$(printf 'g%.0s' {1..99})\""
@@ -197,7 +208,22 @@ done
 conf 0 7 "$dir/key"
 sed -i "s,^control-socket.*,control-socket = \"$dir/nowhere/sock\"," "$c"
 "$bin/evrepd" -c "$c" 2>"$dir/check.err"
-expect "a socket in no folder" "$dir/check.err" "control socket .*: the folder $dir/nowhere is not there"
+expect "a socket in no folder" "$dir/check.err" "n0.conf:5: 'control-socket': the folder of $dir/nowhere/sock is not there: make it"
+check "the same" "$c:5: 'control-socket': the folder of" -e "5s,= .*,= \"$dir/nowhere/sock\","
+check "a socket in the place of something else" "$c:5: 'control-socket': $dir/empty is something else than a socket: remove it" -e "5s,= .*,= \"$dir/empty\","
+check "a group that there is not" "$c:2: 'control-group' is \"nobodys\": there is no such group" -e '1acontrol-group = "nobodys"'
+# As a disk that was full leaves it, or an editor that died: libconfuse takes the end of a file for a }.
+check "cut off within a section" "$c:13: the { in this line is never closed" -e '13s/ }$//'
+check "cut off within one of two levels" "$c:8: the { in this line is never closed" -e '8s/}//' -e '9,$d'
+check "cut off within a string" "$c:13: the string that begins in this line never ends" -e '13s/path = .*/path = "\/x/'
+check "cut off within a comment" "$c:13: the comment that begins in this line never ends" -e '13s/$/ \/* x/'
+printf 'ring = "r"\nnode = 0\nzone "a" { }\nzone "b" {\n' >"$dir/evdp.conf"
+"$bin/evdp" -c "$dir/evdp.conf" --check 2>"$dir/check.err"
+expect "evdp: cut off within a section" "$dir/check.err" "evdp.conf:4: the { in this line is never closed"
+check "a facility that there is not: all are named" "$c:12: 'facility' is \"x\"; it must be one of kern, .*local6, local7\$" -e '12s/address/facility = x address/'
+check "a file that rotation writes too" "$c:14: 'path': sink \"other\" writes .*n0.log.1, and that is a name of older files of sink \"local\"" -e '13{p;s/"local"/"other"/;s,n0.log,n0.log.1,}'
+check "the same, the other way" "$c:14: 'path': sink \"local\" writes .*n0.log.1, and that is a name of older files of sink \"other\"" -e '13{s,n0.log,./n0.log.1,;p;s/"local"/"other"/;s,n0.log.1,n0.log,}'
+check "a name that no rotation gives" "n0.conf: good" -e '13{p;s/"local"/"other"/;s,n0.log,n0.log.01,}'
 conf 0 7 "$dir/key" 'colour = "red"'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "unknown key, with file and line" "$dir/check.err" "n0.conf:[0-9]*: no such option 'colour'"
@@ -215,6 +241,9 @@ done <<'END'
 a name|address = "10.0.0.1:601" source = "host"|'source' is "host"; it has to be an IPv4 or IPv6 address
 a collector by name|address = "siem:601" source = "10.0.0.9"|'address' is "siem:601": its address must be an IPv4
 of TLS|transport = tls address = "10.0.0.1:6514" source = "10.0.0.9"|'source' is nothing that a sink of tls has
+to another family|address = "10.0.0.1:601" source = "fd00::9"|'source' is an IPv6 address and 'address' an IPv4 one: give both of one kind
+to another family, the other way|address = "[fd00::1]:601" source = "10.0.0.9"|'source' is an IPv4 address and 'address' an IPv6 one
+with an interface|address = "[fe80::1%eth0]:601" source = "fe80::9"|'address' is "\[fe80::1%eth0\]:601": with 'source' it is a plain
 with a filter|address = "10.0.0.1:601" source = "10.0.0.9" categories = { "policy" }|'source' goes with all records only
 END
 conf 0 7 "$dir/key" 'sink "x" { type = syslog transport = tls address = "a:6514" cert-file = "/c" }'

@@ -1,4 +1,5 @@
 #include "config_file.h"
+#include "config_closed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +80,24 @@ static char *load(const char *path, size_t *size, char *err, size_t err_size)
     return NULL;
 }
 
+/* What the parser does not see, or does not say. */
+static int check_end(const char *path, const char *text, size_t len, char *err, size_t err_size)
+{
+    char what;
+    unsigned line = config_unclosed(text, len, &what);
+
+    if (line == 0)
+        return 0;
+    if (what == '{')
+        snprintf(err, err_size,
+                 "%s:%u: the { in this line is never closed: the file ends before; was it cut off?",
+                 path, line);
+    else
+        snprintf(err, err_size, "%s:%u: the %s that begins in this line never ends", path, line,
+                 what == '/' ? "comment" : "string");
+    return -1;
+}
+
 int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size)
 {
     size_t len = 0;
@@ -95,6 +114,9 @@ int config_parse_file(cfg_t *cfg, const char *path, char *err, size_t err_size)
     if (from != NULL) {
         rc = cfg_parse_fp(cfg, from) == CFG_SUCCESS ? 0 : -1;
         fclose(from);
+        if ((rc == 0 || err[0] == '\0' || strstr(err, "premature end") != NULL) &&
+            check_end(path, text, len, err, err_size) != 0)
+            rc = -1;
     }
     free(text);
     return rc;

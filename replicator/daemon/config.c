@@ -4,12 +4,15 @@
 #include "config_parts.h"
 #include "key.h"
 
+#include <errno.h>
+#include <grp.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static _Thread_local char *error_at;
 static _Thread_local size_t error_size;
@@ -118,7 +121,7 @@ int config_number(cfg_t *cfg, const char *key, long min, long max, uint64_t *out
 /* The index of a word in a list that ends with NULL. */
 int config_word(cfg_t *cfg, const char *key, const char *value, const char *const *words)
 {
-    char all[128] = "";
+    char all[256] = "";
 
     for (int i = 0; words[i] != NULL; i++) {
         if (strcmp(value, words[i]) == 0)
@@ -198,15 +201,24 @@ static int hostname_fits(cfg_t *cfg, const char *name)
 static int read_places(struct config *c, cfg_t *cfg)
 {
     struct stat st;
+    bool there;
 
     if (config_copy(cfg, "state-dir", cfg_getstr(cfg, "state-dir"), c->state_dir,
                     sizeof(c->state_dir)) != 0 ||
         config_copy(cfg, "control-socket", cfg_getstr(cfg, "control-socket"), c->control_socket,
                     sizeof(c->control_socket)) != 0 ||
+        config_socket(cfg, "control-socket", c->control_socket) != 0 ||
         config_optional(cfg, "control-group", c->control_group, sizeof(c->control_group)) != 0)
         return -1;
-    if (stat(c->state_dir, &st) == 0 && !S_ISDIR(st.st_mode))
+    if (c->control_group[0] != '\0' && getgrnam(c->control_group) == NULL)
+        return config_fail(cfg, "'control-group' is \"%s\": there is no such group; make it",
+                           c->control_group);
+    there = stat(c->state_dir, &st) == 0;
+    if (there && !S_ISDIR(st.st_mode))
         return config_fail(cfg, "'state-dir': %s is not a folder", c->state_dir);
+    if (!there || access(c->state_dir, W_OK | X_OK) != 0)
+        return config_fail(cfg, "'state-dir': %s: %s: make it, for the user of evrepd",
+                           c->state_dir, strerror(errno));
     if (cfg_getstr(cfg, "metrics")[0] == '\0')
         return 0;
     return config_address(cfg, "metrics", cfg_getstr(cfg, "metrics"), true, c->metrics,

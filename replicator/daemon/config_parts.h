@@ -27,12 +27,16 @@ int config_word(cfg_t *cfg, const char *key, const char *value, const char *cons
 void config_lines_watch(cfg_opt_t *opts);
 int config_line(const cfg_t *section, const char *text);
 
-/* config_values.c.  All 0 or -1. */
+/* config_values.c.  All int ones 0 or -1. */
 /* ADDRESS:PORT or [ADDRESS]:PORT; ip: no host name. */
 int config_address(cfg_t *cfg, const char *key, const char *value, bool ip, char *out, size_t size);
-/* Empty where it is not given. */
 /* Two paths, as far as can be seen now. */
 bool config_same_file(const char *a, const char *b);
+/* b is a name that file_rotate.h gives older files of a. */
+bool config_is_numbered(const char *a, const char *b);
+/* Where a socket is to be made: its folder is there, and nothing else is in its place. */
+int config_socket(cfg_t *cfg, const char *key, const char *path);
+/* Empty where it is not given. */
 int config_optional(cfg_t *cfg, const char *key, char *out, size_t size);
 /* The name of a section. */
 int config_title(cfg_t *section, char *out, size_t size);

@@ -1,8 +1,10 @@
 /* The `sink` sections. */
+#include "address.h"
 #include "config.h"
 #include "config_parts.h"
 #include "contract.h"
 #include "kept.h"
+#include "nats_subject.h"
 #include "nats_url.h"
 #include "run.h"
 
@@ -187,17 +189,21 @@ static int read_servers(cfg_t *s, struct config_sink *o)
 
 static int read_jetstream(cfg_t *s, struct config_sink *o)
 {
-    const char *credentials = cfg_getstr(s, "credentials");
+    const char *credentials = cfg_getstr(s, "credentials"), *wrong;
 
     if (refuse_keys_of_others(s, KIND_JETSTREAM, "type jetstream") != 0 ||
         config_copy(s, "url", cfg_getstr(s, "url"), o->url, sizeof(o->url)) != 0 ||
         config_copy(s, "stream", cfg_getstr(s, "stream"), o->stream, sizeof(o->stream)) != 0 ||
         config_copy(s, "subject", cfg_getstr(s, "subject"), o->subject, sizeof(o->subject)) != 0)
         return -1;
-    if (strpbrk(o->stream, ". *>\t") != NULL)
-        return config_fail(s, "'stream' is a name without dots, blanks or wildcards");
-    if (strpbrk(o->subject, " *>\t") != NULL)
-        return config_fail(s, "'subject' has blanks or wildcards; the origin is appended to it");
+    if (strpbrk(o->stream, ". *>/\\\t") != NULL)
+        return config_fail(s, "'stream' is a name without dots, slashes, blanks or wildcards");
+    wrong = nats_subject_wrong(o->subject);
+    if (wrong != NULL)
+        return config_fail(s,
+                           "'subject' is \"%s\": %s; write a name as rtflow, or with dots between "
+                           "its parts; the origin is appended to it",
+                           o->subject, wrong);
     if (read_servers(s, o) != 0)
         return -1;
     return credentials == NULL
@@ -235,6 +241,29 @@ static int read_floating(cfg_t *s, struct config_sink *o)
     return 0;
 }
 
+/* Of a connection from the one to the other. */
+static int check_families(cfg_t *s, const struct config_sink *o)
+{
+    char host[ADDRESS_HOST_MAX], port[ADDRESS_PORT_MAX], err[256];
+    struct run_ip from, to;
+
+    if (o->source[0] == '\0')
+        return 0;
+    if (run_ip_parse(&from, o->source) != 0 ||
+        address_parse("", o->address, host, port, err, sizeof(err)) != 0 ||
+        run_ip_parse(&to, host) != 0)
+        return config_fail(s,
+                           "'address' is \"%s\": with 'source' it is a plain IPv4 or [IPv6] "
+                           "address",
+                           o->address);
+    return from.family == to.family
+               ? 0
+               : config_fail(s,
+                             "'source' is an IPv%u address and 'address' an IPv%u one: give both "
+                             "of one kind",
+                             from.family, to.family);
+}
+
 static int read_syslog(cfg_t *s, struct config_sink *o)
 {
     static const char *const transports[] = {"tcp", "udp", "tls", "relp", NULL};
@@ -248,10 +277,11 @@ static int read_syslog(cfg_t *s, struct config_sink *o)
         return -1;
     if (kinds[i] == KIND_UDP && read_udp(s, o) != 0)
         return -1;
-    if (read_floating(s, o) != 0)
+    if (read_floating(s, o) != 0 ||
+        config_address(s, "address", cfg_getstr(s, "address"), o->source[0] != '\0', o->address,
+                       sizeof(o->address)) != 0)
         return -1;
-    return config_address(s, "address", cfg_getstr(s, "address"), o->source[0] != '\0', o->address,
-                          sizeof(o->address));
+    return check_families(s, o);
 }
 
 static int read_sink(cfg_t *s, struct config_sink *o)
@@ -272,6 +302,30 @@ static int read_sink(cfg_t *s, struct config_sink *o)
     return strcmp(type, "file") == 0 ? read_file(s, o) : read_syslog(s, o);
 }
 
+/* Each reads and writes what the other does: 0, or -1. */
+static int refuse_twice(cfg_t *s, const struct config_sink *a, const struct config_sink *b)
+{
+    const struct config_sink *old;
+
+    if (sink_key(a->name) == sink_key(b->name))
+        return config_fail(s, "sinks \"%s\" and \"%s\" have one key: rename one", a->name, b->name);
+    if (config_same_file(a->path, b->path))
+        return config_fail(
+            s,
+            "'path': sinks \"%s\" and \"%s\" both write %s: each needs a file of its "
+            "own",
+            a->name, b->name, b->path);
+    old = config_is_numbered(a->path, b->path)   ? a
+          : config_is_numbered(b->path, a->path) ? b
+                                                 : NULL;
+    if (old == NULL)
+        return 0;
+    return config_fail(s,
+                       "'path': sink \"%s\" writes %s, and that is a name of older files of sink "
+                       "\"%s\": give one of them another name",
+                       old == a ? b->name : a->name, old == a ? b->path : a->path, old->name);
+}
+
 int config_read_sinks(struct config *c, cfg_t *cfg)
 {
     c->sink_count = cfg_size(cfg, "sink");
@@ -285,14 +339,8 @@ int config_read_sinks(struct config *c, cfg_t *cfg)
             return -1;
         c->sink[i].sync |= c->durability_power;
         for (size_t k = 0; k < i; k++) {
-            if (config_same_file(c->sink[k].path, c->sink[i].path))
-                return config_fail(s,
-                                   "'path': sinks \"%s\" and \"%s\" both write %s: each needs a "
-                                   "file of its own",
-                                   c->sink[k].name, c->sink[i].name, c->sink[i].path);
-            if (sink_key(c->sink[k].name) == sink_key(c->sink[i].name))
-                return config_fail(s, "sinks \"%s\" and \"%s\" have one key: rename one",
-                                   c->sink[k].name, c->sink[i].name);
+            if (refuse_twice(s, &c->sink[k], &c->sink[i]) != 0)
+                return -1;
         }
     }
     return 0;

@@ -59,7 +59,8 @@ static int read_ring(struct config *c, cfg_t *s)
 
 static int read_stream(cfg_t *s, struct config_source *o)
 {
-    if (config_copy(s, "socket", cfg_getstr(s, "socket"), o->path, sizeof(o->path)) != 0)
+    if (config_copy(s, "socket", cfg_getstr(s, "socket"), o->path, sizeof(o->path)) != 0 ||
+        config_socket(s, "socket", o->path) != 0)
         return -1;
     return config_number(s, "hole-ms", 20, 60000, &o->hole_ms);
 }

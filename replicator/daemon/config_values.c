@@ -79,6 +79,38 @@ bool config_same_file(const char *a, const char *b)
            (strcmp(split(a, of_a), split(b, of_b)) == 0 && is_one(of_a, of_b));
 }
 
+int config_socket(cfg_t *cfg, const char *key, const char *path)
+{
+    char folder[512];
+    struct stat st;
+
+    split(path, folder);
+    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode))
+        return config_fail(cfg, "'%s': the folder of %s is not there: make it", key, path);
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return config_fail(cfg, "'%s': %s is something else than a socket: remove it", key, path);
+    return 0;
+}
+
+/* The path without a dot and a number behind it; false: it has none. */
+static bool without_number(const char *path, char out[512])
+{
+    const char *dot = strrchr(path, '.');
+    size_t digits = dot != NULL ? strspn(dot + 1, "0123456789") : 0;
+
+    if (digits == 0 || digits > 4 || dot[1] == '0' || dot[1 + digits] != '\0')
+        return false;
+    snprintf(out, 512, "%.*s", (int)(dot - path), path);
+    return true;
+}
+
+bool config_is_numbered(const char *a, const char *b)
+{
+    char plain[512];
+
+    return without_number(b, plain) && config_same_file(a, plain);
+}
+
 int config_optional(cfg_t *cfg, const char *key, char *out, size_t size)
 {
     const char *value = cfg_getstr(cfg, key);
