@@ -37,7 +37,16 @@ enum {
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
     REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
     LOOK_MS = 32,        /* The most between two looks without a record stored between them. */
+    ANSWER_MIN = 64,     /* Bytes of an answer to a publish, at least. */
+    ANSWERS_FEW = 128,   /* Of so many under way each is heard at once; of this many, only */
+    ANSWERS_MANY = 512,  /* when a quarter is here: there are as many turns of the loop, and as */
+                         /* many writes, as it is woken. */
 };
+
+/* A chain has no end but that of what there is to publish.  Each beginning has the flight drained,
+ * and the server read the subject's last message, after which one before 2.10 holds all that comes
+ * into that block of its file in memory for 10 s, and copies it about: a third of its time. */
+static const uint32_t CHAIN_ENDLESS = UINT32_MAX;
 
 enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_LOOK, JOB_CLOSE };
 
@@ -177,7 +186,7 @@ static bool all_covered(struct jetstream_sink *t)
 
 static void shorten_chains(struct jetstream_sink *t)
 {
-    t->chain_max = t->chain_max == FLIGHT_MAX      ? CHAIN_BROKEN
+    t->chain_max = t->chain_max == CHAIN_ENDLESS   ? CHAIN_BROKEN
                    : t->chain_max / 2 >= CHAIN_MIN ? t->chain_max / 2
                                                    : CHAIN_MIN;
     t->whole = 0;
@@ -322,6 +331,8 @@ static void on_tick(uv_timer_t *timer)
         end(t, "no acknowledgement for 5 s");
     else
         pump(t);
+    if (uv_now(t->base.loop) - t->heard_ms >= TICK_MS) /* Perhaps none comes any more. */
+        nats_loop_expect(&t->loop, 1);
 }
 
 /* ---- publishing ---- */
@@ -354,7 +365,7 @@ static void begin_chain(struct jetstream_sink *t, uint8_t origin)
 {
     if (t->chain_count >= t->chain_max && ++t->whole == CHAINS_WHOLE) {
         t->whole = 0;
-        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : FLIGHT_MAX;
+        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : CHAIN_ENDLESS;
     }
     t->chain_origin = origin;
     t->chain_count = 0;
@@ -431,6 +442,14 @@ static bool pull(struct jetstream_sink *t)
     return n > 0;
 }
 
+static void expect_answers(struct jetstream_sink *t)
+{
+    uint32_t n = t->flight.unanswered;
+    int answers = n >= ANSWERS_MANY ? ANSWERS_MANY / 4 : n >= ANSWERS_FEW ? ANSWERS_FEW / 4 : 0;
+
+    nats_loop_expect(&t->loop, answers > 0 ? answers * ANSWER_MIN : 1);
+}
+
 static void pump(struct jetstream_sink *t)
 {
     if (t->pumping)
@@ -439,6 +458,7 @@ static void pump(struct jetstream_sink *t)
     while (may_publish(t) && publish_pulled(t) && t->question_count == 0 && pull(t))
         ;
     t->pumping = false;
+    expect_answers(t);
     if (t->look && t->base.up && !t->ending && !t->paused && t->job == JOB_NONE)
         job_start(t, JOB_LOOK);
     /* A question is answered while nothing is in flight, so that the answer is exact. */
@@ -562,7 +582,7 @@ static void on_open(struct jetstream_sink *t)
     for (int i = 0; t->floor_ns == 0 && i < NODE_COUNT; i++)
         t->floor[i] = t->link.place[i].last;
     t->floor_ns = t->floor_ns != 0 ? t->floor_ns : sink_clock_ns();
-    t->chain_max = FLIGHT_MAX;
+    t->chain_max = CHAIN_ENDLESS;
     t->chain_count = t->whole = t->in_vain = 0;
     t->rest_ms = REST_MS;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);

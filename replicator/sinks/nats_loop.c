@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { READS_MAX = 64 };
@@ -42,6 +43,7 @@ static void poll_end(struct nats_loop *l)
 static void poll_begin(struct nats_loop *l, int fd)
 {
     poll_end(l);
+    l->low_water = 1;
     l->polled_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     l->poll = malloc(sizeof(*l->poll));
     if (l->polled_fd >= 0 && l->poll != NULL &&
@@ -77,18 +79,25 @@ static void on_changed(uv_async_t *a)
 {
     struct nats_loop *l = a->data;
 
-    apply(l);
     if (atomic_load(&l->closed))
         l->on_io(l->ctx);
 }
 
+static void before_wait(uv_prepare_t *p)
+{
+    struct nats_loop *l = p->data;
+
+    if (l->poll != NULL && (atomic_load(&l->events) & ~l->polled & UV_WRITABLE) != 0)
+        natsConnection_ProcessWriteEvent(atomic_load(&l->nc));
+    apply(l);
+}
+
+/* On the loop's thread it is seen before it waits. */
 static void changed(struct nats_loop *l)
 {
     uv_thread_t self = uv_thread_self();
 
-    if (uv_thread_equal(&self, &l->thread))
-        apply(l);
-    else
+    if (!uv_thread_equal(&self, &l->thread))
         uv_async_send(&l->changed);
 }
 
@@ -146,6 +155,9 @@ int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx
     l->ctx = ctx;
     l->changed.data = l;
     atomic_store(&l->socket, -1);
+    l->before_wait.data = l;
+    uv_prepare_init(loop, &l->before_wait);
+    uv_prepare_start(&l->before_wait, before_wait);
     return uv_async_init(loop, &l->changed, on_changed);
 }
 
@@ -159,6 +171,14 @@ void nats_loop_stop(struct nats_loop *l)
 {
     atomic_store(&l->socket, -1);
     poll_end(l);
+}
+
+void nats_loop_expect(struct nats_loop *l, int bytes)
+{
+    if (l->poll == NULL || bytes == l->low_water)
+        return;
+    l->low_water = bytes;
+    setsockopt(l->polled_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
 }
 
 bool nats_loop_closed(const struct nats_loop *l)

@@ -1,8 +1,9 @@
 /* A connection of libnats on a libuv loop.
  *
  * libnats/adapters/libuv.h connects on the loop, which blocks it; here another thread connects, and
- * the loop only ever reads and writes what is ready.  Nothing is allocated for a change of what is
- * polled. */
+ * the loop only ever reads and writes what is ready.  What a turn of the loop published is written
+ * at once before it waits, and polled for only where the socket took no more.  Nothing is allocated
+ * for a change of what is polled. */
 #ifndef EVREP_NATS_LOOP_H
 #define EVREP_NATS_LOOP_H
 
@@ -14,13 +15,14 @@
 struct nats_loop {
     uv_loop_t *loop;
     uv_async_t changed;
+    uv_prepare_t before_wait;
     uv_poll_t *poll; /* Of a duplicate of the socket: libnats closes its own in any thread. */
     uv_thread_t thread;
     _Atomic(natsConnection *) nc; /* As attached. */
     atomic_int socket;            /* To be polled from now on; -1: none. */
     atomic_int events;
     atomic_bool closed; /* The connection ended by itself. */
-    int polled, polled_fd;
+    int polled, polled_fd, low_water;
     /* On the loop: something was read or written, or the connection has ended. */
     void (*on_io)(void *ctx);
     void *ctx;
@@ -32,6 +34,9 @@ int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx
 natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o);
 /* On the loop, before the connection is destroyed (in any thread). */
 void nats_loop_stop(struct nats_loop *l);
+/* At least so many bytes will come: it need not be woken for fewer.  1: for any.  They must come:
+ * nothing less is heard until then, but for the end of the connection. */
+void nats_loop_expect(struct nats_loop *l, int bytes);
 bool nats_loop_closed(const struct nats_loop *l);
 
 #endif

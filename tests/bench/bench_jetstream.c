@@ -1,7 +1,9 @@
 /* links: evrep_sinks */
 /* The JetStream sink, with its ids and guards, against libnats alone publishing the same records
- * asynchronously (js_PublishAsync with a message id): one nats-server on loopback, turn by turn,
- * medians.  bench_jetstream [RECORDS [ROUNDS]] */
+ * asynchronously (js_PublishAsync with a message id, and as many under way as it likes): one
+ * nats-server on loopback, one connection for each, turn by turn, medians.  The processor's time is
+ * that of all threads of the publisher, and of the server, for each record.
+ * bench_jetstream [RECORDS [ROUNDS]] */
 #include "sink.h"
 
 #include <nats/nats.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LENGTH = 450, WINDOW = 1024, ROUNDS_MAX = 99 };
@@ -91,8 +94,8 @@ static uint64_t run_libnats(uint32_t epoch)
     jsPubOptions_Init(&o);
     o.MsgId = id;
     for (uint32_t i = 1; i <= records; i++) {
-        snprintf(id, sizeof(id), "0/%u/%u", epoch, i);
-        if (js_PublishAsync(js, "bench.0", record, LENGTH, &o) != NATS_OK)
+        snprintf(id, sizeof(id), "1/%u/%u", epoch, i);
+        if (js_PublishAsync(js, "bench.1", record, LENGTH, &o) != NATS_OK)
             end("js_PublishAsync failed");
     }
     if (js_PublishAsyncComplete(js, NULL) != NATS_OK)
@@ -163,20 +166,17 @@ static void sink_begin(void)
     uv_loop_init(&host.loop);
     if (sink_open(&host.sink, &host.loop, &o, &calls, err, sizeof(err)) != 0)
         end(err);
-}
-
-/* A connection of its own each time: it has to know where the subject ends. */
-static uint64_t run_sink(uint32_t epoch)
-{
-    uint64_t begin;
-
-    memset(&host, 0, sizeof(host));
-    sink_begin();
     while (!host.up)
         uv_run(&host.loop, UV_RUN_ONCE);
+}
+
+static uint64_t run_sink(uint32_t epoch)
+{
+    uint64_t begin = uv_hrtime();
+
+    host.handed = host.confirmed = 0;
     host.epoch = epoch;
     host.last = records;
-    begin = uv_hrtime();
     sink_wake(host.sink);
     while (host.confirmed < records)
         uv_run(&host.loop, UV_RUN_ONCE);
@@ -185,6 +185,29 @@ static uint64_t run_sink(uint32_t epoch)
 
 /* ---- */
 
+struct rates { /* Of each round. */
+    double each_s[ROUNDS_MAX], own_us[ROUNDS_MAX], server_us[ROUNDS_MAX];
+};
+
+static double processor_us(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec t = {0};
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        end("no clock of a process");
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void measure(struct rates *r, int round, uint64_t (*run)(uint32_t), uint32_t epoch)
+{
+    double own = processor_us(0), its = processor_us(server);
+
+    r->each_s[round] = records * 1e9 / (double)run(epoch);
+    r->own_us[round] = (processor_us(0) - own) / records;
+    r->server_us[round] = (processor_us(server) - its) / records;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -192,10 +215,23 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double median(double *values, int rounds)
+{
+    qsort(values, (size_t)rounds, sizeof(values[0]), by_value);
+    return values[rounds / 2];
+}
+
+static void show(const char *who, struct rates *r, int rounds)
+{
+    printf("%-13s %9.0f records/s, %.1f us of processor time each, %.1f us of the server's", who,
+           median(r->each_s, rounds), median(r->own_us, rounds), median(r->server_us, rounds));
+}
+
 int main(int argc, char **argv)
 {
+    static struct rates alone, sink;
     int rounds = argc > 2 ? atoi(argv[2]) : 5;
-    double alone[ROUNDS_MAX], sink[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    double ratio[ROUNDS_MAX], middle;
     char command[128];
 
     if (argc > 1)
@@ -206,16 +242,16 @@ int main(int argc, char **argv)
     memset(record, 'x', sizeof(record));
     server_start();
     stream_make();
+    sink_begin();
     for (int i = 0; i < rounds; i++) {
-        alone[i] = records * 1e9 / (double)run_libnats(2 * (uint32_t)i + 2);
-        sink[i] = records * 1e9 / (double)run_sink(2 * (uint32_t)i + 3);
-        ratio[i] = sink[i] / alone[i];
+        measure(&alone, i, run_libnats, 2 * (uint32_t)i + 2);
+        measure(&sink, i, run_sink, 2 * (uint32_t)i + 3);
+        ratio[i] = sink.each_s[i] / alone.each_s[i];
     }
-    qsort(alone, (size_t)rounds, sizeof(alone[0]), by_value);
-    qsort(sink, (size_t)rounds, sizeof(sink[0]), by_value);
-    qsort(ratio, (size_t)rounds, sizeof(ratio[0]), by_value);
-    printf("libnats alone  %9.0f records/s\n", alone[rounds / 2]);
-    printf("the sink       %9.0f records/s, %.2f of it\n", sink[rounds / 2], ratio[rounds / 2]);
+    show("libnats alone", &alone, rounds);
+    show("\nthe sink     ", &sink, rounds);
+    middle = median(ratio, rounds);
+    printf("\n%.2f of libnats alone (%.2f to %.2f)\n", middle, ratio[0], ratio[rounds - 1]);
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
     snprintf(command, sizeof(command), "rm -rf %s", folder);
