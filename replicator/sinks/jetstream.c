@@ -7,7 +7,8 @@
  *     stored again, for as long as the stream remembers ids (duplicate_window).
  *   - What is published while nothing is in flight expects the subject's last message to be the one
  *     that we know of.  What follows in the pipeline expects the id of the one before it to be the
- *     stream's last: so one refusal refuses all behind it, and nothing is stored out of order.
+ *     stream's last: so one refusal refuses all behind it, and nothing is stored out of order. That
+ *     goes on for as long as nobody else writes to the stream.
  * A refusal means that somebody else wrote, which is no harm by itself:
  *   - Where the other origin's records broke the chain (they share the stream), what was refused
  * goes again, and the next chains are short: between two of them those records break nothing.
@@ -32,8 +33,9 @@ enum {
     TICK_MS = 100,
     CHAIN_MIN = 8, /* Records in a chain while the other origin breaks them, and at first then; */
     CHAIN_BROKEN = 64,
-    CHAIN_LONG = 1024, /* what needs no more than that goes without an end again. */
-    CHAINS_WHOLE = 8,  /* So many whole ones double it. */
+    CHAIN_LONG = 1024,    /* what needs no more than that goes without an end again. */
+    CHAINS_WHOLE = 8,     /* So many whole ones double it. */
+    CHAIN_IDLE_MS = 1000, /* After so long without an answer another one begins. */
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
     REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
     LOOK_MS = 32,        /* The most between two looks without a record stored between them. */
@@ -74,6 +76,7 @@ struct jetstream_sink {
     char chain[JETSTREAM_ID_MAX]; /* the id that it ends with, */
     uint32_t chain_count;         /* its length, */
     uint32_t chain_max, whole;    /* and how long one may be; whole ones since it was set. */
+    bool chain_last;              /* As far as we know, it ends with the stream's last message. */
 
     bool refused;        /* All from this one on. */
     uint32_t refused_at; /* When all are answered, it */
@@ -97,7 +100,7 @@ static void job_try(struct jetstream_sink *t, enum job job);
 static void forget_flight(struct jetstream_sink *t)
 {
     flight_forget(&t->flight);
-    t->refused = t->look = t->paused = false;
+    t->refused = t->look = t->paused = t->chain_last = false;
     uv_timer_stop(&t->pause);
     for (int i = 0; i < NODE_COUNT; i++)
         runs_fall(&t->runs[i]);
@@ -197,7 +200,7 @@ static void turn_back(struct jetstream_sink *t)
 {
     if (!t->refused || t->flight.unanswered > 0)
         return;
-    t->refused = false;
+    t->refused = t->chain_last = false;
     flight_rewind(&t->flight);
     if (t->refused_error == JETSTREAM_WRONG_LAST_ID)
         shorten_chains(t);
@@ -223,6 +226,7 @@ static void on_stored(struct jetstream_sink *t, uint32_t n, const struct jetstre
 
     flight_answered(&t->flight, n, true);
     t->in_vain = 0;
+    t->chain_last = !a->duplicate;
     if (!a->duplicate) {
         jetstream_link_wrote(&t->link, s->origin, position_epoch(s->position), a->sequence);
         return;
@@ -371,12 +375,21 @@ static void begin_chain(struct jetstream_sink *t, uint8_t origin)
     t->chain_count = 0;
 }
 
+/* With nothing in flight: a stream that is ours alone need not be read for each record. */
+static bool chain_lasts(const struct jetstream_sink *t)
+{
+    return t->chain_last && t->chain_max == CHAIN_ENDLESS &&
+           uv_now(t->base.loop) - t->heard_ms < CHAIN_IDLE_MS;
+}
+
 /* Which header guards what is sent next, or NULL: it has to wait. */
 static const char *guard(struct jetstream_sink *t, uint8_t origin, char *value, size_t size)
 {
-    if (t->flight.first == t->flight.sent) {
-        if (!may_begin(t, origin))
-            return NULL;
+    bool drained = t->flight.first == t->flight.sent;
+
+    if (drained && !may_begin(t, origin))
+        return NULL;
+    if (drained && !(chain_lasts(t) && may_go_on(t, origin))) {
         begin_chain(t, origin);
         snprintf(value, size, "%" PRIu64, t->link.place[origin].last);
         return JETSTREAM_BEHIND_SEQUENCE;
@@ -543,6 +556,7 @@ static void job_start(struct jetstream_sink *t, enum job job)
     if (job == JOB_LOOK)
         put_look(t);
     if (job == JOB_ASK || job == JOB_LOOK) {
+        t->chain_last = false; /* The guard stands on the answer. */
         runs_join(&t->runs[t->asking.origin], &t->asking);
         t->asking.behind = t->link.place[t->asking.origin].last;
     }
