@@ -108,8 +108,12 @@ const char *service_fixed(const struct evdp_config *a, const struct evdp_config 
 {
     if (strcmp(a->ring, b->ring) != 0 || a->node != b->node)
         return "'ring' or 'node'";
-    if (a->sessions != b->sessions || a->queues != b->queues || a->mode != b->mode)
-        return "'sessions', 'queues' or 'mode'";
+    if (a->sessions != b->sessions)
+        return "'sessions'";
+    if (a->queues != b->queues)
+        return "'queues'";
+    if (a->mode != b->mode)
+        return "'mode'";
     if (backend == BACKEND_EBPF && strcmp(a->pin, b->pin) != 0)
         return "'pin'";
     if (a->rules.wire_count != b->rules.wire_count)

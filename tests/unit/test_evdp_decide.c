@@ -534,6 +534,55 @@ static void later_fragments_follow_their_first(void **unused)
     box_close(b);
 }
 
+/* A later fragment is of a first one of the same wire end, tags, addresses and id, and over IPv4
+ * protocol: of any other it is nobody's, and denied. */
+static void fragments_are_told_apart(void **unused)
+{
+    static const struct {
+        const char *what;
+        struct frame later;
+        uint8_t port;
+        bool fits;
+    } others[] = {
+        {"its own", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17}, LEFT, true},
+        {"source", {.from = "10.0.0.3", .to = "10.0.0.2", .protocol = 17}, LEFT, false},
+        {"destination", {.from = "10.0.0.1", .to = "10.0.0.3", .protocol = 17}, LEFT, false},
+        {"protocol", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 47}, LEFT, false},
+        {"id", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17, .id = 8}, LEFT, false},
+        {"tag", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17, .vlan = {4}}, LEFT, false},
+        {"inner tag",
+         {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17, .vlan = {4, 3}},
+         LEFT,
+         false},
+        {"end", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17}, RIGHT, false},
+        {"wire", {.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17}, 2, false},
+    };
+    struct frame first = {
+        .from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17, .data = 16, .id = 7, .more = true};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct box *b = box_open(
+            "wire \"w0\" { left = \"l0\" right = \"r0\" left-zone = \"trust\" "
+            "right-zone = \"untrust\" }\n"
+            "wire \"w1\" { left = \"l1\" right = \"r1\" left-zone = \"trust\" "
+            "right-zone = \"untrust\" }\n"
+            "policy \"in\" { from-zone = \"trust\" to-zone = \"untrust\" action = permit }\n"
+            "policy \"out\" { from-zone = \"untrust\" to-zone = \"trust\" action = permit }\n");
+        struct frame f = others[i].later;
+
+        print_message("%s\n", others[i].what);
+        first.vlan[0] = strstr(others[i].what, "tag") != NULL ? 3 : 0;
+        assert_true(box_send(b, LEFT, &first));
+        f.id = f.id != 0 ? f.id : 7;
+        f.offset = 24;
+        f.data = 8;
+        assert_int_equal(box_send(b, others[i].port, &f), others[i].fits);
+        assert_int_equal(box_count(b, EVENT_DENY), !others[i].fits);
+        box_close(b);
+    }
+}
+
 /* RFC 1858, RFC 3128: no fragment may bring a part of TCP's header. */
 static void tiny_fragments_are_malformed(void **unused)
 {
@@ -623,6 +672,7 @@ int main(void)
         cmocka_unit_test(local_delivery),
         cmocka_unit_test(its_own_addresses_are_found),
         cmocka_unit_test(later_fragments_follow_their_first),
+        cmocka_unit_test(fragments_are_told_apart),
         cmocka_unit_test(tiny_fragments_are_malformed),
         cmocka_unit_test(tags_are_kept_and_told_apart),
     };

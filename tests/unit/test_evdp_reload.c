@@ -29,7 +29,7 @@ static void load(struct evdp_config *c, const char *text)
     unlink(path);
 }
 
-static void a_group_stays_with_its_wire(void **unused)
+static void what_cannot_change_is_named(void **unused)
 {
     static const struct {
         const char *text, *said;
@@ -41,6 +41,15 @@ static void a_group_stays_with_its_wire(void **unused)
         {"redundancy-group = 3 wire \"w\" { " WIRE "redundancy-group = 1 }", NULL},
         {"wire \"w\" { left = \"m\" right = \"r\" left-zone = \"a\" right-zone = \"b\" }",
          "the interfaces of a wire"},
+        {"wire \"w\" { left = \"l\" right = \"s\" left-zone = \"a\" right-zone = \"b\" }",
+         "the interfaces of a wire"},
+        {"wire \"w\" { " WIRE "} wire \"x\" { left = \"m\" right = \"n\" left-zone = \"a\" "
+         "right-zone = \"b\" }",
+         "the number of wires"},
+        {"queues = 2 wire \"w\" { " WIRE "}", "'queues'"},
+        {"sessions = 2048 wire \"w\" { " WIRE "}", "'sessions'"},
+        {"mode = generic wire \"w\" { " WIRE "}", "'mode'"},
+        {"event-rate = 7 tcp-syn-check = true wire \"w\" { " WIRE "}", NULL},
     };
 
     (void)unused;
@@ -62,7 +71,7 @@ static void a_group_stays_with_its_wire(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_group_stays_with_its_wire)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_cannot_change_is_named)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -434,6 +434,68 @@ static void session_limits(void **unused)
     }
 }
 
+#define LIMITS                                                                                     \
+    "screens = { \"session-limit-source\", \"session-limit-destination\" }"                        \
+    " session-limit-source = 5 session-limit-destination = 5"
+
+static void expect_room(struct box *b, const char *from, const char *to, unsigned room)
+{
+    box_forget(b);
+    assert_int_equal(
+        passed(b, (struct frame){.from = from, .to = to, .protocol = 17, .source_port = 5000}, 9),
+        room);
+    box_forget(b);
+}
+
+/* What the limit of a destination refuses is not counted of its source. */
+static void a_session_that_is_refused_counts_nowhere(void **unused)
+{
+    struct box *b = screened_box(LIMITS);
+
+    (void)unused;
+    expect_room(b, "10.0.0.1", "10.0.0.2", 5);
+    expect_room(b, "10.0.0.7", "10.0.0.2", 0);
+    expect_room(b, "10.0.0.7", "10.0.0.8", 5);
+    box_close(b);
+}
+
+/* However a session ends, it is given back to the limits of both its hosts. */
+static void whatever_ends_a_session_gives_it_back(void **unused)
+{
+    struct frame out = {V4, WEB, .flags = TCP_ACK, .seq = 1, .ack = 1}, back = out;
+
+    (void)unused;
+    back.from = out.to;
+    back.to = out.from;
+    back.destination_port = out.source_port;
+    back.source_port = out.destination_port;
+    for (int how = 0; how < 4; how++) {
+        struct box *b = screened_box(LIMITS);
+
+        for (out.source_port = 1; out.source_port <= 5; out.source_port++)
+            assert_true(box_send(b, LEFT, &out));
+        expect_room(b, "10.0.0.1", "10.0.0.9", 0);
+        expect_room(b, "10.0.0.9", "10.0.0.2", 0);
+        for (out.source_port = 1; out.source_port <= 5; out.source_port++) {
+            back.destination_port = out.source_port;
+            out.flags = back.flags = how == 0 ? TCP_RST | TCP_ACK : TCP_FIN | TCP_ACK;
+            if (how < 2)
+                assert_true(box_send(b, LEFT, &out));
+            if (how == 1)
+                assert_true(box_send(b, RIGHT, &back));
+            out.flags = TCP_ACK;
+        }
+        if (how == 2)
+            box_end(b);
+        else
+            box_elapse_ms(b, how < 2 ? 3000 : 1801000);
+        assert_int_equal(box_sessions(b), 0);
+        expect_room(b, "10.0.0.1", "10.0.0.9", 5);
+        expect_room(b, "10.0.0.8", "10.0.0.2", 5);
+        box_close(b);
+    }
+}
+
 /* More hosts than there is room for sessions, each with one that is counted twice. */
 static void fill_with_counted_sessions(struct box *b)
 {
@@ -507,6 +569,8 @@ int main(void)
         cmocka_unit_test(a_worker_with_an_older_clock_forgets_nothing),
         cmocka_unit_test(ip_sweep),
         cmocka_unit_test(session_limits),
+        cmocka_unit_test(a_session_that_is_refused_counts_nowhere),
+        cmocka_unit_test(whatever_ends_a_session_gives_it_back),
         cmocka_unit_test(counted_sessions_switch_no_screen_off),
         cmocka_unit_test(counts_come_back),
     };

@@ -246,6 +246,119 @@ static void a_fin_after_the_close_opens_nothing(void **unused)
     box_close(b);
 }
 
+/* ---- each state has its own time ---- */
+
+#define TIMES                                                                                      \
+    "timeouts { tcp-initial = 3 tcp-established = 5 tcp-half-closed = 7 tcp-closing = 11 "         \
+    "udp-initial = 13 udp = 17 icmp = 19 other = 23 }\n" LOGGED
+
+/* A last packet, and what then has so many seconds. */
+static const struct ageing {
+    const char *name;
+    unsigned seconds;
+    struct frame last[4]; /* OUT goes left to right, BACK the other way. */
+} ageing[] = {
+    {"a SYN", 3, {{OUT, .flags = TCP_SYN}}},
+    {"a SYN and its answer", 3, {{OUT, .flags = TCP_SYN}, {BACK, .flags = TCP_SYN | TCP_ACK}}},
+    {"taken up in its middle", 5, {{OUT, .flags = TCP_ACK}}},
+    {"a FIN of the client", 7, {{OUT, .flags = TCP_ACK}, {OUT, .flags = TCP_FIN | TCP_ACK}}},
+    {"a FIN of the server", 7, {{OUT, .flags = TCP_ACK}, {BACK, .flags = TCP_FIN | TCP_ACK}}},
+    {"data after a FIN",
+     7,
+     {{OUT, .flags = TCP_ACK}, {OUT, .flags = TCP_FIN | TCP_ACK}, {BACK, .flags = TCP_ACK}}},
+    {"both FINs",
+     11,
+     {{OUT, .flags = TCP_ACK},
+      {OUT, .flags = TCP_FIN | TCP_ACK},
+      {BACK, .flags = TCP_FIN | TCP_ACK}}},
+    {"an RST", 11, {{OUT, .flags = TCP_ACK}, {OUT, .flags = TCP_RST}}},
+    {"a datagram", 13, {{.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17}}},
+    {"a datagram and its answer",
+     17,
+     {{.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 17},
+      {.from = "10.0.0.2", .to = "10.0.0.1", .protocol = 17}}},
+    {"an echo", 19, {{.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 1, .type = 8}}},
+    {"an echo over IPv6", 19, {{.from = "fd::1", .to = "fd::2", .protocol = 58, .type = 128}}},
+    {"SCTP", 23, {{.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 132}}},
+    {"GRE", 23, {{.from = "10.0.0.1", .to = "10.0.0.2", .protocol = 47}}},
+};
+
+/* One half that is closed ages by a time of its own, whichever it is. */
+static void each_state_ages_by_its_own_time(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof(ageing) / sizeof(ageing[0]); i++) {
+        const struct ageing *a = &ageing[i];
+        struct box *b = box_open(TIMES);
+
+        print_message("%s\n", a->name);
+        for (int k = 0; k < 4 && a->last[k].from != NULL; k++)
+            say(b, strcmp(a->last[k].from, "10.0.0.2") == 0 ? RIGHT : LEFT, a->last[k]);
+        box_elapse_ms(b, a->seconds * 1000 - 300);
+        assert_int_equal(box_sessions(b), 1);
+        box_elapse_ms(b, 800);
+        assert_int_equal(box_sessions(b), 0);
+        assert_int_equal(box_count(b, EVENT_CLOSE), 1);
+        box_close(b);
+    }
+}
+
+/* ---- SCTP ---- */
+
+static struct frame sctp(bool back, uint16_t client, uint16_t server)
+{
+    struct frame out = {.from = "fd::1", .to = "fd::2", .protocol = 132};
+
+    out.source_port = back ? server : client;
+    out.destination_port = back ? client : server;
+    if (back) {
+        out.from = "fd::2";
+        out.to = "fd::1";
+    }
+    return out;
+}
+
+/* Its ports are ports: to policies, applications, filters and scans, and they tell flows apart. */
+static void sctp_has_ports(void **unused)
+{
+    struct box *b = box_open("application \"diameter\" { protocol = sctp ports = { \"3868\" } "
+                             "source-ports = { \"1000-1999\" } }\n"
+                             "policy \"no\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                             "protocol = sctp ports = { \"3869\" } action = deny }\n"
+                             "policy \"yes\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                             "applications = { \"diameter\" } action = permit "
+                             "log = { \"session-init\", \"session-close\" } }\n"
+                             "filter \"f\" { term \"t\" { protocol = sctp ports = { \"3868\" } "
+                             "source-ports = { \"1001\" } log = true } }\n");
+    const uint8_t *e;
+    struct frame f;
+
+    (void)unused;
+    say(b, LEFT, sctp(false, 1000, 3868));
+    say(b, RIGHT, sctp(true, 1000, 3868));
+    e = box_get(b, EVENT_OPEN, 0);
+    assert_int_equal(event_be(e, 40), 1000);
+    assert_int_equal(event_be(e, 42), 3868);
+    assert_int_equal(event_le(e, 44, 4), 257);
+    assert_int_equal(event_le(e, 132, 2), 1);
+    assert_int_equal(box_count(b, EVENT_FILTER), 0);
+    say(b, LEFT, sctp(false, 1001, 3868));
+    assert_int_equal(box_count(b, EVENT_FILTER), 1);
+    assert_int_equal(box_sessions(b), 2);
+    f = sctp(true, 1002, 3868); /* Answers nothing. */
+    assert_false(box_send(b, RIGHT, &f));
+    f = sctp(false, 2000, 3868); /* From another port than the application's. */
+    assert_false(box_send(b, LEFT, &f));
+    assert_int_equal(event_le(box_get(b, EVENT_DENY, 1), 44, 4), POLICY_ID_DEFAULT);
+    f = sctp(false, 1000, 3869);
+    assert_false(box_send(b, LEFT, &f));
+    e = box_get(b, EVENT_DENY, 2);
+    assert_int_equal(event_le(e, 44, 4), 256);
+    assert_int_equal(event_be(e, 40), 1000);
+    assert_int_equal(event_be(e, 42), 3869);
+    box_close(b);
+}
+
 /* ---- other protocols ---- */
 
 static void udp_and_icmp(void **unused)
@@ -609,6 +722,8 @@ int main(void)
         cmocka_unit_test(the_same_ports_again_are_another_session),
         cmocka_unit_test(a_closed_session_lets_no_server_begin),
         cmocka_unit_test(a_fin_after_the_close_opens_nothing),
+        cmocka_unit_test(each_state_ages_by_its_own_time),
+        cmocka_unit_test(sctp_has_ports),
         cmocka_unit_test(udp_and_icmp),
         cmocka_unit_test(only_its_answer_answers_what_asks),
         cmocka_unit_test(nothing_answers_what_does_not_ask),
