@@ -1,9 +1,9 @@
 /* links: test_frames evdp_config */
 /* Frames, one after the other, through parser and decision, against a model that is simple enough
  * to be right: what goes on was permitted by a policy read one rule after the other, or answers
- * what was; what is refused or screened is told once, and each open has one close.  Input: a byte
- * that chooses the rules, then for each frame a byte that says where it comes in, a byte of time
- * (100 ms each), two of length, and its bytes. */
+ * what was, translated or not, and goes to whom it answers; what is refused or screened is told
+ * once, and each open has one close.  Input: a byte that chooses the rules, then for each frame a
+ * byte that says where it comes in, a byte of time (100 ms each), two of length, and its bytes. */
 #include "compile.h"
 #include "decide.h"
 #include "frames.h"
@@ -123,8 +123,8 @@ static void set_up(void)
 
 /* ---- the model ---- */
 
-struct known { /* Went on because a policy says so. */
-    struct packet p;
+struct known {            /* Went on because a policy says so. */
+    struct packet p, out; /* As it came, and as it left: translated, perhaps. */
 } known[FLOWS_MAX];
 static size_t known_count;
 
@@ -158,29 +158,48 @@ static bool same_ports(const struct packet *a, const struct packet *b)
                       a->destination_port == b->source_port);
 }
 
-/* Belongs to what was permitted; of later fragments and quoted packets only the hosts are told. */
-static bool is_known(const struct packet *p, bool hosts_only)
+/* Belongs to what was permitted, as that side of it shows it where p came in; of later fragments
+ * only the hosts are told. */
+static bool is_known(const struct packet *p, int port, bool hosts_only)
 {
     for (size_t i = 0; i < known_count; i++) {
-        if (same_hosts(&known[i].p, p) && (hosts_only || same_ports(&known[i].p, p)))
+        const struct packet *k = port == 0 ? &known[i].p : &known[i].out;
+
+        if (same_hosts(k, p) && (hosts_only || same_ports(k, p)))
             return true;
     }
     return false;
 }
 
-static void check_went_on(const struct packet *p, const uint8_t *before, int port)
+/* Goes, as `out`, to whoever sent what it answers. */
+static bool is_answer(const struct packet *p, const struct packet *out)
+{
+    for (size_t i = 0; i < known_count; i++) {
+        const struct known *k = &known[i];
+
+        if (same_hosts(&k->out, p) && same_ports(&k->out, p) &&
+            memcmp(out->destination, k->p.source, 16) == 0 &&
+            (out->echo ? out->source_port : out->destination_port) == k->p.source_port)
+            return true;
+    }
+    return false;
+}
+
+static void check_went_on(const struct packet *p, const struct packet *out, const uint8_t *before,
+                          int port)
 {
     struct packet quoted;
 
     if (p->fragment) {
-        CHECK(is_known(p, true));
+        CHECK(is_known(p, port, true));
     } else if (policy_permits(p, port)) {
         if (known_count < FLOWS_MAX)
-            known[known_count++].p = *p;
+            known[known_count++] = (struct known){.p = *p, .out = *out};
     } else if (p->icmp_error && packet_quoted(&quoted, p, before)) {
-        CHECK(is_known(&quoted, false) && memcmp(p->destination, quoted.source, 16) == 0);
+        CHECK(is_known(&quoted, port, false));
+        CHECK(memcmp(p->destination, quoted.source, 16) == 0);
     } else {
-        CHECK(port == 1 && is_known(p, false));
+        CHECK(port == 1 && is_answer(p, out));
     }
 }
 
@@ -227,14 +246,16 @@ static void check_told(const struct decision *d)
     CHECK(told[EVENT_OPEN] == 0 || d->fate == FATE_FORWARDED || d->fate == FATE_FILTERED);
 }
 
-static void check_translated(const uint8_t *frame, size_t len, const struct packet *p, int port)
+static void check_translated(const uint8_t *before, const uint8_t *after, size_t len,
+                             const struct packet *p, int port)
 {
     struct packet out;
 
-    CHECK(packet_parse(&out, frame, len) == PACKET_IP);
+    CHECK(packet_parse(&out, after, len) == PACKET_IP);
     if (port == 0 && !p->icmp_error)
         CHECK(prefix_holds(&pool[0], out.source, FAMILY_V4) ||
               prefix_holds(&pool[1], out.source, FAMILY_V6));
+    check_went_on(p, &out, before, port);
 }
 
 static void check_answer(const struct packet *p, const uint8_t *frame, const struct decision *d)
@@ -265,11 +286,11 @@ static void check(const uint8_t *before, size_t len, const uint8_t *after, const
     if (d->port == port) {
         check_answer(&p, after, d);
     } else if (class == PACKET_IP && nat) {
-        check_translated(after, d->len, &p, port);
+        check_translated(before, after, d->len, &p, port);
     } else {
         CHECK(d->len == len && memcmp(before, after, len) == 0);
         if (class == PACKET_IP)
-            check_went_on(&p, before, port);
+            check_went_on(&p, &p, before, port);
     }
     if (good && class == PACKET_IP)
         CHECK(frame_sums_are_right(after, d->len));

@@ -417,6 +417,20 @@ static void ipv6_is_shown_by_rfc5952(void **state)
 }
 
 /* d35. */
+/* Contract 7.1: a family that is not 10, as a ring may bring it, is shown as IPv4. */
+static void another_family_is_shown_as_ipv4(void **state)
+{
+    static const uint8_t families[] = {0, 1, 4, 6, 9, 11, 255};
+    struct record r = event(RECORD_POLICY_DENY, 6);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(families); i++) {
+        r.event[EVENT_FAMILY] = families[i];
+        value_is(&r, "source-address", "10.0.0.26");
+        value_is(&r, "destination-address", "198.51.100.7");
+    }
+}
+
 static void elapsed_time_is_real(void **state)
 {
     struct record r = closed();
@@ -876,6 +890,7 @@ int main(void)
         TEST(every_screen_has_a_name),
         TEST(without_nat_the_original_is_repeated),
         TEST(ipv6_is_shown_by_rfc5952),
+        TEST(another_family_is_shown_as_ipv4),
         TEST(elapsed_time_is_real),
         TEST(missing_names_are_shown_as_the_contract_says),
         TEST(nat_that_is_not_known_is_not_invented),

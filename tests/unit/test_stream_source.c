@@ -847,6 +847,28 @@ static void d24_what_is_unknown_or_malformed_costs_no_connection(void **state)
     assert_int_equal(r->s.count.repeats, q);
 }
 
+/* Contract 3.3: telemetry of a family other than 2 and 10 is malformed, whatever its frame. */
+static void d24_a_family_of_neither_is_malformed(void **state)
+{
+    static const uint8_t frames[] = {STREAM_POLICY_DENY, STREAM_SCREEN_DROP, STREAM_FILTER_LOG};
+    static const uint8_t kinds[] = {RECORD_POLICY_DENY, RECORD_SCREEN_DROP, RECORD_FILTER_LOG};
+    struct reader *r = *state;
+    uint64_t seq = 0, good = 0;
+
+    for (unsigned family = 0; family < 256; family++) {
+        for (size_t i = 0; i < sizeof(kinds); i++) {
+            uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = kinds[i], [EVENT_FAMILY] = (uint8_t)family};
+
+            frame(r, frames[i], ++seq, e, EVENT_SIZE);
+            good += family == 2 || family == 10;
+        }
+        assert_int_equal(r->records, good);
+        assert_int_equal(r->s.count.malformed, seq - good);
+    }
+    assert_int_equal(good, 6);
+    assert_int_equal(stream_prefix(&r->s), seq);
+}
+
 static void d25_a_resync_has_a_number_of_its_own(void **state)
 {
     struct reader *r = *state;
@@ -1042,6 +1064,7 @@ int main(void)
         T(d23_nothing_is_made_of_what_was_cut),
         T(d24_malformed_and_unknown_frames_are_acknowledged),
         T(d24_what_is_unknown_or_malformed_costs_no_connection),
+        T(d24_a_family_of_neither_is_malformed),
         T(d25_a_resync_has_a_number_of_its_own),
         T(d26_counters_say_what_became_of_each_frame),
         T(a_hole_is_waited_for_and_then_stated_once),
