@@ -832,6 +832,46 @@ class Run(dataplane.Run):
                 expect(box.log(program).count("another process cut its file off") == 1, program + " says it again and again")
         self.ok("the ring's file cut off by another process is one line of each, and nobody dies of it")
 
+    def again(self, program, how):
+        """What it was removed with is gone too: names and statistics lie beside the ring."""
+        for box in self.box.values():
+            for name in os.listdir("/dev/shm"):
+                if name.startswith(box.ring):
+                    os.unlink("/dev/shm/" + name)
+            child = box.children.pop(program or box.program)
+            child.send_signal(how)
+            child.wait(60)
+        for box in self.box.values():
+            box.spawn(program or box.program, "evrepd.conf" if program else "dp.conf")
+
+    def told(self, box, source):
+        frame = bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4(source, "10.50.0.2", 6, tcp(9900, 2))
+
+        def told():
+            box.send("left", frame)
+            return any(b'"%s"' % source.encode() in line and b'source-zone-name="trust"' in line for line in box.lines())
+        wait("a record with names", told)
+
+    def replaced(self):
+        """The ring's file removed and made anew by whichever side starts then: the other follows, and says so once."""
+        self.again("evrepd", signal.SIGKILL)
+        for box in self.box.values():
+            wait("it to follow", lambda: box.log(box.program).count("another one now, which is used from now on") == 1)
+            box.passes()
+            self.told(box, "10.58.0.1")
+            expect(box.program == "evbpf" or box.stats()["dataplane"]["pid"] > 0, "no statistics")
+        ups = {n: box.log("evrepd").count("is up") for n, box in self.box.items()}
+        self.again(None, signal.SIGTERM)
+        for n, box in self.box.items():
+            if n == "x":
+                wait("evrepd to start anew", lambda: box.log("evrepd").count("node 0 of cluster 7 is up") > ups[n])
+            box.passes()
+            self.told(box, "10.58.0.2")
+            box.ended("evrepd")
+            box.ended(box.program)
+            expect(box.log("evrepd").count("its file is another one now") == 1, box.log("evrepd"))
+        self.ok("a ring that was removed: the one that starts makes another, the one that runs goes on with it, names and all")
+
     def probe(self, box):
         box.send("left", bytes.fromhex("020000000052020000000051") + b"\x08\x00" + ipv4("10.55.0.1", "10.50.0.2", 17, udp(7000, 1)))
 
@@ -878,7 +918,7 @@ class Run(dataplane.Run):
         self.ok("evdp: another event-rate by SIGHUP, at once: %s" % x.stats()["policy_deny"])
 
     def run(self):
-        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends, self.new_rate, self.interfaces, self.cut_off):
+        for step in (self.starts, self.compares, self.double_sources, self.second, self.loses, self.dies, self.reloads, self.ends, self.new_rate, self.interfaces, self.cut_off, self.replaced):
             step()
 
     def clean_up(self):

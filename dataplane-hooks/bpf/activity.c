@@ -11,8 +11,13 @@ enum { TURN_MS = 2 }; /* How late a change is. */
 
 static void tell(struct activity *a)
 {
+    const struct evhooks_ring *ring = atomic_load(&a->ring);
+
+    atomic_store(&a->using, ring);
+    if (ring != atomic_load(&a->ring))
+        return; /* It may be closed already. */
     for (uint32_t group = 0; group < ACTIVITY_GROUPS; group++) {
-        uint64_t until_ns = evhooks_active_end(a->ring, group);
+        uint64_t until_ns = evhooks_active_end(ring, group);
 
         if (until_ns != a->told[group] &&
             bpf_map_update_elem(a->map, &group, &until_ns, BPF_ANY) == 0)
@@ -36,7 +41,7 @@ int activity_start(struct activity *a, const struct evhooks_ring *ring, char *er
 {
     int rc;
 
-    a->ring = ring;
+    atomic_store(&a->ring, ring);
     a->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "active", sizeof(uint32_t), sizeof(uint64_t),
                             ACTIVITY_GROUPS, NULL);
     if (a->map < 0) {
@@ -54,6 +59,15 @@ int activity_start(struct activity *a, const struct evhooks_ring *ring, char *er
     if (rc != 0)
         snprintf(err, err_size, "a thread cannot be started: %s", strerror(rc));
     return rc == 0 ? 0 : -1;
+}
+
+void activity_move(struct activity *a, const struct evhooks_ring *ring)
+{
+    const struct timespec wait = {.tv_nsec = TURN_MS * 1000000l};
+
+    atomic_store(&a->ring, ring);
+    while (atomic_load(&a->using) != ring)
+        nanosleep(&wait, NULL);
 }
 
 void activity_stop(struct activity *a)

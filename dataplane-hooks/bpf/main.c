@@ -28,7 +28,7 @@ struct loader {
     struct evhooks_ring *ring;
     struct activity activity;
     struct evbpf *program;
-    bool damage_said;
+    struct ring_said said;
     struct gone gone;
 };
 
@@ -189,6 +189,21 @@ static void look_for_interfaces(struct loader *l)
     }
 }
 
+/* The program's records are not in it: only who is active. */
+static void look_for_ring(struct loader *l)
+{
+    struct evhooks_ring *old = l->ring, *new = service_new_ring(old, l->config, &l->said);
+
+    if (new == NULL)
+        return;
+    activity_move(&l->activity, new);
+    l->ring = new;
+    evhooks_close(old);
+    memset(&l->said, 0, sizeof(l->said));
+    service_names(l->config, &l->ports);
+    say("ring %s: its file is another one now, which is used from now on", l->config->ring);
+}
+
 /* ---- start and end ---- */
 
 static int find_ports(struct ports *p, const struct evdp_config *c, char *err, size_t err_size)
@@ -225,8 +240,9 @@ static void run(struct loader *l, const sigset_t *signals)
             return;
         if (number == SIGHUP)
             reload(l);
-        service_damage(l->ring, &l->damage_said);
+        service_damage(l->ring, &l->said);
         look_for_interfaces(l);
+        look_for_ring(l);
     }
 }
 

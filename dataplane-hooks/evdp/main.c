@@ -25,7 +25,7 @@ struct evdp {
     int stats_fd;
     struct stats stats;
     uint64_t reloads;
-    bool damage_said;
+    struct ring_said said;
     struct gone gone;
 };
 
@@ -339,6 +339,81 @@ static bool look_for_interfaces(struct evdp *e)
     return !any || take_back(e, back);
 }
 
+/* ---- a ring that was replaced ---- */
+
+/* Places in the new ring for all workers, or none. */
+static int open_hooks(struct evdp *e, struct evhooks_ring *ring,
+                      struct evhooks_worker *hook[QUEUES_MAX])
+{
+    char err[256];
+    uint32_t n = 0;
+
+    while (n < e->d.worker_count && evhooks_worker_open(&hook[n], ring, err, sizeof(err)) == 0)
+        n++;
+    if (n == e->d.worker_count)
+        return 0;
+    if (strcmp(e->said.why_not, err) != 0)
+        say("%s", err);
+    snprintf(e->said.why_not, sizeof(e->said.why_not), "%s", err);
+    while (n > 0)
+        evhooks_worker_close(hook[--n]);
+    return -1;
+}
+
+static void move_hooks(struct evdp *e, struct evhooks_ring *ring,
+                       struct evhooks_worker *hook[QUEUES_MAX])
+{
+    struct evhooks_ring *old = e->d.ring;
+    uint64_t lost = 0;
+
+    for (uint32_t i = 0; i < e->d.worker_count; i++) {
+        struct worker *w = e->d.worker[i];
+
+        lost += evhooks_worker_inherit(hook[i], w->hook, clock_ns(CLOCK_REALTIME));
+        evhooks_worker_close(w->hook);
+        w->hook = hook[i];
+    }
+    e->d.ring = ring;
+    evhooks_close(old);
+    say("ring %s: its file is another one now, which is used from now on; %" PRIu64
+        " events that nobody had read are lost, and counted as ring full",
+        atomic_load(&e->d.current)->config.ring, lost);
+}
+
+/* It holds the lock that tells another evdp that we run. */
+static void keep_stats(struct evdp *e)
+{
+    char ignored[256];
+    int fd = stats_open(atomic_load(&e->d.current)->config.ring, ignored, sizeof(ignored));
+
+    if (fd < 0) /* It is where it was, and locked: by us. */
+        return;
+    close(e->stats_fd);
+    e->stats_fd = fd;
+}
+
+/* Sessions stay.  What lay beside the ring may have been removed with it.  false: it cannot go on.
+ */
+static bool look_for_ring(struct evdp *e)
+{
+    struct loaded *c = atomic_load(&e->d.current);
+    struct evhooks_ring *new = service_new_ring(e->d.ring, &c->config, &e->said);
+    struct evhooks_worker *hook[QUEUES_MAX];
+
+    if (new == NULL)
+        return true;
+    if (open_hooks(e, new, hook) != 0) {
+        evhooks_close(new);
+        return true;
+    }
+    stop_workers(e, e->d.worker_count);
+    move_hooks(e, new, hook);
+    memset(&e->said, 0, sizeof(e->said));
+    keep_stats(e);
+    c->config.rules.names = service_names(&c->config, &e->d.ports);
+    return start_workers(e) == e->d.worker_count;
+}
+
 /* Signals come to the main thread alone, which waits for them and publishes what was counted. */
 static void watch(struct evdp *e, const sigset_t *signals)
 {
@@ -352,8 +427,8 @@ static void watch(struct evdp *e, const sigset_t *signals)
         if (number == SIGHUP)
             reload(e);
         publish(e);
-        service_damage(e->d.ring, &e->damage_said);
-    } while (look_for_interfaces(e));
+        service_damage(e->d.ring, &e->said);
+    } while (look_for_interfaces(e) && look_for_ring(e));
 }
 
 static int run(struct evdp *e, const sigset_t *signals)

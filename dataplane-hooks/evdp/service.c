@@ -54,8 +54,8 @@ void service_signals(sigset_t *out)
     sigprocmask(SIG_BLOCK, out, NULL);
 }
 
-int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool join, char *err,
-                 size_t err_size)
+static int open_ring(struct evhooks_ring **out, const struct evdp_config *c, bool join, char *err,
+                     size_t err_size)
 {
     struct evhooks_options o;
 
@@ -63,19 +63,45 @@ int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool jo
     o.node = c->node;
     o.join = join;
     o.rate_per_s = c->rate_per_s;
-    survive_cut_off(out);
     return evhooks_open(out, c->ring, &o, err, err_size);
 }
 
-void service_damage(const struct evhooks_ring *r, bool *said)
+int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool join, char *err,
+                 size_t err_size)
+{
+    survive_cut_off(out);
+    return open_ring(out, c, join, err, err_size);
+}
+
+struct evhooks_ring *service_new_ring(const struct evhooks_ring *r, const struct evdp_config *c,
+                                      struct ring_said *said)
+{
+    enum evhooks_place place = evhooks_place(r);
+    struct evhooks_ring *new = NULL;
+    char err[sizeof(said->why_not)] = "";
+
+    if (place == EVHOOKS_REMOVED && !said->removed)
+        say("ring %s: its file was removed: the evrepd that has it still reads it, one that starts "
+            "makes another, which is used then",
+            c->ring);
+    said->removed = place == EVHOOKS_REMOVED;
+    if (place != EVHOOKS_REPLACED)
+        return NULL;
+    if (open_ring(&new, c, false, err, sizeof(err)) != 0 && strcmp(err, said->why_not) != 0)
+        say("its file is another one now, which is not used: %s", err);
+    memcpy(said->why_not, err, sizeof(err));
+    return new;
+}
+
+void service_damage(const struct evhooks_ring *r, struct ring_said *said)
 {
     bool active = evhooks_active(r, 0); /* Also when no frame comes that would touch the ring. */
     const char *damage = evhooks_damage(r);
 
     (void)active;
-    if (damage != NULL && !*said)
+    if (damage != NULL && !said->damaged)
         say("%s; until then every frame is dropped", damage);
-    *said = damage != NULL;
+    said->damaged = damage != NULL;
 }
 
 static void say_names(bool possible, size_t left_out)

@@ -26,8 +26,18 @@ void service_signals(sigset_t *out);
 int service_ring(struct evhooks_ring **out, const struct evdp_config *c, bool join, char *err,
                  size_t err_size);
 
-/* Says once what another process did to the ring. */
-void service_damage(const struct evhooks_ring *r, bool *said);
+/* What was said of the ring, each once. */
+struct ring_said {
+    bool damaged, removed;
+    char why_not[256]; /* The new one cannot be used. */
+};
+
+/* Says what another process did to the ring. */
+void service_damage(const struct evhooks_ring *r, struct ring_said *said);
+/* The ring that was made where this one was, for who has to go on there: what is in this one is
+ * found by nobody who starts from now on.  NULL: there is none, or it is not good; that is said. */
+struct evhooks_ring *service_new_ring(const struct evhooks_ring *r, const struct evdp_config *c,
+                                      struct ring_said *said);
 
 /* The name tables of a configuration, published; says what is left out.  Their generation. */
 uint32_t service_names(const struct evdp_config *c, const struct ports *p);

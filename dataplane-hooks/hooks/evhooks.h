@@ -79,6 +79,15 @@ bool evhooks_cut_off(struct evhooks_ring *r, const void *address);
 /* After its workers. */
 void evhooks_close(struct evhooks_ring *r);
 
+enum evhooks_place {
+    EVHOOKS_IN_PLACE = 0,
+    EVHOOKS_REMOVED = 1,  /* Who has it mapped goes on with it; who comes makes another one. */
+    EVHOOKS_REPLACED = 2, /* Its name is of another file. */
+};
+/* What became of the ring's file; two or three system calls, for now and then.  A dataplane whose
+ * ring was replaced opens the new one: nobody that starts from now on finds the old one. */
+enum evhooks_place evhooks_place(const struct evhooks_ring *r);
+
 /* For the dataplane's own forwarding decision: is the group active here?  Any thread. */
 bool evhooks_active(const struct evhooks_ring *r, unsigned group);
 /* The same at a time (CLOCK_MONOTONIC, ns) that the caller has read already. */
@@ -108,6 +117,13 @@ void evhooks_counts(const struct evhooks_ring *r, uint8_t kind, uint16_t zone,
 int evhooks_worker_open(struct evhooks_worker **out, struct evhooks_ring *r, char *err,
                         size_t err_size);
 void evhooks_worker_close(struct evhooks_worker *w);
+/* A worker of another ring takes the place of `old`, whose thread rests: what the old one emitted
+ * and nobody has released counts as RING_FULL of the new one, by kind and zone, so that it is
+ * stated.  Some of it may have been journaled by a reader that died.  How many. */
+uint64_t evhooks_worker_inherit(struct evhooks_worker *w, const struct evhooks_worker *old,
+                                uint64_t time_ns);
+/* Open ones, in any process, without the reader's own. */
+uint32_t evhooks_workers(const struct evhooks_ring *r);
 /* By its thread: another limit from now on.  What was admitted counts on. */
 void evhooks_worker_limit(struct evhooks_worker *w, uint32_t rate_per_s, uint32_t burst);
 

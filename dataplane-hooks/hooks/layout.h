@@ -16,6 +16,7 @@ enum {
     RING_LOCK_READER = 0,
     RING_LOCK_WORKER = 1, /* Byte that a worker locks: this + its place. */
 };
+enum { RING_NEVER_USED, RING_IN_USE, RING_FREE }; /* A worker's place. */
 
 /* index = base + sequence numbers every slot ever claimed; slot = index & (slots - 1). */
 struct ring_epoch {

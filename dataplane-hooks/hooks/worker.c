@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NEVER, IN_USE, FREE };
-
 static struct flock byte_lock(uint32_t place)
 {
     return (struct flock){.l_type = F_WRLCK,
@@ -82,7 +80,7 @@ int worker_settle_abandoned(struct evhooks_ring *r, uint64_t index)
     for (uint32_t i = 0; i < EVHOOKS_WORKER_MAX; i++) {
         struct ring_worker *c = &r->h->worker[i];
 
-        if (atomic_load_explicit(&c->used, memory_order_relaxed) == IN_USE &&
+        if (atomic_load_explicit(&c->used, memory_order_relaxed) == RING_IN_USE &&
             ring_get(&c->claiming) == index && (found == NULL || owner == i + 1))
             found = c;
     }
@@ -108,14 +106,14 @@ static bool settle_one(struct evhooks_ring *r, uint32_t place, uint64_t upto)
         recount_refused(c, k);
     }
     atomic_store_explicit(&c->claiming, 0, memory_order_relaxed);
-    atomic_store_explicit(&c->used, FREE, memory_order_release);
+    atomic_store_explicit(&c->used, RING_FREE, memory_order_release);
     return true;
 }
 
 void worker_settle(struct evhooks_ring *r, uint64_t upto)
 {
     for (uint32_t i = 0; i < EVHOOKS_WORKER_MAX; i++) {
-        if (atomic_load_explicit(&r->h->worker[i].used, memory_order_acquire) == IN_USE &&
+        if (atomic_load_explicit(&r->h->worker[i].used, memory_order_acquire) == RING_IN_USE &&
             !worker_is_alive(r, i))
             settle_one(r, i, upto);
     }
@@ -125,13 +123,13 @@ static bool take(struct evhooks_worker *w, uint32_t place)
 {
     struct flock l = byte_lock(place);
 
-    if (atomic_load_explicit(&w->h->worker[place].used, memory_order_acquire) == IN_USE ||
+    if (atomic_load_explicit(&w->h->worker[place].used, memory_order_acquire) == RING_IN_USE ||
         fcntl(w->fd, F_OFD_SETLK, &l) != 0)
         return false;
     w->place = place;
     w->cell = &w->h->worker[place];
     atomic_store_explicit(&w->cell->claiming, 0, memory_order_relaxed);
-    atomic_store_explicit(&w->cell->used, IN_USE, memory_order_release);
+    atomic_store_explicit(&w->cell->used, RING_IN_USE, memory_order_release);
     return true;
 }
 
@@ -218,7 +216,7 @@ void evhooks_worker_close(struct evhooks_worker *w)
 {
     if (w == NULL)
         return;
-    atomic_store_explicit(&w->cell->used, FREE, memory_order_release);
+    atomic_store_explicit(&w->cell->used, RING_FREE, memory_order_release);
     close(w->fd);
     free(w);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/close_range.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -240,6 +241,7 @@ static void on_tick(uv_timer_t *t)
     retain_trim(s);
     full_look(s);
     tally_work(s);
+    ring_watch_tick(s);
     drain(s);
 }
 
@@ -249,6 +251,12 @@ static void on_feed(uv_timer_t *t)
 
     sources_pump(s);
     run_feed(s);
+}
+
+void shell_end(struct shell *s)
+{
+    s->stop_ns = shell_now_ns() + (s->stop_ns == 0 ? DRAIN_NS : 0); /* Told twice: at once. */
+    core_end(s->core);
 }
 
 static void on_signal(uv_signal_t *sig, int number)
@@ -263,8 +271,8 @@ static void on_signal(uv_signal_t *sig, int number)
         return;
     }
     shell_log("signal %d: ending", number);
-    s->stop_ns = shell_now_ns() + (s->stop_ns == 0 ? DRAIN_NS : 0); /* Told twice: at once. */
-    core_end(s->core);
+    s->again = false;
+    shell_end(s);
 }
 
 static void start_signals(struct shell *s)
@@ -310,6 +318,19 @@ static void end_at_once(int status, void *arg)
 {
     (void)arg;
     _exit(status);
+}
+
+/* The same process, so that whoever watches over it sees no end. */
+static int start_again(struct shell *s, char **argv)
+{
+    if (!ingest_ring_carry(s->ring) && s->config->source_count > 1)
+        shell_log("ring %s: what came of other sources is forgotten: they may repeat it",
+                  s->config->ring);
+    shell_log_close();
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    execv("/proc/self/exe", argv);
+    fprintf(stderr, "evrepd: cannot start anew: %s\n", strerror(errno));
+    return EXIT_FAILURE;
 }
 
 static int open_parts(struct shell *s, char *err, size_t err_size)
@@ -411,5 +432,7 @@ int main(int argc, char **argv)
     peer_close(&shell);
     journal_close(shell.journal);
     disk_posix_close(&shell.disk);
+    if (shell.again)
+        return start_again(&shell, argv);
     return 0;
 }

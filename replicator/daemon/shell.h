@@ -82,6 +82,12 @@ struct names_entry {
     struct names names;
 };
 
+struct ring_watch {
+    uint64_t looked_ns, seen_ns; /* A dataplane was. */
+    bool removed_said, alone_said;
+    char why_not[256]; /* The ring that is there now is not used. */
+};
+
 struct shell {
     uv_loop_t loop;
     uv_timer_t tick;
@@ -140,6 +146,8 @@ struct shell {
     uint64_t disk_said_ns; /* members.c */
     bool tags;             /* An epoch is open, so that what the dataplane decides has a tag. */
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
+    struct ring_watch ring_watch;
+    bool again;           /* The process starts anew once it has ended. */
     uint64_t stop_ns;     /* Told to end: until when what is under way has time; 0: not. */
     unsigned quiet_ticks; /* Since all of that is confirmed. */
     uint64_t runs_told_ns, runs_saved_ns, peer_runs_saved_ns; /* runs.c */
@@ -167,6 +175,11 @@ void feed_notes(struct shell *s);
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
                    size_t len);
+
+/* ring_watch.c: once a second, whether the ring is still the one that dataplanes find, and have. */
+void ring_watch_tick(struct shell *s);
+/* main.c: as a first SIGTERM. */
+void shell_end(struct shell *s);
 
 /* sources.c: what is not in the ring by itself. */
 int sources_open(struct shell *s, char *err, size_t err_size);

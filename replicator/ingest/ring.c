@@ -61,6 +61,45 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
     return 0;
 }
 
+static struct evhooks_ring *open_other(const struct ingest_ring *r, char *err, size_t err_size)
+{
+    struct evhooks_ring *other;
+    struct evhooks_options o;
+
+    evhooks_defaults(&o);
+    o.node = r->node;
+    o.join = true;
+    return evhooks_open(&other, r->name, &o, err, err_size) == 0 ? other : NULL;
+}
+
+enum evhooks_place ingest_ring_place(const struct ingest_ring *r, char *why_not, size_t size)
+{
+    enum evhooks_place place = evhooks_place(r->ring);
+    struct evhooks_ring *other = place == EVHOOKS_REPLACED ? open_other(r, why_not, size) : NULL;
+
+    if (other != NULL)
+        evhooks_close(other);
+    return place;
+}
+
+bool ingest_ring_carry(struct ingest_ring *r)
+{
+    char err[256];
+    struct evhooks_ring *other;
+
+    if (evhooks_damage(r->ring) != NULL || evhooks_released(r->ring) != evhooks_claimed(r->ring) ||
+        (other = open_other(r, err, sizeof(err))) == NULL)
+        return false;
+    memcpy(evhooks_memory(other), evhooks_memory(r->ring), EVHOOKS_MEMORY_SIZE);
+    evhooks_close(other);
+    return true;
+}
+
+uint32_t ingest_ring_workers(const struct ingest_ring *r)
+{
+    return evhooks_workers(r->ring);
+}
+
 static void convert(const struct ingest_ring *r, const struct evhooks_record *e, uint8_t *out)
 {
     struct record record = {

@@ -42,6 +42,14 @@ enum { INGEST_SOURCES = 8, INGEST_MEMORY_SIZE = EVHOOKS_MEMORY_SIZE / 8 };
  * name, whose key is their first 4 bytes, or 0 when they are new.  NULL: there is no more. */
 void *ingest_ring_memory(struct ingest_ring *r, const char *source, uint8_t *place, uint32_t *key);
 
+/* REPLACED: why_not is empty when the new one is good. */
+enum evhooks_place ingest_ring_place(const struct ingest_ring *r, char *why_not, size_t size);
+/* What is remembered of other sources goes to the ring that took its place: all of this one is
+ * released.  false: it is not, or there is no good one. */
+bool ingest_ring_carry(struct ingest_ring *r);
+/* Workers of dataplanes, in any process. */
+uint32_t ingest_ring_workers(const struct ingest_ring *r);
+
 void ingest_ring_activate(struct ingest_ring *r, unsigned group, bool active);
 /* Every group stays as it is for that long, then none is active. */
 void ingest_ring_keep_active(struct ingest_ring *r, uint64_t for_ns);

@@ -386,6 +386,27 @@ def evrepd_is_killed(t):
     t.check(resyncs_lost=True)
 
 
+def the_ring_is_replaced(t):
+    """Its file is removed, and a dataplane that starts makes another: evrepd goes on with that, as the same process, and
+    knows what had come."""
+    l = t.life()
+    for n in range(2):
+        t.send(l, 300, shuffle=4)
+        os.unlink("/dev/shm/" + t.ring_name())
+        other = subprocess.Popen([t.build + "/tests/evgen", t.ring_name(), "0", "9", "1"], stdout=subprocess.DEVNULL)
+        try:
+            def again():
+                if l.stats()["replay"] < 3000:
+                    t.send(l, 20, shuffle=4)
+                with open(t.dir + "/evrepd.log") as f:
+                    return f.read().count("node 0 of cluster 0 is up") > n + 1
+            wait("evrepd to start anew", again)
+        finally:
+            other.kill()
+            other.wait()
+    t.check(resyncs_lost=True)
+
+
 def names_are_read_again(t):
     """On SIGHUP: what came before keeps its names (12.4, 43), and tables that are not good change nothing."""
     l = t.life()
@@ -452,7 +473,7 @@ STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_cont
            d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
            d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
-           evrepd_is_killed, names_are_read_again, unknown_and_malformed, a_full_ring_stops_the_reading]
+           evrepd_is_killed, the_ring_is_replaced, names_are_read_again, unknown_and_malformed, a_full_ring_stops_the_reading]
 
 
 def main():

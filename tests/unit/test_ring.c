@@ -23,6 +23,50 @@ static size_t read_all(struct fixture *f)
     return sum;
 }
 
+/* The file is removed under both sides, and made anew by one of them: the other is told, and what
+ * it had emitted and nobody read is counted where it goes on. */
+static void a_ring_that_is_replaced_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    struct evhooks_worker *w, *other;
+    struct evhooks_counts c;
+    struct evhooks_ring *new;
+    struct evhooks_options o;
+    struct evhooks_record out[2];
+
+    fixture_epoch(f, 12);
+    assert_int_equal(evhooks_place(f->ring), EVHOOKS_IN_PLACE);
+    assert_int_equal(evhooks_workers(f->ring), 1);
+    other = fixture_worker(f->ring);
+    assert_int_equal(evhooks_workers(f->ring), 2);
+    for (uint16_t i = 0; i < 5; i++)
+        assert_int_equal(fixture_emit_at(f->worker, 3, 9, 2000), EVHOOKS_OK);
+    assert_int_equal(fixture_emit_at(f->worker, 1, 300, 2000), EVHOOKS_OK);
+    assert_int_equal(fixture_emit_at(other, 3, 9, 2000), EVHOOKS_OK);
+    assert_int_equal(evhooks_read(f->ring, out, 2), 2);
+    evhooks_release(f->ring);
+    fixture_remove(f->name);
+    assert_int_equal(evhooks_place(f->ring), EVHOOKS_REMOVED);
+    assert_int_equal(fixture_emit_at(f->worker, 1, 9, 2000), EVHOOKS_OK); /* It goes on. */
+    fixture_options(&o);
+    new = fixture_map(f->name, &o);
+    assert_int_equal(evhooks_place(f->ring), EVHOOKS_REPLACED);
+    assert_int_equal(evhooks_place(new), EVHOOKS_IN_PLACE);
+    w = fixture_worker(new);
+    assert_int_equal(evhooks_worker_inherit(w, f->worker, 5000), 5);
+    evhooks_counts(new, 3, 9, &c);
+    assert_int_equal(c.ring_full, 3); /* 5 less 2 that were read; not the other worker's. */
+    assert_int_equal(c.decided, 3);
+    evhooks_counts(new, 1, 300, &c);
+    assert_int_equal(c.ring_full, 1);
+    evhooks_counts(new, 1, 9, &c);
+    assert_int_equal(c.ring_full, 1);
+    evhooks_worker_close(w);
+    evhooks_worker_close(other);
+    assert_int_equal(evhooks_workers(f->ring), 1);
+    evhooks_close(new);
+}
+
 /* A2: a full ring drops and counts, and consumes no sequence. */
 static void full_ring_consumes_no_sequence(void **state)
 {
@@ -685,6 +729,7 @@ static void a_ring_that_is_cut_off_is_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RING_TEST(a_ring_that_is_replaced_is_found_out),
         RING_TEST(full_ring_consumes_no_sequence),
         RING_TEST(unreleased_records_are_read_again),
         RING_TEST(one_reader_at_a_time),
