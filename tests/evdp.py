@@ -370,6 +370,10 @@ class Run(dataplane.Run):
         other.connect_ex(("10.50.0.2", 81))
         self.record("RT_FLOW_SESSION_DENY", 'policy-name="default-deny"', 'destination-port="81"')
         other.close()
+        self.configure(web="82", mode="queues = 1")
+        self.children["evdp"].send_signal(signal.SIGHUP)
+        wait("other queues to be refused", lambda: "evdp.conf: 'queues' cannot change while evdp runs" in self.log("evdp"))
+        self.configure(web="82")
         with open(os.path.join(self.dir, "evdp.conf"), "a") as f:
             f.write('policy "broken" { }\n')
         self.children["evdp"].send_signal(signal.SIGHUP)
