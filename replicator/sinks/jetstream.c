@@ -405,7 +405,7 @@ static int publish(struct jetstream_sink *t)
 {
     const struct jetstream_sent *s = flight_at(&t->flight, t->flight.sent);
     char value[JETSTREAM_ID_MAX];
-    const char *key = guard(t, s->origin, value, sizeof(value));
+    const char *key = nats_loop_full(&t->loop) ? NULL : guard(t, s->origin, value, sizeof(value));
     natsStatus status;
 
     if (key == NULL)

@@ -141,7 +141,7 @@ int jetstream_connect(natsConnection **out, const struct sink_options *o, struct
     if (s == NATS_OK)
         s = set_options(o, servers.tls, n, &what);
     if (s == NATS_OK)
-        s = nats_loop_use(l, n);
+        s = nats_loop_use(l, n, servers.tls);
     if (s != NATS_OK) {
         natsOptions_Destroy(n);
         return jetstream_fail(err, what, s);

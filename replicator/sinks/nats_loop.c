@@ -1,11 +1,85 @@
 #include "nats_loop.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READS_MAX = 64 };
+enum {
+    READS_MAX = 64,
+    TLS_HEADER = 5,
+    TLS_RECORD_MAX = TLS_HEADER + (1 << 14) + 2048, /* RFC 5246 section 6.2.3. */
+    TLS_SEND_BUFFER = 212992,
+};
+
+/* ---- what libnats would wait for ---- */
+
+static void set_low_water(struct nats_loop *l, int bytes)
+{
+    if (bytes != l->low_water)
+        setsockopt(l->polled_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+    l->low_water = bytes;
+}
+
+/* How long the TLS record is that begins with what has come.  Of what cannot be one as little as
+ * there is. */
+static int record_length(int fd)
+{
+    uint8_t head[TLS_HEADER];
+    ssize_t n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+    int length = n == TLS_HEADER ? TLS_HEADER + (head[3] << 8 | head[4]) : TLS_HEADER;
+
+    return length <= TLS_RECORD_MAX ? length : TLS_HEADER;
+}
+
+/* false: more of the record has to come, and wakes us. */
+static bool may_read(struct nats_loop *l)
+{
+    struct pollfd p = {.fd = l->polled_fd, .events = POLLRDHUP};
+    int length, here = 0;
+
+    if (!l->tls)
+        return true;
+    length = record_length(l->polled_fd);
+    if (ioctl(l->polled_fd, FIONREAD, &here) != 0 || here >= length ||
+        (poll(&p, 1, 0) > 0 && p.revents != 0)) {
+        set_low_water(l, 1);
+        return true;
+    }
+    set_low_water(l, length);
+    return false;
+}
+
+static bool may_write(const struct nats_loop *l)
+{
+    struct pollfd p = {.fd = l->polled_fd, .events = POLLOUT};
+
+    return !l->tls || (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0);
+}
+
+/* Linux says that a socket can be written to while a third of its buffer is free (tcp(7),
+ * sk_stream_min_wspace()); half of that is for what the kernel itself needs around the bytes. */
+static void bound_writes(struct nats_loop *l)
+{
+    int bytes = TLS_SEND_BUFFER;
+    socklen_t len = sizeof(bytes);
+
+    if (!l->tls)
+        return;
+    setsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    getsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, &len);
+    l->write_most = bytes / 6;
+}
+
+bool nats_loop_full(const struct nats_loop *l)
+{
+    return l->tls && l->poll != NULL &&
+           natsConnection_Buffered(atomic_load(&l->nc)) >= l->write_most;
+}
+
+/* ---- */
 
 static void on_poll(uv_poll_t *p, int status, int events)
 {
@@ -17,9 +91,9 @@ static void on_poll(uv_poll_t *p, int status, int events)
             natsConnection_ProcessReadEvent(nc);
         atomic_store(&l->closed, true);
     }
-    if ((events & UV_READABLE) != 0)
+    if ((events & UV_READABLE) != 0 && may_read(l))
         natsConnection_ProcessReadEvent(nc);
-    if ((events & UV_WRITABLE) != 0)
+    if ((events & UV_WRITABLE) != 0 && may_write(l))
         natsConnection_ProcessWriteEvent(nc);
     l->on_io(l->ctx);
 }
@@ -49,6 +123,7 @@ static void poll_begin(struct nats_loop *l, int fd)
     if (l->polled_fd >= 0 && l->poll != NULL &&
         uv_poll_init_socket(l->loop, l->poll, l->polled_fd) == 0) {
         l->poll->data = l;
+        bound_writes(l);
         return;
     }
     if (l->polled_fd >= 0)
@@ -86,9 +161,14 @@ static void on_changed(uv_async_t *a)
 static void before_wait(uv_prepare_t *p)
 {
     struct nats_loop *l = p->data;
+    bool full = nats_loop_full(l);
 
-    if (l->poll != NULL && (atomic_load(&l->events) & ~l->polled & UV_WRITABLE) != 0)
+    if (l->poll != NULL && (atomic_load(&l->events) & ~l->polled & UV_WRITABLE) != 0 &&
+        may_write(l)) {
         natsConnection_ProcessWriteEvent(atomic_load(&l->nc));
+        if (full)
+            l->on_io(l->ctx);
+    }
     apply(l);
 }
 
@@ -161,8 +241,9 @@ int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx
     return uv_async_init(loop, &l->changed, on_changed);
 }
 
-natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o)
+natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o, bool tls)
 {
+    l->tls = tls;
     atomic_store(&l->closed, false);
     return natsOptions_SetEventLoop(o, l, attach, want_read, want_write, detach);
 }
@@ -175,10 +256,8 @@ void nats_loop_stop(struct nats_loop *l)
 
 void nats_loop_expect(struct nats_loop *l, int bytes)
 {
-    if (l->poll == NULL || bytes == l->low_water)
-        return;
-    l->low_water = bytes;
-    setsockopt(l->polled_fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
+    if (l->poll != NULL && !l->tls)
+        set_low_water(l, bytes);
 }
 
 bool nats_loop_closed(const struct nats_loop *l)
