@@ -63,6 +63,12 @@ expect "unreachable collector at start: says so, and runs" "$dir/n0.err" "sink s
 expect "the first epoch: its line says what its record says" "$dir/n0.err" "is open (before it 0, last sequence unknown)"
 expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
+"$bin/evrepctl" -s "$dir/n0.sock" sinks >"$dir/sinks.txt"
+expect "the last error of a sink, and when it was" "$dir/sinks.txt" "siem .* [0-9]* s ago: 127.7.0.99:6514: connection refused"
+expect "no error of one that has none" "$dir/sinks.txt" "local *file *up [ 0-9]*\$"
+"$bin/evrepctl" -s "$dir/n0.sock" --json sinks >"$dir/sinks.json"
+expect "its age in JSON" "$dir/sinks.json" '"lastErrorAgeSeconds": *[0-9]'
+
 once() { # NAME FILE TEXT: in one line, not in more
     if [ "$(grep -c -- "$3" "$2")" -eq 1 ]; then
         echo "ok      $1"

@@ -61,6 +61,7 @@ def tcp(s, r):
         s.generated(s.generate(1))
         both.start()
         s.wait_drained("siem")
+    assert s.state("siem", "state") == "up" and s.state("siem", "lastErrorAgeSeconds") is not None, s.sinks()
     s.wait("the collector has written all", lambda: both.lines() > s.tagged)
     s.expect([both.file])
 

@@ -1,4 +1,4 @@
-#include "audit.h"
+#include "audit_reader.h"
 #include "ctl.h"
 
 #include <errno.h>
@@ -13,22 +13,20 @@ static int cannot_read(const char *path)
     return -1;
 }
 
-static int read_file(struct audit *a, const char *path)
+static int read_file(struct audit_reader *r, const char *path)
 {
+    static char bytes[AUDIT_PIECE_MAX];
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t n;
+    size_t n;
     int rc = 0;
 
     if (f == NULL)
         return cannot_read(path);
-    errno = 0;
-    while ((n = getline(&line, &size, f)) > 0)
-        audit_line(a, line, (size_t)(n - (line[n - 1] == '\n')));
-    if (!feof(f)) /* What could not be read proves nothing. */
+    while ((n = fread(bytes, 1, sizeof(bytes), f)) > 0)
+        audit_read(r, bytes, n);
+    if (ferror(f)) /* What could not be read proves nothing. */
         rc = cannot_read(path);
-    free(line);
+    audit_read_end(r);
     if (f != stdin)
         fclose(f);
     return rc;
@@ -45,21 +43,21 @@ static json_t *segment_json(const struct audit_segment *g)
                      (json_int_t)g->pending, "beyond", (json_int_t)g->beyond);
 }
 
-static void print_json(const struct audit *a, bool good)
+static void print_json(const struct audit *a, uint64_t torn, bool good)
 {
     json_t *segments = json_array();
     json_t *o;
 
     for (size_t i = 0; i < a->count; i++)
         json_array_append_new(segments, segment_json(a->segment[i]));
-    o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "verdict",
+    o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "verdict",
                   good ? "OK" : "VIOLATION", "lines", (json_int_t)a->lines, "statements",
                   (json_int_t)a->notes, "once", (json_int_t)a->once, "marked",
                   (json_int_t)a->marked, "twice", (json_int_t)a->doubled, "missing",
                   (json_int_t)a->missing, "covered", (json_int_t)a->covered, "beyond",
                   (json_int_t)a->beyond, "pending", (json_int_t)a->pending, "unprovenEnds",
                   (json_int_t)a->unproven, "untagged", (json_int_t)a->untagged, "malformed",
-                  (json_int_t)a->malformed, "segments", segments);
+                  (json_int_t)a->malformed, "tornFrames", (json_int_t)torn, "segments", segments);
     json_dumpf(o, stdout, JSON_COMPACT);
     putchar('\n');
     json_decref(o);
@@ -73,7 +71,7 @@ static void cell(struct libscols_line *line, size_t column, uint64_t v)
     scols_line_set_data(line, column, text);
 }
 
-static void print_table(const struct audit *a, bool good)
+static void print_table(const struct audit *a, uint64_t torn, bool good)
 {
     static const char *const heads[] = {"ORIGIN", "EPOCH", "LAST",    "END",     "ONCE",
                                         "MARKED", "TWICE", "MISSING", "COVERED", "BEYOND"};
@@ -99,6 +97,10 @@ static void print_table(const struct audit *a, bool good)
     if (a->untagged + a->malformed > 0)
         printf("%llu lines without a tag, %llu with an impossible one\n",
                (unsigned long long)a->untagged, (unsigned long long)a->malformed);
+    if (torn > 0)
+        printf("%llu octet-counted frames are torn, as where a connection ended: they are no "
+               "records\n",
+               (unsigned long long)torn);
     if (a->pending > 0)
         printf("%llu of the covered ones may still come: their gap is only pending\n",
                (unsigned long long)a->pending);
@@ -115,6 +117,7 @@ static void print_table(const struct audit *a, bool good)
 int ctl_audit(const struct ctl *c, int argc, char **argv)
 {
     static struct audit a;
+    static struct audit_reader r;
     bool good;
 
     if (argc < 1) {
@@ -122,15 +125,16 @@ int ctl_audit(const struct ctl *c, int argc, char **argv)
         return CTL_USAGE;
     }
     audit_init(&a);
+    audit_reader_init(&r, &a);
     for (int i = 0; i < argc; i++) {
-        if (read_file(&a, argv[i]) != 0)
+        if (read_file(&r, argv[i]) != 0)
             return CTL_BAD_NEWS;
     }
     good = audit_finish(&a);
     if (c->json)
-        print_json(&a, good);
+        print_json(&a, r.torn, good);
     else
-        print_table(&a, good);
+        print_table(&a, r.torn, good);
     audit_deinit(&a);
     return good ? CTL_DONE : CTL_BAD_NEWS;
 }

@@ -15,6 +15,24 @@ static void revivals(struct libscols_line *l, size_t column, const json_t *r)
         ctl_cell(l, column, "%lld", ctl_num(r, "settled"));
 }
 
+/* A sink that is up shows what was wrong before, so it shows how long ago. */
+static void last_error(struct libscols_line *l, size_t column, const json_t *sink)
+{
+    static const struct {
+        long long seconds;
+        const char *unit;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    long long age = ctl_num(sink, "lastErrorAgeSeconds");
+    size_t i = 0;
+
+    if (json_is_null(json_object_get(sink, "lastErrorAgeSeconds")))
+        return;
+    while (i < 3 && age < 2 * units[i].seconds)
+        i++;
+    ctl_cell(l, column, "%lld %s ago: %s", age / units[i].seconds, units[i].unit,
+             ctl_str(sink, "lastError"));
+}
+
 static void table(const json_t *o)
 {
     static const struct ctl_column columns[] = {
@@ -39,7 +57,7 @@ static void table(const json_t *o)
         ctl_cell(l, 6, "%lld", ctl_num(sink, "inDoubt"));
         ctl_cell(l, 7, "%lld", ctl_num(sink, "reconnects"));
         revivals(l, 8, json_object_get(sink, "revivals"));
-        ctl_cell(l, 9, "%s", ctl_str(sink, "lastError"));
+        last_error(l, 9, sink);
     }
     ctl_table_end(t);
 }

@@ -35,6 +35,13 @@ static json_t *time_json(uint64_t ns)
     return json_stringn((const char *)bytes, (size_t)(t.at - bytes));
 }
 
+static json_t *age_json(const struct sink_state *st)
+{
+    return st->error_time_ns == 0
+               ? json_null()
+               : json_integer((json_int_t)((sink_clock_ns() - st->error_ns) / SECOND_NS));
+}
+
 static json_t *revivals_json(const struct sink_state *st)
 {
     return st->floats ? json_pack("{s:I,s:I}", "settled", (json_int_t)st->settled, "unsettled",
@@ -48,15 +55,16 @@ static json_t *sink_json(struct shell *s, size_t k)
     struct sink_state st;
 
     sink_state(p->sink, &st);
-    return json_pack(
-        "{s:s,s:s,s:s,s:I,s:f,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:o,s:s,s:o}", "name", p->config->name,
-        "type", p->config->transport[0] != '\0' ? p->config->transport : p->config->type, "state",
-        st.word, "confirmed", (json_int_t)st.confirmed, "confirmedPerSecond", p->rate, "backlog",
-        (json_int_t)backlog(s, k), "unconfirmed", (int)p->count, "inDoubt",
-        (json_int_t)s->core->in_doubt[k], "reconnects", (json_int_t)st.reconnects, "truncated",
-        (json_int_t)st.truncated, "duplicates", (json_int_t)st.duplicates, "namesReplaced",
-        (json_int_t)p->names_replaced, "revivals", revivals_json(&st), "lastError", st.last_error,
-        "lastErrorTime", time_json(st.error_time_ns));
+    return json_pack("{s:s,s:s,s:s,s:I,s:f,s:I,s:i,s:I,s:I,s:I,s:I,s:I,s:o,s:s,s:o,s:o}", "name",
+                     p->config->name, "type",
+                     p->config->transport[0] != '\0' ? p->config->transport : p->config->type,
+                     "state", st.word, "confirmed", (json_int_t)st.confirmed, "confirmedPerSecond",
+                     p->rate, "backlog", (json_int_t)backlog(s, k), "unconfirmed", (int)p->count,
+                     "inDoubt", (json_int_t)s->core->in_doubt[k], "reconnects",
+                     (json_int_t)st.reconnects, "truncated", (json_int_t)st.truncated, "duplicates",
+                     (json_int_t)st.duplicates, "namesReplaced", (json_int_t)p->names_replaced,
+                     "revivals", revivals_json(&st), "lastError", st.last_error, "lastErrorTime",
+                     time_json(st.error_time_ns), "lastErrorAgeSeconds", age_json(&st));
 }
 
 json_t *status_sinks(struct shell *s, struct control_client *c, const struct control_request *r)

@@ -95,6 +95,7 @@ static void remember(struct sink *s, const char *format, va_list ap)
     text_printable(st->last_error, text, sizeof(st->last_error));
     clock_gettime(CLOCK_REALTIME, &t);
     st->error_time_ns = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+    st->error_ns = sink_clock_ns();
 }
 
 static bool is_due(const struct sink *s, size_t i, uint32_t text, uint64_t now_ns)

@@ -84,6 +84,7 @@ struct sink_state {
     uint64_t settled;       /* what was in doubt was settled in the connection that carried it; */
     uint64_t unsettled;     /* it could not be: D2.  Questions, since start. */
     uint64_t error_time_ns; /* CLOCK_REALTIME of the last error; 0: none yet. */
+    uint64_t error_ns;      /* The same by sink_clock_ns(), which nobody sets. */
     char last_error[SINK_ERROR_MAX];
 };
 

@@ -11,7 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH = 64, PULL_BYTES = 256 << 10, PROBE_MS = 100, PACE_MS = 2, SEND_BUFFER = 1 << 20 };
+enum {
+    BATCH = 64,
+    PULL_BYTES = 256 << 10,
+    PROBE_MS = 100,
+    PACE_MS = 2,
+    SEND_BUFFER = 1 << 20,
+    BURST_MIN = 8
+};
 
 struct udp_sink {
     struct sink base;
@@ -164,11 +171,20 @@ static void on_pace(uv_timer_t *timer)
     pump(u);
 }
 
+/* What may go at once: as much as is due in so long as the pace is looked at again, and never more
+ * than half of what a collector's socket holds that has its kernel's default (212992 bytes). */
+static double burst_of(double rate)
+{
+    double burst = rate * PACE_MS / 1000;
+
+    return burst < BURST_MIN ? BURST_MIN : burst > BATCH ? BATCH : burst;
+}
+
 /* UDP has nothing that slows a sender down, so that a backlog would drown the collector. */
 static size_t paced(struct udp_sink *u, size_t n)
 {
     uint64_t now = uv_hrtime();
-    double rate = u->base.o.datagram_rate, burst = rate / 100 > 32 ? rate / 100 : 32;
+    double rate = u->base.o.datagram_rate, burst = burst_of(rate);
 
     if (rate == 0)
         return n;

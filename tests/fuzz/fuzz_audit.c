@@ -1,9 +1,36 @@
 /* links: evrep_audit */
-#include "audit.h"
+#include "audit_reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
+
+/* The same, whatever pieces it comes in. */
+static void read_in_pieces(struct audit *a, const char *at, size_t len, size_t piece)
+{
+    static struct audit_reader r;
+
+    audit_init(a);
+    audit_reader_init(&r, a);
+    for (size_t done = 0; done < len; done += piece)
+        audit_read(&r, at + done, len - done < piece ? len - done : piece);
+    audit_read_end(&r);
+    audit_finish(a);
+}
+
+static void pieces_change_nothing(const char *at, size_t len)
+{
+    static struct audit whole, pieces;
+
+    read_in_pieces(&whole, at, len, len);
+    read_in_pieces(&pieces, at, len, len % 97 + 1);
+    if (whole.lines != pieces.lines || whole.once != pieces.once ||
+        whole.malformed != pieces.malformed || whole.missing != pieces.missing)
+        abort();
+    audit_deinit(&whole);
+    audit_deinit(&pieces);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
 {
@@ -20,5 +47,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     }
     audit_finish(&a);
     audit_deinit(&a);
+    pieces_change_nothing((const char *)at, len);
     return 0;
 }

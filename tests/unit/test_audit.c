@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "audit.h"
+#include "audit_reader.h"
 
 enum { LINES = 20 };
 
@@ -207,6 +207,121 @@ static void empty_file_proves_nothing(void **state)
     audit_deinit(&a);
 }
 
+/* ---- bytes as TCP carries them ---- */
+
+static char bytes[2 * LINES * 300];
+static size_t length;
+
+static void put(const char *at, size_t len)
+{
+    memcpy(bytes + length, at, len);
+    length += len;
+}
+
+static void put_frame(const char *line, size_t len)
+{
+    char header[16];
+
+    put(header, (size_t)snprintf(header, sizeof(header), "%zu ", strlen(line)));
+    put(line, len);
+}
+
+static void put_frames(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        put_frame(file[i], strlen(file[i]));
+}
+
+/* In pieces of each size: the same. */
+static void check_bytes(bool good, uint64_t torn)
+{
+    static struct audit a;
+    static struct audit_reader r;
+
+    for (size_t piece = 1; piece <= length; piece += piece < 20 ? 1 : 997) {
+        audit_init(&a);
+        audit_reader_init(&r, &a);
+        for (size_t done = 0; done < length; done += piece)
+            audit_read(&r, bytes + done, length - done < piece ? length - done : piece);
+        audit_read_end(&r);
+        if (audit_finish(&a) != good)
+            fail_msg("in pieces of %zu: %s", piece, bytes + length - 60);
+        if (r.torn != torn)
+            fail_msg("%u torn instead of %u, in pieces of %zu", (unsigned)r.torn, (unsigned)torn,
+                     piece);
+        audit_deinit(&a);
+    }
+}
+
+static int setup_bytes(void **state)
+{
+    length = 0;
+    return setup(state);
+}
+
+static void octet_counted_frames_are_lines(void **state)
+{
+    (void)state;
+    put_frames(0, LINES);
+    check_bytes(true, 0);
+}
+
+static void a_frame_that_is_not_there_is_missed(void **state)
+{
+    (void)state;
+    put_frames(0, 7);
+    put_frames(8, LINES);
+    check_bytes(false, 0);
+}
+
+/* Its record comes again on the next connection, as it was never confirmed. */
+static void a_torn_frame_is_no_record(void **state)
+{
+    (void)state;
+    for (size_t cut = 1; cut < strlen(file[7]) - 3; cut += 3) {
+        length = 0;
+        put_frames(0, 7);
+        put_frame(file[7], cut);
+        put_frames(7, LINES);
+        put_frame(file[0], cut); /* And the last of all. */
+        check_bytes(true, 2);
+    }
+}
+
+static void a_torn_frame_that_does_not_come_again_is_missed(void **state)
+{
+    (void)state;
+    put_frames(0, 7);
+    put_frame(file[7], 50);
+    put_frames(8, LINES);
+    check_bytes(false, 1);
+}
+
+static void frames_and_lines_may_be_mixed(void **state)
+{
+    (void)state;
+    put_frames(0, 5);
+    put("\n", 1);
+    for (unsigned i = 5; i < 9; i++) {
+        put(file[i], strlen(file[i]));
+        put("\r\n", 2);
+    }
+    put_frames(9, LINES);
+    check_bytes(true, 0);
+}
+
+/* As a file of lines that somebody put numbers before. */
+static void a_line_that_begins_like_a_frame_is_a_line(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < LINES; i++) {
+        put("12 ", 3);
+        put(file[i], strlen(file[i]));
+        put("\n", 1);
+    }
+    check_bytes(true, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -224,6 +339,12 @@ int main(void)
         T(a_name_cannot_forge_a_statement),
         T(a_name_is_no_tag),
         T(empty_file_proves_nothing),
+        cmocka_unit_test_setup(octet_counted_frames_are_lines, setup_bytes),
+        cmocka_unit_test_setup(a_frame_that_is_not_there_is_missed, setup_bytes),
+        cmocka_unit_test_setup(a_torn_frame_is_no_record, setup_bytes),
+        cmocka_unit_test_setup(a_torn_frame_that_does_not_come_again_is_missed, setup_bytes),
+        cmocka_unit_test_setup(frames_and_lines_may_be_mixed, setup_bytes),
+        cmocka_unit_test_setup(a_line_that_begins_like_a_frame_is_a_line, setup_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
