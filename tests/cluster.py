@@ -19,6 +19,7 @@ import urllib.request
 
 BIN = os.path.abspath(sys.argv[1]) + "/bin/"
 EVGEN = os.path.abspath(sys.argv[1]) + "/tests/evgen"
+EVLOAD = os.path.abspath(sys.argv[1]) + "/tests/evload"
 NET = "127.%d.%d" % (64 + os.getpid() // 256 % 128, os.getpid() % 256)
 
 CONF = """node = {n}
@@ -111,6 +112,18 @@ class Relp(Collector):
         with self.lock:
             self.count += 1
         due.append((time.monotonic() + (self.delay or 0), number + b" rsp 6 200 OK\n"))
+
+
+class Late(Collector):
+    """Reads nothing before it is told to."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go = threading.Event()
+
+    def read(self, s):
+        self.go.wait()
+        super().read(s)
 
 
 class Pair:
@@ -363,6 +376,39 @@ def handover(p):
     p.end(1)
     wait("no session", lambda: p.ctl(0, "cluster")["session"] == "down", 5)
     p.ctl(0, "handover", code=1)
+
+
+def names_change_before_a_takeover(p):
+    """A record has the names of when it was decided, whoever renders it: zones, policies and interfaces were renamed since.
+    The second tables have what a file of them may have, too."""
+    tables = ("z 1 trust\nz 2 untrust\np 7 first-a\np 8 first-b\np 9 first-c\ni 3 ge-0/0/1.0\n",
+              "# After the commit\r\n\r\nz 1 lan\r\nz 2 wan\n\np 7 second-a\np 8 second-b\np 9 second-c\ni 3 ge-0/0/9.0\n")
+    up(p)
+    for i, text in enumerate(tables):
+        with open(p.dir + "/tables", "w", newline="") as f:
+            f.write(text)
+        subprocess.run([EVLOAD, p.ring + "0", "0", str(i), "3000", "0", "d", p.dir + "/tables"], check=True, stdout=subprocess.DEVNULL)
+    wait("node 1 to have them", lambda: sum(g["journaled"] for g in p.ctl(1, "watermark")["streams"][0]["segments"]) > 6000, 10)
+    p.end(0)
+    wait("node 1 to be primary", lambda: p.primary(1) == 1, 10)
+    wait("it to have taken over", lambda: "first record taken over went to a sink" in p.log(1), 10)
+    p.collector.go.set()
+    p.start(0)
+    wait("a session", p.session, 10)
+    a = p.audit()
+    check("some are of both nodes", a["marked"] > 0, a)
+    first, second, seen = 0, 0, {}
+    with open(p.dir + "/collector.log") as f:
+        for line in f:
+            if "RT_FLOW_SESSION_DENY" not in line:
+                continue
+            tag = re.search(r'evrep-origin=.*evrep-seq="\d+"', line).group()
+            plain = line.replace(' evrep-in-doubt="1"', "")
+            check("both nodes render the same", seen.setdefault(tag, plain) == plain, (seen[tag], plain))
+    for line in seen.values():
+        first += bool(re.search('policy-name="first-[abc]" source-zone-name="trust" destination-zone-name="untrust".*="ge-0/0/1.0"', line))
+        second += bool(re.search('policy-name="second-[abc]" source-zone-name="lan" destination-zone-name="wan".*="ge-0/0/9.0"', line))
+    check("each has the names of its time", (first, second) == (3000, 3000), (first, second))
 
 
 def lost_here_only(p):
@@ -656,6 +702,7 @@ STORIES = {
     "journal gone": (journal_gone, {}),
     "commands": (commands, {}),
     "handover": (handover, {}),
+    "names change before a takeover": (names_change_before_a_takeover, {"collector": Late}),
     "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),
     "nobody reads the log": (nobody_reads_the_log, {}),
     "ends under load": (ends_under_load, {"collector": Relp, "sink": "transport = relp"}),

@@ -1,6 +1,8 @@
 /* From the ring to the journal: records are durable before the core hears of them. */
 #include "shell.h"
 
+#include "names_file.h"
+
 #include "bytes.h"
 
 #include <errno.h>
@@ -54,7 +56,7 @@ int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const u
 {
     struct names_entry *e = names_slot(s);
 
-    if (names_generation(at, len) != generation || names_parse(&e->names, at, len) != 0) {
+    if (names_generation(at, len) != generation || names_file_parse(&e->names, at, len) != 0) {
         e->used = 0;
         return -1;
     }
@@ -81,7 +83,7 @@ const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generat
     }
     len = journal_names_get(s->journal, origin, generation, blob, sizeof(blob));
     e = names_slot(s);
-    if (len <= 0 || names_parse(&e->names, blob, (size_t)len) != 0)
+    if (len <= 0 || names_file_parse(&e->names, blob, (size_t)len) != 0)
         return NULL;
     e->origin = origin;
     e->generation = generation;

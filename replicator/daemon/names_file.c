@@ -63,3 +63,12 @@ long names_file_take(const uint8_t *at, size_t len, uint8_t out[NAMES_BLOB_MAX],
     *line = find_bad(first, end);
     return -1;
 }
+
+int names_file_parse(struct names *n, const uint8_t *at, size_t len)
+{
+    static uint8_t lines[NAMES_BLOB_MAX];
+    unsigned line = 0;
+    long used = names_file_take(at, len, lines, &line);
+
+    return used < 0 ? -1 : names_parse(n, lines, (size_t)used);
+}

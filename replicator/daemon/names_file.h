@@ -9,4 +9,8 @@
  * many. */
 long names_file_take(const uint8_t *at, size_t len, uint8_t out[NAMES_BLOB_MAX], unsigned *line);
 
+/* A table as it came, from a ring, from the peer or out of the journal: what a file of it would be
+ * taken for.  0, or -1. */
+int names_file_parse(struct names *n, const uint8_t *at, size_t len);
+
 #endif

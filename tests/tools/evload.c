@@ -1,9 +1,10 @@
 /* links: evhooks replicator_core */
 /* Events for tests and benchmarks: a writer of a ring, as a dataplane is.  Makes the ring, without
- * a limiter, unless it is there. evload RING NODE SEED [COUNT [RATE [KINDS]]] COUNT 0: until
- * SIGTERM.  RATE 0: as fast as the reader makes room.  KINDS: of d deny, s screen, f filter log, o
- * and c session open and close; default dsf.  Waits while the ring refuses (no reader, not active,
- * full).  At the end: {"tagged": N, "first": ns, "last": ns} of CLOCK_REALTIME. */
+ * a limiter, unless it is there. evload RING NODE SEED [COUNT [RATE [KINDS [TABLES]]]] COUNT 0:
+ * until SIGTERM.  RATE 0: as fast as the reader makes room.  KINDS: of d deny, s screen, f filter
+ * log, o and c session open and close; default dsf.  TABLES: a file of name tables, put beside the
+ * ring as it is.  Waits while the ring refuses (no reader, not active, full).  At the end:
+ * {"tagged": N, "first": ns, "last": ns} of CLOCK_REALTIME. */
 #include "bytes.h"
 #include "contract.h"
 #include "evhooks.h"
@@ -20,8 +21,9 @@
 
 enum { GROUP = 1, PACE_NS = 500000 };
 
-static const char tables[] = "z 1 trust\nz 2 untrust\np 7 block-games\np 8 web\np 9 default-deny\n"
-                             "i 3 ge-0/0/0.0\ni 4 ge-0/0/1.0\na 5 junos-https\nf 1 audit\n";
+static char tables[NAMES_BLOB_MAX] =
+    "z 1 trust\nz 2 untrust\np 7 block-games\np 8 web\np 9 default-deny\n"
+    "i 3 ge-0/0/0.0\ni 4 ge-0/0/1.0\na 5 junos-https\nf 1 audit\n";
 static volatile sig_atomic_t stopping;
 static uint64_t state;
 
@@ -85,15 +87,19 @@ static void make_event(char kind, uint64_t time_ns, uint8_t e[EVHOOKS_EVENT_SIZE
     put_le16(e + EVENT_APPLICATION, 5);
 }
 
-static uint32_t publish_names(const char *ring)
+static uint32_t publish_names(const char *ring, const char *path)
 {
-    uint32_t generation = names_generation((const uint8_t *)tables, sizeof(tables) - 1);
+    FILE *from = path != NULL ? fopen(path, "r") : NULL;
+    size_t len = from != NULL ? fread(tables, 1, sizeof(tables), from) : strlen(tables);
+    uint32_t generation = names_generation((const uint8_t *)tables, len);
     char name[128];
     int fd;
 
+    if (from != NULL)
+        fclose(from);
     snprintf(name, sizeof(name), "/%s.names.%08x", ring, generation);
     fd = shm_open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || write(fd, tables, sizeof(tables) - 1) < 0)
+    if (fd < 0 || write(fd, tables, len) < 0)
         generation = 0;
     if (fd >= 0)
         close(fd);
@@ -139,7 +145,7 @@ int main(int argc, char **argv)
     uint32_t names;
 
     if (argc < 3) {
-        fputs("usage: evload RING NODE [SEED [COUNT [RATE [KINDS]]]]\n", stderr);
+        fputs("usage: evload RING NODE [SEED [COUNT [RATE [KINDS [TABLES]]]]]\n", stderr);
         return 2;
     }
     ring = open_ring(argv[1], (uint8_t)atoi(argv[2]));
@@ -150,7 +156,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "evload: %s\n", err);
         return 1;
     }
-    names = publish_names(argv[1]);
+    names = publish_names(argv[1], argc > 7 ? argv[7] : NULL);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
     begin = clock_now(CLOCK_MONOTONIC);

@@ -337,29 +337,46 @@ static void a_default_deny_has_no_rule(void **state)
     value_is(&r, "policy-name", "first-rule");
 }
 
+/* Parsers classify by these words, the exclamation mark among them. */
 static void every_screen_has_a_name(void **state)
 {
+    static const struct {
+        uint32_t flag;
+        uint8_t protocol;
+        const char *name;
+    } attacks[] = {{0x1, 6, "SYN flood!"},
+                   {0x2, 1, "ICMP flood!"},
+                   {0x2, 58, "ICMP flood!"},
+                   {0x4, 17, "UDP flood!"},
+                   {0x8, 6, "TCP port scan!"},
+                   {0x8, 17, "UDP port scan!"},
+                   {0x10, 1, "Address sweep!"},
+                   {0x10, 6, "TCP sweep!"},
+                   {0x10, 17, "UDP sweep!"},
+                   {0x20, 6, "Land attack!"},
+                   {0x40, 1, "Ping of death!"},
+                   {0x80, 17, "Tear-drop attack!"},
+                   {0x100, 6, "SYN and FIN bits!"},
+                   {0x200, 6, "No TCP flag!"},
+                   {0x400, 6, "FIN but no ACK bit!"},
+                   {0x800, 6, "WinNuke attack!"},
+                   {0x1000, 47, "Source route IP option!"},
+                   {0x2000, 6, "SYN fragment!"},
+                   {0x4000, 6, "SYN cookie!"},
+                   {0x8000, 6, "Src IP session limit!"},
+                   {0x10000, 17, "Dst IP session limit!"},
+                   {0x20000, 1, "ICMP fragment!"},
+                   {0x40000, 6, "Screen 0x40000!"}};
+    uint32_t all = 0;
     struct record r;
-    struct parameters p;
 
     (void)state;
-    for (unsigned bit = 0; bit < 18; bit++) {
-        r = screened(1u << bit, 6);
-        render(&plain, &r, false);
-        assert_true(line_rfc5424(line, strlen(line), &p));
-        matches("attack-name=\"[A-Z][A-Za-z -]+!\"");
-        assert_null(strstr(line, "Screen 0x"));
+    for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++) {
+        r = screened(attacks[i].flag, attacks[i].protocol);
+        value_is(&r, "attack-name", attacks[i].name);
+        all |= attacks[i].flag;
     }
-    r = screened(0x20000, 1);
-    value_is(&r, "attack-name", "ICMP fragment!");
-    r = screened(0x1, 6);
-    value_is(&r, "attack-name", "SYN flood!");
-    r = screened(0x10, 6);
-    value_is(&r, "attack-name", "TCP sweep!");
-    r = screened(0x10, 1);
-    value_is(&r, "attack-name", "Address sweep!");
-    r = screened(0x8, 17);
-    value_is(&r, "attack-name", "UDP port scan!");
+    assert_int_equal(all, 0x7ffff);
     r = screened(0x3, 17);
     value_is(&r, "attack-name", "Screen 0x3!");
     put_le16(r.event + EVENT_ZONE_IN, 0); /* A screen at egress. */
