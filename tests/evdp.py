@@ -29,7 +29,7 @@ wire "w0" {{ left = "left" right = "right" left-zone = "trust" right-zone = "unt
             left-address = {{ "10.50.0.254", "fd50::fe" }} }}
 application "echo" {{ protocol = udp ports = {{ "7000-7009" }} }}
 policy "refuse" {{ from-zone = "trust" to-zone = "untrust" ports = {{ "9000-9049" }} action = reject }}
-policy "web" {{ from-zone = "trust" to-zone = "untrust" protocol = tcp ports = {{ "{web}" }} action = permit
+policy "{policy}" {{ from-zone = "trust" to-zone = "untrust" protocol = tcp ports = {{ "{web}" }} action = permit
                log = {{ "session-init", "session-close" }} }}
 policy "echo" {{ from-zone = "trust" to-zone = "untrust" applications = {{ "echo" }} action = permit
                 log = {{ "session-init", "session-close" }} }}
@@ -50,7 +50,7 @@ def udp(port, data=b"x" * 24):
 class Run(dataplane.Run):
     KIND = "evdp"
     CONFIG, QUEUES = EVDP, 2
-    DEFAULTS = {"web": "80-89", "mode": "", "cookie": ""}
+    DEFAULTS = {"policy": "web", "web": "80-89", "mode": "", "cookie": ""}
 
     def __init__(self, build):
         super().__init__(build)
@@ -362,7 +362,7 @@ class Run(dataplane.Run):
     def reload(self):
         self.hang_up()
         c, s = self.connect("10.50.0.2", 81)
-        self.hang_up(web="82")
+        self.hang_up(web="82", policy="site")
         c.sendall(b"still")
         expect(s.recv(10) == b"still", "a session was lost")
         other = self.host("client", socket.SOCK_STREAM, "10.50.0.1")
@@ -411,7 +411,11 @@ class Run(dataplane.Run):
         wait("all that was tagged to be rendered", lambda: self.rendered() == {k: stats[k]["tagged"] for k in self.KINDS})
         return stats
 
+    def tables(self):
+        return [n for n in os.listdir("/dev/shm") if n.startswith(self.ring + ".names.")]
+
     def accounts(self):
+        expect(len(self.tables()) > 1, "the name tables of two configurations, of which sessions live: %s" % self.tables())
         stats = self.ends()
         for kind in self.KINDS:
             expect(stats[kind]["tagged"] == stats[kind]["decided"] > 0, "%s: %s" % (kind, stats[kind]))
@@ -419,6 +423,7 @@ class Run(dataplane.Run):
             fates = sum(port[k] for k in ("forwarded", "local", "dropped"))
             expect(fates == port["received"], "frames of %s: %s" % (port["name"], port))
             expect(port["rx_ring_full"] == 0 and port["tx_full"] == 0, "frames lost at %s: %s" % (port["name"], port))
+        wait("the name tables to be removed", lambda: not self.tables())
         self.ok("each kind is rendered as often as it was decided; every session that opened closed once: %s" %
                 ", ".join("%s %d" % (k, stats[k]["decided"]) for k in self.KINDS))
 

@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FOLDER "/dev/shm"
 
 /* What a reader takes: replicator/core/names.h. */
-enum { TEXT_MAX = 65536, NAMES_MAX = 8192 };
+enum { TEXT_MAX = 65536, NAMES_MAX = 8192, TRIES = 100 };
 
 struct text {
     char at[TEXT_MAX];
@@ -81,13 +82,12 @@ static bool is_there(const struct text *t, const char *path)
 }
 
 /* Whole or not at all: a reader may look at any moment. */
-static bool put_file(const struct text *t, const char *name)
+static bool put_file(const struct text *t, const char *path)
 {
-    char path[160], unfinished[176];
+    char unfinished[176];
     bool good;
     int fd;
 
-    snprintf(path, sizeof(path), FOLDER "/%s", name);
     if (is_there(t, path))
         return true;
     snprintf(unfinished, sizeof(unfinished), "%s.XXXXXX", path);
@@ -99,6 +99,51 @@ static bool put_file(const struct text *t, const char *name)
     if (!good)
         unlink(unfinished);
     return good;
+}
+
+/* ---- held, for as long as a record may name it ---- */
+
+static struct {
+    uint32_t generation;
+    int fd;
+} held[NAMES_HELD]; /* Of the main thread, as all here; the newest first. */
+static size_t held_count;
+
+static void drop(size_t i)
+{
+    close(held[i].fd);
+    memmove(&held[i], &held[i + 1], (held_count - i - 1) * sizeof(held[0]));
+    held_count--;
+}
+
+static void keep(uint32_t generation, int fd)
+{
+    for (size_t i = 0; i < held_count; i++) {
+        if (held[i].generation == generation) /* It may be another file now. */
+            drop(i--);
+    }
+    if (held_count == NAMES_HELD)
+        drop(held_count - 1);
+    memmove(&held[1], &held[0], held_count * sizeof(held[0]));
+    held[0].generation = generation;
+    held[0].fd = fd;
+    held_count++;
+}
+
+/* false: evrepd is just about to remove it, or has. */
+static bool hold(uint32_t generation, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat own, named;
+
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &own) == 0 &&
+        lstat(path, &named) == 0 && own.st_ino == named.st_ino) {
+        keep(generation, fd);
+        return true;
+    }
+    if (fd >= 0)
+        close(fd);
+    return false;
 }
 
 /* An interface that is not there yet gets the longest number there is. */
@@ -130,12 +175,19 @@ uint32_t names_publish(const struct evdp_config *c, const struct ports *p, size_
 {
     static struct text t; /* Of the main thread. */
     uint32_t generation;
-    char name[128];
+    char path[160];
 
     t.len = t.names = t.left_out = 0;
     write_text(&t, c, p);
     *left_out = t.left_out;
     generation = generation_of(&t);
-    snprintf(name, sizeof(name), "%s.names.%08" PRIx32, c->ring, generation);
-    return put_file(&t, name) ? generation : 0;
+    snprintf(path, sizeof(path), FOLDER "/%s.names.%08" PRIx32, c->ring, generation);
+    for (int i = 0; i < TRIES; i++) {
+        if (!put_file(&t, path))
+            return 0;
+        if (hold(generation, path))
+            return generation;
+        usleep(1000);
+    }
+    return generation; /* Somebody else has it locked: it is there, for now. */
 }

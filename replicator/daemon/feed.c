@@ -91,19 +91,24 @@ const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generat
     return &e->names;
 }
 
-/* The tables in force at a decision are journaled before the record that needs them. */
-static void journal_names(struct shell *s, uint32_t generation)
+bool feed_names_keep(struct shell *s, uint32_t generation)
 {
     static uint8_t blob[NAMES_BLOB_MAX];
     long len;
 
+    if (feed_names(s, s->config->node, generation) != NULL)
+        return true;
+    len = ingest_ring_names(s->ring, generation, blob, sizeof(blob));
+    return len > 0 && feed_names_put(s, s->config->node, generation, blob, (size_t)len) == 0;
+}
+
+/* The tables in force at a decision are journaled before the record that needs them. */
+static void journal_names(struct shell *s, uint32_t generation)
+{
     if (generation == 0 || in_list(s->names_journaled, s->names_journaled_count, generation))
         return;
     remember(s->names_journaled, &s->names_journaled_count, 64, generation);
-    if (feed_names(s, s->config->node, generation) != NULL)
-        return;
-    len = ingest_ring_names(s->ring, generation, blob, sizeof(blob));
-    if (len <= 0 || feed_names_put(s, s->config->node, generation, blob, (size_t)len) != 0)
+    if (!feed_names_keep(s, generation))
         shell_log("name tables %08" PRIx32 ": not readable beside the ring; records that use them "
                   "show numbers instead of names",
                   generation);

@@ -1,11 +1,13 @@
 /* The ring is a file that an operator may remove: whoever has it mapped is not told, and who starts
  * then makes another one. */
+#include "ring_names.h"
 #include "shell.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define LOOK_NS  SECOND_NS
+#define CLEAR_NS (3 * SECOND_NS)
 #define ALONE_NS (10 * SECOND_NS) /* A dataplane may be started after us, or again. */
 
 static void begin_anew(struct shell *s)
@@ -66,6 +68,23 @@ static void look_for_dataplane(struct shell *s)
     }
 }
 
+static bool is_kept(void *ctx, uint32_t generation)
+{
+    return feed_names_keep(ctx, generation);
+}
+
+/* While nothing in the ring needs them. */
+static void clear_names(struct shell *s)
+{
+    struct ring_watch *w = &s->ring_watch;
+
+    if (s->feed_pending != 0 || ingest_ring_released(s->ring) != ingest_ring_claimed(s->ring) ||
+        w->looked_ns - w->cleared_ns < CLEAR_NS)
+        return;
+    w->cleared_ns = w->looked_ns;
+    ring_names_clear(s->config->ring, is_kept, s);
+}
+
 void ring_watch_tick(struct shell *s)
 {
     struct ring_watch *w = &s->ring_watch;
@@ -78,4 +97,5 @@ void ring_watch_tick(struct shell *s)
     w->looked_ns = now_ns;
     look_at_file(s);
     look_for_dataplane(s);
+    clear_names(s);
 }

@@ -83,7 +83,7 @@ struct names_entry {
 };
 
 struct ring_watch {
-    uint64_t looked_ns, seen_ns; /* A dataplane was. */
+    uint64_t looked_ns, cleared_ns, seen_ns; /* A dataplane was. */
     bool removed_said, alone_said;
     char why_not[256]; /* The ring that is there now is not used. */
 };
@@ -173,6 +173,8 @@ void feed_epoch_open(struct shell *s, uint32_t epoch);
 void feed_epoch_resume(struct shell *s);
 void feed_notes(struct shell *s);
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
+/* Ours are in the journal: they were, or are from now on. */
+bool feed_names_keep(struct shell *s, uint32_t generation);
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
                    size_t len);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,47 @@ static void expect_ours(void)
     assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
     fclose(f);
     assert_string_equal(text, "z 1 trust\np 0 default-deny\n");
+}
+
+static bool is_held(void)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+    assert_true(fd >= 0);
+    close(fd);
+    return is;
+}
+
+/* As long as the process lives: also those of a configuration that it had, for its sessions name
+ * them; but not without bound, and also one that was removed and made anew. */
+static void what_is_published_is_held(void **state)
+{
+    enum { LATER = NAMES_HELD + 5 };
+    char first[sizeof(path)], later[LATER][sizeof(path)];
+
+    (void)state;
+    snprintf(first, sizeof(first), "/dev/shm/%s.names.%08" PRIx32, config.ring, publish());
+    strcpy(path, first);
+    assert_true(is_held());
+    assert_int_equal(unlink(path), 0);
+    publish();
+    assert_true(is_held());
+    for (uint32_t i = 0; i < LATER; i++) {
+        ports = (struct ports){.count = 1};
+        ports.port[0].ifindex = i + 1;
+        snprintf(later[i], sizeof(later[i]), "/dev/shm/%s.names.%08" PRIx32, config.ring,
+                 publish());
+        strcpy(path, first);
+        assert_int_equal(is_held(), i + 1 < NAMES_HELD);
+        strcpy(path, later[i]);
+        assert_true(is_held());
+    }
+    for (uint32_t i = 0; i < LATER; i++)
+        unlink(later[i]);
+    ports = (struct ports){0};
+    strcpy(path, first);
+    publish();
 }
 
 /* What --check asks: as many as a start leaves out, and nothing is written. */
@@ -151,6 +193,7 @@ static void nothing_unfinished_stays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_published_is_held),
         TEST(what_is_there_is_not_trusted),
         TEST(a_link_is_not_followed),
         TEST(nothing_unfinished_stays),
