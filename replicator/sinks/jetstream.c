@@ -601,6 +601,10 @@ static void on_open(struct jetstream_sink *t)
     t->rest_ms = REST_MS;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);
     sink_is_up(&t->base);
+    for (int i = 0; i < NODE_COUNT; i++) {
+        if (t->link.place[i].note[0] != '\0')
+            sink_warn(&t->base, "%s", t->link.place[i].note);
+    }
 }
 
 /* false: all goes back, or the connection has ended. */

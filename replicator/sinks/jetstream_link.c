@@ -1,5 +1,6 @@
 #include "jetstream_link.h"
 #include "jetstream_ack.h"
+#include "jetstream_config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,46 +44,7 @@ static int check_payload(const struct jetstream_link *k, char *err)
     return -1;
 }
 
-static bool covers(const jsStreamConfig *c, const char *subject)
-{
-    for (int i = 0; i < c->SubjectsLen; i++) {
-        if (jetstream_matches(c->Subjects[i], subject))
-            return true;
-    }
-    return false;
-}
-
-static int check_config(const struct jetstream_place *p, const jsStreamConfig *c, char *err)
-{
-    const char *wrong = NULL;
-
-    if (c->Retention != js_LimitsPolicy)
-        wrong = "has another retention than limits, so that its last record says nothing";
-    else if (c->NoAck)
-        wrong = "does not acknowledge (no_ack)";
-    else if (c->Sealed)
-        wrong = "is sealed";
-    else if (c->Mirror != NULL)
-        wrong = "is a mirror";
-    if (wrong != NULL) {
-        snprintf(err, JETSTREAM_ERROR_MAX, "stream %s %s: use another stream", p->stream, wrong);
-        return -1;
-    }
-    if (c->MaxMsgSize > 0 && c->MaxMsgSize < JETSTREAM_MESSAGE_MAX) {
-        snprintf(err, JETSTREAM_ERROR_MAX,
-                 "stream %s takes %" PRId32 " bytes a message (max_msg_size), and a record may "
-                 "have %d: raise it",
-                 p->stream, c->MaxMsgSize, JETSTREAM_MESSAGE_MAX);
-        return -1;
-    }
-    if (covers(c, p->subject))
-        return 0;
-    snprintf(err, JETSTREAM_ERROR_MAX, "stream %s does not take subject %s: add it to its subjects",
-             p->stream, p->subject);
-    return -1;
-}
-
-static int check_stream(struct jetstream_link *k, const struct jetstream_place *p, char *err)
+static int check_stream(struct jetstream_link *k, struct jetstream_place *p, char *err)
 {
     jsStreamInfo *info = NULL;
     jsErrCode code = 0;
@@ -100,7 +62,8 @@ static int check_stream(struct jetstream_link *k, const struct jetstream_place *
     }
     if (s != NATS_OK)
         return jetstream_fail(err, p->stream, s);
-    rc = check_config(p, info->Config, err);
+    rc = jetstream_config_check(p, info->Config, err);
+    jetstream_config_note(p, info->Config);
     jsStreamInfo_Destroy(info);
     return rc;
 }

@@ -114,7 +114,7 @@ struct host {
     size_t len; /* Of each record; 0: that of its text. */
     bool up, asks, asked, shared;
     bool strict; /* As the core: nothing goes out of a run that was not asked about. */
-    char why[SINK_ERROR_MAX];
+    char why[SINK_ERROR_MAX], warned[SINK_ERROR_MAX];
     char text[64][32];
 };
 
@@ -184,6 +184,7 @@ static void on_warn(void *ctx, const char *what)
     struct host *h = ctx;
 
     h->ups += strncmp(what, "up", 2) == 0;
+    snprintf(h->warned, sizeof(h->warned), "%s", what);
 }
 
 static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
@@ -211,7 +212,7 @@ static bool on_shared(void *ctx, uint8_t origin)
     return h->shared && origin == h->origin;
 }
 
-static struct host *all[32]; /* Sinks live as long as their process. */
+static struct host *all[48]; /* Sinks live as long as their process. */
 static size_t all_count;
 
 static struct sink_options options; /* Of the next host. */
@@ -816,7 +817,7 @@ static int listen_at(int *at)
 /* libnats tries again and again what TLS cannot do yet: that must not be the loop's time. */
 static void expect_turns(struct host *h)
 {
-    for (uint32_t turn = 0; turn < 300; turn++) {
+    for (uint32_t turn = 0; turn < 100; turn++) {
         alarm(DEADLINE_MS / 1000); /* It kills a test that hangs. */
         host_turn(h);
         usleep(1000);
@@ -909,6 +910,43 @@ static void stream_limits(const char *name, const char *subject, int64_t message
     c.MaxMsgs = messages;
     c.MaxMsgSize = size;
     assert_int_equal(js_UpdateStream(NULL, js, &c, NULL, NULL), NATS_OK);
+}
+
+/* What a stream acknowledges and then removes unread is lost, and nothing tells of it. */
+static void test_refuses_a_stream_that_forgets(void **state)
+{
+    static const char *const subject = "short.*",
+                             *const says[] = {"max_msgs_per_subject is 1)", "max_msgs is 16383)",
+                                              "max_bytes is 1000000)",
+                                              "max_age is 119 s): raise it to 120 s at least"};
+    struct host *h[4];
+    jsStreamConfig c[4];
+
+    (void)state;
+    stream_make("SHORT", subject, js_LimitsPolicy);
+    for (int i = 0; i < 4; i++) {
+        jsStreamConfig_Init(&c[i]);
+        c[i].Name = "SHORT";
+        c[i].Subjects = (const char **)(uintptr_t)&subject;
+        c[i].SubjectsLen = 1;
+        c[i].MaxMsgsPerSubject = i == 0 ? 1 : -1;
+        c[i].MaxMsgs = i == 1 ? 16383 : -1;
+        c[i].MaxBytes = i == 2 ? 1000000 : -1;
+        c[i].MaxAge = i == 3 ? 119500000000 : 0;
+        c[i].Duplicates = 100000000000;
+        assert_int_equal(js_UpdateStream(NULL, js, &c[i], NULL, NULL), NATS_OK);
+        h[i] = host_new(0, "SHORT", "short");
+        RUN_UNTIL(h[i], none, strstr(h[i]->why, says[i]) != NULL);
+    }
+    c[3].MaxMsgs = 16384;
+    c[3].MaxAge = 120000000000;
+    assert_int_equal(js_UpdateStream(NULL, js, &c[3], NULL, NULL), NATS_OK);
+    h[0]->last = 3;
+    for (int i = 0; i < 4; i++)
+        RUN_UNTIL(h[i], none, h[i]->up);
+    RUN_UNTIL(h[0], none, h[0]->confirmed == 3); /* Without a restart. */
+    assert_string_equal(h[0]->warned, "stream SHORT removes its oldest records, read or not: "
+                                      "max_msgs 16384, max_age 120 s");
 }
 
 static void test_says_once_that_it_is_refused(void **state)
@@ -1065,6 +1103,7 @@ int main(void)
         cmocka_unit_test(test_trusts_whom_it_is_told),
         cmocka_unit_test(test_a_server_over_tls_stalls),
         cmocka_unit_test(test_says_what_is_wrong_with_the_stream),
+        cmocka_unit_test(test_refuses_a_stream_that_forgets),
         cmocka_unit_test(test_says_once_that_it_is_refused),
         cmocka_unit_test(test_says_which_server_it_cannot_reach),
         cmocka_unit_test(test_survives_the_server),
