@@ -14,14 +14,16 @@ STREAM, SUBJECTS = "RTFLOW", "rtflow.*"
 class Connection:
     INBOX, DELIVER = "1", "2"
 
-    def __init__(self, address):
+    def __init__(self, address, user=""):
+        """user: whose password is his name."""
         host, port = address.split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=5)
         self.socket.settimeout(None)
         self.file = self.socket.makefile("rb")
         self.file.readline()  # INFO
         self.early = []
-        self.send('CONNECT {"verbose":false,"headers":true,"name":"drill"}\r\nSUB inbox 1\r\nSUB deliver 2\r\n')
+        self.send('CONNECT {"verbose":false,"headers":true,"name":"drill","user":"%s","pass":"%s"}\r\n'
+                  "SUB inbox 1\r\nSUB deliver 2\r\n" % (user, user))
 
     def send(self, text):
         self.socket.sendall(text.encode())

@@ -14,6 +14,7 @@ import traceback
 
 from hostile import HostileTcp
 from hostile_more import HostileRelp, HostileTls
+import sink_nats
 from sink_stage import Rsyslog, Stage
 
 STORIES = []
@@ -417,6 +418,9 @@ def file_trouble(s, r):
         for p in list(s.processes):
             s.end(p)
         subprocess.run(["umount", small])
+
+
+story(sink_nats.jetstream)
 
 
 @story

@@ -29,6 +29,17 @@ int jetstream_fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s
     return -1;
 }
 
+int jetstream_fail_asked(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s,
+                         natsConnection *nc)
+{
+    const char *text = NULL;
+
+    if (natsConnection_GetLastError(nc, &text) != NATS_NOT_PERMITTED || text == NULL)
+        return jetstream_fail(err, what, s);
+    snprintf(err, JETSTREAM_ERROR_MAX, "%.64s: the server does not permit it: %.140s", what, text);
+    return -1;
+}
+
 /* libnats says of every server only that there is none. */
 static bool name_fails(const struct nats_server *s, char err[JETSTREAM_ERROR_MAX])
 {
@@ -141,7 +152,7 @@ int jetstream_connect(natsConnection **out, const struct sink_options *o, struct
     if (s == NATS_OK)
         s = set_options(o, servers.tls, n, &what);
     if (s == NATS_OK)
-        s = nats_loop_use(l, n, servers.tls);
+        s = nats_loop_use(l, n);
     if (s != NATS_OK) {
         natsOptions_Destroy(n);
         return jetstream_fail(err, what, s);

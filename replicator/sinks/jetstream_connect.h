@@ -15,5 +15,8 @@ int jetstream_connect(natsConnection **out, const struct sink_options *o, struct
 
 /* -1; in err: what, and why, without libnats' own places in its source. */
 int jetstream_fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s);
+/* Of a request to the server: what it does not permit is not answered. */
+int jetstream_fail_asked(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s,
+                         natsConnection *nc);
 
 #endif

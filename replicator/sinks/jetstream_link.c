@@ -28,7 +28,8 @@ static int open_inbox(struct jetstream_link *k, char *err)
     o.Wait = JETSTREAM_CALL_MS;
     if (s == NATS_OK)
         s = natsConnection_JetStream(&k->js, k->nc, &o);
-    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot subscribe to the answers", s);
+    return s == NATS_OK ? 0
+                        : jetstream_fail_asked(err, "cannot subscribe to the answers", s, k->nc);
 }
 
 static int check_payload(const struct jetstream_link *k, char *err)
@@ -61,7 +62,7 @@ static int check_stream(struct jetstream_link *k, struct jetstream_place *p, cha
         return -1;
     }
     if (s != NATS_OK)
-        return jetstream_fail(err, p->stream, s);
+        return jetstream_fail_asked(err, p->stream, s, k->nc);
     rc = jetstream_config_check(p, info->Config, err);
     jetstream_config_note(p, info->Config);
     jsStreamInfo_Destroy(info);
@@ -80,7 +81,7 @@ static int read_last(struct jetstream_link *k, const struct jetstream_place *p, 
     if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr)
         return 0;
     if (s != NATS_OK)
-        return jetstream_fail(err, "cannot read the last message", s);
+        return jetstream_fail_asked(err, "cannot read the last message", s, k->nc);
     *last = natsMsg_GetSequence(*m);
     return 0;
 }
@@ -341,7 +342,7 @@ static int read_first(struct jetstream_link *k, const struct jetstream_place *p,
     natsStatus s = js_GetStreamInfo(&info, k->js, p->stream, NULL, NULL);
 
     if (s != NATS_OK)
-        return jetstream_fail(err, "cannot ask where the stream begins", s);
+        return jetstream_fail_asked(err, "cannot ask where the stream begins", s, k->nc);
     *first = info->State.FirstSeq;
     jsStreamInfo_Destroy(info);
     return 0;
@@ -367,7 +368,7 @@ static int catch_up(struct jetstream_link *k, struct jetstream_ask *a, uint64_t 
             break;
         looked = p->last - before;
     }
-    return s == NATS_OK ? 0 : jetstream_fail(err, "cannot read the last messages", s);
+    return s == NATS_OK ? 0 : jetstream_fail_asked(err, "cannot read the last messages", s, k->nc);
 }
 
 static void begin(struct jetstream_ask *a)
@@ -416,7 +417,7 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
             return -1;
         s = look_back(k, a, first, &start);
         if (s != NATS_OK)
-            return jetstream_fail(err, "cannot read the last messages", s);
+            return jetstream_fail_asked(err, "cannot read the last messages", s, k->nc);
         if (catch_up(k, a, p->last - start, err) != 0)
             return -1;
     }

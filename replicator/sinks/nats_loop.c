@@ -10,6 +10,8 @@
 enum {
     READS_MAX = 64,
     TLS_HEADER = 5,
+    TLS_TYPE_FIRST = 20,
+    TLS_TYPE_LAST = 23,
     TLS_RECORD_MAX = TLS_HEADER + (1 << 14) + 2048, /* RFC 5246 section 6.2.3. */
     TLS_SEND_BUFFER = 212992,
 };
@@ -23,12 +25,34 @@ static void set_low_water(struct nats_loop *l, int bytes)
     l->low_water = bytes;
 }
 
+/* Linux says that a socket can be written to while a third of its buffer is free
+ * (sk_stream_min_wspace()); half of that is for what the kernel itself needs around the bytes. */
+static void bound_writes(struct nats_loop *l)
+{
+    int bytes = TLS_SEND_BUFFER;
+    socklen_t len = sizeof(bytes);
+
+    setsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    getsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, &len);
+    l->write_most = bytes / 6;
+}
+
+/* libnats has read all up to a line's end, or a record's: a line begins with a letter or a sign.
+ * Nothing but a few requests was written by then. */
+static void find_out(struct nats_loop *l, uint8_t first)
+{
+    if (l->heard)
+        return;
+    l->heard = true;
+    l->tls = first >= TLS_TYPE_FIRST && first <= TLS_TYPE_LAST;
+    if (l->tls)
+        bound_writes(l);
+}
+
 /* How long the TLS record is that begins with what has come.  Of what cannot be one as little as
  * there is. */
-static int record_length(int fd)
+static int record_length(const uint8_t *head, ssize_t n)
 {
-    uint8_t head[TLS_HEADER];
-    ssize_t n = recv(fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
     int length = n == TLS_HEADER ? TLS_HEADER + (head[3] << 8 | head[4]) : TLS_HEADER;
 
     return length <= TLS_RECORD_MAX ? length : TLS_HEADER;
@@ -38,12 +62,17 @@ static int record_length(int fd)
 static bool may_read(struct nats_loop *l)
 {
     struct pollfd p = {.fd = l->polled_fd, .events = POLLRDHUP};
+    uint8_t head[TLS_HEADER];
+    ssize_t n;
     int length, here = 0;
 
-    if (!l->tls)
+    if (l->heard && !l->tls)
         return true;
-    length = record_length(l->polled_fd);
-    if (ioctl(l->polled_fd, FIONREAD, &here) != 0 || here >= length ||
+    n = recv(l->polled_fd, head, sizeof(head), MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0)
+        find_out(l, head[0]);
+    length = record_length(head, n);
+    if (!l->tls || ioctl(l->polled_fd, FIONREAD, &here) != 0 || here >= length ||
         (poll(&p, 1, 0) > 0 && p.revents != 0)) {
         set_low_water(l, 1);
         return true;
@@ -57,20 +86,6 @@ static bool may_write(const struct nats_loop *l)
     struct pollfd p = {.fd = l->polled_fd, .events = POLLOUT};
 
     return !l->tls || (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0);
-}
-
-/* Linux says that a socket can be written to while a third of its buffer is free (tcp(7),
- * sk_stream_min_wspace()); half of that is for what the kernel itself needs around the bytes. */
-static void bound_writes(struct nats_loop *l)
-{
-    int bytes = TLS_SEND_BUFFER;
-    socklen_t len = sizeof(bytes);
-
-    if (!l->tls)
-        return;
-    setsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-    getsockopt(l->polled_fd, SOL_SOCKET, SO_SNDBUF, &bytes, &len);
-    l->write_most = bytes / 6;
 }
 
 bool nats_loop_full(const struct nats_loop *l)
@@ -118,12 +133,12 @@ static void poll_begin(struct nats_loop *l, int fd)
 {
     poll_end(l);
     l->low_water = 1;
+    l->heard = l->tls = false;
     l->polled_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     l->poll = malloc(sizeof(*l->poll));
     if (l->polled_fd >= 0 && l->poll != NULL &&
         uv_poll_init_socket(l->loop, l->poll, l->polled_fd) == 0) {
         l->poll->data = l;
-        bound_writes(l);
         return;
     }
     if (l->polled_fd >= 0)
@@ -241,9 +256,8 @@ int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx
     return uv_async_init(loop, &l->changed, on_changed);
 }
 
-natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o, bool tls)
+natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o)
 {
-    l->tls = tls;
     atomic_store(&l->closed, false);
     return natsOptions_SetEventLoop(o, l, attach, want_read, want_write, detach);
 }

@@ -26,8 +26,8 @@ struct nats_loop {
     atomic_int events;
     atomic_bool closed; /* The connection ended by itself. */
     int polled, polled_fd, low_water;
-    bool tls;
-    int write_most; /* Over TLS: so many bytes fit whenever the socket can be written to. */
+    bool heard, tls; /* As the first byte tells: libnats speaks it to a server that wants it. */
+    int write_most;  /* Over TLS: so many bytes fit whenever the socket can be written to. */
     /* On the loop: something was read or written, or the connection has ended. */
     void (*on_io)(void *ctx);
     void *ctx;
@@ -36,7 +36,7 @@ struct nats_loop {
 /* Call on the loop's thread.  0 or a libuv error. */
 int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx), void *ctx);
 /* Before a connection is made with `o`, in any thread, while none lives. */
-natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o, bool tls);
+natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o);
 /* Nothing more may be published now.  on_io is called once it may. */
 bool nats_loop_full(const struct nats_loop *l);
 /* On the loop, before the connection is destroyed (in any thread). */
