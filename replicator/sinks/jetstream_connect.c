@@ -159,5 +159,8 @@ int jetstream_connect(natsConnection **out, const struct sink_options *o, struct
     }
     s = natsConnection_Connect(out, n);
     natsOptions_Destroy(n);
-    return s == NATS_OK ? 0 : explain(&servers, s, err);
+    if (s != NATS_OK)
+        return explain(&servers, s, err);
+    nats_loop_begin(l);
+    return 0;
 }

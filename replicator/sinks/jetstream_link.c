@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SCAN_FIRST = 1 << 12 };
+enum { SCAN_FIRST = 1 << 12, SCAN_PATIENCE_MS = 1000 };
 
-_Static_assert(JETSTREAM_SCAN <= SCAN_FIRST << 3 * (JETSTREAM_SPENT - JETSTREAM_CATCH_UPS - 1),
+_Static_assert(JETSTREAM_SCAN <=
+                   SCAN_FIRST << 3 * (JETSTREAM_SPENT / JETSTREAM_TRIES - JETSTREAM_CATCH_UPS - 1),
                "a scan of each depth");
 
 static int open_inbox(struct jetstream_link *k, char *err)
@@ -291,26 +292,40 @@ static natsStatus scan_message(struct jetstream_place *p, struct jetstream_ask *
     return s;
 }
 
-/* The messages from `start` to the subject's last. */
-static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start)
+/* The messages behind *sequence, up to the subject's last or as far as they come. */
+static natsStatus scan_on(struct jetstream_link *k, struct jetstream_ask *a, uint64_t *sequence,
+                          int64_t patience_ms)
 {
     struct jetstream_place *p = &k->place[a->origin];
     natsSubscription *sub = NULL;
-    uint64_t sequence = 0, nth = 0;
-    natsStatus s = scan_open(k, p, start, &sub);
+    uint64_t nth = 0;
+    natsStatus s = scan_open(k, p, *sequence + 1, &sub);
 
-    while (s == NATS_OK && sequence < p->last) {
+    while (s == NATS_OK && *sequence < p->last) {
         natsMsg *m = NULL;
 
-        s = natsSubscription_NextMsg(&m, sub, JETSTREAM_CALL_MS);
+        s = natsSubscription_NextMsg(&m, sub, patience_ms);
         if (s == NATS_OK)
-            s = scan_message(p, a, m, ++nth, &sequence);
+            s = scan_message(p, a, m, ++nth, sequence);
         natsMsg_Destroy(m);
     }
     if (sub != NULL) {
         natsSubscription_Unsubscribe(sub);
         k->spent[k->spent_count++] = sub;
     }
+    return s;
+}
+
+/* The messages from `start` to the subject's last.  A server of a cluster picks any of its servers
+ * to read for us, and one that came back a while ago may lack the last of them: then another try
+ * may have another one. */
+static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start)
+{
+    uint64_t sequence = start > 0 ? start - 1 : 0;
+    natsStatus s = NATS_TIMEOUT;
+
+    for (int i = 1; s == NATS_TIMEOUT && i <= JETSTREAM_TRIES; i++)
+        s = scan_on(k, a, &sequence, (int64_t)i * SCAN_PATIENCE_MS);
     return s;
 }
 

@@ -37,7 +37,7 @@ static void bound_writes(struct nats_loop *l)
     l->write_most = bytes / 6;
 }
 
-/* libnats has read all up to a line's end, or a record's: a line begins with a letter or a sign.
+/* What made the connection has read up to a line's end, or a record's: a line begins with a letter.
  * Nothing but a few requests was written by then. */
 static void find_out(struct nats_loop *l, uint8_t first)
 {
@@ -178,6 +178,8 @@ static void before_wait(uv_prepare_t *p)
     struct nats_loop *l = p->data;
     bool full = nats_loop_full(l);
 
+    if (!atomic_load(&l->ready))
+        return;
     if (l->poll != NULL && (atomic_load(&l->events) & ~l->polled & UV_WRITABLE) != 0 &&
         may_write(l)) {
         natsConnection_ProcessWriteEvent(atomic_load(&l->nc));
@@ -259,7 +261,14 @@ int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx
 natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o)
 {
     atomic_store(&l->closed, false);
+    atomic_store(&l->ready, false);
     return natsOptions_SetEventLoop(o, l, attach, want_read, want_write, detach);
+}
+
+void nats_loop_begin(struct nats_loop *l)
+{
+    atomic_store(&l->ready, true);
+    uv_async_send(&l->changed);
 }
 
 void nats_loop_stop(struct nats_loop *l)

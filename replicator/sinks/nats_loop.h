@@ -24,6 +24,7 @@ struct nats_loop {
     _Atomic(natsConnection *) nc; /* As attached. */
     atomic_int socket;            /* To be polled from now on; -1: none. */
     atomic_int events;
+    atomic_bool ready;
     atomic_bool closed; /* The connection ended by itself. */
     int polled, polled_fd, low_water;
     bool heard, tls; /* As the first byte tells: libnats speaks it to a server that wants it. */
@@ -37,6 +38,8 @@ struct nats_loop {
 int nats_loop_init(struct nats_loop *l, uv_loop_t *loop, void (*on_io)(void *ctx), void *ctx);
 /* Before a connection is made with `o`, in any thread, while none lives. */
 natsStatus nats_loop_use(struct nats_loop *l, natsOptions *o);
+/* That is made, so that nobody but the loop reads from it any more. */
+void nats_loop_begin(struct nats_loop *l);
 /* Nothing more may be published now.  on_io is called once it may. */
 bool nats_loop_full(const struct nats_loop *l);
 /* On the loop, before the connection is destroyed (in any thread). */
