@@ -874,6 +874,8 @@ static void test_a_server_over_tls_stalls(void **state)
     alarm(0);
     options = (struct sink_options){0};
     memcpy(url, before, sizeof(url));
+    stream_make("STALL", "stall.*", js_LimitsPolicy);
+    RUN_UNTIL(h, none, h->up); /* No thread of it is left. */
 }
 
 static void test_says_what_is_wrong_with_the_stream(void **state)
