@@ -57,6 +57,7 @@ def run_one(o, story, kind, seed, out):
 def accepts(o, kind):
     """Does this evrepd know a sink of that kind?  Else the line in which it refuses."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        f.write('state-dir = "%s" control-socket = "%s"\n' % (tempfile.gettempdir(), f.name + ".sock"))
         f.write('node = 0 hostname = "fw1"\nredundancy-group "1" { priority = 1 }\nsource "dp" { type = ring ring = "x" }\n%s\n' %
                 collectors.KINDS[kind].sink(None, 0))
         f.flush()
