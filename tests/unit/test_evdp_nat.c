@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,6 +345,72 @@ static void an_error_is_translated_with_what_it_quotes(void **unused)
     (void)unused;
     error_about(999);
     error_about(0);
+}
+
+/* A flow of one family under NAT, its packets as each side sees them: [side], left first. */
+struct seen {
+    struct box *b;
+    uint8_t frame[2][FRAME_MAX];
+    uint16_t len;
+};
+
+static struct seen translated_flow(bool v6, uint8_t protocol)
+{
+    struct frame out = {.from = v6 ? "fd00::1" : "10.0.0.1",
+                        .to = v6 ? "fd00::2" : "10.9.0.2",
+                        .protocol = protocol,
+                        .source_port = 999,
+                        .destination_port = 53,
+                        .flags = TCP_SYN,
+                        .type = v6 ? 128 : 8,
+                        .data = 21};
+    struct seen s = {.b = box_open(NAT)};
+
+    s.len = (uint16_t)frame_build(&out, s.frame[0]);
+    assert_true(box_send(s.b, LEFT, &out));
+    memcpy(s.frame[1], s.b->frame, s.len);
+    return s;
+}
+
+/* From the server's side about what the client sent. */
+static size_t error_to_client(const struct seen *s, bool v6, uint8_t *out)
+{
+    struct frame f = {.from = v6 ? "fd00::77" : "10.9.0.77", /* A router on the way. */
+                      .protocol = v6 ? 58 : 1,
+                      .type = v6 ? 1 : 3,
+                      .quoted = s->frame[1],
+                      .quoted_len = s->len};
+    char to[64];
+
+    inet_ntop(v6 ? AF_INET6 : AF_INET, s->frame[1] + 14 + (v6 ? 8 : 12), to, sizeof(to));
+    f.to = to;
+    return frame_build(&f, out);
+}
+
+/* Checksums of errors are changed with what they cover, so that one that was damaged is not mended:
+ * whoever gets it would take it for true. */
+static void a_damaged_error_stays_damaged(void **unused)
+{
+    static const uint8_t protocols[] = {6, 17, 1, 132, 47};
+
+    (void)unused;
+    for (int i = 0; i < 10; i++) {
+        bool v6 = i % 2 == 1;
+        uint8_t protocol = protocols[i / 2], frame[FRAME_MAX];
+        struct seen s = translated_flow(v6, v6 && protocol == 1 ? 58 : protocol);
+        size_t len = error_to_client(&s, v6, frame);
+
+        assert_true(box_send_raw(s.b, RIGHT, frame, len));
+        assert_true(frame_sums_are_right(s.b->frame, s.b->d.len));
+        frame[len - 1] ^= 0x40; /* In what is quoted of the data. */
+        assert_true(box_send_raw(s.b, RIGHT, frame, len));
+        assert_false(frame_sums_are_right(s.b->frame, s.b->d.len));
+        s.b->frame[len - 1] ^= 0x40;
+        assert_true(frame_sums_are_right(s.b->frame, s.b->d.len));
+        assert_memory_equal(s.b->out.destination, s.frame[0] + 14 + (v6 ? 8 : 12), v6 ? 16 : 4);
+        assert_memory_equal(s.b->frame + (v6 ? 62 : 42), s.frame[0] + 14, v6 ? 40 : 20);
+        box_close(s.b);
+    }
 }
 
 static void fragments_are_translated_alike(void **unused)
@@ -933,6 +1000,7 @@ int main(void)
         cmocka_unit_test(no_port_ends_no_session),
         cmocka_unit_test(what_has_no_port_gets_addresses),
         cmocka_unit_test(an_error_is_translated_with_what_it_quotes),
+        cmocka_unit_test(a_damaged_error_stays_damaged),
         cmocka_unit_test(fragments_are_translated_alike),
         cmocka_unit_test(a_host_may_own_an_address_of_the_pool),
         cmocka_unit_test(a_late_fin_of_a_translated_flow_ends_here),

@@ -259,31 +259,38 @@ void nat_packet(uint8_t *frame, const struct packet *p, const struct session *s,
 
 /* ---- ICMP errors ---- */
 
+/* Bytes that the error's own checksum covers.  It is changed, not made anew: what was damaged on
+ * its way stays so, and its receiver sees it. */
+static void change_covered(uint8_t *sum, uint8_t *at, const uint8_t *to, size_t len)
+{
+    checksum_change(sum, at, to, len);
+    memcpy(at, to, len);
+}
+
 /* A quoted packet is cut short, so its transport checksum may not be there; nobody checks it.
- * port: NULL: it is kept. */
-static void change_quoted(uint8_t *frame, const struct packet *q, bool source, const uint8_t *to,
-                          const uint16_t *port)
+ * sum: of the error that quotes it; port: NULL: it is kept. */
+static void change_quoted(uint8_t *frame, uint8_t *sum, const struct packet *q, bool source,
+                          const uint8_t *to, const uint16_t *port)
 {
     size_t size = q->family == FAMILY_V4 ? 4 : 16;
     uint8_t *at = frame + q->ip + (q->family == FAMILY_V4 ? 12 : 8) + (source ? 0 : size);
+    uint8_t after[2];
 
-    if (q->family == FAMILY_V4)
-        checksum_change(frame + q->ip + 10, at, to, size);
-    memcpy(at, to, size);
-    if (port != NULL)
-        put_be16(frame + q->transport + (is_icmp(q->protocol) ? 4 : source ? 0 : 2), *port);
-}
-
-static void sum_icmp(uint8_t *frame, const struct packet *p)
-{
-    size_t len = (size_t)p->end - p->transport;
-    uint64_t sum = 0;
-
-    put_be16(frame + p->transport + 2, 0);
-    if (p->family == FAMILY_V6)
-        sum = checksum_add(len + PROTOCOL_ICMP6, frame + p->ip + 8, 32);
-    sum = checksum_add(sum, frame + p->transport, len);
-    put_be16(frame + p->transport + 2, (uint16_t)~checksum_fold(sum));
+    if (q->family == FAMILY_V4) {
+        memcpy(after, frame + q->ip + 10, 2);
+        checksum_change(after, at, to, size);
+        change_covered(sum, frame + q->ip + 10, after, 2);
+    }
+    change_covered(sum, at, to, size);
+    if (port == NULL)
+        return;
+    put_be16(after, *port);
+    change_covered(sum,
+                   frame + q->transport +
+                       (is_icmp(q->protocol) ? 4
+                        : source             ? 0
+                                             : 2),
+                   after, 2);
 }
 
 /* An error in one direction quotes a packet of the other. */
@@ -298,6 +305,6 @@ void nat_error(uint8_t *frame, const struct packet *p, const struct packet *q,
     /* A router on the client's side speaks for itself. */
     if (!to_server || memcmp(outer, s->key.source, p->family == FAMILY_V4 ? 4 : 16) == 0)
         change_address(frame, p, to_server, client);
-    change_quoted(frame, q, !to_server, client, s->has_nat_port ? port : NULL);
-    sum_icmp(frame, p);
+    change_quoted(frame, frame + p->transport + 2, q, !to_server, client,
+                  s->has_nat_port ? port : NULL);
 }
