@@ -358,7 +358,12 @@ class Maker:
         self.put("three tags", self.packet(self.next(), "10.50.0.2", 17, udp(7000, 40000)), kind=b"\x81\0\0\5\x81\0\0\6\x81\0\0\7\x08\0")
         self.put("a tag that is cut", b"", kind=b"\x81\x00\x00")
         arp = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + b"\2\0\0\0\0\x51" + socket.inet_aton("10.50.0.1") + b"\0" * 6
-        self.put("ARP", arp + socket.inet_aton("10.50.0.9"), kind=b"\x08\x06")
+        arp += socket.inet_aton("10.50.0.9")
+        for name, packet, passes in (("question", arp, True), ("answer", arp[:7] + b"\2" + arp[8:], True), ("padded", arp + b"\0" * 18, True),
+                                     ("cut", arp[:27], False), ("tunnel", arp + b"t" * 37, False), ("of another kind", arp[:7] + b"\3" + arp[8:], False),
+                                     ("of IPv6", arp[:2] + b"\x86\xdd" + arp[4:], False), ("of long names", arp[:4] + b"\x08" + arp[5:], False)):
+            self.passing[b"\x08\x06" + packet] = passes
+            self.put("ARP " + name, packet, kind=b"\x08\x06")
 
 
 def cases():

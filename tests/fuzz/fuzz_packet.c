@@ -211,7 +211,8 @@ static bool is_of_link(const uint8_t *frame, const struct packet *p)
     size_t len;
 
     if (p->family == 0)
-        return frame[p->ip - 2] == 8 && frame[p->ip - 1] == 6;
+        return memcmp(frame + p->ip - 2, "\x08\x06\0\1\x08\0\6\4\0", 9) == 0 &&
+               (ip[7] == 1 || ip[7] == 2) && p->end - p->ip >= 28 && p->end - p->ip <= 64;
     len = (size_t)(ip[4] << 8 | ip[5]);
     if (ip[6] != 58 || ip[7] != 255 || icmp[0] < 133 || icmp[0] > 136 || icmp[1] != 0 ||
         len < least[icmp[0] - 133])

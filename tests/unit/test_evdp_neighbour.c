@@ -188,11 +188,52 @@ static void its_own_are_answered(void **unused)
     box_close(b);
 }
 
+/* ARP passes too, and nothing that only has its type (RFC 826). */
+static void arp_is_arp(void **unused)
+{
+    static const struct {
+        const char *what;
+        size_t at, len; /* This byte is another one; length behind the Ethernet header. */
+        bool passes;
+    } cases[] = {{"a question", 20, 28, true},
+                 {"padded", 20, 46, true},
+                 {"its longest", 20, 64, true},
+                 {"too long", 20, 65, false},
+                 {"a tunnel", 20, 1400, false},
+                 {"cut", 20, 27, false},
+                 {"empty", 20, 0, false},
+                 {"hardware", 1, 28, false},
+                 {"protocol", 2, 28, false},
+                 {"length of MAC", 4, 28, false},
+                 {"length of address", 5, 28, false},
+                 {"operation", 7, 28, false}};
+    struct box *b = box_open("");
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t frame[FRAME_MAX] = "\xff\xff\xff\xff\xff\xff\x02\0\0\0\0\x51\x08\x06"
+                                   "\0\x01\x08\0\x06\x04\0\x01";
+
+        print_message("%s\n", cases[i].what);
+        frame[14 + cases[i].at] ^= 0x10;
+        assert_int_equal(box_send_raw(b, LEFT, frame, 14 + cases[i].len), cases[i].passes);
+        assert_int_equal(b->event_count, 0);
+        if (cases[i].passes) {
+            frame[14 + 7] = 2; /* An answer. */
+            assert_true(box_send_raw(b, RIGHT, frame, 14 + cases[i].len));
+        }
+    }
+    box_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(neighbours_find_each_other), cmocka_unit_test(nothing_else_goes_that_way),
-        cmocka_unit_test(screens_see_it_too),         cmocka_unit_test(a_policy_may_permit_it),
+        cmocka_unit_test(arp_is_arp),
+        cmocka_unit_test(neighbours_find_each_other),
+        cmocka_unit_test(nothing_else_goes_that_way),
+        cmocka_unit_test(screens_see_it_too),
+        cmocka_unit_test(a_policy_may_permit_it),
         cmocka_unit_test(its_own_are_answered),
     };
 

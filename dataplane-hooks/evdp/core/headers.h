@@ -371,6 +371,22 @@ static inline bool parse_tags(struct packet *p, struct cursor *c, uint16_t *type
     return true;
 }
 
+enum { ARP_SIZE = 28, ARP_PADDED = 64 }; /* More than any padding is no ARP, but a way to pass. */
+
+/* RFC 826, of IPv4 over Ethernet: a question or an answer. */
+static inline enum packet_class parse_arp(struct packet *p, const struct cursor *c)
+{
+    uint8_t h[8];
+
+    if (c->left < ARP_SIZE || !look(c, h, sizeof(h)))
+        return PACKET_MALFORMED;
+    if (c->left > ARP_PADDED || be32(h) != 0x00010800 || be16(h + 4) != 0x0604 ||
+        (be16(h + 6) != 1 && be16(h + 6) != 2))
+        return PACKET_OTHER;
+    p->end = (uint16_t)(c->offset + c->left);
+    return PACKET_NEIGHBOUR;
+}
+
 /* p: zeroed; c: the whole frame, at most 65535 bytes. */
 static inline enum packet_class parse_frame(struct packet *p, struct cursor *c)
 {
@@ -390,8 +406,7 @@ static inline enum packet_class parse_frame(struct packet *p, struct cursor *c)
     case 0x86dd:
         return parse_ipv6(p, c);
     case 0x0806:
-        p->end = (uint16_t)(c->offset + c->left);
-        return PACKET_NEIGHBOUR;
+        return parse_arp(p, c);
     default:
         return PACKET_OTHER;
     }
