@@ -905,6 +905,9 @@ class Run(dataplane.Run):
             wait("why it is not used", lambda: "left1: its MTU is 9000; jumbo frames (above 3818) are not supported" in box.log(box.program))
             box.passes()
             expect("tried again each second" in box.log(box.program) and box.log(box.program).count("MTU is 9000") == 1, box.log(box.program))
+            box.ns.ip("link", "del", "left1")
+            box.make_end("left1")
+            wait("one that can be used", lambda: box.log(box.program).count("interface left1: is back (native)") == 3)
         self.ok("an interface that goes and comes back, with another number too, is said and attached again; others go on")
 
     def new_rate(self):

@@ -263,8 +263,9 @@ static void an_overlap_refuses_the_whole_datagram(void **unused)
         uint32_t offset;
         uint16_t bytes;
         bool more;
-    } overlaps[] = {{16, 16, true}, {24, 16, true}, {32, 32, true}, {40, 8, true},  {8, 8, true},
-                    {48, 16, true}, {8, 64, true},  {40, 8, false}, {24, 16, false}};
+    } overlaps[] = {{16, 16, true},  {24, 16, true}, {32, 32, true}, {40, 8, true},
+                    {8, 8, true},    {48, 16, true}, {8, 64, true},  {40, 8, false},
+                    {24, 16, false}, {16, 8, true},  {48, 8, true},  {32, 16, true}};
     static const struct ends v[] = {{V4}, {V6}};
 
     (void)unused;

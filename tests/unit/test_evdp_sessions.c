@@ -359,6 +359,29 @@ static void sctp_has_ports(void **unused)
     box_close(b);
 }
 
+/* ... to new rules too, which look at a session without a packet. */
+static void sctp_has_ports_when_rules_change(void **unused)
+{
+    static const char *const rules[] = {
+        "policy-rematch = true\npolicy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" "
+        "protocol = sctp ports = { \"3868\" } action = permit log = { \"session-close\" } }\n",
+        "policy-rematch = true\npolicy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" "
+        "protocol = sctp ports = { \"3869\" } action = permit log = { \"session-close\" } }\n"};
+    struct box *b = box_open(rules[0]);
+    struct frame f = sctp(false, 1000, 3868);
+
+    (void)unused;
+    say(b, LEFT, f);
+    box_reload(b, rules[0]);
+    say(b, LEFT, f);
+    say(b, RIGHT, sctp(true, 1000, 3868));
+    assert_int_equal(b->event_count, 0);
+    box_reload(b, rules[1]);
+    assert_false(box_send(b, LEFT, &f));
+    expect_closed(b, CLOSE_REJECTED);
+    box_close(b);
+}
+
 /* ---- other protocols ---- */
 
 static void udp_and_icmp(void **unused)
@@ -724,6 +747,7 @@ int main(void)
         cmocka_unit_test(a_fin_after_the_close_opens_nothing),
         cmocka_unit_test(each_state_ages_by_its_own_time),
         cmocka_unit_test(sctp_has_ports),
+        cmocka_unit_test(sctp_has_ports_when_rules_change),
         cmocka_unit_test(udp_and_icmp),
         cmocka_unit_test(only_its_answer_answers_what_asks),
         cmocka_unit_test(nothing_answers_what_does_not_ask),

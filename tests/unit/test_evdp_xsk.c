@@ -117,7 +117,7 @@ static void the_kernel_is_called_when_it_asks(void **state)
 
     if (geteuid() != 0)
         skip();
-    /* In copy mode it always asks, of a socket that was bound so. */
+    /* In copy mode it always asks. */
     assert_true((*(volatile uint32_t *)tx->flags & XDP_RING_NEED_WAKEUP) != 0);
     put(e, 1);
     lane_turn(&e->lane);
