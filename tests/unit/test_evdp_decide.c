@@ -113,6 +113,35 @@ static void defects_3_4_5_policy_ids(void **unused)
     box_close(b);
 }
 
+/* However many services a policy names, in however many lines: its place in the file is its id, and
+ * what is told as its rule (12.1 #5, #12). */
+static void defects_5_12_one_id_a_policy(void **unused)
+{
+    static const uint16_t ports[] = {1, 2, 5, 7, 9, 10, 11};
+    static const uint32_t ids[] = {256, 256, 256, 257, 258, 258, 258};
+    struct box *b = box_open("application \"a\" { protocol = udp ports = { \"1\", \"2\" } }\n"
+                             "application \"c\" { protocol = udp ports = { \"5-6\" } }\n"
+                             "policy \"first\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                             "applications = { \"a\", \"c\" } action = deny }\n"
+                             "policy \"second\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                             "protocol = udp ports = { \"7\" } action = reject }\n"
+                             "policy \"third\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                             "protocol = udp ports = { \"9\", \"10\", \"11\" } action = deny }\n");
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        const uint8_t *e;
+
+        box_forget(b);
+        box_send(b, LEFT, UDP(ports[i]));
+        e = box_get(b, EVENT_DENY, 0);
+        assert_int_equal(event_le(e, 44, 4), ids[i]);
+        assert_int_equal(event_le(e, 56, 4), ids[i]);
+        assert_int_equal(event_le(e, 64, 2), 1);
+    }
+    box_close(b);
+}
+
 /* ---- rejects ---- */
 
 static void a_rejected_syn_gets_a_reset(void **unused)
@@ -656,6 +685,7 @@ int main(void)
         cmocka_unit_test(the_first_match_decides),
         cmocka_unit_test(ah_is_a_protocol),
         cmocka_unit_test(defects_3_4_5_policy_ids),
+        cmocka_unit_test(defects_5_12_one_id_a_policy),
         cmocka_unit_test(a_rejected_syn_gets_a_reset),
         cmocka_unit_test(a_rejected_datagram_gets_unreachable),
         cmocka_unit_test(some_refusals_are_silent),

@@ -303,6 +303,38 @@ static void each_state_ages_by_its_own_time(void **unused)
     }
 }
 
+/* 12.1 #8: what has no ports is recorded as others are, ESP above all. */
+static void defect_8_what_has_no_ports_is_recorded(void **unused)
+{
+    static const uint8_t protocols[] = {50, 51, 47, 4, 41, 89, 112, 255};
+
+    (void)unused;
+    for (size_t i = 0; i < 2 * sizeof(protocols); i++) {
+        struct frame f = {.from = i % 2 ? "fd::1" : "10.0.0.1",
+                          .to = i % 2 ? "fd::2" : "10.0.0.2",
+                          .protocol = protocols[i / 2],
+                          .data = 16};
+        struct box *b =
+            box_open("policy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" "
+                     "action = permit log = { \"session-init\", \"session-close\" } }\n");
+        static const uint8_t kinds[] = {EVENT_OPEN, EVENT_DENY, EVENT_CLOSE};
+
+        say(b, LEFT, f);
+        f.from = i % 2 ? "fd::3" : "10.0.0.3";
+        assert_false(box_send(b, RIGHT, &f));
+        box_end(b);
+        assert_int_equal(b->event_count, 3);
+        for (size_t k = 0; k < 3; k++) {
+            const uint8_t *e = box_get(b, kinds[k], 0);
+
+            assert_int_equal(e[53], protocols[i / 2]);
+            assert_int_equal(event_be(e, 40), 0);
+            assert_int_equal(event_be(e, 42), 0);
+        }
+        box_close(b);
+    }
+}
+
 /* ---- SCTP ---- */
 
 static struct frame sctp(bool back, uint16_t client, uint16_t server)
@@ -746,6 +778,7 @@ int main(void)
         cmocka_unit_test(a_closed_session_lets_no_server_begin),
         cmocka_unit_test(a_fin_after_the_close_opens_nothing),
         cmocka_unit_test(each_state_ages_by_its_own_time),
+        cmocka_unit_test(defect_8_what_has_no_ports_is_recorded),
         cmocka_unit_test(sctp_has_ports),
         cmocka_unit_test(sctp_has_ports_when_rules_change),
         cmocka_unit_test(udp_and_icmp),

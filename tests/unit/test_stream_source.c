@@ -251,6 +251,7 @@ static void d17_what_was_evicted_is_counted(void **state)
     frame(r, STREAM_DRAIN_COMPLETE, 5000, NULL, 0);
     elapse(r, 10 * MS);
     assert_int_equal(r->missing, 899);
+    assert_int_equal(r->s.count.missing, 899);
     assert_int_equal(r->records, 5 + 4096);
 }
 
