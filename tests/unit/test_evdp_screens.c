@@ -287,6 +287,29 @@ static void an_overlap_refuses_the_whole_datagram(void **unused)
     }
 }
 
+/* Eight bytes are enough, at either end of what came, also where a gap is before it. */
+static void the_least_overlap_is_one(void **unused)
+{
+    static const struct ends e = {V6};
+    static const struct {
+        uint32_t offset;
+        uint16_t bytes;
+        bool overlaps;
+    } next[] = {{32, 8, false}, {24, 16, false}, {56, 8, false}, {32, 16, true},
+                {48, 16, true}, {40, 8, true},   {16, 8, true},  {24, 24, true}};
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(next) / sizeof(next[0]); i++) {
+        struct box *b = screened_box("screens = { \"teardrop\" }");
+
+        assert_true(passes(b, first_to(&e, 6, 16))); /* Bytes 0..24 and 40..56. */
+        assert_true(passes(b, piece(&e, 40, 16, true)));
+        assert_int_equal(!passes(b, piece(&e, next[i].offset, next[i].bytes, true)),
+                         next[i].overlaps);
+        box_close(b);
+    }
+}
+
 /* Two ends, or bytes beyond the end. */
 static void a_second_end_refuses_the_whole_datagram(void **unused)
 {
@@ -563,6 +586,7 @@ int main(void)
         cmocka_unit_test(defect_7_the_ingress_zone_is_told),
         cmocka_unit_test(teardrop),
         cmocka_unit_test(an_overlap_refuses_the_whole_datagram),
+        cmocka_unit_test(the_least_overlap_is_one),
         cmocka_unit_test(a_second_end_refuses_the_whole_datagram),
         cmocka_unit_test(a_first_fragment_comes_once),
         cmocka_unit_test(floods_are_of_a_destination),
