@@ -310,6 +310,28 @@ static void the_least_overlap_is_one(void **unused)
     }
 }
 
+/* More gaps than are remembered: what cannot be compared with all that came does not pass. */
+static void so_many_gaps_are_an_overlap(void **unused)
+{
+    static const struct ends e = {V4};
+    struct box *b = screened_box("screens = { \"teardrop\" }");
+
+    (void)unused;
+    assert_true(passes(b, first_to(&e, 6, 16)));
+    for (uint32_t n = 1; n < FRAGMENT_SPANS; n++)
+        assert_true(passes(b, piece(&e, 16 + 16 * n, 8, true)));
+    expect_overlap(b, piece(&e, 16 + 16 * FRAGMENT_SPANS, 8, true));
+    expect_overlap(b, piece(&e, 24, 8, true)); /* Nor does what would close one. */
+    box_close(b);
+    b = screened_box("screens = { \"teardrop\" }");
+    assert_true(passes(b, first_to(&e, 6, 16)));
+    for (uint32_t n = 1; n < FRAGMENT_SPANS; n++)
+        assert_true(passes(b, piece(&e, 16 + 16 * n, 8, true)));
+    assert_true(passes(b, piece(&e, 24, 8, true))); /* A gap is closed: there is room for one. */
+    assert_true(passes(b, piece(&e, 16 + 16 * FRAGMENT_SPANS, 8, true)));
+    box_close(b);
+}
+
 /* Two ends, or bytes beyond the end. */
 static void a_second_end_refuses_the_whole_datagram(void **unused)
 {
@@ -587,6 +609,7 @@ int main(void)
         cmocka_unit_test(teardrop),
         cmocka_unit_test(an_overlap_refuses_the_whole_datagram),
         cmocka_unit_test(the_least_overlap_is_one),
+        cmocka_unit_test(so_many_gaps_are_an_overlap),
         cmocka_unit_test(a_second_end_refuses_the_whole_datagram),
         cmocka_unit_test(a_first_fragment_comes_once),
         cmocka_unit_test(floods_are_of_a_destination),
