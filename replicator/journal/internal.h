@@ -28,6 +28,7 @@ struct journal {
     uint8_t *meta_buffer, *snapshot_buffer;
     size_t meta_len;
     bool marks_lost, renew;         /* renew: the log is to be written anew. */
+    bool tail_left, next_left;      /* Of a failed write, that must not count: meta.c. */
     bool names_touched;             /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
     size_t chunk_count;
@@ -40,7 +41,9 @@ struct journal {
 bool records_parse_name(const char *name, struct chunk *c);
 int records_scan(struct journal *j);
 int records_sync_found(struct journal *j);
-int records_commit(struct journal *j, bool sync);
+/* Before it counts, and once it does: all of a batch or nothing. */
+int records_sync(struct journal *j);
+void records_count(struct journal *j);
 void records_undo(struct journal *j);
 /* version.c: 0, -EPROTO with the file's name in `refused`, or another negative errno. */
 int versions_check(struct journal *j);

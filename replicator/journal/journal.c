@@ -72,14 +72,17 @@ void journal_close(struct journal *j)
 
 int journal_commit(struct journal *j, bool durable)
 {
-    int rc = records_commit(j, j->o.sync || durable);
+    bool sync = j->o.sync || durable;
+    int rc = sync ? records_sync(j) : 0;
 
-    if (rc != 0) {
+    if (rc == 0)
+        rc = meta_commit(j, sync);
+    if (rc == 0)
+        records_count(j);
+    else
         records_undo(j);
-        j->meta_len = 0;
-        return rc;
-    }
-    return meta_commit(j, j->o.sync || durable);
+    j->meta_len = 0;
+    return rc;
 }
 
 /* ---- name tables: a file each, written beside and renamed ---- */

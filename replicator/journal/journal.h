@@ -36,11 +36,13 @@ int journal_open(struct journal **out, const struct journal_options *o,
 void journal_close(struct journal *j);
 
 /* Buffered until the commit.  `records`: count x RECORD_SIZE, in order, right above what the
- * segment has, or the first of it.  0 or a negative errno; -E2BIG: the size limit. */
+ * segment has, or the first of it.  0 or a negative errno; -E2BIG: the size limit.  After an error
+ * nothing of what was buffered is left, and all of it can be given again. */
 int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
                    const uint8_t *records, size_t count);
 void journal_meta(struct journal *j, const uint8_t *at, size_t len);
-/* 0, or a negative errno: then nothing of what was buffered counts as written.  durable: it shall
+/* 0, or a negative errno: then nothing of what was buffered counts as written, and all of it can be
+ * given again; a process that ends before may find it written, as after a crash.  durable: it shall
  * survive the power whatever the options say. */
 int journal_commit(struct journal *j, bool durable);
 

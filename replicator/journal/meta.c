@@ -155,6 +155,28 @@ static size_t take_snapshot(struct journal *j, bool whole)
     return len;
 }
 
+/* A next generation that failed may be whole on the disk all the same, and would be taken at the
+ * next start for newer than what this one says by then.  Its removal alone may go with the power.
+ */
+static int discard_next(struct journal *j)
+{
+    const struct disk *d = j->disk;
+    char name[DISK_NAME_MAX];
+    int handle, rc;
+
+    meta_name(name, j->generation + 1);
+    handle = d->open(d->ctx, name, false);
+    if (handle < 0)
+        return handle == -ENOENT ? 0 : handle;
+    rc = d->truncate(d->ctx, handle, 0);
+    if (rc == 0)
+        rc = d->sync(d->ctx, handle);
+    d->close(d->ctx, handle);
+    if (rc == 0)
+        d->remove(d->ctx, name);
+    return rc;
+}
+
 /* The new file is whole and on the disk before the old one goes. */
 static int new_generation(struct journal *j, bool whole)
 {
@@ -174,7 +196,7 @@ static int new_generation(struct journal *j, bool whole)
         rc = d->sync_names(d->ctx);
     if (rc != 0) {
         d->close(d->ctx, handle);
-        d->remove(d->ctx, name);
+        j->next_left = discard_next(j) != 0;
         return rc;
     }
     if (j->meta >= 0)
@@ -220,24 +242,35 @@ void journal_meta(struct journal *j, const uint8_t *at, size_t len)
     j->meta_len += meta_put(j->meta_buffer + j->meta_len, at, len);
 }
 
+/* What a failed write left, and could not take back then, must not count behind what comes now. */
+static int take_back(struct journal *j)
+{
+    int rc = 0;
+
+    if (j->tail_left)
+        rc = j->disk->truncate(j->disk->ctx, j->meta, j->meta_size);
+    j->tail_left = rc != 0;
+    if (rc == 0 && j->next_left)
+        rc = discard_next(j);
+    j->next_left = j->next_left && rc != 0;
+    return rc;
+}
+
 int meta_commit(struct journal *j, bool sync)
 {
     const struct disk *d = j->disk;
-    int rc;
+    int rc = j->meta_len > 0 ? take_back(j) : 0;
 
-    if (j->meta_len == 0)
-        return 0;
+    if (rc != 0 || j->meta_len == 0)
+        return rc;
     rc = d->write(d->ctx, j->meta, j->meta_buffer, j->meta_len, j->meta_size);
     if (rc == 0 && sync)
         rc = d->sync(d->ctx, j->meta);
     if (rc != 0) {
-        int undone = d->truncate(d->ctx, j->meta, j->meta_size);
-
-        j->meta_len = 0;
-        return undone != 0 ? undone : rc;
+        j->tail_left = d->truncate(d->ctx, j->meta, j->meta_size) != 0;
+        return rc;
     }
     j->meta_size += j->meta_len;
-    j->meta_len = 0;
     if ((j->meta_size > META_FILE_MAX || j->renew) && j->v.snapshot != NULL)
         j->renew =
             new_generation(j, true) != 0; /* When there is no room for it the old one goes on. */

@@ -274,14 +274,15 @@ static int append_some(struct journal *j, uint8_t origin, uint32_t epoch, uint32
 int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from,
                    const uint8_t *records, size_t count)
 {
-    if (j->o.limit_bytes != 0 && journal_bytes(j) > j->o.limit_bytes)
-        return -E2BIG;
+    bool full = j->o.limit_bytes != 0 && journal_bytes(j) > j->o.limit_bytes;
+
     while (count > 0) {
         size_t n = count;
-        int rc = append_some(j, origin, epoch, from, records, &n);
+        int rc = full ? -E2BIG : append_some(j, origin, epoch, from, records, &n);
 
         if (rc != 0) {
             records_undo(j);
+            j->meta_len = 0;
             return rc;
         }
         from += (uint32_t)n;
@@ -291,30 +292,32 @@ int journal_append(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t f
     return 0;
 }
 
-int records_commit(struct journal *j, bool sync)
+int records_sync(struct journal *j)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < j->chunk_count; i++) {
+        if (j->chunk[i].touched)
+            rc = j->disk->sync(j->disk->ctx, j->chunk[i].handle);
+    }
+    if (rc == 0 && j->names_touched)
+        rc = j->disk->sync_names(j->disk->ctx);
+    if (rc == 0)
+        j->names_touched = false;
+    return rc;
+}
+
+void records_count(struct journal *j)
 {
     for (size_t i = 0; i < j->chunk_count; i++) {
         struct chunk *c = &j->chunk[i];
-        int rc = 0;
 
         if (!c->touched)
             continue;
-        if (sync)
-            rc = j->disk->sync(j->disk->ctx, c->handle);
-        if (rc != 0)
-            return rc;
         c->count += c->pending;
         c->pending = 0;
         c->touched = false;
     }
-    if (sync && j->names_touched) {
-        int rc = j->disk->sync_names(j->disk->ctx);
-
-        if (rc != 0)
-            return rc;
-        j->names_touched = false;
-    }
-    return 0;
 }
 
 /* Back to what was committed last. */
