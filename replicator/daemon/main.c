@@ -83,6 +83,16 @@ static void on_damage(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, 
               origin, epoch, from, to);
 }
 
+static void on_hole(void *ctx, const struct journal_hole *h)
+{
+    (void)ctx;
+    shell_log(
+        "journal: segment %u/%u: records %u to %u are in no file; what is behind them (files: "
+        "%u) is kept as aside-%u-%08x-* and not used: what the peer has of it is taken from "
+        "there; see evrepd(8), FILES, before you remove it",
+        h->origin, h->epoch, h->from, h->to, h->files, h->origin, h->epoch);
+}
+
 /* A power loss between two runs shows as another boot; 0: this system does not tell. */
 static uint64_t boot_id(void)
 {
@@ -161,6 +171,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
                                 .on_marks_lost = on_marks_lost,
                                 .on_damage = on_damage,
                                 .on_header = on_header,
+                                .on_hole = on_hole,
                                 .snapshot = emit_snapshot};
 
     snprintf(dir, sizeof(dir), "%s/journal", s->config->state_dir);

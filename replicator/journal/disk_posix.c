@@ -34,8 +34,10 @@ static int dir_of(void *ctx)
 static int posix_open(void *ctx, const char *name, bool create)
 {
     int flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_TRUNC : 0);
-    int fd = openat(dir_of(ctx), name, flags, 0600);
+    int fd;
 
+    while ((fd = openat(dir_of(ctx), name, flags, 0600)) < 0 && errno == EINTR)
+        ;
     return fd < 0 ? -errno : fd;
 }
 
@@ -55,8 +57,12 @@ static int64_t posix_size(void *ctx, int handle)
 
 static int posix_truncate(void *ctx, int handle, uint64_t len)
 {
+    int rc;
+
     (void)ctx;
-    return ftruncate(handle, (off_t)len) != 0 ? -errno : 0;
+    while ((rc = ftruncate(handle, (off_t)len)) != 0 && errno == EINTR)
+        ;
+    return rc != 0 ? -errno : 0;
 }
 
 /* ---- what may wait for the device ---- */
@@ -78,15 +84,21 @@ static int do_reserve(void *arg)
 static int do_sync(void *arg)
 {
     const struct job *j = arg;
+    int rc;
 
-    return fdatasync(j->fd) != 0 ? -errno : 0;
+    while ((rc = fdatasync(j->fd)) != 0 && errno == EINTR)
+        ;
+    return rc != 0 ? -errno : 0;
 }
 
 static int do_sync_names(void *arg)
 {
     const struct job *j = arg;
+    int rc;
 
-    return fsync(j->fd) != 0 ? -errno : 0;
+    while ((rc = fsync(j->fd)) != 0 && errno == EINTR)
+        ;
+    return rc != 0 ? -errno : 0;
 }
 
 static int do_remove(void *arg)
@@ -181,16 +193,27 @@ static int posix_remove(void *ctx, const char *name)
 
 static int posix_list(void *ctx, void (*each)(void *arg, const char *name), void *arg)
 {
-    DIR *d = fdopendir(dup(dir_of(ctx)));
-    struct dirent *e;
+    int fd = openat(dir_of(ctx), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
-    if (d == NULL)
-        return -errno;
-    rewinddir(d);
-    while ((e = readdir(d)) != NULL)
+    if (d == NULL) {
+        rc = -errno;
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    for (;;) { /* Half a list would be taken for files that are gone. */
+        const struct dirent *e;
+
+        errno = 0;
+        e = readdir(d);
+        if (e == NULL)
+            break;
         each(arg, e->d_name);
+    }
+    rc = -errno;
     closedir(d);
-    return 0;
+    return rc;
 }
 
 static int posix_rename(void *ctx, const char *from, const char *to)

@@ -6,9 +6,11 @@
 
 enum {
     CHUNKS_MAX = 8192,
+    HANDLES_MAX = 128,  /* Open at a time, but for those of a batch. */
     PENDING_MAX = 8192, /* Records between two commits. */
     META_BUFFER_MAX = 2 << 20,
     META_FILE_MAX = 4 << 20, /* Then a new generation with a snapshot. */
+    ASIDE_MAX = 1000,        /* Of one name. */
 };
 
 struct chunk { /* One records file. */
@@ -33,7 +35,9 @@ struct journal {
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
     size_t chunk_count;
     uint8_t *slots;              /* Room for one write. */
+    bool too_many;               /* Records files. */
     char refused[DISK_NAME_MAX]; /* A file of another version. */
+    char failed[DISK_NAME_MAX];  /* One that the disk does not give. */
 };
 
 /* records.c */

@@ -21,8 +21,10 @@ int journal_open(struct journal **out, const struct journal_options *o,
     struct journal *j = calloc(1, sizeof(*j));
     int rc = -ENOMEM;
 
-    if (j == NULL)
+    if (j == NULL) {
+        snprintf(err, err_size, "journal: out of memory");
         return -1;
+    }
     j->o = *o;
     j->v = *v;
     j->disk = o->disk;
@@ -49,6 +51,15 @@ int journal_open(struct journal **out, const struct journal_options *o,
                  "journal: %s is of another version, and nothing was touched: start the evrepd "
                  "that wrote it, or move 'state-dir' away",
                  j->refused);
+    else if (j->failed[0] != '\0')
+        snprintf(
+            err, err_size,
+            "journal: %s: %s: it is left as it is: mend the disk, or move that file away: what "
+            "was in it then counts as lost",
+            j->failed, strerror(-rc));
+    else if (j->too_many)
+        snprintf(err, err_size, "journal: more than %u records files: move some away",
+                 (unsigned)CHUNKS_MAX);
     else
         snprintf(err, err_size, "journal: cannot be used: %s", strerror(-rc));
     journal_close(j);

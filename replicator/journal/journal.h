@@ -14,6 +14,15 @@ struct journal_options {
     uint64_t limit_bytes;    /* Of records; 0: none. */
 };
 
+/* Records from..to of a segment are in no file, as if one was removed.  What was found behind them
+ * is not used, and kept: `files` files, renamed from r-... to aside-..., the same numbers and one
+ * more.  Nothing ever removes those. */
+struct journal_hole {
+    uint8_t origin;
+    uint32_t epoch, from, to;
+    unsigned files;
+};
+
 struct journal_visitor { /* Called by journal_open(), in this order; snapshot also later. */
     void *ctx;
     void (*on_meta)(void *ctx, const uint8_t *at, size_t len);
@@ -25,11 +34,15 @@ struct journal_visitor { /* Called by journal_open(), in this order; snapshot al
     /* Before all others; NULL: nobody asks.  The header of that file is damaged; its records, each
      * checked by itself, are kept. */
     void (*on_header)(void *ctx, const char *name);
+    /* Before any on_segment; NULL: nobody asks. */
+    void (*on_hole)(void *ctx, const struct journal_hole *hole);
     /* Calls journal_meta() for every mark of the present state. */
     void (*snapshot)(void *ctx, struct journal *j);
 };
 
-/* 0, or -1 with one line in err.  A file of another version is refused, and nothing is touched. */
+/* 0, or -1 with one line in err.  A file of another version is refused, and nothing is touched. One
+ * that cannot be read where it has to be (a mark, the end of a segment) is refused too: it is not
+ * taken for a file that is gone. */
 int journal_open(struct journal **out, const struct journal_options *o,
                  const struct journal_visitor *v, char *err, size_t err_size);
 /* Writes nothing: what is not committed is gone, as after a crash. */
@@ -50,7 +63,8 @@ int journal_commit(struct journal *j, bool durable);
  * as record_lost().  Fewer: they are not there, or the disk cannot be read now. */
 size_t journal_read(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t from, size_t max,
                     uint8_t *out, size_t size);
-/* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment. */
+/* Files that hold only what is below may go; SEQUENCE_MAX: the whole segment.  One that the disk
+ * does not remove stays, with those before it. */
 void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t below);
 /* Full files whose records are all below what `needed` says of their segment are removed. */
 void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origin, uint32_t epoch),

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GENERATIONS_MAX = 64 };
+enum { GENERATIONS_MAX = 64, READ_MAX = 1 << 30 };
 
 static void meta_name(char out[DISK_NAME_MAX], uint64_t generation)
 {
@@ -57,52 +57,65 @@ static size_t replay(struct journal *j, const uint8_t *at, size_t len, bool visi
     return used;
 }
 
-static uint8_t *slurp(struct journal *j, int handle, size_t *len)
+/* 0 or a negative errno.  It grows past its size where there is no room for a next one. */
+static int slurp(struct journal *j, int handle, uint8_t **out, size_t *len)
 {
     int64_t size = j->disk->size(j->disk->ctx, handle);
-    uint8_t *at;
+    long got;
 
-    if (size < 0 || size > 64 << 20)
-        return NULL;
-    at = malloc((size_t)size + 1);
-    if (at != NULL && j->disk->read(j->disk->ctx, handle, at, (size_t)size, 0) != size) {
-        free(at);
-        return NULL;
-    }
-    *len = (size_t)size;
-    return at;
+    if (size < 0 || size > READ_MAX)
+        return size < 0 ? (int)size : -EFBIG;
+    *out = malloc((size_t)size + 1);
+    if (*out == NULL)
+        return -ENOMEM;
+    got = j->disk->read(j->disk->ctx, handle, *out, (size_t)size, 0);
+    *len = (size_t)(got > 0 ? got : 0);
+    return got < 0 ? (int)got : 0;
 }
 
-/* true: this generation is whole and its marks were visited. */
-static bool use_generation(struct journal *j, uint64_t generation)
+static int replay_whole(struct journal *j, int handle, uint8_t **at)
+{
+    size_t len = 0, used;
+    bool complete;
+    int rc = slurp(j, handle, at, &len);
+
+    if (rc != 0)
+        return rc;
+    used = replay(j, *at, len, false, &complete);
+    if (!complete) {
+        j->marks_lost = false; /* Told by what there is instead. */
+        return 0;
+    }
+    rc = j->disk->truncate(j->disk->ctx, handle, used);
+    if (rc != 0)
+        return rc;
+    replay(j, *at, len, true, &complete);
+    j->meta_size = used;
+    return 1;
+}
+
+/* 1: this generation is whole and its marks were visited; 0: it never counted.  A negative errno:
+ * nobody knows, and an older one must not take its place. */
+static int use_generation(struct journal *j, uint64_t generation)
 {
     const struct disk *d = j->disk;
     char name[DISK_NAME_MAX];
     uint8_t *at = NULL;
-    size_t len = 0, used = 0;
-    bool complete = false;
-    int handle;
+    int handle, rc;
 
     meta_name(name, generation);
     handle = d->open(d->ctx, name, false);
-    if (handle >= 0)
-        at = slurp(j, handle, &len);
-    if (at != NULL)
-        replay(j, at, len, false, &complete);
-    if (complete)
-        used = replay(j, at, len, true, &complete);
+    rc = handle < 0 ? handle : replay_whole(j, handle, &at);
     free(at);
-    if (!complete)
-        j->marks_lost = false; /* Told by what there is instead. */
-    if (!complete || d->truncate(d->ctx, handle, used) != 0) {
-        if (handle >= 0)
-            d->close(d->ctx, handle);
-        return false;
+    if (rc < 0)
+        memcpy(j->failed, name, sizeof(name));
+    if (rc != 1 && handle >= 0)
+        d->close(d->ctx, handle);
+    if (rc == 1) {
+        j->meta = handle;
+        j->generation = generation;
     }
-    j->meta = handle;
-    j->meta_size = used;
-    j->generation = generation;
-    return true;
+    return rc;
 }
 
 struct generations {
@@ -220,7 +233,10 @@ int meta_open(struct journal *j)
 
         for (size_t i = 1; i < found.count; i++)
             best = found.at[i] > found.at[best] ? i : best;
-        if (use_generation(j, found.at[best])) {
+        rc = use_generation(j, found.at[best]);
+        if (rc < 0)
+            return rc;
+        if (rc == 1) {
             remove_others(j);
             return 0;
         }

@@ -47,16 +47,33 @@ static struct chunk *add_chunk(struct journal *j, const struct chunk *c)
     return &j->chunk[at];
 }
 
-static void remove_chunk(struct journal *j, size_t i)
+static void forget_chunk(struct journal *j, size_t i)
 {
-    char name[DISK_NAME_MAX];
-
-    chunk_name(name, &j->chunk[i]);
     if (j->chunk[i].handle >= 0)
         j->disk->close(j->disk->ctx, j->chunk[i].handle);
-    j->disk->remove(j->disk->ctx, name);
     memmove(&j->chunk[i], &j->chunk[i + 1], (j->chunk_count - i - 1) * sizeof(j->chunk[0]));
     j->chunk_count--;
+}
+
+static int remove_file(struct journal *j, const struct chunk *c)
+{
+    char name[DISK_NAME_MAX];
+    int rc;
+
+    chunk_name(name, c);
+    rc = j->disk->remove(j->disk->ctx, name);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+/* What cannot be removed stays known: the next start would find it, and what is behind it then does
+ * not follow. */
+static int remove_chunk(struct journal *j, size_t i)
+{
+    int rc = remove_file(j, &j->chunk[i]);
+
+    if (rc == 0)
+        forget_chunk(j, i);
+    return rc;
 }
 
 /* The chunk that holds a sequence, or the last of the segment when `last` is set. */
@@ -76,6 +93,23 @@ static struct chunk *find_chunk(struct journal *j, uint8_t origin, uint32_t epoc
     return found;
 }
 
+/* There can be more files than a process may have open. */
+static void close_some(struct journal *j)
+{
+    size_t open = 0;
+
+    for (size_t i = 0; i < j->chunk_count; i++)
+        open += j->chunk[i].handle >= 0;
+    for (size_t i = 0; open >= HANDLES_MAX && i < j->chunk_count; i++) {
+        struct chunk *c = &j->chunk[i];
+
+        if (c->handle < 0 || c->touched)
+            continue;
+        j->disk->close(j->disk->ctx, c->handle);
+        c->handle = -1;
+    }
+}
+
 /* Opened when it is needed; a negative errno when it cannot be. */
 static int chunk_handle(struct journal *j, struct chunk *c)
 {
@@ -84,6 +118,7 @@ static int chunk_handle(struct journal *j, struct chunk *c)
 
     if (c->handle >= 0)
         return c->handle;
+    close_some(j);
     chunk_name(name, c);
     handle = j->disk->open(j->disk->ctx, name, false);
     if (handle >= 0)
@@ -93,26 +128,34 @@ static int chunk_handle(struct journal *j, struct chunk *c)
 
 /* ---- start ---- */
 
-/* Up to the last record that is whole.  Torn ones behind it never counted; damaged ones before it
- * are found when they are read.  The header is version.c's. */
-static uint32_t count_records(struct journal *j, struct chunk *c)
-{
-    int handle = chunk_handle(j, c);
-    uint32_t at = 0, n = 0;
+enum { BATCH = 512, BATCH_SIZE = BATCH * JOURNAL_SLOT_SIZE }; /* Read at a time. */
+_Static_assert(JOURNAL_CHUNK_RECORDS % BATCH == 0, "the last read ends with the file");
 
-    for (long got = 1; handle >= 0 && got > 0;) {
-        got = j->disk->read(j->disk->ctx, handle, j->slots, 512 * JOURNAL_SLOT_SIZE,
+/* Up to the last record that is whole.  Torn ones behind it never counted; damaged ones before it,
+ * and what cannot be read there, are found when they are read.  The header is version.c's.
+ * A negative errno: the end of it cannot be read, and is not taken for torn. */
+static int count_records(struct journal *j, struct chunk *c)
+{
+    int handle = chunk_handle(j, c), error = 0;
+    uint32_t at = 0;
+
+    c->count = 0;
+    if (handle < 0)
+        return handle;
+    for (long got = BATCH_SIZE; got == BATCH_SIZE && at < JOURNAL_CHUNK_RECORDS; at += BATCH) {
+        got = j->disk->read(j->disk->ctx, handle, j->slots, BATCH_SIZE,
                             slot_offset(c, c->first + at));
+        error = got < 0 ? (int)got : error;
         for (uint32_t i = 0; i < (uint32_t)(got > 0 ? got / JOURNAL_SLOT_SIZE : 0); i++) {
-            at++;
             if (journal_check_slot(j->slots + (size_t)i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
-                                   c->first + at - 1) == 0)
-                n = at;
+                                   c->first + at + i) != 0)
+                continue;
+            c->count = at + i + 1;
+            error = 0;
         }
-        if (got < 512 * JOURNAL_SLOT_SIZE)
-            break;
+        got = got < 0 ? BATCH_SIZE : got;
     }
-    return n < JOURNAL_CHUNK_RECORDS ? n : JOURNAL_CHUNK_RECORDS;
+    return error;
 }
 
 bool records_parse_name(const char *name, struct chunk *c)
@@ -140,23 +183,101 @@ static bool same_segment(const struct chunk *a, const struct chunk *b)
     return a->origin == b->origin && a->epoch == b->epoch;
 }
 
-/* A chunk that does not follow the one before it, or is empty, holds nothing that counts. */
-static void check_chunks(struct journal *j)
+/* A name that is free, for a file that is kept and not used. */
+static int aside_name(struct journal *j, const struct chunk *c, char out[DISK_NAME_MAX])
+{
+    for (unsigned n = 1; n <= ASIDE_MAX; n++) {
+        int handle;
+
+        snprintf(out, DISK_NAME_MAX, "aside-%u-%08" PRIx32 "-%08" PRIx32 "-%u", c->origin, c->epoch,
+                 c->first, n);
+        handle = j->disk->open(j->disk->ctx, out, false);
+        if (handle == -ENOENT)
+            return 0;
+        if (handle >= 0)
+            j->disk->close(j->disk->ctx, handle);
+    }
+    return -EEXIST;
+}
+
+static int set_aside(struct journal *j, size_t i)
+{
+    char name[DISK_NAME_MAX], aside[DISK_NAME_MAX];
+    int rc = aside_name(j, &j->chunk[i], aside);
+
+    chunk_name(name, &j->chunk[i]);
+    if (rc == 0)
+        rc = j->disk->rename(j->disk->ctx, name, aside);
+    if (rc != 0) {
+        chunk_name(j->failed, &j->chunk[i]);
+        return rc;
+    }
+    j->names_touched = true;
+    forget_chunk(j, i);
+    return 0;
+}
+
+/* The core knows segments without holes, and the peer may have all of it: what is behind a hole may
+ * come again, so its place has to be free; and it may be all that is left of it. */
+static int set_rest_aside(struct journal *j, size_t i)
+{
+    const struct chunk before = j->chunk[i - 1];
+    struct journal_hole hole = {.origin = before.origin,
+                                .epoch = before.epoch,
+                                .from = chunk_end(&before),
+                                .to = j->chunk[i].first - 1};
+
+    while (i < j->chunk_count && same_segment(&before, &j->chunk[i])) {
+        int rc = set_aside(j, i);
+
+        if (rc != 0)
+            return rc;
+        hole.files++;
+    }
+    if (j->v.on_hole != NULL)
+        j->v.on_hole(j->v.ctx, &hole);
+    return 0;
+}
+
+/* Files follow each other and are full, but for the last one of a segment. */
+static int check_chunk(struct journal *j, size_t i)
+{
+    struct chunk *c = &j->chunk[i];
+    bool more = i + 1 < j->chunk_count && same_segment(c, c + 1);
+    int rc = 0;
+
+    c->count = more ? (c + 1)->first - c->first : 0;
+    if (!more || c->count > JOURNAL_CHUNK_RECORDS)
+        rc = count_records(j, c);
+    if (rc != 0)
+        chunk_name(j->failed, c);
+    return rc;
+}
+
+static int check_chunks(struct journal *j)
 {
     for (size_t i = 0; i < j->chunk_count;) {
-        struct chunk *c = &j->chunk[i];
-        bool follows = i == 0 || !same_segment(c - 1, c) || c->first == chunk_end(c - 1);
-        bool more = i + 1 < j->chunk_count && same_segment(c, c + 1);
+        bool later = i > 0 && same_segment(&j->chunk[i - 1], &j->chunk[i]);
+        int rc;
 
-        c->count = follows && more ? (c + 1)->first - c->first : 0;
-        if (follows && (!more || c->count > JOURNAL_CHUNK_RECORDS))
-            c->count = count_records(j, c);
-        if (c->count == 0) {
-            remove_chunk(j, i);
+        if (later && j->chunk[i].first != chunk_end(&j->chunk[i - 1])) {
+            rc = set_rest_aside(j, i);
+            if (rc != 0)
+                return rc;
             continue;
         }
-        i++;
+        rc = check_chunk(j, i);
+        if (rc != 0)
+            return rc;
+        if (j->chunk[i].count > 0) {
+            i++;
+            continue;
+        }
+        remove_file(j, &j->chunk[i]); /* No record of it is whole. */
+        forget_chunk(j, i);
+        i -= later; /* The last one now: how far is it whole? */
     }
+    return 0;
 }
 
 static void found_name(void *arg, const char *name)
@@ -164,17 +285,18 @@ static void found_name(void *arg, const char *name)
     struct journal *j = arg;
     struct chunk c;
 
-    if (records_parse_name(name, &c))
-        add_chunk(j, &c);
+    if (records_parse_name(name, &c) && add_chunk(j, &c) == NULL)
+        j->too_many = true;
 }
 
 int records_scan(struct journal *j)
 {
     int rc = j->disk->list(j->disk->ctx, found_name, j);
 
+    if (rc == 0)
+        rc = j->too_many ? -EMFILE : check_chunks(j);
     if (rc != 0)
         return rc;
-    check_chunks(j);
     for (size_t i = 0; i < j->chunk_count;) {
         size_t k = i + 1;
 
@@ -216,6 +338,7 @@ static int new_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t
 
     if (j->chunk_count == CHUNKS_MAX)
         return -EMFILE;
+    close_some(j);
     chunk_name(name, &c);
     c.handle = d->open(d->ctx, name, true);
     if (c.handle < 0)
@@ -330,9 +453,10 @@ void records_undo(struct journal *j)
             continue;
         c->pending = 0;
         c->touched = false;
-        if (c->count == 0)
-            remove_chunk(j, i);
-        else if (c->handle >= 0) /* If it fails: the next write covers it, and its CRC tells. */
+        if (c->count == 0) {
+            remove_file(j, c); /* If it fails: the next one of that name is emptied. */
+            forget_chunk(j, i);
+        } else if (c->handle >= 0) /* If it fails: the next write covers it, and its CRC tells. */
             j->disk->truncate(j->disk->ctx, c->handle, slot_offset(c, c->first + c->count));
     }
 }
@@ -394,8 +518,10 @@ void journal_drop(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t be
         struct chunk *c = &j->chunk[i];
 
         if (c->origin == origin && c->epoch == epoch &&
-            (below == SEQUENCE_MAX || (chunk_end(c) <= below && c->count == JOURNAL_CHUNK_RECORDS)))
-            remove_chunk(j, i);
+            (below == SEQUENCE_MAX ||
+             (chunk_end(c) <= below && c->count == JOURNAL_CHUNK_RECORDS)) &&
+            remove_chunk(j, i) != 0)
+            return;
     }
 }
 
@@ -406,13 +532,14 @@ void journal_trim(struct journal *j, uint32_t (*needed)(void *ctx, uint8_t origi
         struct chunk first = j->chunk[i];
         uint32_t below = needed(ctx, first.origin, first.epoch);
 
+        bool goes = true; /* From the first one on: none behind one that stays. */
+
         while (i < j->chunk_count && same_segment(&first, &j->chunk[i])) {
             struct chunk *c = &j->chunk[i];
 
-            if (chunk_end(c) <= below && c->count == JOURNAL_CHUNK_RECORDS)
-                remove_chunk(j, i);
-            else
-                i++;
+            goes = goes && chunk_end(c) <= below && c->count == JOURNAL_CHUNK_RECORDS &&
+                   remove_chunk(j, i) == 0;
+            i += !goes;
         }
     }
 }
