@@ -168,9 +168,15 @@ int jetstream_link_open(struct jetstream_link *k, struct nats_loop *l,
         return -1;
     for (int i = 0; i < NODE_COUNT; i++) {
         struct jetstream_place *p = &k->place[i];
+        uint64_t before = p->last; /* Of the connection before. */
 
         if (check_stream(k, p, err) != 0 || read_end(k, p, err) != 0)
             return -1;
+        if (p->last < before)
+            snprintf(p->note, sizeof(p->note),
+                     "stream %.64s has lost records: the last of %.48s is %" PRIu64 ", and was "
+                     "%" PRIu64 "; evrepctl sinks replay sends them again",
+                     p->stream, p->subject, p->last, before);
         look_anew(p);
     }
     return 0;

@@ -916,6 +916,8 @@ static void test_says_what_is_wrong_with_the_stream(void **state)
     RUN_UNTIL(h, none, !h->up);
     stream_make("ABSENT", "absent.>", js_LimitsPolicy);
     RUN_UNTIL(h, none, h->confirmed == 6);
+    assert_non_null(strstr(h->warned, "stream ABSENT has lost records: the last of absent.0 is 0, "
+                                      "and was 3"));
 }
 
 static void stream_limits(const char *name, const char *subject, int64_t messages, int32_t size)
