@@ -866,6 +866,8 @@ class Run(dataplane.Run):
             self.told(box, "10.58.0.1")
             expect(box.program == "evbpf" or box.stats()["dataplane"]["pid"] > 0, "no statistics")
         ups = {n: box.log("evrepd").count("is up") for n, box in self.box.items()}
+        for box in self.box.values():  # As interfaces() left it, no dataplane would start.
+            box.ns.ip("link", "set", "left1", "mtu", "1500")
         self.again(None, signal.SIGTERM)
         for n, box in self.box.items():
             if n == "x":

@@ -105,13 +105,26 @@ bool feed_names_keep(struct shell *s, uint32_t generation)
 /* The tables in force at a decision are journaled before the record that needs them. */
 static void journal_names(struct shell *s, uint32_t generation)
 {
+    uint64_t now_ns;
+
     if (generation == 0 || in_list(s->names_journaled, s->names_journaled_count, generation))
         return;
-    remember(s->names_journaled, &s->names_journaled_count, 64, generation);
-    if (!feed_names_keep(s, generation))
+    now_ns = shell_now_ns();
+    if (generation == s->names_missing && now_ns - s->names_missing_ns < SECOND_NS)
+        return;
+    s->names_missing_ns = now_ns;
+    if (feed_names_keep(s, generation)) {
+        remember(s->names_journaled, &s->names_journaled_count, 64, generation);
+        if (generation == s->names_missing)
+            s->names_sent_count = 0; /* The peer was sent records without them. */
+        s->names_missing = 0;
+        return;
+    }
+    if (generation != s->names_missing)
         shell_log("name tables %08" PRIx32 ": not readable beside the ring; records that use them "
-                  "show numbers instead of names",
+                  "show numbers instead of names until they are",
                   generation);
+    s->names_missing = generation;
 }
 
 /* ---- records ---- */

@@ -128,7 +128,9 @@ struct shell {
     size_t names_sent_count;
     uint32_t names_journaled[64];
     size_t names_journaled_count;
-    uint8_t *records; /* FEED_BATCH records. */
+    uint32_t names_missing;    /* Looked for in vain, last */
+    uint64_t names_missing_ns; /* then. */
+    uint8_t *records;          /* FEED_BATCH records. */
     uint8_t *frame;
     uint64_t emitted[256], replicated_in;
     uint64_t refused_frames[CLUSTER_LINKS_MAX]; /* Of the peer, which has the key. */

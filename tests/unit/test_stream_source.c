@@ -460,6 +460,43 @@ static void d18_what_was_torn_is_taken_whole(void **state)
     assert_false(stream_drain_wanted(&r->s, r->now_ns));
 }
 
+/* What is behind a frame and could be the end of one that was torn, as no helper writes it: a
+ * number that is none, or far away, reserved bytes, or something behind it that is no header. */
+static void d18_what_could_be_an_end_is_none_of_a_future_helper(void **state)
+{
+    static const struct {
+        uint8_t type, reserved, behind;
+        uint64_t number;
+    } odd[] = {{20, 0, 0, 0},
+               {20, 0, 0, 6 + STREAM_WINDOW},
+               {20, 1, 0, 6},
+               {STREAM_KEEPALIVE, 1, 0, 0},
+               {20, 0, 1, 6}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        uint8_t out[512] = {0}, e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2};
+        size_t len = make(out, STREAM_POLICY_DENY, 5, e, sizeof(e)), behind;
+        struct reader *r;
+
+        setup((void **)&r);
+        denies(r, 1, 4);
+        behind = len;
+        len += make(out + len, odd[i].type, odd[i].number, e, odd[i].behind ? 9 : 0);
+        out[behind + 6] = odd[i].reserved;
+        if (odd[i].behind) {
+            feed_on(r, out, len, false);
+            assert_int_equal(r->records, 4); /* Not yet: what is behind it may tell. */
+            feed_on(r, (const uint8_t[16]){0xff, 0xff, 0xff}, 16, false);
+        } else {
+            feed_on(r, out, len, false);
+        }
+        assert_true(r->torn);
+        assert_int_equal(r->records, 4);
+        free(r);
+    }
+}
+
 /* A drain that was written into the midst of a frame, so that what it ends with is a header: the
  * frame itself comes in the drain, and is no sign that the helper counts anew. */
 static void d18_a_drain_in_a_frame_counts_nothing_anew(void **state)
@@ -1047,6 +1084,7 @@ int main(void)
         T(d18_a_quiet_line_holds_nothing_back),
         T(d18_odd_frames_are_taken_in_the_end),
         T(d18_what_was_torn_is_taken_whole),
+        cmocka_unit_test(d18_what_could_be_an_end_is_none_of_a_future_helper),
         T(d18_a_drain_in_a_frame_counts_nothing_anew),
         T(d19_a_frame_may_take_its_time),
         T(d20_another_life_counts_anew),
