@@ -1,5 +1,5 @@
 /* links: evrep_sinks */
-/* A TLS sink and a server that asks for more than it reads. */
+/* A TLS sink and servers that ask for more than they read, or speak what is too old. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ static int listener;
 static char address[32];
 static struct sockaddr_in where;
 
-static SSL_CTX *server_context(void)
+static SSL_CTX *server_context(int oldest, int newest)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -30,7 +31,9 @@ static SSL_CTX *server_context(void)
     X509_gmtime_adj(X509_getm_notAfter(x), 3600);
     X509_set_pubkey(x, key);
     assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+    SSL_CTX_set_security_level(ctx, 0); /* Else OpenSSL itself does without the old ones. */
+    SSL_CTX_set_min_proto_version(ctx, oldest);
+    SSL_CTX_set_max_proto_version(ctx, newest);
     assert_int_equal(SSL_CTX_use_certificate(ctx, x), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
     X509_free(x);
@@ -136,7 +139,7 @@ static void who_asks_without_reading_is_left(void **state)
                              .address = address,
                              .no_verify = true,
                              .window = 16};
-    SSL_CTX *ctx = server_context();
+    SSL_CTX *ctx = server_context(TLS1_3_VERSION, TLS1_3_VERSION);
     uv_thread_t server;
     struct sink *s;
     char err[256];
@@ -155,9 +158,72 @@ static void who_asks_without_reading_is_left(void **state)
     SSL_CTX_free(ctx);
 }
 
+/* ---- versions ---- */
+
+static int met; /* With which version; 0: it refused. */
+
+static void serve_version(void *arg)
+{
+    int fd = accept(listener, NULL, NULL);
+    SSL *ssl = SSL_new(arg);
+
+    SSL_set_fd(ssl, fd);
+    met = SSL_accept(ssl) == 1 ? SSL_version(ssl) : 0;
+    SSL_free(ssl);
+    close(fd);
+}
+
+static void ignore_up(void *ctx, bool quiet)
+{
+    (void)ctx;
+    (void)quiet;
+}
+
+/* The version in which it speaks to a server that has none but these. */
+static int meets(int oldest, int newest)
+{
+    char why[SINK_ERROR_MAX] = "", err[256];
+    uv_loop_t loop;
+    struct sink_host calls = {.ctx = why,
+                              .pull = on_pull,
+                              .lost = on_lost,
+                              .up = ignore_up,
+                              .down = on_said,
+                              .warn = on_said};
+    struct sink_options o = {.name = "t",
+                             .type = "syslog",
+                             .transport = "tls",
+                             .address = address,
+                             .no_verify = true,
+                             .window = 16};
+    SSL_CTX *ctx = server_context(oldest, newest);
+    uv_thread_t server;
+    struct sink *s;
+
+    uv_thread_create(&server, serve_version, ctx);
+    uv_loop_init(&loop);
+    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
+    while (why[0] == '\0') /* The server closes at the latest. */
+        uv_run(&loop, UV_RUN_ONCE);
+    uv_thread_join(&server);
+    SSL_CTX_free(ctx);
+    return met;
+}
+
+/* Whatever the system's own settings allow: the sink itself asks for 1.2 at the least. */
+static void versions_before_1_2_are_refused(void **state)
+{
+    (void)state;
+    setenv("OPENSSL_CONF", "/dev/null", 1);
+    assert_int_equal(meets(TLS1_VERSION, TLS1_1_VERSION), 0);
+    assert_int_equal(meets(TLS1_VERSION, TLS1_2_VERSION), TLS1_2_VERSION);
+    assert_int_equal(meets(TLS1_VERSION, TLS1_3_VERSION), TLS1_3_VERSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(versions_before_1_2_are_refused, setup),
         cmocka_unit_test_setup(who_asks_without_reading_is_left, setup),
     };
 
