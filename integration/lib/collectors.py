@@ -100,7 +100,7 @@ class Udp(Rsyslog):
     module, input = "imudp", 'input(type="imudp" port="514" ruleset="siem" rcvbufSize="8m")'
 
     def sink(self, n):
-        return 'sink "siem" { type = syslog transport = udp address = "10.97.0.10:514" format = rfc5424 }'
+        return 'sink "siem" { type = syslog transport = udp address = "10.97.0.10:514" format = rfc5424 datagram-rate = 50000 }'
 
     def unread(self):
         """Bytes that wait in the sockets of its namespace: with rsyslogd they would go unseen."""
