@@ -7,7 +7,7 @@ static struct names names;
 /* How much of it counts. */
 static size_t clean_length(const uint8_t *at, size_t len)
 {
-    if (len > 0 && at[len - 1] == '\r')
+    while (len > 0 && at[len - 1] == '\r') /* All, so that what was taken is taken as it is. */
         len--;
     for (size_t i = 0; i < len && at[0] != '#'; i++) {
         if (at[i] != ' ' && at[i] != '\t')

@@ -14,7 +14,13 @@
 #include "sink.h"
 #include "syslog_heard.h"
 
-enum { ROUNDS = 4 };
+enum { ROUNDS = 4, SINKS_MAX = 8 };
+
+static struct {
+    uv_loop_t loop;
+    struct sink *sink;
+} opened[SINKS_MAX]; /* One for each server; they stay, as in a daemon. */
+static size_t opened_count;
 
 static int listener;
 static char address[32];
@@ -130,7 +136,7 @@ static void on_warn(void *ctx, const char *what)
 /* Meets that server so many times, with `each` records to hand over. */
 static void meet(void (*server)(int), size_t each, size_t times)
 {
-    static uv_loop_t loop;
+    uv_loop_t *loop = &opened[opened_count].loop;
     struct sink_host calls = {.pull = on_pull,
                               .confirmed = on_confirmed,
                               .lost = on_lost,
@@ -144,14 +150,15 @@ static void meet(void (*server)(int), size_t each, size_t times)
 
     h = (struct host){.most = each};
     uv_thread_create(&thread, serve, &server);
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&h.sink, &loop, &o, &calls, err, sizeof(err)), 0);
+    uv_loop_init(loop);
+    assert_int_equal(sink_open(&h.sink, loop, &o, &calls, err, sizeof(err)), 0);
+    opened[opened_count++].sink = h.sink;
     while (h.sink->state.reconnects < times && h.confirmed < each) {
         sink_wake(h.sink);
-        uv_run(&loop, UV_RUN_ONCE);
+        uv_run(loop, UV_RUN_ONCE);
     }
     shutdown(listener, SHUT_RDWR);
-    uv_run(&loop, UV_RUN_NOWAIT); /* The connection is closed. */
+    uv_run(loop, UV_RUN_NOWAIT); /* The connection is closed. */
     uv_thread_join(&thread);
     close(listener);
 }

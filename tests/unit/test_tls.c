@@ -160,7 +160,14 @@ static void who_asks_without_reading_is_left(void **state)
 
 /* ---- versions ---- */
 
+enum { MEETINGS_MAX = 8 };
+
 static int met; /* With which version; 0: it refused. */
+static struct {
+    uv_loop_t loop;
+    struct sink *sink;
+} meeting[MEETINGS_MAX]; /* They stay, as in a daemon. */
+static size_t meeting_count;
 
 static void serve_version(void *arg)
 {
@@ -183,7 +190,7 @@ static void ignore_up(void *ctx, bool quiet)
 static int meets(int oldest, int newest)
 {
     char why[SINK_ERROR_MAX] = "", err[256];
-    uv_loop_t loop;
+    uv_loop_t *loop = &meeting[meeting_count].loop;
     struct sink_host calls = {.ctx = why,
                               .pull = on_pull,
                               .lost = on_lost,
@@ -198,13 +205,13 @@ static int meets(int oldest, int newest)
                              .window = 16};
     SSL_CTX *ctx = server_context(oldest, newest);
     uv_thread_t server;
-    struct sink *s;
 
     uv_thread_create(&server, serve_version, ctx);
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
+    uv_loop_init(loop);
+    assert_int_equal(sink_open(&meeting[meeting_count++].sink, loop, &o, &calls, err, sizeof(err)),
+                     0);
     while (why[0] == '\0') /* The server closes at the latest. */
-        uv_run(&loop, UV_RUN_ONCE);
+        uv_run(loop, UV_RUN_ONCE);
     uv_thread_join(&server);
     SSL_CTX_free(ctx);
     return met;
