@@ -33,8 +33,9 @@ enum {
     TICK_MS = 100,
     CHAIN_MIN = 8, /* Records in a chain while the other origin breaks them, and at first then; */
     CHAIN_BROKEN = 64,
-    CHAIN_LONG = 1024,    /* what needs no more than that goes without an end again. */
-    CHAINS_WHOLE = 8,     /* So many whole ones double it. */
+    CHAIN_LONG = 1024, /* what needs no more than that goes without an end again. */
+    CHAINS_WHOLE = 8,  /* So many whole ones double it. */
+    CHAIN_REPLICATED = FLIGHT_MAX,
     CHAIN_IDLE_MS = 1000, /* After so long without an answer another one begins. */
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
     REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
@@ -47,7 +48,10 @@ enum {
 
 /* A chain has no end but that of what there is to publish.  Each beginning has the flight drained,
  * and the server read the subject's last message, after which one before 2.10 holds all that comes
- * into that block of its file in memory for 10 s, and copies it about: a third of its time. */
+ * into that block of its file in memory for 10 s, and copies it about: a third of its time.
+ *
+ * Not so where several servers hold the stream: one of 2.9.10 that has caught up does not know the
+ * last message's id, and refuses for itself alone what the others store, until a chain begins. */
 static const uint32_t CHAIN_ENDLESS = UINT32_MAX;
 
 enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_LOOK, JOB_CLOSE };
@@ -75,7 +79,8 @@ struct jetstream_sink {
     uint8_t chain_origin;         /* Whose subject the chain in flight began behind, */
     char chain[JETSTREAM_ID_MAX]; /* the id that it ends with, */
     uint32_t chain_count;         /* its length, */
-    uint32_t chain_max, whole;    /* and how long one may be; whole ones since it was set. */
+    uint32_t chain_max, whole;    /* and how long one may be; whole ones since it was set; */
+    uint32_t chain_most;          /* how long one ever is. */
     bool chain_last;              /* As far as we know, it ends with the stream's last message. */
 
     bool refused;        /* All from this one on. */
@@ -189,7 +194,7 @@ static bool all_covered(struct jetstream_sink *t)
 
 static void shorten_chains(struct jetstream_sink *t)
 {
-    t->chain_max = t->chain_max == CHAIN_ENDLESS   ? CHAIN_BROKEN
+    t->chain_max = t->chain_max == t->chain_most   ? CHAIN_BROKEN
                    : t->chain_max / 2 >= CHAIN_MIN ? t->chain_max / 2
                                                    : CHAIN_MIN;
     t->whole = 0;
@@ -369,7 +374,7 @@ static void begin_chain(struct jetstream_sink *t, uint8_t origin)
 {
     if (t->chain_count >= t->chain_max && ++t->whole == CHAINS_WHOLE) {
         t->whole = 0;
-        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : CHAIN_ENDLESS;
+        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : t->chain_most;
     }
     t->chain_origin = origin;
     t->chain_count = 0;
@@ -596,7 +601,9 @@ static void on_open(struct jetstream_sink *t)
     for (int i = 0; t->floor_ns == 0 && i < NODE_COUNT; i++)
         t->floor[i] = t->link.place[i].last;
     t->floor_ns = t->floor_ns != 0 ? t->floor_ns : sink_clock_ns();
-    t->chain_max = CHAIN_ENDLESS;
+    t->chain_most = t->link.place[0].replicated || t->link.place[1].replicated ? CHAIN_REPLICATED
+                                                                               : CHAIN_ENDLESS;
+    t->chain_max = t->chain_most;
     t->chain_count = t->whole = t->in_vain = 0;
     t->rest_ms = REST_MS;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);

@@ -66,6 +66,7 @@ static int check_stream(struct jetstream_link *k, struct jetstream_place *p, cha
         return jetstream_fail_asked(err, p->stream, s, k->nc);
     rc = jetstream_config_check(p, info->Config, err);
     jetstream_config_note(p, info->Config);
+    p->replicated = info->Config->Replicas > 1;
     jsStreamInfo_Destroy(info);
     return rc;
 }

@@ -19,6 +19,7 @@ enum {
 struct jetstream_place { /* Of one origin. */
     char stream[JETSTREAM_NAME_MAX], subject[JETSTREAM_NAME_MAX];
     char note[JETSTREAM_ERROR_MAX]; /* What its stream has lost, or will; empty: nothing. */
+    bool replicated;                /* Its stream, by several servers. */
     uint64_t last; /* Sequence in the stream of the subject's last message; 0: none. */
     /* The subject's messages from here to the last were looked at, or are ours; 0: none were.  They
      * are records of these epochs only. */
