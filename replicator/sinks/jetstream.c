@@ -33,10 +33,10 @@ enum {
     TICK_MS = 100,
     CHAIN_MIN = 8, /* Records in a chain while the other origin breaks them, and at first then; */
     CHAIN_BROKEN = 64,
-    CHAIN_LONG = 1024, /* what needs no more than that goes without an end again. */
-    CHAINS_WHOLE = 8,  /* So many whole ones double it. */
-    CHAIN_REPLICATED = FLIGHT_MAX,
-    CHAIN_IDLE_MS = 1000, /* After so long without an answer another one begins. */
+    CHAIN_LONG = 1024,             /* what needs no more than that goes without an end again. */
+    CHAINS_WHOLE = 8,              /* So many whole ones double it. */
+    CHAIN_REPLICATED = CHAIN_LONG, /* See CHAIN_ENDLESS. */
+    CHAIN_IDLE_MS = 1000,          /* After so long without an answer another one begins. */
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
     REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
     LOOK_MS = 32,        /* The most between two looks without a record stored between them. */
