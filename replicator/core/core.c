@@ -58,7 +58,7 @@ static void lost_tail(struct core *c, struct segment *g)
 static void close_ended(struct core *c, struct segment *g)
 {
     bool up = c->session == SESSION_UP;
-    bool peer_may_have = c->o.has_peer && (g->unsure || g->sent_bound > g->journaled);
+    bool peer_may_have = c->o.has_peer && !c->fenced && (g->unsure || g->sent_bound > g->journaled);
     uint32_t held = up ? max_u32(g->journaled, g->replicated) : g->journaled;
 
     if (!g->ended || g->closed || (!up && peer_may_have))
@@ -133,6 +133,9 @@ static void lost_records(struct core *c, const struct core_range *r)
     if (g == NULL || g->origin != c->o.node)
         return;
     g->sent = max_u32(g->sent, min_u32(r->to, g->sent_bound));
+    if (r->from > g->sent_bound)
+        return;
+    g->hollow = g->dirty = true; /* T1: what is left of the records is the peer's to hand over. */
 }
 
 /* Of an older one than that the ring may still have records: older_epochs_ended(). */
@@ -413,6 +416,14 @@ bool core_forgot(const struct core *c, uint32_t epoch)
     bool of_this_journal = c->first_epoch != 0 && epoch >= c->first_epoch;
 
     return epoch != 0 && !of_this_journal && (g == NULL || g->lost);
+}
+
+bool core_hole_waits(const struct core *c, uint32_t epoch, uint32_t from)
+{
+    const struct segment *g = core_segment(c, c->o.node, epoch);
+
+    return c->o.has_peer && !c->had_session && !c->fenced && core_hole(c, epoch, from) < from &&
+           g->sent_bound > g->journaled && c->now_ns - c->started_ns < 2 * c->o.hello_ns;
 }
 
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)

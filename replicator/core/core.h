@@ -123,6 +123,7 @@ struct segment {
     uint8_t origin;
     uint8_t state;        /* enum segment_state; only segment_move() writes it. */
     bool closed;          /* No more is produced: `last` is its last sequence. */
+    bool hollow;          /* Its origin has stand-ins for what its replica may hold. */
     bool ended;           /* No more is produced, and its end went with the ring (at its origin). */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
     bool told_done;
@@ -188,12 +189,14 @@ struct core {
         uint8_t origin;
         bool left;
         uint32_t epoch;
+        uint32_t to; /* No more of it was settled: its origin's journal was lost (T5). */
     } dropped[DROPPED_MAX];
     uint32_t dropped_next;
     bool dropped_left;                    /* Of some. */
     uint64_t journal;                     /* The identity of our journal, */
     uint64_t peer_journal, hello_journal; /* of the one we settled with, and as the hello says. */
     uint64_t boot_seen;                   /* Of the journal's last writer. */
+    bool power_seen;                      /* It synced its marks. */
     uint64_t peer_journal_kept;           /* As our journal has it. */
     bool settled_due;                     /* What the settlement made is not in our journal yet. */
     bool node_dirty;
@@ -447,6 +450,10 @@ bool core_forgot(const struct core *c, uint32_t epoch);
 /* The ring gives our records of that epoch from `from` on: the first sequence that the journal had
  * and does not have any more; `from`: none.  The shell journals a stand-in for each. */
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from);
+
+/* T3: that hole may be the peer's to hand over, whose word is waited for, as long as two hellos may
+ * take: the ring is not read on meanwhile. */
+bool core_hole_waits(const struct core *c, uint32_t epoch, uint32_t from);
 
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);

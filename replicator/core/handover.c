@@ -154,7 +154,7 @@ static bool offer(struct core *c, struct segment *g, size_t k, struct span *s)
     struct delivery *d = &g->at[k];
     uint32_t at = cut_at(c, k, s);
 
-    if (d->count >= SPAN_MAX - 2 && at >= s->from)
+    if (d->count >= SPAN_MAX - 3 && at >= s->from)
         return false;
     s->handing = HAND_NONE;
     if (at >= s->from) {
@@ -427,7 +427,7 @@ static uint32_t serves(const struct core *c, const struct segment *g, uint32_t t
 
     if (g->origin != c->o.node)
         return to;
-    return g->lost ? 0 : to_come ? to : min_u32(to, g->journaled);
+    return g->lost || g->hollow ? 0 : to_come ? to : min_u32(to, g->journaled);
 }
 
 /* Our answer went with a link; we may have offered it back since, in vain. */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { DROP_IMAGE_SIZE = 8, NODE_IMAGE_SIZE = 40 };
+enum { DROP_IMAGE_SIZE = 12, DROP_IMAGE_OLD = 8 /* All of it. */, NODE_IMAGE_SIZE = 40 };
 
 static int recover_segment(struct core *c, const uint8_t *at, size_t len)
 {
@@ -26,6 +26,7 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     g->lost = image.lost;
     g->gap = image.gap;
     g->gap_told = image.gap_told;
+    g->hollow = image.hollow;
     g->unsure = g->unsure_kept = image.unsure;
     g->last = image.last;
     g->produced = image.produced;
@@ -55,12 +56,13 @@ static int recover_delivery(struct core *c, const uint8_t *at, size_t len)
     return 0;
 }
 
-static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch)
+static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch, uint32_t to)
 {
     if (segment_was_dropped(c, origin, epoch))
         return;
     c->dropped[c->dropped_next % DROPPED_MAX].origin = origin;
     c->dropped[c->dropped_next % DROPPED_MAX].left = false;
+    c->dropped[c->dropped_next % DROPPED_MAX].to = to;
     c->dropped[c->dropped_next++ % DROPPED_MAX].epoch = epoch;
 }
 
@@ -68,12 +70,13 @@ static int recover_drop(struct core *c, const uint8_t *at, size_t len)
 {
     struct segment *g;
 
-    if (len != DROP_IMAGE_SIZE)
+    if (len != DROP_IMAGE_SIZE && len != DROP_IMAGE_OLD)
         return -1;
     g = segment_find(c, at[1], get_le32(at + 4));
     if (g != NULL)
         segment_remove(c, g);
-    remember_drop(c, at[1], get_le32(at + 4));
+    remember_drop(c, at[1], get_le32(at + 4),
+                  len == DROP_IMAGE_SIZE ? get_le32(at + 8) : SEQUENCE_MAX);
     return 0;
 }
 
@@ -105,6 +108,7 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
             return -1;
         c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
         c->must_fence = (at[1] & 1) != 0;
+        c->power_seen = (at[1] & 2) != 0;
         c->boot_seen = get_le64(at + 8);
         c->journal = get_le64(at + 16);
         c->peer_journal = c->peer_journal_kept = get_le64(at + 24);
@@ -146,7 +150,7 @@ static void recover_span(const struct core *c, const struct segment *g, struct s
         return;
     if (s->intent > s->emitted)
         s->doubt = max_u32(s->doubt, s->intent);
-    if (g->origin == c->o.node && s->resumed)
+    if (g->origin == c->o.node && (s->resumed || !c->o.has_peer))
         s->doubt = max_u32(s->doubt, min_u32(s->to, g->sent));
     if (g->unsure && (s->resumed || !c->o.has_peer))
         s->doubt = span_perhaps(g, s);
@@ -168,23 +172,42 @@ void core_recover_stale(struct core *c)
     c->stale = true;
 }
 
+/* Whoever wrote the marks did not sync them all, or that is not known of it. */
+static bool power_may_have_gone(const struct core *c)
+{
+    return !(c->o.power && c->power_seen) && c->boot_seen != 0 && c->boot_seen != c->o.boot;
+}
+
+/* What the peer may have: also of what the disk has lost since, where it is known that there was
+ * some. */
+static uint32_t sent_before(const struct segment *g)
+{
+    uint32_t had = max_u32(g->journaled, g->closed ? g->last : 0);
+
+    return g->unsure ? g->journaled : min_u32(g->sent_bound, had);
+}
+
 void core_recovered(struct core *c)
 {
     if (c->journal == 0)
         c->journal = c->o.journal;
     c->fresh = c->own_epoch == 0; /* T5: also when the peer has told it of older segments. */
-    if (c->stale || (!c->o.power && c->boot_seen != 0 && c->boot_seen != c->o.boot))
+    if (c->fresh) /* What was opened since its ring's epoch, it has forgotten, and must not deny. */
+        c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+    if (c->stale || power_may_have_gone(c))
         all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
         if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
             takeover_settled_before(c, g); /* Finding 4: its origin had told of it again. */
+        if (g->origin == c->o.node && g->has_marks && !g->unsure && segment_undone(c, g) < g->base)
+            takeover_file_lost(g, segment_undone(c, g));
         segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
             takeover_tail_lost(c, g); /* T5: neither node has it any more. */
         if (g->origin == c->o.node)
-            g->sent = g->unsure ? g->journaled : min_u32(g->sent_bound, g->journaled);
+            g->sent = sent_before(g);
         if (g->origin == c->o.node)
             g->sent_bound = max_u32(g->sent_bound, g->sent);
         for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -197,19 +220,20 @@ void core_recovered(struct core *c)
     core_check(c);
 }
 
-static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch)
+static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch, uint32_t to)
 {
     memset(out, 0, DROP_IMAGE_SIZE);
     out[0] = 'X';
     out[1] = origin;
     put_le32(out + 4, epoch);
+    put_le32(out + 8, to);
 }
 
 static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t peer_journal)
 {
     memset(out, 0, NODE_IMAGE_SIZE);
     out[0] = 'N';
-    out[1] = c->must_fence;
+    out[1] = (uint8_t)(c->must_fence | c->power_seen << 1);
     put_le32(out + 4, c->highest_epoch);
     put_le64(out + 8, boot);
     put_le64(out + 16, c->journal);
@@ -222,6 +246,7 @@ static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t
  */
 size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SIZE_MAX])
 {
+    static const struct delivery nothing;
     uint32_t per = (uint32_t)c->o.sink_count + 1;
     uint32_t dropped = min_u32(c->dropped_next, DROPPED_MAX);
     uint32_t at = (*cursor)++;
@@ -234,15 +259,17 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     at--;
     if (at < dropped) { /* Oldest first. */
         at = (c->dropped_next - dropped + at) % DROPPED_MAX;
-        put_drop(out, c->dropped[at].origin, c->dropped[at].epoch);
+        put_drop(out, c->dropped[at].origin, c->dropped[at].epoch, c->dropped[at].to);
         return DROP_IMAGE_SIZE;
     }
     at -= dropped;
     if (at / per >= c->count)
         return 0;
     g = &c->segment[c->order[at / per]];
-    if (at % per == 0 || g->at[at % per - 1].unheard)
+    if (at % per == 0)
         return wire_put_segment(out, g);
+    if (g->at[at % per - 1].unheard) /* Of no sink that there is: that there are marks is kept. */
+        return wire_put_delivery(out, g, 0, &nothing);
     return wire_put_delivery(out, g, c->o.sink[at % per - 1].key, &g->at[at % per - 1]);
 }
 
@@ -279,9 +306,10 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
 static void flush_drop(struct core *c, struct segment *g, struct core_output *out)
 {
     uint8_t *p = out_meta(out, DROP_IMAGE_SIZE);
+    uint32_t to = g->lost && g->origin != c->o.node ? max_u32(g->last, 1) : SEQUENCE_MAX;
 
-    put_drop(p, g->origin, g->epoch);
-    remember_drop(c, g->origin, g->epoch);
+    put_drop(p, g->origin, g->epoch, to);
+    remember_drop(c, g->origin, g->epoch, to);
     out->drop[out->drop_count++] = (struct core_range){g->origin, g->epoch, 1, SEQUENCE_MAX};
     segment_remove(c, g);
 }
@@ -290,7 +318,8 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
  * are of it. */
 static bool node_before(struct core *c, struct core_output *out)
 {
-    bool due = c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot;
+    bool due = c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot ||
+               c->power_seen != c->o.power;
 
     if (!due)
         return false;
@@ -306,9 +335,11 @@ static bool node_before(struct core *c, struct core_output *out)
  * journal of the peer. */
 static void node_behind(struct core *c, struct core_output *out)
 {
-    if (c->boot_seen == c->o.boot && c->peer_journal_kept == c->peer_journal)
+    if (c->boot_seen == c->o.boot && c->peer_journal_kept == c->peer_journal &&
+        c->power_seen == c->o.power)
         return;
     c->boot_seen = c->o.boot;
+    c->power_seen = c->o.power;
     c->peer_journal_kept = c->peer_journal;
     put_node(out_meta(out, NODE_IMAGE_SIZE), c, c->boot_seen, c->peer_journal_kept);
 }

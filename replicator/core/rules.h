@@ -29,6 +29,8 @@ void takeover_runs_lost(struct core *c, struct segment *g);
 /* The peer has it, but not every sink of ours: it is lost to those. */
 void takeover_tail_ours(struct core *c, struct segment *g);
 void takeover_settled_before(struct core *c, struct segment *g);
+void takeover_file_lost(struct segment *g, uint32_t from);
+void takeover_came_back(struct core *c, struct segment *g, uint32_t last);
 /* Moves it to the state that its owners make it. */
 void segment_show(struct core *c, struct segment *g);
 void takeover_fenced(struct core *c);

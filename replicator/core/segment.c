@@ -103,13 +103,18 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     return touched(c, g);
 }
 
-bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
+uint32_t segment_dropped_to(const struct core *c, uint8_t origin, uint32_t epoch)
 {
     for (size_t i = 0; i < DROPPED_MAX; i++) {
         if (c->dropped[i].epoch == epoch && c->dropped[i].origin == origin && epoch != 0)
-            return true;
+            return c->dropped[i].to;
     }
-    return false;
+    return 0;
+}
+
+bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
+{
+    return segment_dropped_to(c, origin, epoch) > 0;
 }
 
 void segment_remove(struct core *c, struct segment *g)

@@ -444,6 +444,7 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         hear_close(c, g, get_le32(at + 5));
     if (at[9] == DONE_CLOSED || lies(c, lie_in_done(c, g)))
         return;
+    takeover_came_back(c, g, get_le32(at + 5));
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!c->peer_has[k])

@@ -81,7 +81,8 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->owner = c->o.node;
     s->term++;
     s->doubt = span_perhaps(g, s);
-    if (c->o.fencing) /* T4a: it held nothing, and may have gone on until it was fenced. */
+    /* T4a: it held nothing, and may have gone on until it was fenced. */
+    if (c->o.fencing || c->must_fence)
         s->doubt = s->to;
     if (d->unheard)
         s->doubt = s->to;
@@ -109,7 +110,7 @@ static void take_segment(struct core *c, struct segment *g)
             if (s->owner == c->o.node || s->from > g->journaled)
                 continue;
             take_span(c, g, &g->at[k], s, g->journaled);
-            here = true;
+            here |= s->owner == c->o.node;
         }
         g->at[k].unheard &= !here; /* From now on its marks say it. */
         taken |= here;
@@ -314,6 +315,12 @@ static void resume(struct core *c, struct segment *g, size_t k)
     for (uint8_t n = 0; n < g->at[k].count; n++) {
         struct span *s = &g->at[k].span[n];
 
+        if (g->origin == c->o.node && s->owner == c->o.node && s->handing == HAND_OFFERED &&
+            s->from > g->sent) { /* L2: the peer cannot have what was never sent. */
+            s->term += 2;
+            s->handing = HAND_NONE;
+            g->at[k].dirty = c->durable = true;
+        }
         if (s->owner != c->o.node || s->resumed || span_may_go_solo(c, g, s))
             continue;
         s->resumed = true;
@@ -496,7 +503,9 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
  * holds; in an earlier session, whatever the peer of now says. */
 static bool peer_is_no_witness(const struct core *c)
 {
-    return c->version < 2 || c->o.fencing || c->peer_fences; /* Version 1 does not tell it. */
+    bool one_fences = c->o.fencing || c->peer_fences || c->must_fence;
+
+    return one_fences || c->version < 2; /* Version 1 does not tell it. */
 }
 
 /* What the origin cannot serve any more is the replica's, as far as that has it: (above, to]. */
@@ -532,6 +541,23 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
 }
 
 /* T5: the journal of the segment's origin is gone.  What was replicated counts as the peer's. */
+/* A3: a file that began at `from` went, and its marks are whole: none of it was done. */
+void takeover_file_lost(struct segment *g, uint32_t from)
+{
+    if (g->gap == GAP_NONE)
+        note_range(g, GAP_LOST, from, g->base - 1);
+}
+
+/* T5: a journal has come back that its peer had taken for lost, and closed with less than that has:
+ * the rest went out nowhere, and will not. */
+void takeover_came_back(struct core *c, struct segment *g, uint32_t last)
+{
+    uint32_t from = max_u32(last + 1, segment_undone(c, g));
+
+    if (g->origin == c->o.node && g->gap == GAP_NONE && from <= g->journaled)
+        note_range(g, GAP_LOST, from, g->journaled);
+}
+
 static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
 {
     if (g->lost) { /* The process that heard it may have died before it was written whose it is. */
@@ -540,6 +566,7 @@ static void origin_lost(struct core *c, struct segment *g, uint32_t replicated)
     }
     g->lost = true;
     g->dirty = true;
+    takeover_came_back(c, g, replicated);
     if (g->origin != c->o.node)
         note_gap(c, g, GAP_LOST);
     g->closed = false;
@@ -564,6 +591,8 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->cursor = fact->journaled;
         g->sent = max_u32(g->sent, fact->journaled);
         g->sent_bound = max_u32(g->sent_bound, g->sent);
+        if (g->epoch != c->live_epoch && !g->closed && !g->lost)
+            g->produced = max_u32(g->produced, fact->produced);
     } else {
         g->produced = max_u32(g->produced, fact->produced);
         g->peer_sent = fact->sent;
@@ -596,6 +625,7 @@ static struct segment *add_settled(struct core *c, const struct segment *fact)
     if (g == NULL)
         return NULL;
     g->journaled = max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
+    g->journaled = min_u32(g->journaled, segment_dropped_to(c, fact->origin, fact->epoch));
     takeover_settled_before(c, g);
     return g;
 }
@@ -872,8 +902,12 @@ static void memory_lost(const struct core *c, struct segment *g)
 {
     uint8_t forgetful = c->forgot ? c->o.node : (uint8_t)(1 - c->o.node);
 
+    uint32_t first = c->forgot ? c->first_epoch : c->peer_first_epoch;
+
     if (!c->forgot && !c->peer_fresh)
         return;
+    if (g->origin == forgetful && !g->lost && first != 0 && g->epoch >= first)
+        return; /* Of the new journal: it remembers. */
     for (size_t k = 0; k < c->o.sink_count; k++) {
         struct delivery *d = &g->at[k];
 
@@ -921,7 +955,7 @@ void takeover_hello_done(struct core *c)
     c->peer_journal = c->hello_journal;
     c->settlements++;
     c->had_session = true;
-    c->both_fence = c->o.fencing && c->peer_fences;
+    c->both_fence = c->version >= 2 && c->o.fencing && c->peer_fences;
     c->node_dirty |= c->must_fence != c->both_fence;
     c->must_fence = c->both_fence;
 }

@@ -221,6 +221,10 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     int rc;
 
     full_look(s);
+    if (core_hole_waits(s->core, epoch, from)) {
+        s->feed_pending = n;
+        return;
+    }
     rc = full_refuses(s, false) ? -E2BIG : fill_hole(s, epoch, from);
 
     if (rc == 0)

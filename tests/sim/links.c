@@ -264,7 +264,9 @@ void links_deliver(struct world *w, unsigned link, unsigned to)
             if (!w->staggered)
                 pipe_clear(&l->to[1 - to]);
             node_link(w, n, link, false);
-            return;
+            if (!w->staggered)
+                return;
+            continue; /* The next one's proof may wait behind it. */
         }
         node_frame(w, n, link, frame, len);
     }

@@ -468,6 +468,8 @@ static bool feed(struct world *w, struct node *n)
     }
     epoch = get_le32(n->feed);
     from = get_le32(n->feed + 4);
+    if (core_hole_waits(&n->core, epoch, from))
+        return false;
     fill_hole(w, n, epoch, from);
     effect(n);
     if (journal_append(n->journal, n->id, epoch, from, n->feed, n->feed_count) != 0 ||
@@ -712,7 +714,8 @@ static bool peer_lives_on(const struct world *w, const struct node *n)
 {
     const struct node *peer = w->node[1 - n->id];
 
-    return w->fencing[n->id] && peer->running && peer->core.had_session;
+    return (w->fencing[n->id] || n->core.must_fence || peer->core.both_fence) && peer->running &&
+           peer->core.had_session;
 }
 
 static void fenced(struct world *w, struct node *n)
@@ -845,8 +848,8 @@ static void start(struct world *w, struct node *n)
     options.fencing = w->fencing[n->id];
     options.wire_version = n->version;
     options.journal = rng_next(&w->rng) | 1;
-    options.clock_epoch =
-        (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
+    options.clock_epoch = oracle_fresh_epoch(
+        w, (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset));
     n->started_at = w->now;
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
@@ -881,6 +884,7 @@ void node_start(struct world *w, struct node *n)
 {
     if (n->running)
         return;
+    operations_restart(w, n);
     n->host_up = n->running = true;
     n->frozen = false;
     n->fuse = 0;

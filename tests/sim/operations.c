@@ -35,6 +35,17 @@ static void draw_fencing(struct world *w)
         w->fencing[i] = on && !rng_chance(&w->more, 100);
     w->fence_fails = rng_chance(&w->more, 500) ? rng_below(&w->more, 600) : 0;
     w->fence_lies = rng_chance(&w->more, 250) ? rng_below(&w->more, 1000) : 0;
+    w->refences = on && rng_chance(&w->refencing, 400);
+}
+
+/* An operator has edited its configuration. */
+void operations_restart(struct world *w, const struct node *n)
+{
+    if (w->refences && rng_chance(&w->refencing, 200)) {
+        w->fencing[n->id] = !w->fencing[n->id];
+        TRACE(w, "operation: node %u starts with%s a fencing command", n->id,
+              w->fencing[n->id] ? "" : "out");
+    }
 }
 
 static void draw_versions(struct world *w)
@@ -57,6 +68,8 @@ void operations_draw(struct world *w)
     w->answering.state = w->seed ^ 0xa5e5;
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
     w->narrowing.state = w->seed ^ 0x1e55;
+    w->refencing.state = w->seed ^ 0xfe9ce;
+    w->refences = false;
     w->narrow = w->operations && rng_chance(&w->narrowing, 350);
     w->quiet = w->operations && rng_chance(&w->more, 150);
     if (!w->operations)

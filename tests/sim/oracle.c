@@ -20,6 +20,20 @@ struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t ep
     return NULL;
 }
 
+uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch)
+{
+    uint64_t both = w->journal_lost_ns[0] < w->journal_lost_ns[1] ? w->journal_lost_ns[0]
+                                                                  : w->journal_lost_ns[1];
+
+    for (size_t i = 0; i < w->segment_count; i++) {
+        const struct seen_segment *s = &w->segment[i];
+
+        if (s->opened_ns < both && s->epoch + 2 >= epoch)
+            epoch = s->epoch + 4;
+    }
+    return epoch;
+}
+
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence, uint8_t kind)
 {
     struct seen_segment *s = oracle_segment(w, origin, epoch);
@@ -32,6 +46,7 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
         s->origin = origin;
         s->epoch = epoch;
         s->last = 0;
+        s->opened_ns = w->now;
         s->tail_unknown = false;
         memset(s->writer, 0, sizeof(s->writer));
         memset(s->written, 0, sizeof(s->written));

@@ -293,6 +293,7 @@ struct seen { /* One record of one segment. */
 struct seen_segment {
     uint8_t origin;
     uint32_t epoch, last, cap;
+    uint64_t opened_ns;
     uint64_t writer[SIM_SINKS], written[SIM_SINKS]; /* SINK_STREAM: the last one, and when. */
     uint64_t view[SIM_SINKS][NODE_COUNT];           /* When that node last asked. */
     bool tail_unknown;                              /* The ring died with it. */
@@ -355,6 +356,8 @@ struct world {
     bool quiet;           /* and nothing else. */
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
+    struct rng refencing; /* Of its own, too. */
+    bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */
     uint32_t aim_hello, aim_settled, aim_lost, aim_asked, aim_fresh, aim_behind,
         aim_file;      /* Per mille, of which a fault is aimed at. */
@@ -378,6 +381,7 @@ struct world {
     size_t opened_count;
     struct sim_stats stats;
     bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
+    uint64_t journal_lost_ns[NODE_COUNT];
     bool unasked; /* Something was stated as lost while a sink that might have told was gone, or it
                    * was still on its way to one. */
     bool small_journals, given_up; /* Some journal was at its limit. */
@@ -463,6 +467,9 @@ void collector_retry(struct world *w, struct node *n, unsigned sink);
 
 /* oracle.c */
 void oracle_reset(struct world *w);
+/* T5: `epoch`, or one above what was used before both journals went, which no clock may name again.
+ */
+uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch);
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
                    uint8_t kind);
 void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
@@ -526,6 +533,7 @@ void aimed_killed(struct world *w, struct node *n);
 void aimed_last(struct world *w);
 
 /* operations.c */
+void operations_restart(struct world *w, const struct node *n);
 void operations_draw(struct world *w);
 void operations_next(struct world *w);
 void operations_strike(struct world *w);

@@ -416,6 +416,10 @@ static void check_takeover(struct world *w, struct node *n)
         world_fail(w, "node %u took over, and there was no fault", n->id);
     if (!n->fenced_said && w->fencing[n->id])
         world_fail(w, "node %u took over, and fenced nobody", n->id);
+    if (!n->fenced_said && w->node[1 - n->id]->running && w->node[1 - n->id]->core.both_fence &&
+        !w->power_lost && !w->marks_lost)
+        world_fail(w, "node %u took over from one that relies on fencing, and fenced nobody",
+                   n->id);
     if (!n->fenced_said && !(cluster_peer_dead(&n->cluster) && cluster_is_primary(&n->cluster)))
         world_fail(w, "node %u took over without the cluster's leave", n->id);
     if (node_clock(w, n) < n->granted_ns + w->options.lease_ns) /* L3, by its own count. */

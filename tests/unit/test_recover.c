@@ -246,6 +246,7 @@ static void what_was_settled_is_not_taken_up_again(void **state)
 
     l->before.dropped[0].origin = 1;
     l->before.dropped[0].epoch = FIRST + 1;
+    l->before.dropped[0].to = SEQUENCE_MAX;
     l->before.dropped_next = 1;
     g = segment_add(&l->before, 1, FIRST + 1);
     segment_close(&l->before, g, 8);
