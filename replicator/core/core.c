@@ -418,12 +418,18 @@ bool core_forgot(const struct core *c, uint32_t epoch)
     return epoch != 0 && !of_this_journal && (g == NULL || g->lost);
 }
 
-bool core_hole_waits(const struct core *c, uint32_t epoch, uint32_t from)
+bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from)
 {
-    const struct segment *g = core_segment(c, c->o.node, epoch);
+    struct segment *g = segment_find(c, c->o.node, epoch);
+    uint32_t hole = core_hole(c, epoch, from);
 
-    return c->o.has_peer && !c->had_session && !c->fenced && core_hole(c, epoch, from) < from &&
-           g->sent_bound > g->journaled && c->now_ns - c->started_ns < 2 * c->o.hello_ns;
+    if (!c->o.has_peer || hole == from || g->sent_bound < hole)
+        return false;
+    if (!c->had_session && !c->fenced && c->now_ns - c->started_ns < 2 * c->o.hello_ns)
+        return true;
+    if (!g->hollow)
+        g->hollow = g->dirty = c->durable = true;
+    return !g->hollow_kept; /* A stand-in must not be found without the word that it is one. */
 }
 
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)

@@ -123,6 +123,7 @@ struct segment {
     uint8_t origin;
     uint8_t state;        /* enum segment_state; only segment_move() writes it. */
     bool closed;          /* No more is produced: `last` is its last sequence. */
+    bool hollow_kept;     /* Our journal says so, too. */
     bool hollow;          /* Its origin has stand-ins for what its replica may hold. */
     bool ended;           /* No more is produced, and its end went with the ring (at its origin). */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
@@ -452,8 +453,8 @@ bool core_forgot(const struct core *c, uint32_t epoch);
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from);
 
 /* T3: that hole may be the peer's to hand over, whose word is waited for, as long as two hellos may
- * take: the ring is not read on meanwhile. */
-bool core_hole_waits(const struct core *c, uint32_t epoch, uint32_t from);
+ * take: the ring is not read on meanwhile.  Then until the marks say that there are stand-ins. */
+bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from);
 
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);

@@ -26,7 +26,7 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     g->lost = image.lost;
     g->gap = image.gap;
     g->gap_told = image.gap_told;
-    g->hollow = image.hollow;
+    g->hollow = g->hollow_kept = image.hollow;
     g->unsure = g->unsure_kept = image.unsure;
     g->last = image.last;
     g->produced = image.produced;
@@ -280,6 +280,7 @@ static void flush_marks(struct segment *g, struct core_output *out)
     wire_put_segment(out_meta(out, SEGMENT_IMAGE_SIZE), g);
     g->dirty = false;
     g->unsure_kept = g->unsure;
+    g->hollow_kept = g->hollow;
 }
 
 /* A write may end within: that nothing is unsure any more comes after what it left in doubt. */

@@ -101,6 +101,9 @@ static void take_segment(struct core *c, struct segment *g)
 {
     bool taken = false;
 
+    /* T3: the records are at the peer, unless it stays away: here are stand-ins. */
+    if (g->origin == c->o.node && g->hollow && !c->fenced)
+        return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         bool here = false;
 

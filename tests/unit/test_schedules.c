@@ -185,8 +185,32 @@ static void stand_ins_are_not_handed_back(void **state)
     assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
 }
 
+/* T3: nor are they taken over from a peer that is dead, and may return: they would go out for what
+ * it has, and may have taken itself. */
+static void stand_ins_are_not_taken_over(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+
+    p->node[1].sink_off = true;
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    stand_ins(p, e);
+    pair_crash(p, 1);
+    pair_cluster(p, 0, true, true);
+    pair_elapse_ms(p, 2000);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->handed, 10);
+    p->node[0].sink_off = false;
+    pair_fenced(p, 0); /* It stays away: they are lost. */
+    pair_elapse_ms(p, 2000);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->emitted, 21);
+}
+
 /* T3: the ring gives the next record before the session is up, as it does whenever there is
- * traffic: what the peer holds is given up for stand-ins. */
+ * traffic: what the peer holds is not given up for stand-ins. */
 static void stand_ins_before_the_session(void **state)
 {
     struct pair *p = *state;
@@ -199,6 +223,8 @@ static void stand_ins_before_the_session(void **state)
     pair_connect(p);
     pair_settle(p);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_true(core_hole_waits(&p->node[0].core, e, 22)); /* Until the marks say so. */
+    pair_settle(p);
     assert_false(core_hole_waits(&p->node[0].core, e, 22));
     stand_ins(p, e);
     pair_produce(p, 0, 5);
@@ -657,6 +683,7 @@ int main(void)
         T(a_taker_that_fenced_before_doubts_all),
         T(durability_changes_after_the_power_went),
         T(stand_ins_are_not_handed_back),
+        T(stand_ins_are_not_taken_over),
         T(stand_ins_before_the_session),
         T(a_new_journal_remembers_its_own),
         T(the_peer_leaves_the_configuration),
