@@ -58,7 +58,7 @@ static void lost_tail(struct core *c, struct segment *g)
 static void close_ended(struct core *c, struct segment *g)
 {
     bool up = c->session == SESSION_UP;
-    bool peer_may_have = c->o.has_peer && !c->fenced && (g->unsure || g->sent_bound > g->journaled);
+    bool peer_may_have = c->o.has_peer && (g->unsure || g->sent_bound > g->journaled);
     uint32_t held = up ? max_u32(g->journaled, g->replicated) : g->journaled;
 
     if (!g->ended || g->closed || (!up && peer_may_have))

@@ -600,28 +600,6 @@ static void a_lost_file_is_not_done(void **state)
     assert_true(pair_times(p, 0, e, 5, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, e, 5));
 }
 
-/* L4, T4: the peer is dead and stays so, as the operator says; what is known to have gone with
- * the ring is not stated, as the segment is never ended. */
-static void fenced_ends_what_went_with_the_ring(void **state)
-{
-    struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
-
-    pair_produce(p, 0, 10);
-    produced(p, e, 40);
-    segment_find(&p->node[0].core, 0, e)->dirty =
-        true; /* Its marks are written for another reason. */
-    pair_elapse_ms(p, 200);
-    pair_crash(p, 0);
-    pair_crash(p, 1);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
-    pair_start(p, 0);
-    pair_elapse_ms(p, 1500);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 60000);
-    assert_true(is_stated(p, RECORD_GAP_LOST, e, 40));
-}
-
 /* T1: the peer is frozen with an offer before it, thaws when the giver's hold time is
  * over, and accepts it. */
 static void a_frozen_peer_accepts_late(void **state)
@@ -696,7 +674,6 @@ int main(void)
         T(what_the_taker_delivered_is_asked_for),
         T(what_a_forgetful_taker_delivered_is_asked_for),
         T(a_lost_file_is_not_done),
-        T(fenced_ends_what_went_with_the_ring),
         T(a_frozen_peer_accepts_late),
     };
 
