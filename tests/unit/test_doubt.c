@@ -169,7 +169,8 @@ static void lost_tail_is_asked_about(void **state)
     pair_connect(p);                  /* The peer does not have it either. */
     pair_settle(p);
     assert_int_equal(origin->asked[0].epoch, e);
-    assert_int_equal(origin->asked[0].to, 40); /* All that it may have handed over, as far as it is known. */
+    assert_int_equal(origin->asked[0].to,
+                     40); /* All that it may have handed over, as far as it is known. */
     pair_answer(p, 0, ANSWER_HAS, 15);
     pair_elapse_ms(p, 1100);
     assert_int_equal(origin->stated.kind, RECORD_GAP_LOST);
