@@ -119,6 +119,9 @@ static void records(struct core *c, const struct core_range *r)
     }
     g->journaled = max_u32(g->journaled, r->to);
     g->produced = max_u32(g->produced, g->journaled);
+    if (own &&
+        g->hollow) /* Behind a hole the ring may give what went with it, and was sent before. */
+        g->sent = max_u32(g->sent, min_u32(r->to, g->sent_bound));
     if (!own)
         g->ack = true;
     else if (r->from > 1) /* From the ring, which gives older epochs first. */

@@ -123,6 +123,7 @@ struct segment {
     uint8_t origin;
     uint8_t state;        /* enum segment_state; only segment_move() writes it. */
     bool closed;          /* No more is produced: `last` is its last sequence. */
+    bool torn;            /* Our file of it has lost records, or all: what was sent may be more. */
     bool hollow_kept;     /* Our journal says so, too. */
     bool hollow;          /* Its origin has stand-ins for what its replica may hold. */
     bool ended;           /* No more is produced, and its end went with the ring (at its origin). */

@@ -899,12 +899,19 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
+/* What of its own records the peer may have had. */
+static uint32_t may_be_sent(const struct segment *g)
+{
+    uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
+
+    return g->torn ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
+}
+
 /* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it
  * owned it may have emitted to the end; and nobody knows. */
 static void memory_lost(const struct core *c, struct segment *g)
 {
     uint8_t forgetful = c->forgot ? c->o.node : (uint8_t)(1 - c->o.node);
-
     uint32_t first = c->forgot ? c->first_epoch : c->peer_first_epoch;
 
     if (!c->forgot && !c->peer_fresh)
@@ -917,7 +924,7 @@ static void memory_lost(const struct core *c, struct segment *g)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
             bool had_all = s->owner == forgetful || g->origin == forgetful;
-            uint32_t high = had_all ? span_reach(g, s) : min_u32(s->to, g->sent);
+            uint32_t high = had_all ? span_reach(g, s) : min_u32(s->to, may_be_sent(g));
 
             if (s->resumed || high <= s->emitted)
                 continue;

@@ -600,6 +600,45 @@ static void a_lost_file_is_not_done(void **state)
     assert_true(pair_times(p, 0, e, 5, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, e, 5));
 }
 
+/* T5: the file of the open segment goes, its peer takes over and loses its journal: how much of it
+ * the peer had is known by nobody, and what the ring gives again may be at the sink. */
+static void a_lost_file_and_a_forgetful_peer(void **state)
+{
+    struct core_input in = {.kind = CORE_RECORDS};
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_init(p, 8);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    e = pair_die_undelivered(p);
+    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
+        if (p->node[0].disk.held[i].epoch == e)
+            p->node[0].disk.held[i].to = 0;
+    }
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 2000);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    p->node[0].sink_off = true;
+    pair_start(p, 0);
+    p->options.clock_epoch = 1000;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    in.lost = true;
+    in.now_ns = p->now_ns;
+    in.records = (struct core_range){0, e, 1, 9};
+    core_step(&p->node[0].core, &in);
+    in.lost = false;
+    in.records = (struct core_range){0, e, 10, 21};
+    core_step(&p->node[0].core, &in);
+    assert_true(pair_span(p, 0, 0, e, 15)->doubt >= 21);
+}
+
 /* T1: the peer is frozen with an offer before it, thaws when the giver's hold time is
  * over, and accepts it. */
 static void a_frozen_peer_accepts_late(void **state)
@@ -674,6 +713,7 @@ int main(void)
         T(what_the_taker_delivered_is_asked_for),
         T(what_a_forgetful_taker_delivered_is_asked_for),
         T(a_lost_file_is_not_done),
+        T(a_lost_file_and_a_forgetful_peer),
         T(a_frozen_peer_accepts_late),
     };
 
