@@ -3,7 +3,7 @@
  * The order of its rules is that of the event contract, section 11.2, with one more: a role is left
  * before it is taken.  A node becomes primary only when it has heard that the other is not, or has
  * declared it dead; so two nodes that hear each other are never primary at a time, except for the
- * moment after a partition, which the better one survives. */
+ * moment after a partition, or after both were unfit, which the better one survives. */
 #ifndef EVREP_ELECTION_H
 #define EVREP_ELECTION_H
 

@@ -26,8 +26,11 @@ static void on_closed(uv_handle_t *h)
 {
     struct fence *f = h->data;
 
-    if (--f->handles == 0)
-        f->running = false;
+    if (--f->handles > 0)
+        return;
+    f->running = false;
+    if (f->again)
+        fence_run(f);
 }
 
 static void end(struct fence *f)
@@ -105,6 +108,7 @@ void fence_run(struct fence *f)
                               .stdio_count = 3};
     int rc;
 
+    f->again = f->running;
     if (f->running)
         return;
     snprintf(command, sizeof(command), "%s", f->o.command);

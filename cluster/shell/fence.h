@@ -24,12 +24,13 @@ struct fence {
     struct fence_options o;
     uv_process_t process;
     uv_timer_t limit;
-    bool running, late;
+    bool running, late, again; /* Again: asked for while one ran, or its handles were closed. */
     int handles;
 };
 
 void fence_init(struct fence *f, uv_loop_t *loop, const struct fence_options *o);
-/* `done` follows, also when it cannot be started; nothing when one runs. */
+/* `done` follows, also when it cannot be started; when one runs, the
+ * next follows it. */
 void fence_run(struct fence *f);
 
 #endif

@@ -20,7 +20,7 @@ struct monitor_set {
     struct mnl_socket *socket;
     struct monitor_options o;
     struct monitored at[MONITOR_MAX];
-    bool dumping;
+    bool dumping, interrupted; /* Interfaces changed meanwhile: what was read may not be all. */
 };
 
 static void set_up(struct monitor_set *m, size_t i, bool up)
@@ -54,6 +54,8 @@ static int on_message(const struct nlmsghdr *h, void *data)
         mnl_nlmsg_get_payload_len(h) < sizeof(*i))
         return MNL_CB_OK;
     i = mnl_nlmsg_get_payload(h);
+    if (i->ifi_family != AF_UNSPEC) /* A port has left its bridge. */
+        return MNL_CB_OK;
     name = name_of(h);
     up = h->nlmsg_type == RTM_NEWLINK && (i->ifi_flags & IFF_UP) && (i->ifi_flags & IFF_RUNNING);
     for (size_t k = 0; k < m->o.count; k++) {
@@ -82,6 +84,7 @@ static int ask_for_all(struct monitor_set *m)
     for (size_t k = 0; k < m->o.count; k++)
         m->at[k].seen = false;
     m->dumping = true;
+    m->interrupted = false;
     return mnl_socket_sendto(m->socket, h, h->nlmsg_len) < 0 ? -1 : 0;
 }
 
@@ -94,13 +97,29 @@ static void dumped(struct monitor_set *m)
     }
 }
 
+/* mnl_cb_run() would skip the rest of what was read. */
+static void look_for_interruption(struct monitor_set *m, char *buffer, int len)
+{
+    struct nlmsghdr *h = (struct nlmsghdr *)(void *)buffer;
+
+    for (; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len)) {
+        m->interrupted |= (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        h->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+    }
+}
+
 static void read_all(struct monitor_set *m)
 {
-    static char buffer[32768];
+    static _Alignas(struct nlmsghdr) char buffer[32768];
     ssize_t n;
 
     while ((n = mnl_socket_recvfrom(m->socket, buffer, sizeof(buffer))) >= 0) {
-        if (mnl_cb_run(buffer, (size_t)n, 0, 0, on_message, m) == MNL_CB_STOP && m->dumping)
+        look_for_interruption(m, buffer, (int)n);
+        if (mnl_cb_run(buffer, (size_t)n, 0, 0, on_message, m) != MNL_CB_STOP || !m->dumping)
+            continue;
+        if (m->interrupted)
+            ask_for_all(m);
+        else
             dumped(m);
     }
     if (errno == ENOBUFS) /* Some news did not fit: look at everything. */

@@ -76,6 +76,8 @@ def sinks(o):
             sys.exit("integration/drill: sink %s: this evrepd refuses it: %s" % (kind, why))
         else:
             print("sink %s is left out: this evrepd refuses it: %s" % (kind, why))
+    if not good:
+        sys.exit("integration/drill: this evrepd refuses every sink: nothing was played")
     return good
 
 

@@ -121,12 +121,12 @@ enum gap_state { GAP_NONE, GAP_PENDING, GAP_LOST, GAP_FILLED };
 struct segment {
     uint32_t epoch;
     uint8_t origin;
-    uint8_t state;        /* enum segment_state; only segment_move() writes it. */
-    bool closed;          /* No more is produced: `last` is its last sequence. */
-    bool torn;            /* Our file of it has lost records, or all: what was sent may be more. */
-    bool hollow_kept;     /* Our journal says so, too. */
-    bool hollow;          /* Its origin has stand-ins for what its replica may hold. */
-    bool ended;           /* No more is produced, and its end went with the ring (at its origin). */
+    uint8_t state;     /* enum segment_state; only segment_move() writes it. */
+    bool closed;       /* No more is produced: `last` is its last sequence. */
+    bool begun_before; /* By an earlier process, which may have sent more than our file has kept. */
+    bool hollow_kept;  /* Our journal says so, too. */
+    bool hollow;       /* Its origin has stand-ins for what its replica may hold. */
+    bool ended;        /* No more is produced, and its end went with the ring (at its origin). */
     bool done, peer_done; /* Nothing left to hand over, as this node and as the peer say. */
     bool told_done;
     bool fact_seen;   /* The peer's hello spoke of it, */

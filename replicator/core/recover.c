@@ -178,21 +178,6 @@ static bool power_may_have_gone(const struct core *c)
     return !(c->o.power && c->power_seen) && c->boot_seen != 0 && c->boot_seen != c->o.boot;
 }
 
-/* What was intended was journaled once. */
-static bool is_torn(const struct core *c, const struct segment *g)
-{
-    bool torn = false;
-
-    for (size_t k = 0; k < c->o.sink_count; k++) {
-        for (uint8_t n = 0; n < g->at[k].count; n++) {
-            const struct span *s = &g->at[k].span[n];
-
-            torn |= s->owner == c->o.node && s->emitted < s->to && s->intent > g->journaled;
-        }
-    }
-    return torn;
-}
-
 /* What the peer may have: also of what the disk has lost since, where it is known that there was
  * some. */
 static uint32_t sent_before(const struct segment *g)
@@ -221,7 +206,7 @@ void core_recovered(struct core *c)
         segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
             takeover_tail_lost(c, g); /* T5: neither node has it any more. */
-        g->torn = g->origin == c->o.node && is_torn(c, g);
+        g->begun_before = g->origin == c->o.node && !(g->closed && g->journaled >= g->last);
         if (g->origin == c->o.node)
             g->sent = sent_before(g);
         if (g->origin == c->o.node)

@@ -18,7 +18,8 @@
 
 enum {
     STREAM_RUNS = 4,        /* Lives of helpers that are told apart at a time. */
-    STREAM_JUMP = 1 << 20,  /* Within a connection no number is further ahead: torn. */
+    STREAM_JUMP = 1 << 26,  /* Within a connection no number is further ahead: torn.  An outage of
+                             * half a day at 1,500 frames a second is not. */
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
     STREAM_DRAIN_S = 5,     /* How long a drain may take. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */

@@ -904,7 +904,7 @@ static uint32_t may_be_sent(const struct segment *g)
 {
     uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
 
-    return g->torn ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
+    return g->begun_before ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
 }
 
 /* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it

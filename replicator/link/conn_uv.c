@@ -194,6 +194,8 @@ static bool unlock(struct conn *c, size_t used)
     }
     c->has_out = true;
     c->receive = c->shake.receive;
+    sodium_memzero(&c->shake.receive, sizeof(c->shake.receive));
+    sodium_memzero(&c->shake.send, sizeof(c->shake.send)); /* So that a rekey leaves none behind. */
     conn_key_id(link_shake(c->link)->key[c->shake.key], c->key_id);
     c->in_len -= used;
     memcpy(c->in, c->early + used, c->in_len);

@@ -348,7 +348,7 @@ static void on_renew(uv_timer_t *t)
     }
     if (newer)
         l->offer = l->set->o.shake.version;
-    dial(l, !newer);
+    dial(l, !newer && l->up->shake.version >= 2); /* Version 1 cannot say that it succeeds. */
     start_renew(l);
 }
 
@@ -586,6 +586,10 @@ void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KE
     for (size_t i = 0; i < set->o.link_count; i++) {
         struct conn *up = set->link[i].up;
 
+        for (size_t k = 0; k < LINK_HANDSHAKES_MAX; k++) { /* Of a key that may be gone. */
+            if (set->link[i].young[k] != NULL)
+                link_conn_end(set->link[i].young[k], "the keys have changed");
+        }
         if (up == NULL)
             continue;
         if (set->o.shake.node == 0 && !is_in_use(set, up) && up->shake.version >= 2)

@@ -337,6 +337,20 @@ static void a_key_that_is_not_accepted_any_more_ends_its_connection(void **state
 /* ---- versions ---- */
 
 /* The one that dials uses the new key before the other accepts it. */
+/* The dialler has said its proof, and node 1 has not read it when its operator takes the key away.
+ */
+static void a_handshake_under_a_key_that_went_is_no_link(void **state)
+{
+    struct test *t = *state;
+
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1);
+    keys(&t->end[1], 43, -1);
+    WAIT(t, t->end[0].downs == 1);
+    assert_int_equal(t->end[1].ups, t->end[1].downs);
+}
+
 static void a_key_change_in_the_wrong_order_heals(void **state)
 {
     struct test *t = *state;
@@ -635,6 +649,7 @@ int main(void)
         TEST(renewed_under_load_nothing_is_lost_or_out_of_order),
         TEST(keys_are_changed_without_a_gap),
         TEST(a_key_that_is_not_accepted_any_more_ends_its_connection),
+        TEST(a_handshake_under_a_key_that_went_is_no_link),
         TEST(a_key_change_in_the_wrong_order_heals),
         TEST(a_stranger_is_not_the_reason),
         TEST(one_version_back_is_spoken),
