@@ -110,6 +110,9 @@ static void check_binary(const struct record *r, size_t n)
     if (is_note(r)) {
         MUST(take16(at) == 2);
         at += 4 + take16(at + 2);
+    } else if (record_unknown(r) != 0) {
+        MUST(take16(at) == 3 && take16(at + 2) == 1 && out[at + 4] == record_unknown(r));
+        at += 5;
     }
     MUST(at + 14 == n && take16(at) == 1 && take16(at + 2) == 10);
 }
