@@ -818,6 +818,16 @@ static void snapshot(void *ctx, struct journal *j)
         journal_meta(j, meta, len);
 }
 
+/* T5: where both journals went, the operator has set the clock ahead of what it was before. */
+static uint32_t wall_epoch(const struct world *w, struct node *n)
+{
+    uint32_t clock = (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
+    uint32_t ahead_s = (oracle_fresh_epoch(w, clock) - clock + 3) / 4;
+
+    n->wall_offset += ahead_s;
+    return clock + 4 * ahead_s;
+}
+
 static void start(struct world *w, struct node *n)
 {
     struct journal_options o = {.disk = &n->disk.disk, .sync = w->power};
@@ -848,8 +858,7 @@ static void start(struct world *w, struct node *n)
     options.fencing = w->fencing[n->id];
     options.wire_version = n->version;
     options.journal = rng_next(&w->rng) | 1;
-    options.clock_epoch = oracle_fresh_epoch(
-        w, (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset));
+    options.clock_epoch = wall_epoch(w, n);
     n->started_at = w->now;
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
