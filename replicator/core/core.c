@@ -119,8 +119,8 @@ static void records(struct core *c, const struct core_range *r)
     }
     g->journaled = max_u32(g->journaled, r->to);
     g->produced = max_u32(g->produced, g->journaled);
-    if (own &&
-        g->hollow) /* Behind a hole the ring may give what went with it, and was sent before. */
+    /* T3: behind a hole the ring may give what went with it, and was sent before. */
+    if (own && g->hollow)
         g->sent = max_u32(g->sent, min_u32(r->to, g->sent_bound));
     if (!own)
         g->ack = true;
@@ -421,6 +421,7 @@ bool core_forgot(const struct core *c, uint32_t epoch)
     return epoch != 0 && !of_this_journal && (g == NULL || g->lost);
 }
 
+/* T3 */
 bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from)
 {
     struct segment *g = segment_find(c, c->o.node, epoch);

@@ -225,9 +225,9 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
     c->version = h.version < own_version(c) ? h.version : own_version(c);
     c->peer_fences = h.fences;
     c->both_fence &= h.fences;
-    if (c->o.fencing && h.fences && c->version >= 2 &&
-        !c->must_fence)                       /* Kept before our facts go: */
-        c->must_fence = c->node_dirty = true; /* by them the peer counts on it. */
+    /* T4a: kept before our facts go, as by them the peer counts on it. */
+    if (c->o.fencing && h.fences && c->version >= 2 && !c->must_fence)
+        c->must_fence = c->node_dirty = true;
     c->hello_journal = h.journal;
     c->forgot = h.peer_journal != 0 && h.peer_journal != c->journal;
     c->peer_first_epoch = h.first_epoch;

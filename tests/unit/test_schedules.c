@@ -13,6 +13,16 @@
 #include "rules.h"
 #include "segment.h"
 
+/* Both nodes start, and have a session; the epoch that node 0 opened. */
+static uint32_t start_both(struct pair *p)
+{
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    return pair_live(p, 0);
+}
+
 static void produced(struct pair *p, uint32_t e, uint32_t to)
 {
     struct core_input in = {.kind = CORE_PRODUCED, .now_ns = p->now_ns, .records = {0, e, 0, to}};
@@ -89,15 +99,10 @@ static void what_is_pending_is_lost_and_not_filled(void **state)
 static void a_taker_that_fenced_before_doubts_all(void **state)
 {
     struct pair *p = *state;
-    uint32_t e;
 
     pair_init(p, 8);
     p->options.fencing = true;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
-    e = pair_live(p, 0);
+    start_both(p);
     p->node[0].sink_off = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
@@ -110,7 +115,6 @@ static void a_taker_that_fenced_before_doubts_all(void **state)
     pair_crash(p, 0);
     pair_fenced(p, 1);
     pair_elapse_ms(p, 1000);
-    (void)e;
     pair_expect_exactly_once(p);
 }
 
@@ -123,10 +127,7 @@ static void durability_changes_after_the_power_went(void **state)
 
     pair_init(p, 8);
     p->boot[0] = p->boot[1] = 1;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    start_both(p);
     pair_cut(p);
     pair_elapse_ms(p, 1100);
     synced = p->node[0].disk.meta_len;
@@ -154,6 +155,19 @@ static uint32_t lose_the_end(struct pair *p)
     return e;
 }
 
+/* And comes back to node 1, which has all of it and no sink. */
+static uint32_t return_to_the_peer(struct pair *p)
+{
+    uint32_t e = lose_the_end(p);
+
+    p->node[1].sink_off = true;
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    return e;
+}
+
 static void stand_ins(struct pair *p, uint32_t e)
 {
     struct core_input in = {.kind = CORE_RECORDS, .lost = true, .now_ns = p->now_ns};
@@ -163,18 +177,13 @@ static void stand_ins(struct pair *p, uint32_t e)
     core_step(&p->node[0].core, &in);
 }
 
-/* T1: an origin that has no more than stand-ins takes the range back from the peer, which has
- * the records. */
+/* T1: an origin that has no more than stand-ins does not take the range back from the peer, which
+ * has the records. */
 static void stand_ins_are_not_handed_back(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = lose_the_end(p);
+    uint32_t e = return_to_the_peer(p);
 
-    p->node[1].sink_off = true;
-    pair_start(p, 0);
-    core_recover_ring(&p->node[0].core, e, 0, 0);
-    pair_connect(p);
-    pair_settle(p);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
     stand_ins(p, e);
     pair_produce(p, 0, 5);
@@ -190,13 +199,8 @@ static void stand_ins_are_not_handed_back(void **state)
 static void stand_ins_are_not_taken_over(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = lose_the_end(p);
+    uint32_t e = return_to_the_peer(p);
 
-    p->node[1].sink_off = true;
-    pair_start(p, 0);
-    core_recover_ring(&p->node[0].core, e, 0, 0);
-    pair_connect(p);
-    pair_settle(p);
     stand_ins(p, e);
     pair_crash(p, 1);
     pair_cluster(p, 0, true, true);
@@ -243,10 +247,7 @@ static void a_new_journal_remembers_its_own(void **state)
 
     pair_init(p, 8);
     p->options.sink[0].policy = IN_DOUBT_HOLD;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    start_both(p);
     pair_crash(p, 0);
     pair_lose_journal(p, 0);
     p->node[0].ring_epoch = p->node[0].ring_next = 0;
@@ -267,7 +268,7 @@ static void a_new_journal_remembers_its_own(void **state)
 }
 
 /* T4: the peer has taken over and emitted; its origin starts without a peer in its
- * configuration, and emits the same, unmarked. */
+ * configuration: what it emits of the same is marked. */
 static void the_peer_leaves_the_configuration(void **state)
 {
     struct pair *p = *state;
@@ -286,7 +287,7 @@ static void the_peer_leaves_the_configuration(void **state)
 }
 
 /* T4a: both fenced, so that node 0 went on alone above its intents; the power takes its marks,
- * and both start without a command: node 1's intents are taken for a witness. */
+ * and both start without a command: node 1's intents are no witness. */
 static void what_fenced_before_is_no_witness(void **state)
 {
     struct pair *p = *state;
@@ -295,10 +296,7 @@ static void what_fenced_before_is_no_witness(void **state)
     pair_init(p, 8);
     p->options.fencing = true;
     p->boot[0] = p->boot[1] = 1;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    start_both(p);
     p->node[0].sink_off = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
@@ -326,10 +324,7 @@ static void both_fence_only_where_both_can_say_it(void **state)
     pair_init(p, 8);
     p->options.fencing = true;
     p->version[1] = 1;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    start_both(p);
     assert_int_equal(p->node[0].core.version, 1);
     p->node[1].sink_off = true;
     pair_produce(p, 1, 100);
@@ -503,11 +498,7 @@ static uint32_t taken_over_and_delivered(struct pair *p)
 
     pair_init(p, 8);
     p->options.sink[0].answers = true;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
-    e = pair_live(p, 0);
+    e = start_both(p);
     p->node[0].sink_off = true;
     pair_produce(p, 0, 20);
     pair_settle(p);
@@ -609,10 +600,7 @@ static void a_lost_file_and_a_forgetful_peer(void **state)
     uint32_t e;
 
     pair_init(p, 8);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    start_both(p);
     e = pair_die_undelivered(p);
     for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
         if (p->node[0].disk.held[i].epoch == e)
