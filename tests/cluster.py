@@ -388,7 +388,9 @@ def names_change_before_a_takeover(p):
         with open(p.dir + "/tables", "w", newline="") as f:
             f.write(text)
         subprocess.run([EVLOAD, p.ring + "0", "0", str(i), "3000", "0", "d", p.dir + "/tables"], check=True, stdout=subprocess.DEVNULL)
-    wait("node 1 to have them", lambda: sum(g["journaled"] for g in p.ctl(1, "watermark")["streams"][0]["segments"]) > 6000, 10)
+    of_node_0 = lambda: p.ctl(1, "watermark")["streams"][0]["segments"]
+    wait("node 1 to have them", lambda: sum(g["journaled"] for g in of_node_0()) > 6000, 10)
+    wait("it to know of some that are on their way", lambda: any(s["intent"] > s["emitted"] for g in of_node_0() for s in g["sinks"]), 10)
     p.end(0)
     wait("node 1 to be primary", lambda: p.primary(1) == 1, 10)
     wait("it to have taken over", lambda: "first record taken over went to a sink" in p.log(1), 10)

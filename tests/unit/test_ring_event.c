@@ -167,10 +167,13 @@ static const struct place {
     {134, 1, LITTLE, REASON, CLOSE | FILTER},
 };
 
-static void put(uint8_t *event, const struct place *p)
+static void put(uint8_t event[EVHOOKS_EVENT_SIZE], const struct place *p)
 {
-    for (int i = 0; i < p->size; i++)
-        event[p->at + (p->order == LITTLE ? p->size - 1 - i : i)] = (uint8_t)(p->what + i);
+    uint8_t big[16], little[16];
+
+    for (int i = 0; i < 16; i++)
+        big[i] = little[15 - i] = (uint8_t)(p->what + i);
+    memcpy(event + p->at, p->order == LITTLE ? little + 16 - p->size : big, (size_t)p->size);
 }
 
 static void expect(uint8_t event[EVHOOKS_EVENT_SIZE], int which)
