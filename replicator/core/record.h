@@ -93,15 +93,15 @@ enum record_unknown {
     UNKNOWN_ACTION = 16,
 };
 
-/* Where the event of a session frame says so of its own frame (NAT, zones): the contract's padding.
- */
+/* Where the event of a session frame says so of its own frame (NAT, zones, action): the contract's
+ * padding. */
 enum { EVENT_UNKNOWN = 135 };
 
 /* Of a session frame of the event stream (contract 2.1, 2.2): none tells the policy; a close has no
  * NAT, counters, times, reason or action. */
 static inline uint8_t record_unknown(const struct record *r)
 {
-    uint8_t stated = r->event[EVENT_UNKNOWN] & (UNKNOWN_NAT | UNKNOWN_ZONES);
+    uint8_t stated = r->event[EVENT_UNKNOWN] & (UNKNOWN_NAT | UNKNOWN_ZONES | UNKNOWN_ACTION);
 
     if (r->source != SOURCE_EVENT_STREAM)
         return 0;

@@ -180,10 +180,21 @@ static bool may_be_shifted(const struct stream_session *s, size_t len)
     return s->family == 2 && (len == 56 + 12 || len == 56 + 24 || len == 56 + 36);
 }
 
+/* Contract 2.3: forwarded, delivered, handed to the peer, or waiting for a neighbour: policy let it
+ * pass.  The others tell what became of a packet, and not what policy said of it; denied may be by
+ * a deny or by a reject. */
+static bool is_forwarded(const struct stream_session *s)
+{
+    enum { CANDIDATE = 0, FABRIC_REDIRECT = 2, MISSING_NEIGHBOUR = 5 };
+
+    return s->disposition == CANDIDATE || s->disposition == STREAM_LOCAL_DELIVERY ||
+           s->disposition == FABRIC_REDIRECT || s->disposition == MISSING_NEIGHBOUR;
+}
+
 void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
                           uint8_t event[EVENT_SIZE])
 {
-    enum { DENIED = 3, UNKNOWN_TO_A_CLOSE = 255 };
+    enum { ACTION_PERMIT = 1, ACTION_UNKNOWN = 255 };
     bool open = type != STREAM_SESSION_CLOSE;
 
     memset(event, 0, EVENT_SIZE);
@@ -195,17 +206,18 @@ void stream_session_event(const struct stream_session *s, uint8_t type, size_t l
     put_le16(event + EVENT_ZONE_OUT, s->zone_out);
     event[EVENT_TYPE] = open ? RECORD_SESSION_OPEN : RECORD_SESSION_CLOSE;
     event[EVENT_PROTOCOL] = s->protocol;
-    event[EVENT_ACTION] = !open ? UNKNOWN_TO_A_CLOSE : s->disposition == DENIED ? 0 : 1;
+    event[EVENT_ACTION] = open && is_forwarded(s) ? ACTION_PERMIT : ACTION_UNKNOWN;
     event[EVENT_FAMILY] = s->family;
     if (!open) {
         event[EVENT_UNKNOWN] = len < (s->family == 10 ? 43 : 19) ? UNKNOWN_ZONES : 0;
         return;
     }
+    event[EVENT_UNKNOWN] = is_forwarded(s) ? 0 : UNKNOWN_ACTION;
     put_le16(event + EVENT_OWNER_GROUP, (uint16_t)s->owner_group);
     put_be16(event + EVENT_NAT_SOURCE_PORT, s->nat_source_port);
     put_be16(event + EVENT_NAT_DESTINATION_PORT, s->nat_destination_port);
     if (may_be_shifted(s, len)) {
-        event[EVENT_UNKNOWN] = UNKNOWN_NAT;
+        event[EVENT_UNKNOWN] |= UNKNOWN_NAT;
         return;
     }
     put_nat(event + EVENT_NAT_SOURCE, s->nat_source, s->family);

@@ -54,7 +54,7 @@ size_t stream_session_encode(const struct stream_session *s, uint8_t type, bool 
                              uint8_t *out, size_t size);
 void stream_header_encode(const struct stream_header *h, uint8_t out[STREAM_HEADER_SIZE]);
 /* The 136-byte event that stands for a session frame; len: of its payload.  What a frame does not
- * tell is zero (the action of a close: 255), and rendered as unknown (record_unknown()). */
+ * tell is zero (the action: 255), and rendered as unknown (record_unknown()). */
 void stream_session_event(const struct stream_session *s, uint8_t type, size_t len,
                           uint8_t event[EVENT_SIZE]);
 /* The event in the payload of POLICY_DENY, SCREEN_DROP or FILTER_LOG; NULL: too short, the event's

@@ -130,6 +130,14 @@ static void expect_address(const uint8_t *at, const char *text)
     assert_memory_equal(at, want, 16);
 }
 
+/* Contract 2.3; 255: what it tells is no action. */
+static int action_of(int disposition)
+{
+    static const uint8_t actions[] = {1, 1, 1, 255, 255, 1, 255, 255, 255};
+
+    return disposition < (int)sizeof(actions) ? actions[disposition] : 255;
+}
+
 static void expect_event(const uint8_t *e, const json_t *line, const json_t *d)
 {
     const json_t *note = json_object_get(line, "note");
@@ -146,9 +154,8 @@ static void expect_event(const uint8_t *e, const json_t *line, const json_t *d)
     if (e[EVENT_TYPE] != RECORD_SESSION_OPEN)
         return;
     assert_int_equal((int16_t)get_le16(e + EVENT_OWNER_GROUP), number_of(d, "owner_rg"));
-    assert_int_equal(
-        e[EVENT_ACTION],
-        number_of(json_object_get(line, "input"), "disposition_code") == 3 /* denied */ ? 0 : 1);
+    assert_int_equal(e[EVENT_ACTION],
+                     action_of(number_of(json_object_get(line, "input"), "disposition_code")));
     if (strstr(about, "NAT") != NULL) /* 12.2, 21: the reference shows something else. */
         return;
     expect_address(e + EVENT_NAT_SOURCE, text_of(d, "nat_src"));
@@ -354,9 +361,37 @@ static void expect_no_nat_address(const struct stream_session *s, uint8_t type, 
 
     stream_session_event(s, type, len, r.event);
     assert_memory_equal(r.event + EVENT_NAT_SOURCE, zero, sizeof(zero));
-    assert_int_equal(record_unknown(&r), UNKNOWN_POLICY | UNKNOWN_NAT);
+    assert_int_equal(record_unknown(&r) & ~UNKNOWN_ACTION, UNKNOWN_POLICY | UNKNOWN_NAT);
     expect_words(&r, FORMAT_RFC5424, words);
     expect_words(&r, FORMAT_STRUCTURED, words);
+}
+
+/* A disposition that is no action is shown as none, in every form. */
+static void a_disposition_is_no_action(void **state)
+{
+    static const char *const unknown[] = {"action=N/A", NULL}, *const permit[] = {"action=permit",
+                                                                                  NULL};
+
+    (void)state;
+    for (int disposition = 0; disposition < 256; disposition++) {
+        struct stream_session s = translated(2);
+        struct record r = {.kind = RECORD_SESSION_OPEN, .source = SOURCE_EVENT_STREAM};
+        bool known = action_of(disposition) == 1;
+        uint8_t binary[RENDER_MAX];
+
+        s.disposition = (uint8_t)disposition;
+        stream_session_event(&s, STREAM_SESSION_OPEN, 56, r.event);
+        assert_int_equal(r.event[EVENT_ACTION], known ? 1 : 255);
+        assert_int_equal(record_unknown(&r), UNKNOWN_POLICY | (known ? 0 : UNKNOWN_ACTION));
+        expect_words(&r, FORMAT_STANDARD, known ? permit : unknown);
+        assert_true(
+            render_record(&(struct render_options){.format = FORMAT_BINARY, .hostname = "fw1"},
+                          NULL, &r, false, binary, sizeof(binary)) > 8);
+        assert_int_equal(binary[7], known ? 1 : 255);
+        stream_session_event(&s, STREAM_SESSION_OPEN, 56 + 12, r.event); /* Garbled, too. */
+        assert_int_equal(record_unknown(&r),
+                         UNKNOWN_POLICY | UNKNOWN_NAT | (known ? 0 : UNKNOWN_ACTION));
+    }
 }
 
 /* 12.2, 21: of the golden frames that are shifted no address after NAT is shown, and not the
@@ -428,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_reverse_session_as_a_line),
         cmocka_unit_test(a_close_invents_nothing),
         cmocka_unit_test(a_longer_tail_is_ignored),
+        cmocka_unit_test(a_disposition_is_no_action),
         cmocka_unit_test(d21_a_shifted_frame_shows_no_address_after_nat),
         cmocka_unit_test(a_binary_record_lists_what_is_unknown),
     };
