@@ -158,7 +158,7 @@ int evhooks_suppressed_state(struct evhooks_ring *r, const struct evhooks_suppre
     rc = put(r, &x, UINT32_MAX, NULL);
     if (rc == 0) {
         suppressed_finish(r);
-        r->said_last_ns[s->kind][s->zone][s->cause] = s->last_ns;
+        suppressed_even(r, s);
     } else {
         suppressed_cancel(r, s);
     }

@@ -233,6 +233,11 @@ const char *evhooks_damage(const struct evhooks_ring *r);
  * evhooks_reader_open(), set them right. */
 uint64_t evhooks_repaired(const struct evhooks_ring *r);
 
+/* How many counters of what was refused another process has overwritten since evhooks_open(), as
+ * far as can be seen: they went back, or further ahead than any worker counts.  Nothing is stated
+ * of such a step; what is refused from then on is. */
+uint64_t evhooks_miscounted(const struct evhooks_ring *r);
+
 /* Copies up to n records in position order, each checked (another process wrote it).  A slot
  * claimed but not committed stops it, until its worker has committed it or is dead (then it is
  * returned as abandoned).  Records of one call are of one epoch.  The slots stay taken until

@@ -143,8 +143,11 @@ struct evhooks_ring {
     uint64_t sweep_ns; /* When the newest sweep began, or last found something. */
     uint64_t swept[EVHOOKS_KIND_MAX];
     uint64_t said_last_ns[EVHOOKS_KIND_MAX][EVHOOKS_ZONE_MAX][RING_CAUSES];
-    uint32_t sweep_at; /* Of a sweep that goes on; at its end: none does. */
-    uint64_t repaired; /* Slots, since it was opened. */
+    /* When a count was the one that is stated, and when a kind had nothing to say (monotonic). */
+    uint64_t even_ns[EVHOOKS_KIND_MAX][EVHOOKS_ZONE_MAX][RING_CAUSES], quiet_ns[EVHOOKS_KIND_MAX];
+    uint64_t miscounted; /* Counts that were overwritten, since it was opened. */
+    uint32_t sweep_at;   /* Of a sweep that goes on; at its end: none does. */
+    uint64_t repaired;   /* Slots, since it was opened. */
     char damage[160];
 };
 
@@ -200,7 +203,9 @@ bool worker_claimed(const struct evhooks_ring *r, uint32_t place, uint64_t index
 void repair_free(struct evhooks_ring *r);
 void repair_next(struct evhooks_ring *r, uint64_t end);
 
-/* suppressed.c: around the claim of a summary's record. */
+/* suppressed.c.  All of it was stated. */
+void suppressed_even(struct evhooks_ring *r, const struct evhooks_suppressed *s);
+/* Around the claim of a summary's record. */
 void suppressed_begin(struct evhooks_ring *r, const struct evhooks_suppressed *s);
 void suppressed_finish(struct evhooks_ring *r);
 void suppressed_cancel(struct evhooks_ring *r, const struct evhooks_suppressed *s);

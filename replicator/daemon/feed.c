@@ -290,21 +290,34 @@ static void say_damage(struct shell *s)
     s->ring_damage_said = damage != NULL;
 }
 
-/* Once a second at most: another process decides how often. */
-static void say_repaired(struct shell *s)
+/* Once a second at most: another process decides how often.  0: nothing to say now. */
+static uint64_t new_ones(uint64_t n, uint64_t *said, uint64_t *said_ns)
 {
-    uint64_t n = ingest_ring_repaired(s->ring) - s->ring_repaired_said, now;
+    uint64_t now = shell_now_ns(), more = n - *said;
 
-    if (n == 0)
-        return;
-    now = shell_now_ns();
-    if (s->ring_repaired_ns != 0 && now - s->ring_repaired_ns < 1000000000ull)
-        return;
-    shell_log("ring %s: another process overwrote %llu of its free slots; they are set right; "
-              "events that found no slot meanwhile count as ring full",
-              s->config->ring, (unsigned long long)n);
-    s->ring_repaired_said += n;
-    s->ring_repaired_ns = now;
+    if (more == 0 || (*said_ns != 0 && now - *said_ns < 1000000000ull))
+        return 0;
+    *said = n;
+    *said_ns = now;
+    return more;
+}
+
+static void say_overwritten(struct shell *s)
+{
+    uint64_t slots =
+        new_ones(ingest_ring_repaired(s->ring), &s->ring_repaired_said, &s->ring_repaired_ns);
+    uint64_t counts =
+        new_ones(ingest_ring_miscounted(s->ring), &s->ring_miscounted_said, &s->ring_miscounted_ns);
+
+    if (slots != 0)
+        shell_log("ring %s: another process overwrote %llu of its free slots; they are set right; "
+                  "events that found no slot meanwhile count as ring full",
+                  s->config->ring, (unsigned long long)slots);
+    if (counts != 0)
+        shell_log(
+            "ring %s: another process overwrote %llu of its counts of refused events: nothing "
+            "is stated of what they say; what is refused from now on is",
+            s->config->ring, (unsigned long long)counts);
 }
 
 bool feed_run(struct shell *s)
@@ -320,7 +333,7 @@ bool feed_run(struct shell *s)
         n = ingest_ring_read(s->ring, s->records, FEED_BATCH);
         if (n == 0) {
             say_damage(s);
-            say_repaired(s);
+            say_overwritten(s);
             return false;
         }
         n = forgotten(s, n) ? 0 : skip_known(s, n);

@@ -143,6 +143,7 @@ struct shell {
     uint32_t epoch_waits;    /* To be opened, once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
     uint64_t ring_repaired_said, ring_repaired_ns; /* Of its slots; when that was. */
+    uint64_t ring_miscounted_said, ring_miscounted_ns;
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     uint64_t disk_said_ns; /* members.c */

@@ -152,6 +152,11 @@ uint64_t ingest_ring_repaired(const struct ingest_ring *r)
     return evhooks_repaired(r->ring);
 }
 
+uint64_t ingest_ring_miscounted(const struct ingest_ring *r)
+{
+    return evhooks_miscounted(r->ring);
+}
+
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
                               uint32_t *last)
 {
@@ -232,6 +237,12 @@ void ingest_ring_counters(const struct ingest_ring *r, struct evhooks_counters *
     evhooks_counters(r->ring, out);
 }
 
+/* Another process wrote it: a time that has not come, within what clocks are set back, is none. */
+static uint64_t time_or_unknown(uint64_t at_ns, uint64_t now_ns)
+{
+    return at_ns <= now_ns + 3600 * 1000000000ull ? at_ns : 0;
+}
+
 bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t time_ns)
 {
     struct evhooks_suppressed s;
@@ -244,8 +255,8 @@ bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t tim
     note.cause = s.cause;
     note.zone = s.zone;
     note.count = s.count;
-    note.first_ns = s.first_ns;
-    note.last_ns = s.last_ns;
+    note.first_ns = time_or_unknown(s.first_ns, time_ns);
+    note.last_ns = time_or_unknown(s.last_ns, time_ns);
     note_encode(&note, event);
     return evhooks_suppressed_state(r->ring, &s, RECORD_SUPPRESSED, SOURCE_EVREP, time_ns, r->names,
                                     event) == 0;

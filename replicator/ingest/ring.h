@@ -20,6 +20,8 @@ int ingest_ring_epoch_open(struct ingest_ring *r, uint32_t epoch, uint32_t *prev
 const char *ingest_ring_damage(const struct ingest_ring *r);
 /* Free slots that another process had overwritten, since it was opened: set right again. */
 uint64_t ingest_ring_repaired(const struct ingest_ring *r);
+/* Counters of what was refused that another process had overwritten. */
+uint64_t ingest_ring_miscounted(const struct ingest_ring *r);
 /* Of the epoch that the ring is in; 0s when it is in none. */
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
                               uint32_t *last);

@@ -402,6 +402,84 @@ static void each_summary_is_once_a_second(void **state_)
     assert_true(next(f, 202 * S + 3 * S / 10, &s) && s.zone == 3);
 }
 
+static struct ring_refused *refusals(struct fixture *f, size_t worker)
+{
+    return &f->ring->h->worker[worker].refused[1][2][2];
+}
+
+/* Another process wrote the counts: nothing is said of what cannot be, once, and what is refused
+ * after that is stated as it was. */
+static void overwritten_counts_are_not_stated(void **state_)
+{
+    static const uint64_t words[] = {1ull << 63, UINT64_MAX, 0, 1ull << 40, UINT64_MAX / 64};
+    struct fixture *f = *state_;
+    struct evhooks_suppressed s;
+    uint64_t now_ns = 200 * S, miscounted = 0;
+    size_t place = f->worker->place;
+
+    fill(f);
+    for (size_t i = 0; i < 2 * sizeof(words) / sizeof(words[0]); i++) {
+        bool stated = i % 2 != 0; /* The reader's own word, or a worker's. */
+
+        for (int n = 0; n < 5; n++)
+            refuse(f, 2, now_ns);
+        read_all(f);
+        assert_true(next(f, now_ns += 2 * S, &s) && s.count == 5);
+        assert_int_equal(state(f, &s), 0);
+        if (stated)
+            f->ring->h->stated[1][2][2].count ^= 1ull << (40 + i);
+        else
+            atomic_store(&refusals(f, place)->count, words[i / 2]);
+        while (fixture_emit(f->worker, 1) == EVHOOKS_OK)
+            ;
+        refuse(f, 2, now_ns); /* So that it looks. */
+        for (int n = 0; n < 4; n++)
+            assert_false(next(f, now_ns += 2 * S, &s));
+        assert_int_equal(evhooks_miscounted(f->ring), ++miscounted);
+    }
+    assert_null(evhooks_damage(f->ring));
+}
+
+/* A reader that comes later knows only how long the machine is up. */
+static void overwritten_counts_are_not_stated_by_the_next_reader(void **state_)
+{
+    struct fixture *f = *state_;
+    struct evhooks_suppressed s;
+
+    fill(f);
+    refuse(f, 2, 100 * S);
+    atomic_store(&refusals(f, f->worker->place)->count, 1ull << 63);
+    assert_int_equal(evhooks_reader_open(f->ring), 0);
+    assert_false(next(f, 200 * S, &s));
+    assert_int_equal(evhooks_miscounted(f->ring), 1);
+    refuse(f, 2, 201 * S);
+    assert_true(next(f, 202 * S, &s));
+    assert_int_equal(s.count, 1);
+}
+
+/* As fast as workers can be, and as long as the ring is full: all of it is stated. */
+static void counts_that_can_be_are_stated(void **state_)
+{
+    const uint64_t most = 1000 * S / 5;
+    struct fixture *f = *state_;
+    struct evhooks_suppressed s;
+
+    fill(f);
+    refuse(f, 2, 100 * S);
+    assert_true(next(f, 200 * S, &s));
+    for (uint64_t at = 202; at < 1200; at += 2) { /* Nothing can be stated. */
+        assert_int_equal(state(f, &s), -EAGAIN);
+        atomic_store(&refusals(f, f->worker->place)->count, (at - 200) * S / 5);
+        if (!next(f, at * S, &s)) /* The end of the sweep before. */
+            assert_true(next(f, (at + 1) * S, &s));
+        assert_int_equal(s.count, (at - 200) * S / 5);
+    }
+    read_all(f);
+    atomic_store(&refusals(f, f->worker->place)->count, most);
+    assert_int_equal(state(f, &s), 0);
+    assert_int_equal(evhooks_miscounted(f->ring), 0);
+}
+
 /* ---- marks and epochs ---- */
 
 static void marks_last_until_release(void **state_)
@@ -742,6 +820,9 @@ int main(void)
         RING_TEST(summaries_are_of_their_interval),
         RING_TEST(summaries_survive_the_reader),
         RING_TEST(each_summary_is_once_a_second),
+        RING_TEST(overwritten_counts_are_not_stated),
+        RING_TEST(overwritten_counts_are_not_stated_by_the_next_reader),
+        RING_TEST(counts_that_can_be_are_stated),
         RING_TEST(marks_last_until_release),
         RING_TEST(room_is_what_was_released),
         RING_TEST(a_worker_claims_nothing_by_an_old_epoch),
