@@ -45,6 +45,14 @@ static void epoch_open(struct render *w, const struct record_note *n)
         text_literal(&w->t, " last-sequence=\"unknown\"");
 }
 
+static void time_or_unknown(struct text *t, uint64_t time_ns)
+{
+    if (time_ns != 0)
+        text_rfc3339(t, time_ns);
+    else
+        text_literal(t, "unknown");
+}
+
 static void suppressed(struct render *w, const struct record_note *n)
 {
     static const char *const causes[] = {"rate_limited", "capped",      "ring_full",
@@ -64,9 +72,9 @@ static void suppressed(struct render *w, const struct record_note *n)
     word(w, n->cause < sizeof(causes) / sizeof(causes[0]) ? causes[n->cause] : "unknown");
     render_number(w, "count", n->count);
     text_literal(t, " first-time=\"");
-    text_rfc3339(t, n->first_ns);
+    time_or_unknown(t, n->first_ns);
     text_literal(t, "\" last-time=\"");
-    text_rfc3339(t, n->last_ns);
+    time_or_unknown(t, n->last_ns);
     text_literal(t, "\"");
 }
 

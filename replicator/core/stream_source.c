@@ -1,6 +1,7 @@
 #include "stream_source.h"
 #include "bytes.h"
 #include "contract.h"
+#include "stream_given.h"
 #include "stream_repeat.h"
 
 #include <string.h>
@@ -39,9 +40,10 @@ void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owne
     memset(s, 0, sizeof(*s));
     s->memory = m;
     s->hole_ns = hole_ns;
-    if (m->owner != owner) {
+    if (m->owner != owner || m->layout != STREAM_LAYOUT) {
         memset(m, 0, sizeof(*m));
         m->owner = owner;
+        m->layout = STREAM_LAYOUT;
     }
     for (size_t i = 0; i < STREAM_RUNS; i++) {
         struct stream_run *r = &m->run[i];
@@ -54,20 +56,17 @@ void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owne
         else if (s->run == NULL || r->used > s->run->used)
             s->run = r;
     }
+    stream_mend_given(m);
 }
 
 void stream_mark(struct stream_source *s, uint8_t what, uint32_t key, uint64_t from, uint64_t to)
 {
-    for (size_t i = 0; i < STREAM_RUNS; i++) {
-        struct stream_run *r = &s->memory->run[i];
+    struct stream_run *r = stream_with_key(s->memory, key);
 
-        if (key == 0 || r->key != key)
-            continue;
-        if (what == STREAM_MARK_FRAME)
-            stream_set_add(&r->set, from);
-        else if (what == STREAM_MARK_HOLE)
-            stream_set_give_up(&r->set, &(struct stream_hole){from, to});
-    }
+    if (what == STREAM_MARK_FRAME && r != NULL)
+        stream_set_add(&r->set, from);
+    else if (what == STREAM_MARK_TOLD && key >= 1 && key <= STREAM_CAUSES)
+        stream_tell(&s->memory->untold[key - 1], from, to);
     reset_samples(s);
 }
 
@@ -85,7 +84,8 @@ static struct stream_run *find(struct stream_memory *m, uint64_t id)
 }
 
 /* The place of the one that was used longest ago. */
-static struct stream_run *make(struct stream_source *s, uint64_t id, uint32_t generation)
+static struct stream_run *make(struct stream_source *s, uint64_t id, uint32_t generation,
+                               bool whole)
 {
     struct stream_run *r = &s->memory->run[0];
 
@@ -95,7 +95,8 @@ static struct stream_run *make(struct stream_source *s, uint64_t id, uint32_t ge
     }
     r->key = 0; /* Free, until it is whole. */
     stream_set_clear(&r->set);
-    r->heard = 0;
+    r->heard = r->prefix_ns = r->newest_ns = 0;
+    r->before = whole ? UINT64_MAX : 0;
     r->id = id;
     r->generation = generation;
     r->key = key_of(id, generation);
@@ -123,12 +124,12 @@ static void begin(struct stream_source *s)
     reset_samples(s);
 }
 
-void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns)
+void stream_connected(struct stream_source *s, uint64_t id, bool whole, uint64_t now_ns)
 {
     struct stream_run *r = find(s->memory, id);
 
     if (r == NULL)
-        r = make(s, id, 0);
+        r = make(s, id, 0, whole);
     if (r != s->run)
         use(s, r);
     s->connected = true;
@@ -152,7 +153,7 @@ static bool is_sequenced(uint8_t type)
 
 static bool is_plausible(const struct stream_source *s, uint64_t sequence)
 {
-    return sequence < UINT64_MAX / 2 &&
+    return sequence <= STREAM_NUMBER_MAX &&
            (!s->counted || sequence <= s->run->set.newest + STREAM_JUMP);
 }
 
@@ -254,7 +255,7 @@ static void begin_anew(struct stream_source *s)
 {
     bool again = s->skipped > 0;
 
-    use(s, make(s, s->run->id, s->run->generation + 1));
+    use(s, make(s, s->run->id, s->run->generation + 1, true));
     begin(s);
     s->drain_wanted = again;
 }
@@ -265,14 +266,41 @@ static void skip_repeat(struct stream_source *s, uint64_t sequence)
     if (s->drain_open)
         return;
     s->skipped++;
-    if (s->run->id == 0 && sequence <= s->known)
-        s->doubts++;
+    if (s->run->id != 0 || sequence > s->known)
+        return;
+    if (s->doubts++ == 0)
+        s->doubt_first_ns = s->arrived_ns;
+    s->doubt_last_ns = s->arrived_ns;
 }
 
 static void remember(struct stream_source *s, uint64_t sequence, uint32_t hash)
 {
-    s->recent[sequence % STREAM_WINDOW].sequence = sequence;
-    s->recent[sequence % STREAM_WINDOW].hash = hash;
+    size_t at = sequence % STREAM_WINDOW;
+
+    s->recent[at].sequence = sequence;
+    s->recent[at].hash = hash;
+    s->recent[at].time_ns = s->arrived_ns;
+}
+
+/* When a number of the connection's run came; 0: unknown. */
+static uint64_t time_of(const struct stream_source *s, uint64_t sequence)
+{
+    size_t at = sequence % STREAM_WINDOW;
+
+    return s->recent[at].sequence == sequence ? s->recent[at].time_ns : 0;
+}
+
+static void add(struct stream_source *s, uint64_t sequence)
+{
+    struct stream_run *r = s->run;
+    uint64_t time_ns;
+
+    if (sequence > r->set.newest)
+        r->newest_ns = s->arrived_ns;
+    stream_set_add(&r->set, sequence);
+    time_ns = time_of(s, r->set.prefix);
+    if (time_ns != 0)
+        r->prefix_ns = time_ns;
 }
 
 static uint32_t recent_hash(const struct stream_source *s, uint64_t sequence)
@@ -288,7 +316,7 @@ static bool is_remembered(const struct stream_source *s, uint64_t sequence, uint
 
 static enum stream_result done(struct stream_source *s, const struct stream_item *item)
 {
-    stream_set_add(&s->run->set, item->sequence);
+    add(s, item->sequence);
     return STREAM_SKIP;
 }
 
@@ -331,7 +359,7 @@ static enum stream_result resync(struct stream_source *s, const struct stream_it
     struct stream_hole hole;
 
     s->count.resyncs++;
-    stream_set_add(&s->run->set, out->sequence);
+    add(s, out->sequence);
     s->drain_wanted = stream_set_missing(&s->run->set, out->sequence, &hole) ||
                       stream_set_gave_up(&s->run->set, s->drained);
     return STREAM_SKIP;
@@ -387,12 +415,27 @@ static bool replaces_torn(const struct stream_source *s, const struct stream_hea
     return h->sequence == s->suspect && hash != s->suspect_hash && is_sound(h, payload);
 }
 
+/* What a hole is, and between which frames' times it lies: of the one behind it, or of the newest.
+ * newest_ns: of that. */
+static void tell_gap(const struct stream_source *s, struct stream_run *r, uint64_t newest_ns,
+                     struct stream_gap *gap)
+{
+    uint64_t behind_ns = r == s->run ? time_of(s, gap->hole.to + 1) : 0;
+
+    gap->run = r;
+    gap->cause = gap->hole.from == r->before + 1 ? STREAM_DOUBTFUL : STREAM_LOST;
+    gap->first_ns = r->prefix_ns;
+    gap->last_ns = behind_ns != 0 ? behind_ns : newest_ns;
+}
+
 /* Holes that leave no room for this number are given up at once. */
 static bool makes_room(const struct stream_source *s, uint64_t sequence, struct stream_gap *gap)
 {
-    gap->run = s->run;
-    return stream_set_fits(&s->run->set, sequence) ||
-           !stream_set_missing(&s->run->set, sequence - STREAM_WINDOW / 2, &gap->hole);
+    if (stream_set_fits(&s->run->set, sequence) ||
+        !stream_set_missing(&s->run->set, sequence - STREAM_WINDOW / 2, &gap->hole))
+        return true;
+    tell_gap(s, s->run, s->arrived_ns, gap);
+    return false;
 }
 
 static enum stream_result tear_at(struct stream_source *s, uint64_t sequence, uint32_t hash)
@@ -487,6 +530,11 @@ static enum stream_result look(struct stream_source *s, const uint8_t *at, size_
     return is_sequenced(h->type) ? proven(s, h, at, len, quiet, out) : STREAM_SKIP;
 }
 
+void stream_arrived(struct stream_source *s, uint64_t time_ns)
+{
+    s->arrived_ns = time_ns;
+}
+
 enum stream_result stream_next(struct stream_source *s, const uint8_t *at, size_t len, bool quiet,
                                struct stream_item *out, struct stream_gap *gap)
 {
@@ -509,7 +557,7 @@ void stream_taken(struct stream_source *s, const struct stream_item *item)
         s->suspect = 0;
     else
         s->count.late += item->sequence <= s->run->set.prefix;
-    stream_set_add(&s->run->set, item->sequence);
+    add(s, item->sequence);
 }
 
 /* ---- holes ---- */
@@ -562,7 +610,7 @@ bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap 
         struct stream_run *r = &s->memory->run[i];
 
         if (r->key != 0 && stream_set_missing(&r->set, overdue(s, r), &out->hole)) {
-            out->run = r;
+            tell_gap(s, r, r->newest_ns, out);
             return true;
         }
     }
@@ -571,9 +619,61 @@ bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap 
 
 void stream_given_up(struct stream_source *s, const struct stream_gap *gap)
 {
+    uint64_t n = gap->hole.to - gap->hole.from + 1;
+
     s->count.holes++;
-    s->count.missing += gap->hole.to - gap->hole.from + 1;
-    stream_set_give_up(&gap->run->set, &gap->hole);
+    *(gap->cause == STREAM_LOST ? &s->count.missing : &s->count.doubtful) += n;
+    stream_give_up(s->memory, gap);
+    if (gap->run == s->run && time_of(s, s->run->set.prefix) != 0)
+        s->run->prefix_ns = time_of(s, s->run->set.prefix);
+}
+
+/* ---- statements ---- */
+
+/* Once it is known that nothing more tells the two apart. */
+static void settle_doubts(struct stream_source *s)
+{
+    if (s->doubts == 0 || (s->connected && !s->settled))
+        return;
+    s->count.doubtful += s->doubts;
+    stream_add_untold(&s->memory->untold[STREAM_DOUBTFUL], s->doubts, s->doubt_first_ns,
+                      s->doubt_last_ns);
+    s->doubts = 0;
+}
+
+bool stream_untold(struct stream_source *s, uint64_t now_ns, struct stream_note *out)
+{
+    settle_doubts(s);
+    for (size_t i = 0; i < STREAM_CAUSES; i++) {
+        const struct stream_untold *u = &s->memory->untold[i];
+
+        if (u->given == u->told ||
+            (s->told_ns[i] != 0 && now_ns - s->told_ns[i] < STREAM_TELL_S * SECOND_NS))
+            continue;
+        *out = (struct stream_note){.cause = (enum stream_cause)i,
+                                    .count = u->given - u->told,
+                                    .first_ns = u->first_ns,
+                                    .last_ns = u->last_ns,
+                                    .from = u->told + 1,
+                                    .to = u->given};
+        return true;
+    }
+    return false;
+}
+
+void stream_told(struct stream_source *s, const struct stream_note *note, uint64_t now_ns)
+{
+    stream_tell(&s->memory->untold[note->cause], note->from, note->to);
+    s->told_ns[note->cause] = now_ns;
+}
+
+uint64_t stream_untold_count(const struct stream_source *s)
+{
+    uint64_t n = s->doubts;
+
+    for (size_t i = 0; i < STREAM_CAUSES; i++)
+        n += s->memory->untold[i].given - s->memory->untold[i].told;
+    return n;
 }
 
 void stream_held_up(struct stream_source *s)
@@ -608,15 +708,4 @@ void stream_heard(struct stream_source *s, uint64_t acknowledged)
 {
     if (acknowledged > s->run->heard && acknowledged <= s->run->set.prefix)
         s->run->heard = acknowledged;
-}
-
-uint64_t stream_doubts(const struct stream_source *s)
-{
-    return s->settled || !s->connected ? s->doubts : 0;
-}
-
-void stream_doubted(struct stream_source *s)
-{
-    s->count.doubtful += s->doubts;
-    s->doubts = 0;
 }

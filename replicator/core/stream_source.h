@@ -9,7 +9,28 @@
  * A known number is a repeat only if it can be one (stream_is_repeat()); else the helper counts
  * anew (12.2, 20), and its frames are of a run of their own.  What was taken for repeats before
  * that was seen, it is asked for again; where nothing tells the two apart, the doubt is to be
- * stated. */
+ * stated.
+ *
+ * A late frame and a new count look alike: a number below the prefix.  A worker takes its number
+ * first and enqueues after, so one frame may come at any time after its number was given up as a
+ * hole; it is a record while the hole is remembered.  A helper that counts anew begins at 1 (3.1),
+ * or tells by a FULL_RESYNC that what it began with does not come.  So of the first STREAM_FIRST
+ * numbers it is always known which came: one that comes again though it cannot be in the helper's
+ * buffer any more is of a new count, one that never came is late.  Above, no number begins a count
+ * unless its bytes differ from what came under it: it is counted as a repeat, dropped and
+ * acknowledged, and if it was of a hole that is forgotten (stream_set.h), its loss is stated.  A
+ * process that cannot be told from another may begin there, when it dials: what of it is taken for
+ * repeats is stated as doubtful.
+ *
+ * What is given up is counted in the memory, by cause, and stated at most once a second each
+ * (stream_untold()): its acknowledgement does not wait for that, as the count outlives us.  Its
+ * times are those of frames below and above it: of arrival, as these frames carry none.
+ *
+ * A helper that is met in the middle of its count may have been heard by another daemon (3.4): of
+ * the numbers below the first that comes, or that its buffer still has, it is not known whether
+ * they are missing, so they are stated as doubtful, not as a hole.  Not so when it began while we
+ * listened (stream_connected()), or when it counts anew before our eyes, or when its run is known,
+ * as after our own death: then all from 1 on is ours. */
 #ifndef EVREP_STREAM_SOURCE_H
 #define EVREP_STREAM_SOURCE_H
 
@@ -18,17 +39,24 @@
 
 enum {
     STREAM_RUNS = 4,        /* Lives of helpers that are told apart at a time. */
-    STREAM_JUMP = 1 << 26,  /* Within a connection no number is further ahead: torn.  An outage of
-                             * half a day at 1,500 frames a second is not. */
+    STREAM_JUMP = 1 << 26,  /* Within a connection no number is further ahead of the newest: torn.
+                             * One that is not makes a hole, of whatever size at once. */
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
     STREAM_DRAIN_S = 5,     /* How long a drain may take. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
     STREAM_QUIET_MS = 20,   /* A helper that can write goes on within a few ms. */
     STREAM_SETTLE_S = 1,    /* So long a connection that only repeats is not acknowledged. */
+    STREAM_TELL_S = 1,      /* Statements of one cause are so far apart. */
     STREAM_MEMORY_SIZE = 16384, /* Of struct stream_memory, at most. */
+    STREAM_LAYOUT = 2,          /* Of struct stream_memory: another one is forgotten. */
 };
 
-enum stream_mark_kind { STREAM_MARK_FRAME = 1, STREAM_MARK_HOLE = 2 };
+/* The first number of a connection may be any up to here, as after an outage of any length: what 10
+ * million frames a second come to in 325 days. */
+#define STREAM_NUMBER_MAX (1ull << 48)
+
+enum stream_mark_kind { STREAM_MARK_FRAME = 1, STREAM_MARK_TOLD = 2 };
+enum stream_cause { STREAM_LOST, STREAM_DOUBTFUL, STREAM_CAUSES };
 
 struct stream_run {
     uint64_t id;         /* Of the helper's life, as the caller tells them apart; 0: unknown. */
@@ -38,19 +66,35 @@ struct stream_run {
     struct stream_set set;
     uint64_t heard; /* The newest acknowledgement that the helper has read: what it sent up to there
                      * is out of its buffer. */
+    uint64_t before;               /* Up to here it was before us; UINT64_MAX: nothing was. */
+    uint64_t prefix_ns, newest_ns; /* When the frames of set.prefix and set.newest, or the nearest
+                                    * below that are known, came. */
+};
+
+/* Counts that only grow, and the times (wall clock, 0: unknown) of what is not told. */
+struct stream_untold {
+    uint64_t given, told, first_ns, last_ns;
+};
+
+struct stream_giving { /* What is being given up: a death in the midst leaves it to be finished. */
+    uint32_t key, cause;
+    struct stream_hole hole; /* to = 0: nothing. */
+    struct stream_untold after;
 };
 
 struct stream_memory {
     uint32_t owner; /* Key of the source's name; 0: free. */
-    uint32_t unused;
+    uint32_t layout;
     uint64_t uses;
+    struct stream_untold untold[STREAM_CAUSES];
+    struct stream_giving giving;
     struct stream_run run[STREAM_RUNS];
 };
 _Static_assert(sizeof(struct stream_memory) <= STREAM_MEMORY_SIZE, "room for one source");
 
 struct stream_counters {
     uint64_t frames, records, repeats, late, malformed, unknown, torn, holes, missing, resyncs,
-        drains, runs, doubtful;
+        drains, runs, doubtful; /* missing, doubtful: as many as are, or will be, stated. */
 };
 
 struct stream_source {
@@ -74,11 +118,14 @@ struct stream_source {
     uint32_t last_hash, suspect_hash, unproven_hash;
     uint64_t unproven; /* The frame that was not taken for what was behind it. */
     bool odd;          /* Its frames may be others than the reference's. */
-    uint64_t doubts;   /* Repeats that may have been none, not stated yet. */
+    uint64_t doubts;   /* Repeats that may have been none, ... */
+    uint64_t doubt_first_ns, doubt_last_ns;     /* ... and when they came. */
+    uint64_t arrived_ns;                        /* What is read now. */
+    uint64_t told_ns[STREAM_CAUSES];            /* When it was stated last; 0: not by us. */
     uint64_t sample[STREAM_SAMPLES], sample_ns; /* The newest numbers, some time ago. */
     struct stream_counters count;
     struct {
-        uint64_t sequence;
+        uint64_t sequence, time_ns;
         uint32_t hash;
     } recent[STREAM_WINDOW]; /* To know a repeat from a numbering that began anew. */
 };
@@ -87,7 +134,7 @@ enum stream_result {
     STREAM_NEED,   /* More bytes. */
     STREAM_SKIP,   /* Nothing to state: `used` bytes are done. */
     STREAM_RECORD, /* State it with a mark (FRAME, run key, sequence), then stream_taken(). */
-    STREAM_HOLE,   /* State the hole first (stream_given_up()), then look again. */
+    STREAM_HOLE,   /* Give the hole up first (stream_given_up()), then look again. */
     STREAM_TORN,   /* No frame begins here: drop the connection (12.2, 18). */
 };
 
@@ -103,14 +150,25 @@ struct stream_item {
 struct stream_gap {
     struct stream_run *run;
     struct stream_hole hole;
+    enum stream_cause cause;    /* DOUBTFUL: it was before us. */
+    uint64_t first_ns, last_ns; /* Of frames on either side; 0: unknown. */
+};
+
+struct stream_note {
+    enum stream_cause cause;
+    uint64_t count, first_ns, last_ns;
+    uint64_t from, to; /* Of its mark (TOLD, cause + 1). */
 };
 
 void stream_open(struct stream_source *s, struct stream_memory *m, uint32_t owner,
                  uint64_t hole_ns);
-/* After stream_open(): of what was stated and may not be recorded. */
+/* After stream_open(): of what was stated and may not be recorded.  key: of a frame's run. */
 void stream_mark(struct stream_source *s, uint8_t what, uint32_t key, uint64_t from, uint64_t to);
-void stream_connected(struct stream_source *s, uint64_t id, uint64_t now_ns);
+/* whole: this life of a helper began while we listened, so nobody else heard of it. */
+void stream_connected(struct stream_source *s, uint64_t id, bool whole, uint64_t now_ns);
 void stream_disconnected(struct stream_source *s, uint64_t now_ns);
+/* The wall clock's time of what stream_next() is given from now on. */
+void stream_arrived(struct stream_source *s, uint64_t time_ns);
 /* A frame is taken when a header is behind it that can be one, as a torn one has its own end there
  * (12.2, 18); or, of a line that is quiet, when nothing came for STREAM_QUIET_MS, or it has ended.
  */
@@ -120,6 +178,11 @@ void stream_taken(struct stream_source *s, const struct stream_item *item);
 /* A hole that has waited long enough. */
 bool stream_gap_due(struct stream_source *s, uint64_t now_ns, struct stream_gap *out);
 void stream_given_up(struct stream_source *s, const struct stream_gap *gap);
+/* What is to be stated now; then stream_told(). */
+bool stream_untold(struct stream_source *s, uint64_t now_ns, struct stream_note *out);
+void stream_told(struct stream_source *s, const struct stream_note *note, uint64_t now_ns);
+/* How many that waits for. */
+uint64_t stream_untold_count(const struct stream_source *s);
 /* Reading was stopped for want of room: that time does not count against any hole. */
 void stream_held_up(struct stream_source *s);
 /* The helper has frames that it will not send by itself (12.2, 16): ask it once. */
@@ -130,9 +193,5 @@ uint64_t stream_prefix(const struct stream_source *s);
 bool stream_may_acknowledge(const struct stream_source *s);
 /* The helper of this connection has read the acknowledgement of that. */
 void stream_heard(struct stream_source *s, uint64_t acknowledged);
-/* How many frames of a life that cannot be told were taken for repeats, and may have been none: to
- * be stated, then stream_doubted(). */
-uint64_t stream_doubts(const struct stream_source *s);
-void stream_doubted(struct stream_source *s);
 
 #endif

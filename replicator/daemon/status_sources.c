@@ -28,7 +28,7 @@ json_t *status_sources_json(const struct shell *s)
         json_object_set_new(
             o, s->config->source[i].name,
             json_pack(
-                "{s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+                "{s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
                 "type", "event-stream", "connected", x.connected, "heldUp", x.held_up, "prefix",
                 (json_int_t)x.prefix, "newest", (json_int_t)x.newest, "acknowledged",
                 (json_int_t)x.acknowledged, "frames", (json_int_t)x.count.frames, "records",
@@ -37,7 +37,7 @@ json_t *status_sources_json(const struct shell *s)
                 (json_int_t)x.count.unknown, "torn", (json_int_t)x.count.torn, "missing",
                 (json_int_t)x.count.missing, "resyncs", (json_int_t)x.count.resyncs, "drains",
                 (json_int_t)x.count.drains, "lives", (json_int_t)x.count.runs, "doubtful",
-                (json_int_t)x.count.doubtful, "refusedConnections",
+                (json_int_t)x.count.doubtful, "untold", (json_int_t)x.untold, "refusedConnections",
                 (json_int_t)x.refused_connections));
     }
     return o;

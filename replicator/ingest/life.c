@@ -59,3 +59,11 @@ uint64_t life_of(int fd, const struct ucred *who)
         return inode & ~BY_START;
     return start != 0 ? BY_START | ((uint64_t)who->pid << 40 ^ start) : 0;
 }
+
+uint64_t life_began_ns(const struct ucred *who)
+{
+    long ticks = sysconf(_SC_CLK_TCK);
+    uint64_t start = who->pid > 0 ? start_time(who->pid) : 0;
+
+    return ticks > 0 ? start * (1000000000ull / (uint64_t)ticks) : 0;
+}

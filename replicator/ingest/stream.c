@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 65536, ACK_MS = 20 };
+enum { BUFFER = 65536, ACK_MS = 20, HOLES_SAID_MAX = 20 };
 
 struct ingest_stream {
     struct ingest_stream_options o;
@@ -25,7 +25,8 @@ struct ingest_stream {
     struct helper *helper; /* NULL: none is connected. */
     uint8_t place;         /* Of our memory and marks in the ring. */
     bool held_up;
-    uint64_t refused;
+    uint64_t refused, listening_ns; /* listening_ns: CLOCK_BOOTTIME. */
+    unsigned holes_said;            /* Since the last statement. */
     struct stream_source source;
 };
 
@@ -111,51 +112,51 @@ static int state_record(struct ingest_stream *s, const struct stream_item *item)
 }
 
 /* Stated as what was suppressed, of no kind and zone: how many, and in which time. */
-static int state_note(struct ingest_stream *s, uint8_t cause, uint64_t count,
-                      const struct evhooks_mark *mark)
+static int state_note(struct ingest_stream *s, const struct stream_note *n)
 {
-    uint64_t now = clock_ns(CLOCK_REALTIME);
-    struct record_note note = {
-        .cause = cause, .count = count, .first_ns = now - s->o.hole_ms * 1000000, .last_ns = now};
+    static const uint8_t causes[] = {
+        [STREAM_LOST] = CAUSE_STREAM_HOLE, [STREAM_DOUBTFUL] = CAUSE_STREAM_DOUBT};
+    struct evhooks_mark mark = {.source = s->place + 1u,
+                                .what = STREAM_MARK_TOLD,
+                                .run = n->cause + 1u,
+                                .from = n->from,
+                                .to = n->to};
+    struct record_note note = {.cause = causes[n->cause],
+                               .count = n->count,
+                               .first_ns = n->first_ns,
+                               .last_ns = n->last_ns};
     uint8_t event[EVENT_SIZE];
 
     note_encode(&note, event);
-    return ingest_ring_put(s->ring, RECORD_SUPPRESSED, SOURCE_EVREP, now, s->o.names, event, mark);
+    return ingest_ring_put(s->ring, RECORD_SUPPRESSED, SOURCE_EVREP, clock_ns(CLOCK_REALTIME),
+                           s->o.names, event, &mark);
 }
 
-static int state_hole(struct ingest_stream *s, const struct stream_gap *gap)
+static void give_up(struct ingest_stream *s, const struct stream_gap *gap)
 {
-    struct evhooks_mark mark = {.source = s->place + 1u,
-                                .what = STREAM_MARK_HOLE,
-                                .run = gap->run->key,
-                                .from = gap->hole.from,
-                                .to = gap->hole.to};
-
-    return state_note(s, CAUSE_STREAM_HOLE, gap->hole.to - gap->hole.from + 1, &mark);
-}
-
-static bool give_up(struct ingest_stream *s, const struct stream_gap *gap)
-{
-    if (!ingest_ring_room(s->ring) || state_hole(s, gap) != 0)
-        return false;
-    s->o.log("source %s: frames %" PRIu64 " to %" PRIu64 " of the helper never came", s->o.name,
-             gap->hole.from, gap->hole.to);
     stream_given_up(&s->source, gap);
-    return true;
+    if (s->holes_said++ < HOLES_SAID_MAX)
+        s->o.log("source %s: frames %" PRIu64 " to %" PRIu64 " of the helper %s", s->o.name,
+                 gap->hole.from, gap->hole.to,
+                 gap->cause == STREAM_LOST ? "never came" : "were before us: are they missing?");
 }
 
-static void state_doubts(struct ingest_stream *s)
+static void state_what_is_untold(struct ingest_stream *s, uint64_t now_ns)
 {
-    uint64_t count = stream_doubts(&s->source);
+    struct stream_note note;
 
-    if (count == 0 || !ingest_ring_room(s->ring) ||
-        state_note(s, CAUSE_STREAM_DOUBT, count, NULL) != 0)
-        return;
-    s->o.log("source %s: %" PRIu64
-             " frames of a helper whose process cannot be told were taken for "
-             "repeats, and may have been new; run it where evrepd sees it",
-             s->o.name, count);
-    stream_doubted(&s->source);
+    while (stream_untold(&s->source, now_ns, &note)) {
+        if (!ingest_ring_room(s->ring) || state_note(s, &note) != 0)
+            return;
+        s->o.log(
+            "source %s: stated: %" PRIu64 " frames of the helper %s", s->o.name, note.count,
+            note.cause == STREAM_LOST
+                ? "never came"
+                : "may be missing: before us, or taken for repeats of one whose process cannot "
+                  "be told; run it where evrepd sees it");
+        stream_told(&s->source, &note, now_ns);
+        s->holes_said = 0;
+    }
 }
 
 /* What begins the buffer; false: it stays for now. */
@@ -174,8 +175,8 @@ static bool one_frame(struct ingest_stream *s, struct helper *h, size_t *at, boo
         stream_taken(&s->source, &item);
         break;
     case STREAM_HOLE:
-        s->held_up = !give_up(s, &gap);
-        return !s->held_up;
+        give_up(s, &gap);
+        return true;
     case STREAM_TORN:
         drop(s, item.why);
         return false;
@@ -223,6 +224,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
     h->len += (size_t)n;
     h->read_ns = clock_ns(CLOCK_MONOTONIC);
+    stream_arrived(&s->source, clock_ns(CLOCK_REALTIME));
     frames(s, false);
     if (s->held_up && s->helper == h)
         uv_read_stop(stream);
@@ -261,6 +263,7 @@ static void read_rest(struct ingest_stream *s)
         if (n <= 0)
             return;
         h->len += (size_t)n;
+        stream_arrived(&s->source, clock_ns(CLOCK_REALTIME));
         frames(s, false);
     }
 }
@@ -274,7 +277,8 @@ static void welcome(struct ingest_stream *s, struct helper *h, const struct ucre
         frames(s, true);
     drop(s, "another helper dialled");
     s->helper = h;
-    stream_connected(&s->source, life, clock_ns(CLOCK_MONOTONIC));
+    stream_connected(&s->source, life, life_began_ns(who) >= s->listening_ns,
+                     clock_ns(CLOCK_MONOTONIC));
     s->o.log("source %s: helper connected (process %d), frames up to %" PRIu64 " are here",
              s->o.name, (int)who->pid, stream_prefix(&s->source));
     if (uv_read_start((uv_stream_t *)&h->pipe, on_alloc, on_read) != 0)
@@ -360,9 +364,9 @@ void ingest_stream_tick(struct ingest_stream *s)
         frames(s, true);
     if (s->helper != NULL && !s->helper->writing && stream_drain_wanted(&s->source, now_ns))
         send_control(s->helper, STREAM_DRAIN_REQUEST, stream_prefix(&s->source));
-    while (stream_gap_due(&s->source, now_ns, &gap) && give_up(s, &gap))
-        ;
-    state_doubts(s);
+    while (stream_gap_due(&s->source, now_ns, &gap))
+        give_up(s, &gap);
+    state_what_is_untold(s, now_ns);
     if (s->helper != NULL) {
         see_what_it_heard(s, s->helper);
         acknowledge(s, s->helper, now_ns);
@@ -383,6 +387,7 @@ void ingest_stream_state(const struct ingest_stream *s, struct ingest_stream_sta
         .newest = s->source.run != NULL ? s->source.run->set.newest : 0,
         .acknowledged = s->helper != NULL ? s->helper->acknowledged : 0,
         .refused_connections = s->refused,
+        .untold = stream_untold_count(&s->source),
         .count = s->source.count,
     };
 }
@@ -429,6 +434,7 @@ static int start_listening(struct ingest_stream *s, char *err, size_t err_size)
     umask(mask);
     if (rc == 0)
         rc = uv_listen((uv_stream_t *)&s->listener, 4, on_connection);
+    s->listening_ns = clock_ns(CLOCK_BOOTTIME);
     if (rc != 0)
         snprintf(err, err_size, "source %s: socket %s: %s: does its folder exist?", s->o.name,
                  s->o.socket, uv_strerror(rc));

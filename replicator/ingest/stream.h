@@ -18,7 +18,8 @@ struct ingest_stream_options {
 
 struct ingest_stream_state {
     bool connected, held_up; /* held_up: not read, for want of room. */
-    uint64_t prefix, newest, acknowledged, refused_connections;
+    uint64_t prefix, newest, acknowledged, refused_connections,
+        untold; /* untold: see stream_untold_count(). */
     struct stream_counters count;
 };
 

@@ -62,7 +62,7 @@ static void journal_lost(struct world *w, struct node *n)
     }
     w->journal_lost = true;
     w->journal_lost_ns[n->id] = w->now;
-    if (w->now / MS % 3 == 0 && !ring_lives && !w->refences) {
+    if (w->now / MS % 3 == 0 && !ring_lives) {
         sim_disk_lose_marks(&n->disk);
         w->marks_lost = true;
     } else {

@@ -128,6 +128,8 @@ class Helper:
             self.dialling = c["on"]
             if not c["on"]:
                 self.lose()
+        elif what == "count":  # as after so many that another daemon acknowledged
+            self.next, self.acked = c["acked"] + 1, c["acked"]
         elif what == "renumber":
             self.next, self.replay = 1, []
             self.acked = 0 if c["forget"] else self.acked

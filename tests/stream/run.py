@@ -1,5 +1,6 @@
 """A real evrepd reads the event stream of a double of the unchanged helper: each frame becomes one record, whatever is
 cut, replayed, torn or killed.  usage: tests/stream/run.py BUILD-FOLDER [SEED [STORY...]]"""
+import datetime
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -93,9 +95,10 @@ class Test:
     def source(self):
         return self.ctl()["sources"]["xpf"]
 
-    def life(self):
+    def life(self, connected=True):
         self.lives.append(Life(self.dir + "/events.sock", self.random.random().__hash__() & 0xffff))
-        wait("the helper to be connected", lambda: self.lives[-1].stats()["connected"])
+        if connected:
+            wait("the helper to be connected", lambda: self.lives[-1].stats()["connected"])
         return self.lives[-1]
 
     # ---- events, each with a source address of its own ----
@@ -140,9 +143,14 @@ class Test:
         with open(self.dir + "/out.log") as f:
             return f.read().splitlines()
 
-    def stated(self):
-        pattern = r'EVREP_SUPPRESSED .*kind="UNKNOWN" zone="0" cause="stream_hole" count="(\d+)"'
-        return sum(int(m.group(1)) for m in map(re.compile(pattern).search, self.lines()) if m)
+    def statements(self, cause="stream_hole"):
+        """Of each: count, first and last time."""
+        pattern = (r'EVREP_SUPPRESSED .*kind="UNKNOWN" zone="0" cause="%s" count="(\d+)" first-time="([^"]+)" '
+                   r'last-time="([^"]+)"' % cause)
+        return [(int(m.group(1)), m.group(2), m.group(3)) for m in map(re.compile(pattern).search, self.lines()) if m]
+
+    def stated(self, cause="stream_hole"):
+        return sum(n for n, _, _ in self.statements(cause))
 
     def check(self, missing=0, resyncs_lost=False):
         wait("every frame to be acknowledged", lambda: all(l.all_acked() for l in self.lives[-1:]))
@@ -157,7 +165,7 @@ class Test:
                     found[m.group(1)] = found.get(m.group(1), 0) + 1
                 m = re.search(r'evrep-epoch="(\d+)" evrep-seq="(\d+)"| tag=0/(\d+)/(\d+)', line)
                 tags.append(tuple(int(x) for x in m.groups() if x))
-            return set(found) >= set(self.sent) and self.stated() >= missing
+            return set(found) >= set(self.sent) and self.stated() >= missing and self.source()["untold"] == 0
 
         wait("every frame to be in the file", complete)
         twice = [a for a, n in found.items() if n > 1]
@@ -227,6 +235,74 @@ def d14_acks_are_a_contiguous_prefix(t):
     t.check(missing=1)
     seen = [n for kind, n in l.stats()["controls"] if kind == 4]
     assert seen == sorted(seen)
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def is_between(begin, at, end):
+    """at: as a record has it, to the millisecond."""
+    return begin - datetime.timedelta(milliseconds=1) <= datetime.datetime.fromisoformat(at.replace("Z", "+00:00")) <= end
+
+
+def d14_a_hole_lies_between_its_frames(t):
+    """Its statement says when the frames before and behind it came, not when it was given up."""
+    l = t.life()
+    begin = now()
+    t.send(l, 10)
+    wait("these to be acknowledged", l.all_acked)
+    middle = now()
+    t.send(l, 10, lose=[0, 1])
+    wait("these to be read", lambda: t.source()["newest"] == 20)
+    end = now()
+    t.check(missing=2)
+    [(count, first, last)] = t.statements()
+    assert count == 2 and is_between(begin, first, middle) and is_between(middle, last, end), (first, last)
+
+
+def d14_more_holes_than_are_remembered(t):
+    """Every second frame is lost: a statement or two, to the last number; and what comes of them late is no new count,
+    no second record and no hole."""
+    l = t.life()
+    t.send(l, 2000)
+    wait("these to be acknowledged", l.all_acked)
+    t.send(l, 800, lose=range(0, 800, 2))
+    t.check(missing=400)
+    assert len(t.statements()) <= 5, "%d statements" % len(t.statements())
+    before = t.source()
+    late = [t.telemetry(11) for _ in range(400)]
+    raw = b"".join(struct.pack("<IB3xQ", len(p), k, 2001 + 2 * i) + p for i, (k, _, p) in enumerate(late))
+    for again in range(2):
+        l.do("raw", bytes=raw.hex())
+        wait("these to be read", lambda: sum(t.source()[x] - before[x] for x in ("late", "repeats")) == 400 * (again + 1))
+    s = t.source()
+    assert (s["lives"], s["missing"], s["torn"]) == (1, 400, 0), s
+    assert 0 < s["late"] < 400 and s["records"] == before["records"] + s["late"], s
+    for i in range(400 - s["late"], 400):
+        t.sent[".".join(map(str, late[i][1]))] = 11
+    t.send(l, 10)
+    t.check(missing=400 - s["late"])
+
+
+def d17_a_helper_met_in_the_middle(t):
+    """5000 were acknowledged to another daemon: they may be missing, and are not said to be. What is missing from then on
+    is, also after evrepd's death."""
+    t.stop()
+    l = t.life(connected=False)
+    l.do("count", acked=5000)
+    t.start()
+    wait("the helper to be connected", lambda: l.stats()["connected"])
+    t.send(l, 20, lose=[10])
+    t.check(missing=1)
+    [(count, first, last)] = t.statements("stream_doubt")
+    assert count == 5000 and first == "unknown" and is_between(now() - datetime.timedelta(seconds=60), last, now())
+    t.stop()
+    t.send(l, 20, lose=[7, 8, 9])
+    t.start()
+    wait("the helper to be back", lambda: l.stats()["connected"])
+    t.check(missing=4, resyncs_lost=True)
+    assert t.stated("stream_doubt") == 5000
 
 
 def d15_never_pauses(t):
@@ -469,7 +545,8 @@ def a_full_ring_stops_the_reading(t):
     t.check()
 
 
-STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_contiguous_prefix, d15_never_pauses,
+STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_contiguous_prefix,
+           d14_a_hole_lies_between_its_frames, d14_more_holes_than_are_remembered, d17_a_helper_met_in_the_middle, d15_never_pauses,
            d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
            d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,

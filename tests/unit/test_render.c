@@ -818,6 +818,11 @@ static void notes_are_rendered(void **state)
             "EVREP_SUPPRESSED [evrep@32473 kind=\"UNKNOWN\" zone=\"0\" "
             "cause=\"stream_doubt\" count=\"3\" first-time=\"2026-11-25T11:47:46.000Z\" "
             "last-time=\"2026-11-25T11:47:47.001Z\"" TAG);
+    quiet.first_ns = 0;
+    note_is(RECORD_SUPPRESSED, &quiet,
+            "EVREP_SUPPRESSED [evrep@32473 kind=\"UNKNOWN\" zone=\"0\" "
+            "cause=\"stream_doubt\" count=\"3\" first-time=\"unknown\" "
+            "last-time=\"2026-11-25T11:47:47.001Z\"" TAG);
     note_is(RECORD_ABANDONED, &quiet, "EVREP_ABANDONED [evrep@32473" TAG);
 }
 

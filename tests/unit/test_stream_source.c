@@ -9,140 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "contract.h"
-#include "stream_source.h"
-
-#define MS      1000000ull
-#define HOLE_NS (250 * MS)
-#define LIFE    0x1234500001ull
-
-struct reader {
-    struct stream_source s;
-    struct stream_memory m;
-    uint64_t now_ns;
-    size_t records, holes;
-    uint64_t missing, last; /* last: number of the newest record. */
-    bool torn;
-    struct stream_item item;
-    uint8_t buffer[8192];
-    size_t len;
-};
-
-static int setup(void **state)
-{
-    struct reader *r = calloc(1, sizeof(*r));
-
-    r->now_ns = 1000 * MS;
-    stream_open(&r->s, &r->m, 77, HOLE_NS);
-    stream_disconnected(&r->s, r->now_ns);
-    stream_connected(&r->s, LIFE, r->now_ns);
-    *state = r;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static void state_gap(struct reader *r, const struct stream_gap *gap)
-{
-    r->holes++;
-    r->missing += gap->hole.to - gap->hole.from + 1;
-    stream_given_up(&r->s, gap);
-}
-
-static void feed_on(struct reader *r, const uint8_t *at, size_t len, bool quiet)
-{
-    size_t used = 0;
-
-    memcpy(r->buffer + r->len, at, len);
-    r->len += len;
-    for (;;) {
-        struct stream_gap gap;
-        enum stream_result what =
-            stream_next(&r->s, r->buffer + used, r->len - used, quiet, &r->item, &gap);
-
-        if (what == STREAM_HOLE) {
-            state_gap(r, &gap);
-            continue;
-        }
-        r->torn = what == STREAM_TORN;
-        if (what == STREAM_NEED || what == STREAM_TORN)
-            break;
-        if (what == STREAM_RECORD) {
-            r->records++;
-            r->last = r->item.sequence;
-            stream_taken(&r->s, &r->item);
-        }
-        used += r->item.used;
-    }
-    r->len = r->torn ? 0 : r->len - used;
-    memmove(r->buffer, r->buffer + used, r->len);
-}
-
-static uint64_t event_number(const struct reader *r)
-{
-    return get_le64(r->item.event + EVENT_SOURCE);
-}
-
-/* Then nothing comes for a while. */
-static void feed(struct reader *r, const uint8_t *at, size_t len)
-{
-    feed_on(r, at, len, true);
-}
-
-static size_t make(uint8_t *out, uint8_t type, uint64_t sequence, const void *payload, size_t len)
-{
-    stream_header_encode(
-        &(struct stream_header){.length = (uint32_t)len, .type = type, .sequence = sequence}, out);
-    if (len > 0)
-        memcpy(out + STREAM_HEADER_SIZE, payload, len);
-    return STREAM_HEADER_SIZE + len;
-}
-
-static void frame(struct reader *r, uint8_t type, uint64_t sequence, const void *payload,
-                  size_t len)
-{
-    uint8_t out[2048];
-
-    feed(r, out, make(out, type, sequence, payload, len));
-}
-
-/* Numbers differ in their bytes as real events do. */
-static void deny(struct reader *r, uint64_t sequence)
-{
-    uint8_t e[EVENT_SIZE] = {[EVENT_TYPE] = 3, [EVENT_FAMILY] = 2, [EVENT_PROTOCOL] = 6};
-
-    put_le64(e + EVENT_SOURCE, sequence);
-    frame(r, STREAM_POLICY_DENY, sequence, e, sizeof(e));
-}
-
-static void denies(struct reader *r, uint64_t from, uint64_t to)
-{
-    for (uint64_t q = from; q <= to; q++)
-        deny(r, q);
-}
-
-static void elapse(struct reader *r, uint64_t ns)
-{
-    struct stream_gap gap;
-
-    for (uint64_t end = r->now_ns + ns; r->now_ns < end; r->now_ns += 5 * MS) {
-        while (stream_gap_due(&r->s, r->now_ns, &gap))
-            state_gap(r, &gap);
-    }
-}
-
-static void reconnect(struct reader *r, uint64_t life)
-{
-    stream_disconnected(&r->s, r->now_ns);
-    r->len = 0;
-    r->now_ns += 100 * MS;
-    stream_connected(&r->s, life, r->now_ns);
-}
+#include "stream_reader.h"
 
 static void d13_replays_and_drains_are_no_second_record(void **state)
 {
@@ -599,7 +466,7 @@ static void d20_what_was_heard_as_acknowledged_is_no_repeat(void **state)
         stream_heard(&r->s, 10);
         assert_false(r->torn);
     }
-    assert_int_equal(r->s.count.doubtful + stream_doubts(&r->s), 0);
+    assert_int_equal(stated(r, STREAM_DOUBTFUL), 0);
     elapse(r, 2000 * MS);
     assert_int_equal(r->holes, 0);
 }
@@ -662,14 +529,14 @@ static void d20_what_cannot_be_known_is_stated(void **state)
         reconnect(r, life == 0 ? UNKNOWN_LIFE : LIFE);
         denies(r, 1, 3);
         assert_int_equal(r->records, life == 0 ? 3 : 9);
-        assert_int_equal(stream_doubts(&r->s), life == 0 ? 3 : 0);
+        assert_int_equal(r->s.doubts, life == 0 ? 3 : 0);
         assert_int_equal(stream_may_acknowledge(&r->s), life != 0);
-        stream_doubted(&r->s);
+        assert_int_equal(stated(r, STREAM_DOUBTFUL), life == 0 ? 3 : 0);
         assert_true(stream_may_acknowledge(&r->s));
         deny(r, 3);
         denies(r, 4, 6);
         deny(r, 5); /* What came first in this connection is no doubt. */
-        stream_doubted(&r->s);
+        assert_int_equal(stated(r, STREAM_DOUBTFUL), life == 0 ? 1 : 0);
         assert_int_equal(r->s.count.doubtful, 4);
     }
 }
@@ -687,7 +554,7 @@ static void d20_what_it_had_heard_outlives_us(void **state)
     stream_disconnected(&r->s, r->now_ns);
     reconnect(r, UNKNOWN_LIFE);
     denies(r, 19, 20);
-    assert_int_equal(stream_doubts(&r->s), 2);
+    assert_int_equal(r->s.doubts, 2);
     reconnect(r, UNKNOWN_LIFE);
     deny(r, 2);
     deny(r, 1);
@@ -935,139 +802,6 @@ static void d26_counters_say_what_became_of_each_frame(void **state)
     assert_int_equal(c->frames, 16);
 }
 
-/* ---- holes ---- */
-
-static void a_hole_is_waited_for_and_then_stated_once(void **state)
-{
-    struct reader *r = *state;
-
-    denies(r, 1, 3);
-    denies(r, 6, 9);
-    elapse(r, HOLE_NS - 50 * MS);
-    assert_int_equal(r->holes, 0);
-    elapse(r, 200 * MS);
-    assert_int_equal(r->holes, 1);
-    assert_int_equal(r->missing, 2);
-    assert_int_equal(stream_prefix(&r->s), 9);
-    deny(r, 5); /* Late, and not lost; the statement stands. */
-    assert_int_equal(r->records, 8);
-    deny(r, 5);
-    assert_int_equal(r->records, 8);
-    deny(r, 4);
-    assert_int_equal(r->records, 9);
-}
-
-static void a_helper_that_is_away_is_waited_for_longer(void **state)
-{
-    struct reader *r = *state;
-
-    denies(r, 1, 3);
-    deny(r, 5);
-    stream_disconnected(&r->s, r->now_ns);
-    elapse(r, 9000 * MS);
-    assert_int_equal(r->holes, 0);
-    elapse(r, 2000 * MS);
-    assert_int_equal(r->missing, 1);
-}
-
-static void time_without_room_does_not_count(void **state)
-{
-    struct reader *r = *state;
-
-    deny(r, 1);
-    deny(r, 3);
-    for (int i = 0; i < 40; i++) {
-        elapse(r, 50 * MS);
-        stream_held_up(&r->s);
-    }
-    assert_int_equal(r->holes, 0);
-}
-
-static void more_than_a_window_is_given_up_at_once(void **state)
-{
-    struct reader *r = *state;
-
-    deny(r, 1);
-    deny(r, 3);
-    deny(r, 900000);
-    assert_int_equal(r->records, 3);
-    assert_true(r->holes <= 3);
-    elapse(r, 1000 * MS);
-    assert_int_equal(stream_prefix(&r->s), 900000);
-    assert_int_equal(r->missing, 900000 - 3);
-}
-
-/* ---- evrepd dies ---- */
-
-/* What it stated is in the ring with its mark; what it recorded may be a step behind. */
-static void a_death_makes_no_second_record(void **state)
-{
-    struct reader *r = *state;
-    struct stream_memory before;
-    uint32_t key;
-
-    denies(r, 1, 5);
-    deny(r, 7);
-    key = r->s.run->key;
-    before = r->m; /* As if it died before it recorded what follows. */
-    deny(r, 6);
-    deny(r, 8);
-    r->m = before;
-    stream_open(&r->s, &r->m, 77, HOLE_NS);
-    stream_mark(&r->s, STREAM_MARK_FRAME, key, 6, 6);
-    stream_mark(&r->s, STREAM_MARK_FRAME, key, 8, 8);
-    stream_mark(&r->s, STREAM_MARK_FRAME, key + 1, 9, 9); /* Of no run that is known. */
-    stream_disconnected(&r->s, r->now_ns);
-    stream_connected(&r->s, LIFE, r->now_ns);
-    denies(r, 1, 9);
-    assert_int_equal(r->records, 9);
-}
-
-static void scribbled_memory_is_mended(void **state)
-{
-    struct reader *r = *state;
-
-    denies(r, 1, 3);
-    for (unsigned seed = 1; seed < 200; seed++) {
-        uint8_t *at = (uint8_t *)&r->m + 8;
-
-        for (int i = 0; i < 40; i++)
-            at[(unsigned)rand_r(&seed) % (sizeof(r->m) - 8)] = (uint8_t)rand_r(&seed);
-        stream_open(&r->s, &r->m, 77, HOLE_NS);
-        stream_disconnected(&r->s, r->now_ns);
-        stream_connected(&r->s, LIFE + seed, r->now_ns);
-        denies(r, 1, 3);
-        elapse(r, 20 * MS);
-    }
-}
-
-/* Against a model: any order, any repeats, any holes; each number once or in a hole. */
-static void each_number_is_once_or_in_a_hole(void **state)
-{
-    enum { NUMBERS = 3000 };
-    struct reader *r = *state;
-    uint8_t *sent = calloc(NUMBERS + 65, 1);
-    size_t distinct = 0;
-    unsigned seed = 42;
-
-    for (uint64_t base = 1; base <= NUMBERS; base += 16) {
-        for (int i = 0; i < 60; i++) {
-            uint64_t q = base + (unsigned)rand_r(&seed) % 64;
-
-            distinct += sent[q] == 0;
-            sent[q] = 1;
-            deny(r, q);
-        }
-        elapse(r, (unsigned)rand_r(&seed) % 60 * MS);
-        if (rand_r(&seed) % 7 == 0)
-            reconnect(r, LIFE);
-    }
-    assert_int_equal(r->records, distinct);
-    elapse(r, 2000 * MS);
-    assert_int_equal(r->records + r->missing - r->s.count.late, r->s.run->set.newest);
-    free(sent);
-}
-
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1106,13 +840,6 @@ int main(void)
         T(d24_a_family_of_neither_is_malformed),
         T(d25_a_resync_has_a_number_of_its_own),
         T(d26_counters_say_what_became_of_each_frame),
-        T(a_hole_is_waited_for_and_then_stated_once),
-        T(a_helper_that_is_away_is_waited_for_longer),
-        T(time_without_room_does_not_count),
-        T(more_than_a_window_is_given_up_at_once),
-        T(a_death_makes_no_second_record),
-        T(scribbled_memory_is_mended),
-        T(each_number_is_once_or_in_a_hole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
