@@ -335,6 +335,87 @@ static void defect_8_what_has_no_ports_is_recorded(void **unused)
     }
 }
 
+#define ALL_LOGGED(protocol)                                                                       \
+    "zone \"trust\" { screens = { \"land\" } }\nzone \"untrust\" { }\n"                            \
+    "policy \"p\" { from-zone = \"trust\" to-zone = \"untrust\" "                                  \
+    "action = permit log = { \"session-init\", \"session-close\" } }\n"                            \
+    "filter \"in\" { term \"log\" { protocol = " protocol " log = true } }\n"                      \
+    "filter \"out\" { on = output term \"t\" { protocol = " protocol " log = true } }\n"
+
+/* 12.1 #8: each record of an ICMP packet, of every kind, both families, both ways: an echo's id is
+ * its source port and nothing is its destination port; of any other ICMP both are 0. */
+static void defect_8_an_echo_has_its_id_as_source_port(void **unused)
+{
+    enum { ID = 0xabcd };
+    static const uint8_t kinds[] = {EVENT_OPEN, EVENT_DENY, EVENT_CLOSE, EVENT_SCREEN,
+                                    EVENT_FILTER};
+
+    (void)unused;
+    for (int i = 0; i < 4; i++) {
+        bool v6 = i % 2, echo = i < 2;
+        struct box *b = box_open(v6 ? ALL_LOGGED("icmp6") : ALL_LOGGED("icmp"));
+        struct frame f = {.protocol = v6 ? 58 : 1, .source_port = ID};
+
+        f.type = v6 ? (echo ? 128 : 139) : (echo ? 8 : 13);
+        f.from = v6 ? "fd::1" : "10.0.0.1";
+        f.to = v6 ? "fd::2" : "10.0.0.2";
+        say(b, LEFT, f);
+        f.to = f.from;
+        assert_false(box_send(b, LEFT, &f));
+        f.from = v6 ? "fd::3" : "10.0.0.3";
+        assert_false(box_send(b, RIGHT, &f));
+        box_end(b);
+        for (size_t k = 0; k < sizeof(kinds); k++)
+            assert_true(box_count(b, kinds[k]) > 0);
+        for (size_t k = 0; k < b->event_count; k++) {
+            assert_int_equal(event_be(b->event[k].at, 40), echo ? ID : 0);
+            assert_int_equal(event_be(b->event[k].at, 42), 0);
+        }
+        box_close(b);
+    }
+}
+
+/* 12.3 #40: evdp's own records have none of it: whatever kind, the 12 bytes behind an IPv4 address
+ * are zero, ports are in network order, a filter's action is an action of the contract, a screen's
+ * flag is set, and an interface's number keeps its 32 bits. */
+static void defect_40_records_are_the_contracts(void **unused)
+{
+    static const uint8_t actions[] = {[EVENT_OPEN] = ACTION_PERMIT,
+                                      [EVENT_CLOSE] = ACTION_PERMIT,
+                                      [EVENT_DENY] = ACTION_DENY,
+                                      [EVENT_SCREEN] = ACTION_DENY,
+                                      [EVENT_FILTER] = ACTION_PERMIT};
+    static const size_t slots[] = {8, 24, 72, 88};
+    struct box *b = box_open(ALL_LOGGED("udp"));
+    const uint8_t zero[12] = {0};
+    struct frame f = {.from = "10.0.0.1",
+                      .to = "10.0.0.2",
+                      .protocol = 17,
+                      .source_port = 0x1234,
+                      .destination_port = 0x00fd};
+
+    (void)unused;
+    say(b, LEFT, f);
+    f.to = f.from;
+    assert_false(box_send(b, LEFT, &f));
+    f.from = "10.0.0.3";
+    assert_false(box_send(b, RIGHT, &f));
+    box_end(b);
+    for (uint8_t kind = EVENT_OPEN; kind <= EVENT_FILTER; kind++)
+        assert_true(kind == 5 || box_count(b, kind) > 0);
+    for (size_t k = 0; k < b->event_count; k++) {
+        const uint8_t *e = b->event[k].at;
+
+        for (size_t i = 0; i < 4; i++)
+            assert_memory_equal(e + slots[i] + 4, zero, 12);
+        assert_memory_equal(e + 40, "\x12\x34\x00\xfd", 4);
+        assert_int_equal(e[54], actions[e[52]]);
+        assert_true(e[52] != EVENT_SCREEN || event_le(e, 44, 4) == 0x20);
+        assert_int_equal(event_le(e, 128, 4), 10 + (e[8 + 3] == 3 ? RIGHT : LEFT));
+    }
+    box_close(b);
+}
+
 /* ---- SCTP ---- */
 
 static struct frame sctp(bool back, uint16_t client, uint16_t server)
@@ -779,6 +860,8 @@ int main(void)
         cmocka_unit_test(a_fin_after_the_close_opens_nothing),
         cmocka_unit_test(each_state_ages_by_its_own_time),
         cmocka_unit_test(defect_8_what_has_no_ports_is_recorded),
+        cmocka_unit_test(defect_8_an_echo_has_its_id_as_source_port),
+        cmocka_unit_test(defect_40_records_are_the_contracts),
         cmocka_unit_test(sctp_has_ports),
         cmocka_unit_test(sctp_has_ports_when_rules_change),
         cmocka_unit_test(udp_and_icmp),

@@ -547,6 +547,47 @@ static void the_highest_interface_has_its_name(void **state)
     value_is(&r, "packet-incoming-interface", "ge-9/9/9");
 }
 
+/* d40: what a producer left behind the 4 bytes of an IPv4 address is shown in no text, of any kind,
+ * and the address after NAT of which only that is set is none. */
+static void what_is_behind_an_ipv4_address_is_not_shown(void **state)
+{
+    static const size_t slots[] = {EVENT_SOURCE, EVENT_DESTINATION, EVENT_NAT_SOURCE,
+                                   EVENT_NAT_DESTINATION};
+    static char clean[RENDER_MAX + 1];
+
+    (void)state;
+    for (uint8_t kind = RECORD_SESSION_OPEN; kind <= RECORD_FILTER_LOG; kind++) {
+        for (int format = FORMAT_RFC5424; format < FORMAT_BINARY; format++) {
+            struct render_options o = {.format = (enum render_format)format, .hostname = "fw1"};
+            struct record r = event(kind, 6);
+
+            strcpy(clean, render(&o, &r, false));
+            for (size_t i = 0; i < 4; i++)
+                memset(r.event + slots[i] + 4, 0x5a, 12);
+            assert_string_equal(render(&o, &r, false), clean);
+        }
+    }
+}
+
+/* d40: ports stand in network order, and action codes are the contract's, not a filter's. */
+static void ports_and_actions_are_the_contracts(void **state)
+{
+    const struct render_options o = {.format = FORMAT_STANDARD, .hostname = "fw1"};
+
+    (void)state;
+    for (uint8_t kind = RECORD_SESSION_OPEN; kind <= RECORD_FILTER_LOG; kind++) {
+        static const char *const actions[] = {" action=deny ", " action=permit ",
+                                              " action=reject "};
+        struct record r = event(kind, 6);
+
+        for (uint8_t i = 0; i < 3; i++) {
+            r.event[EVENT_ACTION] = i;
+            assert_non_null(strstr(render(&o, &r, false), actions[i]));
+            assert_non_null(strstr(line, " src=10.0.0.26:37233 dst=198.51.100.7:161 "));
+        }
+    }
+}
+
 /* ---- names from outside ---- */
 
 static void name_is(const char *name, size_t len, const char *want)
@@ -920,6 +961,8 @@ int main(void)
         TEST(the_time_is_the_decisions),
         TEST(a_filters_source_is_no_reason),
         TEST(the_highest_interface_has_its_name),
+        TEST(what_is_behind_an_ipv4_address_is_not_shown),
+        TEST(ports_and_actions_are_the_contracts),
         TEST(no_name_breaks_out_of_its_field),
         TEST(no_name_breaks_out_of_the_references_forms),
         TEST(a_long_name_is_cut_at_a_whole_character),
