@@ -258,6 +258,15 @@ expect "a certificate without its key" "$dir/check.err" "'cert-file' and 'key-fi
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { "policy", "colour" } }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "d37: a category that there is not" "$dir/check.err" "'categories' is \"colour\"; it must be one of session, policy"
+conf 0 7 "$dir/key" 'sink "x" { type = syslog address = "a:514" format = structurd }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "d37: a format that there is not" "$dir/check.err" "'format' is \"structurd\"; it must be one of rfc5424, structured"
+conf 0 7 "$dir/key" 'sink "x" { type = syslog address = "a:514" severity = loud }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "d37: a severity that there is not" "$dir/check.err" "'severity' is \"loud\"; it must be one of error, warning"
+conf 0 7 "$dir/key" 'sink "x" { type = syslog address = "a:514" facility = local9 }'
+"$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
+expect "d37: a facility that there is not" "$dir/check.err" "'facility' is \"local9\"; it must be one of kern, user"
 conf 0 7 "$dir/key" 'sink "x" { type = file path = "/x" categories = { } }'
 "$bin/evrepd" -c "$dir/n0.conf" --check 2>"$dir/check.err"
 expect "no category at all" "$dir/check.err" "'categories' is empty: nothing would pass"

@@ -379,8 +379,8 @@ def handover(p):
 
 
 def names_change_before_a_takeover(p):
-    """A record has the names of when it was decided, whoever renders it: zones, policies and interfaces were renamed since.
-    The second tables have what a file of them may have, too."""
+    """A record has the names of when it was decided, whoever renders it: zones, policies and interfaces were renamed since
+    (d42: by the dead node's tables, and not by the taker's own). The second tables have what a file of them may have, too."""
     tables = ("z 1 trust\nz 2 untrust\np 7 first-a\np 8 first-b\np 9 first-c\ni 3 ge-0/0/1.0\n",
               "# After the commit\r\n\r\nz 1 lan\r\nz 2 wan\n\np 7 second-a\np 8 second-b\np 9 second-c\ni 3 ge-0/0/9.0\n")
     up(p)
@@ -427,6 +427,64 @@ def lost_here_only(p):
     check("it is said once", said == 1, said)
     check("and only there", "goes to the peer" not in p.log(1))
     p.audit(moved=True)
+
+
+def replace_ring(p, n):
+    """As when its dataplane ends, its ring is removed, and a dataplane makes another; evrepd goes on with that."""
+    sent = p.quiet(n)["tagged"]
+    ups = p.log(n).count("node %d of cluster 7 is up" % n)
+    os.unlink("/dev/shm/%s%d" % (p.ring, n))
+    p.events(n)
+    wait("node %d to start anew" % n, lambda: p.log(n).count("node %d of cluster 7 is up" % n) > ups, 10)
+    return sent
+
+
+def more(p, count=300):
+    before = p.collector.count
+    wait("more records", lambda: p.collector.count > before + count, 10)
+
+
+def the_ring_is_replaced(p):
+    """Under load, the secondary's too, then evrepd ends in each way on the new ring, and at last the peer takes over:
+    each record is there once, and none is missing."""
+    up(p)
+    p.events(0)
+    p.events(1)
+    more(p)
+    sent = 0
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        for n in (0, 1):
+            sent += replace_ring(p, n)
+        wait("a session", p.session, 10)
+        more(p)
+        for n in (1, 0):  # Whoever is primary then.
+            p.end(n, how)
+            p.start(n)
+            wait("a session", p.session, 10)
+            more(p)
+    to = 1 - p.primary(0)
+    p.ctl(0, "failover", "1", "--to", str(to))
+    more(p)
+    sent += p.quiet(to)["tagged"]  # Of one that is removed evrepd makes another when it starts.
+    wait("all to be journaled", p.settled, 10)
+    os.unlink("/dev/shm/%s%d" % (p.ring, to))
+    p.end(to, signal.SIGTERM)
+    p.start(to)
+    wait("a session", p.session, 10)
+    p.events(to)
+    to = p.primary(0)
+    more(p)
+    sent += replace_ring(p, 1 - to)
+    sent += replace_ring(p, to)
+    wait("a session", p.session, 10)
+    p.end(1 - to)
+    wait("the other to be primary", lambda: p.primary(to) == to, 5)
+    more(p)
+    p.start(1 - to)
+    wait("a session", p.session, 10)
+    sent += sum(p.quiet(n)["tagged"] for n in (0, 1))
+    a = p.audit()
+    check("all are there once", a["once"] + a["marked"] - a["statements"] == sent and a["covered"] == 0, (a, sent))
 
 
 def nobody_reads_the_log(p):
@@ -708,6 +766,7 @@ STORIES = {
     "handover": (handover, {}),
     "names change before a takeover": (names_change_before_a_takeover, {"collector": Late}),
     "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),
+    "the ring is replaced": (the_ring_is_replaced, {}),
     "nobody reads the log": (nobody_reads_the_log, {}),
     "ends under load": (ends_under_load, {"collector": Relp, "sink": "transport = relp"}),
     "ends without answers": (ends_without_answers, {"collector": Relp, "sink": "transport = relp"}),

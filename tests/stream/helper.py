@@ -120,6 +120,14 @@ class Helper:
             if c["drain"]:
                 into = b"".join(f for _, f in self.replay) + self.frame(8, number)
             self.write(frame[:c["cut"]] + into + frame[c["cut"]:])
+        elif what == "parts":  # one frame, in two writes
+            kind, payload = c["event"]
+            number = self.take_number()
+            frame = self.frame(kind, number, bytes.fromhex(payload))
+            self.keep(number, frame)
+            self.write(frame[:c["cut"]])
+            time.sleep(c["pause"])
+            self.write(frame[c["cut"]:])
         elif what == "raw":
             self.write(bytes.fromhex(c["bytes"]))
         elif what == "cut":

@@ -178,6 +178,8 @@ class Test:
         resyncs = [n for a, b in holes for n in range(int(a), int(b) + 1)
                    if resyncs_lost and n in self.lives[-1].stats()["resyncs"]]
         assert stated - len(resyncs) == missing, "%d stated as missing, not %d" % (stated, missing)
+        sent = {kind for l in self.lives if l.p.poll() is None for kind, _ in l.stats()["controls"]}
+        assert sent <= {4, 7}, "a helper was sent %s, and never a PAUSE or RESUME is (d15)" % sent
         audit = subprocess.run([self.build + "/bin/evrepctl", "audit", self.dir + "/out.log"], capture_output=True, text=True)
         assert audit.returncode == 0, audit.stdout + audit.stderr
         assert len(set(tags)) == len(tags), "a tag twice"
@@ -365,6 +367,19 @@ def d18_torn_frames_are_no_records(t):
     t.check(resyncs_lost=True)
 
 
+def d19_a_frame_may_take_its_time(t):
+    """Cut anywhere, with more than a quiet line's time between the parts: it is one frame. (No timeout ends it: the
+    reference's is 30 s, and the test has not that long.)"""
+    l = t.life()
+    for cut in (1, 8, 15, 16, 17, 100, 151):
+        kind, a, payload = t.telemetry(11)
+        t.sent[".".join(map(str, a))] = kind
+        l.do("parts", event=(kind, payload.hex()), cut=cut, pause=0.4)
+    t.check()
+    s = t.source()
+    assert (s["records"], s["torn"], s["malformed"]) == (7, 0, 0) and l.stats()["connects"] == 1, s
+
+
 def d20_helpers_restart(t):
     """Another life counts from 1 again; what the one before never sent is stated."""
     t.send(t.life(), 300, lose=[299])
@@ -548,7 +563,7 @@ def a_full_ring_stops_the_reading(t):
 STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_contiguous_prefix,
            d14_a_hole_lies_between_its_frames, d14_more_holes_than_are_remembered, d17_a_helper_met_in_the_middle, d15_never_pauses,
            d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
-           d20_helpers_restart,
+           d19_a_frame_may_take_its_time, d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
            evrepd_is_killed, the_ring_is_replaced, names_are_read_again, unknown_and_malformed, a_full_ring_stops_the_reading]
 

@@ -786,6 +786,7 @@ static void d25_a_resync_has_a_number_of_its_own(void **state)
     assert_int_equal(stream_prefix(&r->s), 6);
 }
 
+/* Each frame is in exactly one count, and each count of its own outcome. */
 static void d26_counters_say_what_became_of_each_frame(void **state)
 {
     struct reader *r = *state;
@@ -795,11 +796,26 @@ static void d26_counters_say_what_became_of_each_frame(void **state)
     denies(r, 5, 8);
     frame(r, STREAM_FULL_RESYNC, 9, NULL, 0);
     frame(r, STREAM_SESSION_OPEN, 10, NULL, 0);
-    frame(r, 77, 11, NULL, 0);
+    frame(r, STREAM_POLICY_DENY, 11, NULL, 0);
+    frame(r, 77, 12, NULL, 0);
+    frame(r, STREAM_ACK, 13, NULL, 0);
+    frame(r, STREAM_PAUSE, 14, NULL, 0);
     frame(r, STREAM_KEEPALIVE, 0, NULL, 0);
-    assert_int_equal(c->frames,
-                     c->records + c->repeats + c->malformed + c->unknown + c->resyncs + 1);
-    assert_int_equal(c->frames, 16);
+    frame(r, STREAM_DRAIN_COMPLETE, 14, NULL, 0);
+    deny(r, 17);
+    elapse(r, 400 * MS);
+    deny(r, 16);
+    assert_int_equal(c->records, 8 + 2);
+    assert_int_equal(c->late, 1);
+    assert_int_equal(c->repeats, 4);
+    assert_int_equal(c->resyncs, 1);
+    assert_int_equal(c->malformed, 2);
+    assert_int_equal(c->unknown, 3);
+    assert_int_equal(c->holes, 1);
+    assert_int_equal(c->missing, 2);
+    assert_int_equal(c->torn + c->doubtful + c->drains, 0);
+    assert_int_equal(c->runs, 1);
+    assert_int_equal(c->frames, 8 + 4 + 1 + 2 + 3 + 2 + 2);
 }
 
 int main(void)
