@@ -723,6 +723,24 @@ static void nothing_is_longer_than_its_bound(void **state)
     }
 }
 
+/* d31: one that the tables do not hold whole ends with a whole character, wherever that lies. */
+static void a_table_holds_whole_characters(void **state)
+{
+    uint8_t name[NAME_MAX_BYTES + 8];
+
+    (void)state;
+    for (size_t before = NAME_MAX_BYTES - 4; before <= NAME_MAX_BYTES; before++) {
+        size_t want = before + (NAME_MAX_BYTES - before) / 3 * 3;
+
+        memset(name, 'n', before);
+        for (size_t at = before; at + 3 <= sizeof(name); at += 3)
+            memcpy(name + at, "\xe2\x82\xac", 3);
+        names_clear(&names);
+        assert_int_equal(names_add(&names, 'z', 1, name, sizeof(name)), 0);
+        assert_int_equal(names_get(&names, 'z', 1)->len, want);
+    }
+}
+
 static void what_does_not_fit_is_cut(void **state)
 {
     struct record r = closed();
@@ -967,6 +985,7 @@ int main(void)
         TEST(no_name_breaks_out_of_the_references_forms),
         TEST(a_long_name_is_cut_at_a_whole_character),
         TEST(nothing_is_longer_than_its_bound),
+        TEST(a_table_holds_whole_characters),
         TEST(what_does_not_fit_is_cut),
         TEST(tables_are_read_line_by_line),
         TEST(an_element_of_its_own),
