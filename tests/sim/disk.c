@@ -91,6 +91,8 @@ static void save_bytes(struct sim_disk *d, struct undo *u, const struct sim_file
 /* The page cache is written back now and then. */
 void sim_disk_written_back(struct sim_disk *d)
 {
+    if (d->syncs != SYNCS)
+        return;
     for (size_t i = 0; i < SIM_FILES; i++)
         d->file[i].kept = false;
     d->undo_count = 0;
@@ -212,6 +214,8 @@ static int disk_sync(void *ctx, int handle)
     size_t out = 0;
 
     d->effect(d->ctx);
+    if (d->syncs == SYNCS_NOTHING || (d->syncs == SYNCS_MARKS && d->file[handle].name[0] == 'r'))
+        return -EIO;
     for (size_t i = 0; i < d->undo_count; i++) {
         struct undo *u = &d->undo[i];
 
@@ -231,6 +235,8 @@ static int disk_sync_names(void *ctx)
     size_t out = 0;
 
     d->effect(d->ctx);
+    if (d->syncs == SYNCS_NOTHING)
+        return -EIO;
     for (size_t i = 0; i < d->undo_count; i++) {
         struct undo *u = &d->undo[i];
 
@@ -419,6 +425,7 @@ void sim_disk_init(struct sim_disk *d, uint64_t seed)
 {
     d->rng.state = seed;
     d->full = false;
+    d->syncs = SYNCS;
     d->writes = d->misdirect_at = 0;
     sim_disk_wipe(d);
     d->disk = (struct disk){

@@ -198,7 +198,10 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
         a = f == FAULT_SINK_ONE_SIDE ? node * SIM_SINKS + sink : sink;
         break;
     case FAULT_DISK_FULL:
-        n->disk.full = true;
+        if (w->unsyncs && rng_chance(&w->unsyncing, 500))
+            n->disk.syncs = rng_chance(&w->unsyncing, 500) ? SYNCS_MARKS : SYNCS_NOTHING;
+        else
+            n->disk.full = true;
         break;
     case FAULT_ROT:
         w->disk_lied |= sim_disk_rot(&n->disk);
@@ -264,6 +267,7 @@ void faults_mend(struct world *w, enum fault f, unsigned a)
         break;
     case FAULT_DISK_FULL:
         w->node[a]->disk.full = false;
+        w->node[a]->disk.syncs = SYNCS;
         node_start(w, w->node[a]); /* A replicator whose marks cannot be written ends. */
         break;
     case FAULT_FAILOVER:

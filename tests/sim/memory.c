@@ -51,6 +51,9 @@ static void same_segment(struct world *w, const struct node *n, const struct seg
     if (old->closed && !g->closed)
         world_fail(w, "node %u forgot in a crash that %u/%u is closed", n->id, old->origin,
                    old->epoch);
+    if (old->journaled > g->journaled && !w->disk_lied && !w->journal_lost)
+        world_fail(w, "node %u forgot in a crash that it has %u/%u up to %u", n->id, old->origin,
+                   old->epoch, old->journaled);
     for (size_t k = 0; k < w->sink_count; k++) {
         for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++)
             same_span(w, n, g, k, &old->at[k].span[m], &g->at[k]);

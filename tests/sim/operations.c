@@ -67,6 +67,8 @@ void operations_draw(struct world *w)
     w->operations = !w->plain && rng_chance(&w->more, 800);
     w->answering.state = w->seed ^ 0xa5e5;
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
+    w->unsyncing.state = w->seed ^ 0xd15c;
+    w->unsyncs = w->operations && rng_chance(&w->unsyncing, 350);
     w->narrowing.state = w->seed ^ 0x1e55;
     w->refencing.state = w->seed ^ 0xfe9ce;
     w->refences = false;

@@ -69,7 +69,12 @@ struct sim_disk {
     size_t undo_count, undo_cap;
     uint8_t *saved;
     size_t saved_len, saved_cap;
-    bool full;
+    bool full; /* No room. */
+    enum {
+        SYNCS,
+        SYNCS_MARKS,
+        SYNCS_NOTHING
+    } syncs;                       /* Others fail, and nothing is written back. */
     uint64_t writes, misdirect_at; /* The write that goes to another place; 0: none. */
     struct rng rng;
     void (*effect)(void *ctx); /* May not return: the process died in the middle. */
@@ -350,6 +355,8 @@ struct world {
     uint32_t more_rate[FAULTS], more_sum;
     struct rng answering; /* Of its own, too. */
     bool slow_answers;    /* D1: a question may be on its way for long. */
+    struct rng unsyncing; /* Of its own, too. */
+    bool unsyncs;         /* A disk that is full may be one whose syncs fail instead. */
     struct rng narrowing; /* Of its own, too. */
     bool narrow;          /* A cut of one direction may leave the other link whole. */
     bool operations;      /* This seed has some, */

@@ -323,6 +323,13 @@ static void check_window(struct world *w, const struct node *n)
     }
 }
 
+/* What the disk kept although its sync failed may come back above a segment that ended meanwhile.
+ */
+static bool beyond_its_end(const struct segment *g, const struct core_note *note)
+{
+    return g->closed && note->range.from > g->last;
+}
+
 /* L4: a statement names what its node does not have. */
 void witness_note(struct world *w, const struct node *n, const struct core_note *note)
 {
@@ -335,7 +342,8 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
         world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
                    note->kind, note->range.origin, note->range.epoch, note->range.from,
                    note->range.to);
-    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled)
+    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled &&
+        !beyond_its_end(g, note))
         world_fail(w, "node %u: states %u/%u %u-%u, and holds up to %u", n->id, g->origin, g->epoch,
                    note->range.from, note->range.to, g->journaled);
 }
