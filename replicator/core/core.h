@@ -101,8 +101,12 @@ struct delivery { /* One segment at one sink; spans in order, what is not in any
     struct span span[SPAN_MAX];
     uint8_t count;
     bool dirty;
-    bool unheard; /* The sink is new to this journal: what the origin gave it before is unknown.  No
-                     mark is written of it, so that it is so for the next process too. */
+    bool marked;  /* In recovery: there are marks of it. */
+    bool unheard; /* Of the peer's: what it gave to the sink before is unknown, as this node has not
+                     had the sink all the time. */
+    bool blind;   /* Of ours: so it is with the peer, as its fact says. */
+    bool shared;  /* Of ours: the peer had the sink at the last settlement, and may take over there.
+                   */
 };
 
 enum segment_state {
@@ -202,6 +206,9 @@ struct core {
     uint64_t peer_journal_kept;           /* As our journal has it. */
     bool settled_due;                     /* What the settlement made is not in our journal yet. */
     bool node_dirty;
+    bool kept_known; /* The journal says which sinks it was last run with: */
+    uint8_t kept_count;
+    uint32_t kept[SINK_COUNT_MAX];
     bool fresh;          /* T5: this journal has never opened an epoch. */
     bool stale, durable; /* stale: the journal's marks are not all there. */
     uint32_t live_epoch; /* Ours that is open; 0: none. */

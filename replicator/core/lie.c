@@ -42,15 +42,19 @@ const char *lie_in_fact(const struct core *c, const struct segment *fact)
     return NULL;
 }
 
-/* The highest that either node has ever known to be tagged. */
-static uint32_t known_end(const struct segment *g)
+/* The highest that either node has ever known to be tagged; of an open segment of the peer, that it
+ * can have: its own word (P) may be on its way. */
+static uint32_t known_end(const struct core *c, const struct segment *g)
 {
+    if (g->origin != c->o.node && !g->closed)
+        return EPOCH_RECORDS_MAX;
     return max_u32(max_u32(g->journaled, g->produced), max_u32(g->sent, g->last));
 }
 
-const char *lie_in_mark(const struct segment *g, const struct span *s, uint32_t emitted)
+const char *lie_in_mark(const struct core *c, const struct segment *g, const struct span *s,
+                        uint32_t emitted)
 {
-    return emitted > max_u32(known_end(g), s->emitted) ? "marks above all that there is" : NULL;
+    return emitted > max_u32(known_end(c, g), s->emitted) ? "marks above all that there is" : NULL;
 }
 
 /* That a closed one is at its end is believed: what the power took of our marks may be known there.

@@ -11,7 +11,8 @@ const char *lie_in_hello(const struct core *c, const struct wire_hello *h);
 /* A fact, before it is taken in. */
 const char *lie_in_fact(const struct core *c, const struct segment *fact);
 /* E of a span, as the peer's marks say. */
-const char *lie_in_mark(const struct segment *g, const struct span *s, uint32_t emitted);
+const char *lie_in_mark(const struct core *c, const struct segment *g, const struct span *s,
+                        uint32_t emitted);
 const char *lie_in_produced(uint32_t produced);
 /* That all of the segment is done. */
 const char *lie_in_done(const struct core *c, const struct segment *g);

@@ -4,7 +4,12 @@
 
 #include <string.h>
 
-enum { DROP_IMAGE_SIZE = 12, DROP_IMAGE_OLD = 8 /* All of it. */, NODE_IMAGE_SIZE = 40 };
+enum {
+    DROP_IMAGE_SIZE = 12,
+    DROP_IMAGE_OLD = 8 /* All of it. */,
+    NODE_IMAGE_SIZE = 40,
+    KEPT_IMAGE_MAX = 4 + 4 * SINK_COUNT_MAX
+};
 
 static int recover_segment(struct core *c, const uint8_t *at, size_t len)
 {
@@ -53,7 +58,30 @@ static int recover_delivery(struct core *c, const uint8_t *at, size_t len)
     g->has_marks = true;
     if (k >= 0) /* A sink that was removed from the configuration is forgotten. */
         g->at[k] = d;
+    if (k >= 0)
+        g->at[k].marked = true;
     return 0;
+}
+
+/* Which sinks the journal was last run with: those that it lacked meanwhile it does not know. */
+static int recover_kept(struct core *c, const uint8_t *at, size_t len)
+{
+    if (len < 4 || at[1] > SINK_COUNT_MAX || len != 4 + 4 * (size_t)at[1])
+        return -1;
+    c->kept_known = true;
+    c->kept_count = at[1];
+    for (uint8_t i = 0; i < at[1]; i++)
+        c->kept[i] = get_le32(at + 4 + 4 * (size_t)i);
+    return 0;
+}
+
+static bool was_kept(const struct core *c, uint32_t key)
+{
+    for (uint8_t i = 0; i < c->kept_count; i++) {
+        if (c->kept[i] == key)
+            return true;
+    }
+    return false;
 }
 
 static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch, uint32_t to)
@@ -103,6 +131,8 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
         return recover_delivery(c, at, len);
     case 'X':
         return recover_drop(c, at, len);
+    case 'K':
+        return recover_kept(c, at, len);
     case 'N':
         if (len != NODE_IMAGE_SIZE)
             return -1;
@@ -187,6 +217,49 @@ static uint32_t sent_before(const struct segment *g)
     return g->unsure ? g->journaled : min_u32(g->sent_bound, had);
 }
 
+/* As segment_undone(), of the sinks that this journal has marks of. */
+static uint32_t undone_before(const struct core *c, const struct segment *g)
+{
+    struct segment known = *g;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (!known.at[k].marked)
+            known.at[k].count = 0;
+    }
+    return segment_undone(c, &known);
+}
+
+/* What this node did at the sink when it last had it, it may not remember; what its peer did there
+ * since, it was not told. */
+static void distrust(struct core *c, struct segment *g, struct delivery *d)
+{
+    d->dirty = true;
+    if (g->origin != c->o.node) {
+        d->unheard = true;
+        return;
+    }
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+
+        if (s->owner != c->o.node)
+            continue;
+        s->doubt = max_u32(s->doubt, min_u32(s->to, g->journaled));
+        s->intent = max_u32(s->intent, s->doubt);
+        s->foreign = true;
+    }
+}
+
+/* A sink that was put into the configuration, or put back. */
+static void sinks_came(struct core *c)
+{
+    for (size_t k = 0; c->kept_known && k < c->o.sink_count; k++) {
+        if (was_kept(c, c->o.sink[k].key))
+            continue;
+        for (uint16_t i = 0; i < c->count; i++)
+            distrust(c, &c->segment[c->order[i]], &c->segment[c->order[i]].at[k]);
+    }
+}
+
 void core_recovered(struct core *c)
 {
     if (c->journal == 0)
@@ -201,8 +274,8 @@ void core_recovered(struct core *c)
 
         if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
             takeover_settled_before(c, g); /* Finding 4: its origin had told of it again. */
-        if (g->origin == c->o.node && g->has_marks && !g->unsure && segment_undone(c, g) < g->base)
-            takeover_file_lost(g, segment_undone(c, g));
+        if (g->origin == c->o.node && g->has_marks && !g->unsure && undone_before(c, g) < g->base)
+            takeover_file_lost(g, undone_before(c, g));
         segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
             takeover_tail_lost(c, g); /* T5: neither node has it any more. */
@@ -217,8 +290,41 @@ void core_recovered(struct core *c)
                 recover_span(c, g, &g->at[k].span[n]);
         }
     }
+    sinks_came(c);
     takeover_lost(c); /* T4 */
     core_check(c);
+}
+
+/* In the order of the configuration; of `kept`, those that still are in it. */
+static size_t put_kept(uint8_t *out, const struct core *c, bool all)
+{
+    memset(out, 0, 4);
+    out[0] = 'K';
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (all || was_kept(c, c->o.sink[k].key))
+            put_le32(out + 4 + 4 * (size_t)out[1]++, c->o.sink[k].key);
+    }
+    return 4 + 4 * (size_t)out[1];
+}
+
+static bool kept_is_as_configured(const struct core *c)
+{
+    if (!c->kept_known || c->kept_count != c->o.sink_count)
+        return false;
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (c->kept[k] != c->o.sink[k].key)
+            return false;
+    }
+    return true;
+}
+
+static void keep_sinks(struct core *c, struct core_output *out, bool all)
+{
+    uint8_t image[KEPT_IMAGE_MAX];
+    size_t len = put_kept(image, c, all);
+
+    memcpy(out_meta(out, len), image, len);
+    recover_kept(c, image, len);
 }
 
 static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch, uint32_t to)
@@ -243,21 +349,22 @@ static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t
     put_le32(out + 36, c->first_epoch);
 }
 
-/* cursor: 0 the node; then what was dropped; then for each segment its image and one for each sink.
- */
+/* cursor: 0 the node, 1 its sinks; then what was dropped; then for each segment its image and one
+ * for each sink. */
 size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SIZE_MAX])
 {
-    static const struct delivery nothing;
     uint32_t per = (uint32_t)c->o.sink_count + 1;
     uint32_t dropped = min_u32(c->dropped_next, DROPPED_MAX);
     uint32_t at = (*cursor)++;
     const struct segment *g;
 
-    if (at == 0) {
+    if (at == 0 || (at == 1 && !c->kept_known)) {
         put_node(out, c, c->boot_seen, c->peer_journal_kept);
         return NODE_IMAGE_SIZE;
     }
-    at--;
+    if (at == 1)
+        return put_kept(out, c, false);
+    at -= 2;
     if (at < dropped) { /* Oldest first. */
         at = (c->dropped_next - dropped + at) % DROPPED_MAX;
         put_drop(out, c->dropped[at].origin, c->dropped[at].epoch, c->dropped[at].to);
@@ -269,8 +376,6 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     g = &c->segment[c->order[at / per]];
     if (at % per == 0)
         return wire_put_segment(out, g);
-    if (g->at[at % per - 1].unheard) /* Of no sink that there is: that there are marks is kept. */
-        return wire_put_delivery(out, g, 0, &nothing);
     return wire_put_delivery(out, g, c->o.sink[at % per - 1].key, &g->at[at % per - 1]);
 }
 
@@ -293,7 +398,7 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
     if (!g->unsure_kept || g->unsure)
         flush_marks(g, out);
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        if (!g->at[k].dirty || g->at[k].unheard)
+        if (!g->at[k].dirty)
             continue;
         delivery_tidy(&g->at[k], g->closed, g->last, delivery_keeper(c));
         size_t len = wire_put_delivery(image, g, c->o.sink[k].key, &g->at[k]);
@@ -321,13 +426,15 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
 static bool node_before(struct core *c, struct core_output *out)
 {
     bool due = c->node_dirty || c->highest_epoch != c->highest_saved || c->boot_seen != c->o.boot ||
-               c->power_seen != c->o.power;
+               c->power_seen != c->o.power || !kept_is_as_configured(c);
 
     if (!due)
         return false;
     if (c->peer_journal_kept == 0)
         c->peer_journal_kept = c->peer_journal;
     put_node(out_meta(out, NODE_IMAGE_SIZE), c, c->boot_seen, c->peer_journal_kept);
+    if (!kept_is_as_configured(c)) /* Which went is said before the marks, */
+        keep_sinks(c, out, false);
     c->node_dirty = false;
     c->highest_saved = c->highest_epoch;
     return true;
@@ -337,6 +444,8 @@ static bool node_before(struct core *c, struct core_output *out)
  * journal of the peer. */
 static void node_behind(struct core *c, struct core_output *out)
 {
+    if (!kept_is_as_configured(c)) /* and behind them, which came. */
+        keep_sinks(c, out, true);
     if (c->boot_seen == c->o.boot && c->peer_journal_kept == c->peer_journal &&
         c->power_seen == c->o.power)
         return;

@@ -90,6 +90,7 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
         /* Nobody else can have written it, before this connection was there. */
         g->at[k].span[0].guarded = origin == c->o.node && c->sink[k].up;
         g->at[k].count = 1;
+        g->at[k].shared = c->session == SESSION_UP && c->peer_has[k];
         g->at[k].dirty = true;
     }
     while (at > 0 && c->segment[c->order[at - 1]].epoch > epoch) {

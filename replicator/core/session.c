@@ -380,8 +380,10 @@ static void get_mark(struct core *c, const struct wire_entry *e)
     if (g == NULL || k < 0)
         return;
     s = delivery_find(&g->at[k], e->sequence);
-    if (s == NULL || e->sequence <= s->emitted || lies(c, lie_in_mark(g, s, e->sequence)))
+    if (s == NULL || e->sequence <= s->emitted || lies(c, lie_in_mark(c, g, s, e->sequence)))
         return; /* Of what we took over, too: what was in flight there has been confirmed. */
+    if (g->origin != c->o.node && !g->closed)
+        g->produced = max_u32(g->produced, e->sequence);
     s->emitted = e->sequence;
     s->handed = max_u32(s->handed, e->sequence);
     s->intent = max_u32(s->intent, e->sequence);

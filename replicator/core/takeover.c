@@ -82,7 +82,7 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     s->term++;
     s->doubt = span_perhaps(g, s);
     /* T4a: it held nothing, and may have gone on until it was fenced. */
-    if (c->o.fencing || c->must_fence)
+    if (c->o.fencing || c->must_fence || !c->o.has_peer)
         s->doubt = s->to;
     if (d->unheard)
         s->doubt = s->to;
@@ -102,7 +102,7 @@ static void take_segment(struct core *c, struct segment *g)
     bool taken = false;
 
     /* T3: the records are at the peer, unless it stays away: here are stand-ins. */
-    if (g->origin == c->o.node && g->hollow && !c->fenced)
+    if (g->origin == c->o.node && g->hollow && c->o.has_peer && !c->fenced)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         bool here = false;
@@ -297,17 +297,21 @@ static bool may_take_over(const struct core *c)
 /* L3: our own count of the lease has run out. */
 static void take_over(struct core *c)
 {
-    if (!c->o.has_peer || c->session != SESSION_DOWN || c->now_ns < c->grant_end_ns)
+    if (c->session != SESSION_DOWN || c->now_ns < c->grant_end_ns)
         return;
-    if (!may_take_over(c))
+    if (c->o.has_peer && !may_take_over(c))
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
         if (g->state == SEGMENT_SETTLED)
             continue;
+        if (!c->o.has_peer && g->origin != c->o.node && !g->closed) {
+            note_gap(c, g, GAP_LOST); /* It left the configuration: nothing more will come. */
+            segment_close(c, g, g->journaled);
+        }
         take_segment(c, g);
-        if (!g->lost)
+        if (!g->lost && c->o.has_peer)
             note_gap(c, g, GAP_PENDING);
     }
 }
@@ -528,7 +532,7 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
                 continue;
             delivery_split(d, s, to); /* Too ragged: all that is to come goes with it. */
             s->doubt = span_perhaps(g, s);
-            if (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c))
+            if (d->unheard || (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c)))
                 s->doubt = span_end(g, s);
             s->owner = replica;
             s->term++;
@@ -543,7 +547,6 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
     }
 }
 
-/* T5: the journal of the segment's origin is gone.  What was replicated counts as the peer's. */
 /* A3: a file that began at `from` went, and its marks are whole: none of it was done. */
 void takeover_file_lost(struct segment *g, uint32_t from)
 {
@@ -707,6 +710,8 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
         return;
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
+    for (size_t k = 0; k < c->o.sink_count; k++)
+        g->at[k].blind = false;
     learn_marks(c, g, fact);
     while (n-- > 0) {
         struct delivery d;
@@ -722,8 +727,10 @@ void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at
         at += used;
         len -= (size_t)used;
         k = sink_index(c, key);
-        if (k >= 0)
-            settle(c, g, (size_t)k, &d);
+        if (k < 0)
+            continue;
+        settle(c, g, (size_t)k, &d);
+        g->at[k].blind = d.unheard;
     }
     learn_tail(c, g, fact);
     if (fact->lost || g->lost || (!known && g->origin == c->o.node))
@@ -772,10 +779,45 @@ void takeover_told(struct core *c, struct segment *g)
     }
 }
 
+/* What of its own records the peer may have had. */
+static uint32_t may_be_sent(const struct segment *g)
+{
+    uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
+
+    return g->begun_before ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
+}
+
+/* T3: a peer that had the sink may have taken over there what it had of ours, and emitted it. */
+static void had_it_before(const struct core *c, const struct segment *g, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        uint32_t high = min_u32(s->to, may_be_sent(g));
+
+        if (s->owner != c->o.node || s->resumed || high <= s->emitted)
+            continue;
+        s->doubt = max_u32(s->doubt, high);
+        s->foreign = true;
+        s->intent = max_u32(s->intent, s->doubt);
+        s->asked = ASK_NONE;
+        delivery_unguard(s);
+    }
+}
+
+static void settle_sink(const struct core *c, struct segment *g, size_t k)
+{
+    struct delivery *d = &g->at[k];
+
+    d->dirty |= d->shared != c->peer_has[k];
+    if (d->shared && !c->peer_has[k] && g->origin == c->o.node)
+        had_it_before(c, g, d);
+    d->shared = c->peer_has[k];
+}
+
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        g->at[k].unheard = false;
+        settle_sink(c, g, k);
         if (c->peer_has[k])
             continue;
         if (g->origin == c->o.node && !g->lost) {
@@ -832,8 +874,9 @@ static void unsure_span(const struct core *c, struct segment *g, size_t k, struc
     bool ours = s->owner == c->o.node;
     bool origin_owns = s->owner == g->origin;
     bool other_unsure = ours ? g->peer_unsure : g->unsure;
-    bool witness =
-        c->peer_has[k] && g->fact_seen && origin_owns && !other_unsure && !peer_is_no_witness(c);
+    bool blind = g->origin == c->o.node ? d->blind : d->unheard;
+    bool witness = c->peer_has[k] && g->fact_seen && origin_owns && !other_unsure && !blind &&
+                   !peer_is_no_witness(c);
     uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;
     uint32_t known = witness ? held : 0;
 
@@ -899,14 +942,6 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
     }
 }
 
-/* What of its own records the peer may have had. */
-static uint32_t may_be_sent(const struct segment *g)
-{
-    uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
-
-    return g->begun_before ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
-}
-
 /* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it
  * owned it may have emitted to the end; and nobody knows. */
 static void memory_lost(const struct core *c, struct segment *g)
@@ -937,6 +972,15 @@ static void memory_lost(const struct core *c, struct segment *g)
     }
 }
 
+/* From now on it knows what the peer hands over at each sink. */
+static void heard(const struct core *c, struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        g->at[k].dirty |= g->at[k].unheard;
+        g->at[k].unheard = false;
+    }
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
@@ -952,6 +996,7 @@ void takeover_hello_done(struct core *c)
             forgotten_by_peer(c, g);
         memory_lost(c, g);
         unsure_settled(c, g);
+        heard(c, g);
         if (g->gap == GAP_PENDING && g->lost)
             note_gap(c, g, GAP_LOST);
         g->told_done = false;

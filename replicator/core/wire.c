@@ -241,7 +241,7 @@ static size_t put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
     out[0] = 'D';
     out[1] = g->origin;
     out[2] = d->count;
-    out[3] = 0;
+    out[3] = (uint8_t)(d->unheard | (journal && d->shared) << 1);
     put_le32(out + 4, g->epoch);
     put_le32(out + 8, key);
     for (uint8_t i = 0; i < d->count; i++, p += 26) {
@@ -310,6 +310,8 @@ int wire_get_delivery(const uint8_t *at, size_t len, uint8_t *origin, uint32_t *
     if (len < 12 + (size_t)at[2] * 26)
         return -1;
     d.count = at[2];
+    d.unheard = (at[3] & 1) != 0;
+    d.shared = (at[3] & 2) != 0;
     for (uint8_t i = 0; i < d.count; i++) {
         if (get_span(at + 12 + (size_t)i * 26, above, &d.span[i]) != 0)
             return -1;

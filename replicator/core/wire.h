@@ -26,13 +26,15 @@
  *
  * segment image (44):  u8 'S', u8 origin, u8 flags, u8 gap, u32 epoch, last, produced, journaled,
  *                      base, sent, sent_bound, gap_from, gap_to, zero
- * delivery image:      u8 'D', u8 origin, u8 count, u8 zero, u32 epoch, u32 sink key,
+ * delivery image:      u8 'D', u8 origin, u8 count, u8 flags: 1 unheard, 2 shared (in
+ *                      the journal only); u32 epoch, u32 sink key,
  *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner,
  *                      u8 flags: 1 resumed, 2 foreign, 4 offered (in the journal only))
  * drop image (8):      u8 'X', u8 origin, u16 zero, u32 epoch
  * node image (40):     u8 'N', u8 zero, u16 zero, u32 highest epoch, u64 boot, u64 journal,
  *                      u64 the peer's journal, u32 the last epoch that this node minted, u32 the
  *                      first one
+ * sinks image:         u8 'K', u8 count, u16 zero, count x u32 sink key: the journal was run with
  * clang-format on */
 #ifndef EVREP_WIRE_H
 #define EVREP_WIRE_H

@@ -48,6 +48,12 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
     world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
 }
 
+void faults_host_died(struct world *w, struct node *n)
+{
+    w->power_lost |= !n->power;
+    node_host_died(w, n);
+}
+
 /* Its host goes with it, or the process alone, whose ring lives; all of it, or its marks.  No draw:
  * the seeds keep their story. */
 static void journal_lost(struct world *w, struct node *n)
@@ -57,8 +63,7 @@ static void journal_lost(struct world *w, struct node *n)
     if (ring_lives) {
         node_kill(w, n, "at once, and its journal goes");
     } else {
-        w->power_lost |= !w->power;
-        node_host_died(w, n);
+        faults_host_died(w, n);
     }
     w->journal_lost = true;
     w->journal_lost_ns[n->id] = w->now;
@@ -79,8 +84,7 @@ static void crash(struct world *w, struct node *n, enum fault f)
     } else if (f == FAULT_JOURNAL_LOST && w->now >= n->waits_until) {
         journal_lost(w, n);
     } else if (f == FAULT_HOST) {
-        w->power_lost |= !w->power;
-        node_host_died(w, n);
+        faults_host_died(w, n);
     } else {
         node_kill(w, n, "at once");
         aimed_killed(w, n);

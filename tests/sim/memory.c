@@ -1,6 +1,7 @@
 /* What a process knew when it died, its successor knows: of what is not marked as changed since the
  * last commit, nothing may be missing that the durability promises to keep. */
 #include "sim.h"
+#include "segment.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,8 @@ static void same_segment(struct world *w, const struct node *n, const struct seg
     if (old->closed && !g->closed)
         world_fail(w, "node %u forgot in a crash that %u/%u is closed", n->id, old->origin,
                    old->epoch);
-    if (old->journaled > g->journaled && !w->disk_lied && !w->journal_lost)
+    if (old->journaled > g->journaled && segment_undone(n->before, old) <= old->journaled &&
+        !w->disk_lied && !w->journal_lost)
         world_fail(w, "node %u forgot in a crash that it has %u/%u up to %u", n->id, old->origin,
                    old->epoch, old->journaled);
     for (size_t k = 0; k < w->sink_count; k++) {
@@ -91,9 +93,9 @@ void memory_died(struct node *n, bool at_once)
         *n->before = n->core;
 }
 
-void memory_power_cut(const struct world *w, struct node *n)
+void memory_power_cut(struct node *n)
 {
-    if (n->remembers == MEMORY_ALL && !w->power)
+    if (n->remembers == MEMORY_ALL && !n->power)
         n->remembers = MEMORY_TAKEOVERS;
 }
 

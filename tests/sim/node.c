@@ -50,6 +50,8 @@ static void disk_effect(void *ctx)
             alive_->in_call = false;                                                               \
             node_kill((w), alive_, "in the middle of an effect");                                  \
             memory_died(alive_, false);                                                            \
+            if ((w)->host_falls && rng_chance(&(w)->editing, 500))                                 \
+                faults_host_died((w), alive_);                                                     \
         }                                                                                          \
     } while (0)
 
@@ -81,11 +83,11 @@ void node_host_died(struct world *w, struct node *n)
     for (unsigned i = 0; i < SIM_LINKS; i++)
         links_close(w, n, i);
     oracle_ring_died(w, n->id);
-    if (!w->power)
+    if (!n->power)
         oracle_copies_lost(w, n->id);
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_power_cut(&n->disk);
-    memory_power_cut(w, n);
+    memory_power_cut(n);
 }
 
 /* ---- the core's inputs and outputs ---- */
@@ -115,6 +117,8 @@ static void journaled(struct world *w, struct node *n, uint8_t origin, uint32_t 
 {
     struct core_input in = {.kind = CORE_RECORDS, .records = {origin, epoch, from, to}};
 
+    if (origin == n->id)
+        oracle_own(w, &in.records);
     input(w, n, &in);
 }
 
@@ -830,7 +834,7 @@ static uint32_t wall_epoch(const struct world *w, struct node *n)
 
 static void start(struct world *w, struct node *n)
 {
-    struct journal_options o = {.disk = &n->disk.disk, .sync = w->power};
+    struct journal_options o = {.disk = &n->disk.disk, .sync = n->power};
     struct journal_visitor v = {.ctx = n,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,
@@ -853,6 +857,8 @@ static void start(struct world *w, struct node *n)
     char err[200];
 
     options.node = n->id;
+    options.power = n->power;
+    memcpy(options.sink, n->configured, w->sink_count * sizeof(options.sink[0]));
     options.sink_count -= !n->has[w->sink_count - 1];
     options.boot = n->boot;
     options.fencing = w->fencing[n->id];

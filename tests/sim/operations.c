@@ -2,6 +2,8 @@
  * own, so that a seed without them (--plain, and some of the others) is the same run as ever. */
 #include "sim.h"
 
+#include <string.h>
+
 static void draw_rates(struct world *w)
 {
     w->more_sum = 0;
@@ -38,13 +40,62 @@ static void draw_fencing(struct world *w)
     w->refences = on && rng_chance(&w->refencing, 400);
 }
 
-/* An operator has edited its configuration. */
-void operations_restart(struct world *w, const struct node *n)
+static void edit_limits(struct world *w, struct node *n)
 {
+    static const uint64_t holds[] = {500 * MS, 3000 * MS, 0};
+    size_t k = rng_below(&w->editing, (uint32_t)w->sink_count);
+    struct core_sink_options *o = &n->configured[k];
+
+    o->window = rng_chance(&w->editing, 500) ? 1 + rng_below(&w->editing, 56) : 1024;
+    o->hold_ns = holds[rng_below(&w->editing, 3)];
+    if (o->policy != IN_DOUBT_HOLD)
+        o->policy = rng_chance(&w->editing, 500) ? IN_DOUBT_SKIP : IN_DOUBT_RESEND;
+    TRACE(w, "operation: node %u starts with window %u at sink %zu, holds for %u ms, policy %u",
+          n->id, o->window, k, (unsigned)(o->hold_ns / MS), o->policy);
+}
+
+static void edit(struct world *w, struct node *n)
+{
+    size_t last = w->sink_count - 1;
+
+    if (w->edits_limits && rng_chance(&w->editing, 500))
+        edit_limits(w, n);
+    if (w->edits_power && rng_chance(&w->editing, 200)) {
+        n->power = !n->power;
+        TRACE(w, "operation: node %u starts with durability %s", n->id,
+              n->power ? "power" : "process");
+    }
+    if (w->edits_sinks && last > 0 && rng_chance(&w->editing, 200)) {
+        n->has[last] = !n->has[last];
+        w->sink_came = true;
+        TRACE(w, "operation: node %u starts with%s sink %zu", n->id, n->has[last] ? "" : "out",
+              last);
+    }
+}
+
+/* An operator has edited its configuration. */
+void operations_restart(struct world *w, struct node *n)
+{
+    edit(w, n);
     if (w->refences && rng_chance(&w->refencing, 200)) {
         w->fencing[n->id] = !w->fencing[n->id];
         TRACE(w, "operation: node %u starts with%s a fencing command", n->id,
               w->fencing[n->id] ? "" : "out");
+    }
+}
+
+static void draw_edits(struct world *w)
+{
+    bool on = w->operations && rng_chance(&w->editing, 250);
+
+    w->sink_came = false;
+    w->edits_limits = on && rng_chance(&w->editing, 300);
+    w->edits_power = on && rng_chance(&w->editing, 300);
+    w->edits_sinks = on && rng_chance(&w->editing, 300);
+    w->host_falls = on && rng_chance(&w->editing, 500);
+    for (int i = 0; i < NODE_COUNT; i++) {
+        w->node[i]->power = w->power;
+        memcpy(w->node[i]->configured, w->options.sink, sizeof(w->node[i]->configured));
     }
 }
 
@@ -69,6 +120,8 @@ void operations_draw(struct world *w)
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
     w->unsyncing.state = w->seed ^ 0xd15c;
     w->unsyncs = w->operations && rng_chance(&w->unsyncing, 350);
+    w->editing.state = w->seed ^ 0xc0f19;
+    draw_edits(w);
     w->narrowing.state = w->seed ^ 0x1e55;
     w->refencing.state = w->seed ^ 0xfe9ce;
     w->refences = false;

@@ -140,7 +140,8 @@ static void take_statement(struct world *w, unsigned sink, const struct item *i)
 
     if (i->kind == RECORD_EPOCH_OPEN && w->opened_count < OPENS_MAX) { /* Wherever it arrived. */
         w->opened[w->opened_count++] =
-            (struct opened){i->origin, n->previous_epoch, n->last_sequence, n->last_known};
+            (struct opened){i->origin, n->previous_epoch, n->last_sequence, n->last_known,
+                            oracle_segment(w, i->origin, i->epoch)->opened_ns};
         return;
     }
     if (i->kind < RECORD_GAP_PENDING || i->kind > RECORD_GAP_IN_DOUBT)
@@ -246,6 +247,14 @@ void oracle_copied(struct world *w, const struct core_range *r)
         s->record[q].copied = true;
 }
 
+void oracle_own(struct world *w, const struct core_range *r)
+{
+    struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+
+    for (uint32_t q = r->from; s != NULL && q <= r->to && q <= s->last; q++)
+        s->record[q].own = true;
+}
+
 void oracle_copies_lost(struct world *w, uint8_t node)
 {
     for (size_t i = 0; i < w->segment_count; i++) {
@@ -257,6 +266,10 @@ void oracle_copies_lost(struct world *w, uint8_t node)
 /* It died with its ring, before any other node had it. */
 static bool is_known_to_nobody(const struct world *w, const struct seen_segment *s, uint32_t q)
 {
+    bool kept = !w->power_lost && !w->journal_lost && !w->disk_lied && !w->marks_lost;
+
+    if (s->record[q].own && kept && !w->given_up)
+        return false;
     return s->tail_unknown && (!s->record[q].copied || w->disk_lied || w->given_up);
 }
 
@@ -280,7 +293,7 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
     for (size_t i = 0; i < w->opened_count; i++) {
         const struct opened *o = &w->opened[i];
 
-        if (o->origin == s->origin && !o->known)
+        if (o->origin == s->origin && !o->known && o->opened_ns > s->opened_ns)
             return true;
     }
     return false;
@@ -358,10 +371,27 @@ static bool opening_is_held(const struct world *w, unsigned sink, const struct s
     return false;
 }
 
+/* The disk destroyed that first record, or it went with its journal, before anybody had read it. */
+static bool opening_is_lost(const struct world *w, const struct seen_segment *s)
+{
+    for (size_t i = 0; (w->disk_lied || w->journal_lost) && i < w->segment_count; i++) {
+        const struct seen_segment *later = &w->segment[i];
+        bool read = false;
+
+        for (unsigned k = 0; k < w->sink_count; k++)
+            read |= later->record[1].intact[k];
+        if (later->origin == s->origin && later->opened_ns > s->opened_ns && !read)
+            return true;
+    }
+    return false;
+}
+
 static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
 {
     const struct seen *r = &s->record[q];
 
+    if (w->sink_came && sink == w->sink_count - 1)
+        return NULL; /* No node had it for a while. */
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;
     if ((w->disk_lied || w->journal_lost) && statement_is_lost(w, sink, s, q))
@@ -374,8 +404,8 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL; /* Its origin does not know this sink. */
     if (w->journal_lost && !w->node[1 - s->origin]->has[sink])
         return NULL; /* Nobody else knew what was on its way there. */
-    if (is_known_to_nobody(w, s, q) &&
-        (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s)))
+    if (is_known_to_nobody(w, s, q) && (w->given_up || end_is_unknown(w, s) ||
+                                        opening_is_held(w, sink, s) || opening_is_lost(w, s)))
         return NULL;
     return "is missing without a word";
 }
@@ -446,6 +476,8 @@ static bool segment_rests(const struct world *w, const struct core *c, const str
             const struct span *s = &g->at[k].span[m];
             uint32_t end = s->to < g->journaled ? s->to : g->journaled;
 
+            if (s->owner == c->o.node && s->asked == ASK_SENT)
+                return false;
             if (s->owner == c->o.node && w->options.sink[k].policy == IN_DOUBT_HOLD &&
                 s->handed < s->doubt && s->handed == s->emitted)
                 held = true;

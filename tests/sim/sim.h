@@ -282,6 +282,8 @@ struct node {
         uint32_t losses;
     } sink[SIM_SINKS];
     bool has[SIM_SINKS];
+    struct core_sink_options configured[SIM_SINKS]; /* As it was started last, */
+    bool power;                                     /* and with which durability. */
     struct ask ask[ASKS_MAX];
     unsigned asks;
 };
@@ -290,6 +292,7 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
+    bool own;                              /* Its origin has journaled it. */
     bool copied;                           /* The peer's journal has it, or had no need to. */
     bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
@@ -320,6 +323,7 @@ struct opened {
     uint8_t origin;
     uint32_t previous, last;
     bool known;
+    uint64_t opened_ns;
 };
 
 struct sim_stats {
@@ -363,6 +367,12 @@ struct world {
     bool quiet;           /* and nothing else. */
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
+    struct rng editing;   /* Of its own, too. */
+    bool edits_limits;    /* Window, hold time and policy may be others at a start, */
+    bool edits_power;     /* the durability, */
+    bool edits_sinks;     /* and whether a node has the last sink; */
+    bool sink_came;       /* that was so. */
+    bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng refencing; /* Of its own, too. */
     bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */
@@ -491,6 +501,7 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
 /* A file has lost it again. */
 void oracle_lost(struct world *w, unsigned sink, uint8_t by, const struct item *i);
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
+void oracle_own(struct world *w, const struct core_range *r); /* Its origin has journaled it. */
 /* The peer has journaled it. */
 void oracle_copied(struct world *w, const struct core_range *r);
 /* What only this host had may be missing from now on. */
@@ -505,7 +516,7 @@ uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t
 
 /* memory.c */
 void memory_died(struct node *n, bool at_once);
-void memory_power_cut(const struct world *w, struct node *n);
+void memory_power_cut(struct node *n);
 void memory_check(struct world *w, struct node *n);
 
 /* witness.c */
@@ -521,6 +532,7 @@ void witness_handover(struct world *w, struct node *n, uint8_t sink);
 
 /* faults.c */
 void faults_draw(struct world *w);
+void faults_host_died(struct world *w, struct node *n);
 void faults_leap(struct world *w, struct node *n, uint64_t by_ns);
 void faults_strike(struct world *w);
 void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink);
@@ -540,7 +552,7 @@ void aimed_killed(struct world *w, struct node *n);
 void aimed_last(struct world *w);
 
 /* operations.c */
-void operations_restart(struct world *w, const struct node *n);
+void operations_restart(struct world *w, struct node *n);
 void operations_draw(struct world *w);
 void operations_next(struct world *w);
 void operations_strike(struct world *w);

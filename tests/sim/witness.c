@@ -306,6 +306,8 @@ static void note_unasked(struct world *w, const struct node *n)
  */
 static void check_window(struct world *w, const struct node *n)
 {
+    if (w->edits_limits)
+        return;
     for (uint16_t i = 0; i < n->core.count; i++) {
         const struct segment *g = &n->core.segment[n->core.order[i]];
 
@@ -393,7 +395,8 @@ static void check_doubt(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (!n->taking || w->fencing[n->id] || w->power_lost || w->journal_lost || w->marks_lost)
+    if (w->edits_limits || !n->taking || w->fencing[n->id] || w->power_lost || w->journal_lost ||
+        w->marks_lost)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
@@ -403,7 +406,8 @@ static void check_doubt(struct world *w, const struct node *n)
 
             if (w->options.sink[k].answers) /* What an answer settles goes out without a window. */
                 continue;
-
+            if (w->sink_came && k == w->sink_count - 1) /* It knows no intents. */
+                continue;
             for (uint8_t m = 0; m < g->at[k].count; m++)
                 sum += g->at[k].span[m].owner == n->id ? in_doubt(&g->at[k].span[m]) : 0;
             if (sum > may)
@@ -528,7 +532,7 @@ static void check_unfenced(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (!w->fencing[n->id] || !c->both_fence || c->session != SESSION_DOWN)
+    if (w->edits_limits || !w->fencing[n->id] || !c->both_fence || c->session != SESSION_DOWN)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];

@@ -154,12 +154,65 @@ static void a_backup_finds_its_peer(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* P may be on its way, behind E: of an open segment of the peer no mark is too high. */
+static void marks_before_the_word_of_what_is_tagged(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 1), known = core_segment(&p->node[0].core, 1, e)->produced;
+    uint8_t body[8 + ENTRY_SIZE] = {0};
+    struct wire_entry entry = {
+        .origin = 1, .epoch = e, .key = p->options.sink[0].key, .sequence = known + 7};
+
+    wire_put_entry(body + 8, &entry);
+    say(p, FRAME_MARKS, body, sizeof(body));
+    assert_int_equal(p->node[0].core.lies, 0);
+    assert_int_equal(core_segment(&p->node[0].core, 1, e)->produced, known + 7);
+}
+
+/* Section 9: an honest peer is taken for a liar.  Node 0 is started anew in the epoch that its ring
+ * has open; the peer's journal is gone, so that all that may have been sent is in doubt, and may go
+ * out above what the facts told. */
+static void an_honest_peer_is_no_liar(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 1100);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    p->node[1].ring_epoch = p->node[1].ring_next = 0;
+    pair_start(p, 1);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(p->node[0].core.live_epoch, 0);
+    pair_cut(p);
+    pair_settle(p);
+    pair_connect(p);
+    pair_work_once(p, 1); /* Its hello, */
+    pair_work_once(p, 0); /* and our facts, which say that there are 21. */
+    assert_true(p->node[0].core.facts_out);
+    assert_int_equal(p->node[0].core.session, SESSION_HELLO);
+    pair_produce(p, 0, 10);
+    pair_work_once(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_true(pair_span(p, 0, 0, e, 31) == NULL || pair_span(p, 0, 0, e, 31)->emitted >= 31);
+    assert_int_equal(p->node[1].core.lies, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(marks_of_what_there_is_not),    T(more_than_an_epoch_has), T(the_end_of_what_goes_on),
-        T(a_hello_that_leaves_no_epochs), T(facts_that_cannot_be),   T(a_backup_finds_its_peer),
+        T(an_honest_peer_is_no_liar),  T(marks_before_the_word_of_what_is_tagged),
+        T(marks_of_what_there_is_not), T(more_than_an_epoch_has),
+        T(the_end_of_what_goes_on),    T(a_hello_that_leaves_no_epochs),
+        T(facts_that_cannot_be),       T(a_backup_finds_its_peer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

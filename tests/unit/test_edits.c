@@ -1,0 +1,206 @@
+/* links: test_pair */
+/* The configuration is edited between two starts: sinks that come and go, a peer that leaves. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+#include "record.h"
+#include "rules.h"
+#include "segment.h"
+
+static bool is_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q)
+{
+    for (int n = 0; n < NODE_COUNT; n++) {
+        for (size_t i = 0; i < p->node[n].statement_count; i++) {
+            const struct core_note *s = &p->node[n].statement[i];
+
+            if (s->kind == kind && s->range.origin == origin && s->range.epoch == e &&
+                q >= s->range.from && q <= s->range.to)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A new generation of the log of marks. */
+static void renew_log(struct pair *p, int n)
+{
+    struct pair_disk *d = &p->node[n].disk;
+    uint8_t image[META_SIZE_MAX];
+    uint32_t cursor = 0, len;
+
+    d->meta_len = 0;
+    while ((len = (uint32_t)core_snapshot(&p->node[n].core, &cursor, image)) > 0) {
+        memcpy(d->meta + d->meta_len, &len, 4);
+        memcpy(d->meta + d->meta_len + 4, image, len);
+        d->meta_len += len + 4;
+    }
+}
+
+static void restart_with(struct pair *p, int n, const char *sink)
+{
+    pair_crash(p, n);
+    p->options.sink[0].key = sink_key(sink);
+    pair_start(p, n);
+}
+
+/* D2: a sink is taken out of the configuration and put back; the log of marks is renewed in
+ * between: all of the segment goes out again. */
+static void a_sink_is_put_back_at_the_origin(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    pair_init(p, 8);
+    p->options.has_peer = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 2020);
+    e = pair_live(p, 0);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
+    p->node[0].sink_off = true;
+    restart_with(p, 0, "other");
+    renew_log(p, 0);
+    p->node[0].sink_off = false;
+    restart_with(p, 0, "siem");
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
+/* T3: node 1 has taken over and handed over, and is started without the sink: its facts do not
+ * speak of it, and its origin hands all of it over again as certain. */
+static void the_taker_is_started_without_the_sink(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_die_undelivered(p);
+    unsigned marked;
+
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
+    assert_int_equal(marked, 0);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    p->node[1].sink_off = true;
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
+/* L3: node 1 was in a session without the sink: its marks of the sink are of before, and what its
+ * origin handed over meanwhile is not certain. */
+static void a_sink_is_put_back_at_the_taker(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    pair_elapse_ms(p, 100);
+    p->node[1].sink_off = true;
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_settle(p);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 26);
+    pair_crash(p, 0);
+    p->node[1].sink_off = false;
+    restart_with(p, 1, "siem");
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 2000);
+    pair_expect_exactly_once(p);
+}
+
+/* A3: a sink is added; the first files of the segment, all delivered, are gone: what every old sink
+ * has is stated as lost. */
+static void an_added_sink_has_lost_nothing(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_times(p, 0, e, 5, &marked), 1);
+    pair_crash(p, 0);
+    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
+        if (p->node[0].disk.held[i].epoch == e)
+            p->node[0].disk.held[i].from = 11; /* Its first file was trimmed. */
+    }
+    p->options.sink[1] = (struct core_sink_options){.key = sink_key("other")};
+    p->options.sink_count = 2;
+    pair_crash(p, 1);
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_false(is_stated(p, RECORD_GAP_LOST, 0, e, 5));
+}
+
+/* T1, T4: what was handed over is the peer's, which leaves the configuration: it is held for ever,
+ * also when the operator says that the peer is dead. */
+static void what_was_handed_over_when_the_peer_leaves(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    pair_crash(p, 1); /* For good. */
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 60000);
+    assert_true(pair_times(p, 0, e, 15, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, 0, e, 15));
+}
+
+/* L3: so it is with what it had of the peer's. */
+static void what_the_peer_had_when_it_leaves(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 1);
+    unsigned marked;
+
+    p->node[1].sink_off = true;
+    pair_produce(p, 1, 20);
+    pair_settle(p);
+    assert_int_equal(core_segment(&p->node[0].core, 1, e)->journaled, 21);
+    pair_crash(p, 1); /* For good. */
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 60000);
+    assert_true(pair_times(p, 1, e, 15, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, 1, e, 15));
+    assert_null(core_segment(&p->node[0].core, 1, e));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
+    const struct CMUnitTest tests[] = {
+        T(a_sink_is_put_back_at_the_origin),          T(the_taker_is_started_without_the_sink),
+        T(a_sink_is_put_back_at_the_taker),           T(an_added_sink_has_lost_nothing),
+        T(what_was_handed_over_when_the_peer_leaves), T(what_the_peer_had_when_it_leaves),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
