@@ -349,12 +349,14 @@ def commands(p):
     to = 1 - p.primary(0)
     check("as 01 too", p.ctl(0, "failover", "01") == {"done": True, "redundancyGroup": 1, "primary": to})
     p.ctl(0, "failover", "1", "reset", code=0)
+    p.ctl(to, "failover", "1", "--to", str(1 - to))
     p.ctl(0, "nonsense", code=2)
     p.ctl(0, "failover", code=2)
     sent = [p.quiet(0), p.quiet(1)]
     a = p.audit()
     check("all are there once, nothing is marked",
           a["once"] - a["statements"] == sum(s["tagged"] for s in sent) and a["marked"] == 0, (a, sent))
+    check("the reset was not for the failover after it", p.group(to)["state"] == "secondary-hold", p.group(to))
 
 
 def handover(p):

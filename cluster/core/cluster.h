@@ -41,8 +41,10 @@ struct cluster_link {
 struct cluster_group {
     struct election_side own, peer;
     bool resets;
+    uint32_t reset_of; /* The peer's hold that `resets` means. */
     uint64_t asks_until_ns, resets_until_ns;
-    uint64_t ready_ns; /* Since when it is whole and with its peer; 0: it is not. */
+    uint64_t unheld_ns; /* Our heartbeats from this stamp on say that our hold was reset. */
+    uint64_t ready_ns;  /* Since when it is whole and with its peer; 0: it is not. */
     uint64_t changed_ns;
     uint32_t failovers; /* Times that the role came or went. */
     const char *cause;  /* Of the last change. */
@@ -62,6 +64,9 @@ struct cluster {
     uint64_t blind_from_ns;  /* The first of such times that follow each other. */
     uint64_t fresh_ns;       /* Only what answers to a heartbeat of ours since then is news. */
     uint64_t silent_ns;      /* Since when nothing is heard of the peer. */
+    uint64_t stamp_ns;       /* Of our last heartbeat; each has a later one. */
+    uint64_t echoed_ns;      /* The latest of those stamps that the peer has answered to. */
+    uint64_t peer_boot_id, peer_counter; /* Of its newest heartbeat. */
     struct cluster_link link[CLUSTER_LINKS_MAX];
     struct cluster_group group[CLUSTER_GROUPS_MAX];
     uint8_t version; /* That we send. */

@@ -68,6 +68,8 @@ enum group_state election_decide(const struct election_input *in)
         return as_primary(in);
     if (peer->state == GROUP_PRIMARY) /* When it should yield, it does so by itself. */
         return own->state == GROUP_HOLD ? GROUP_HOLD : GROUP_SECONDARY;
+    if (in->peer_behind)
+        return (enum group_state)own->state;
     if (!election_is_able(peer))
         return GROUP_PRIMARY;
     if (own->state == GROUP_HOLD)

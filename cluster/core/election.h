@@ -35,6 +35,8 @@ struct election_input {
     bool peer_alive;         /* Heard within the dead interval. */
     bool peer_declared_dead; /* Silent for the dead interval, or since our start for as long; and
                                 fenced, where that is configured. */
+    bool
+        peer_behind; /* It may know of our hold and not yet of our reset, and be primary by that. */
     struct election_side own, peer;
 };
 

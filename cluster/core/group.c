@@ -67,7 +67,8 @@ void groups_weigh(struct cluster *c, uint64_t now_ns, bool *changed)
         *changed = *changed || preempt != g->own.preempt;
         g->own.preempt = preempt;
         g->own.asks = g->own.asks && c->alive && now_ns < g->asks_until_ns;
-        g->resets = g->resets && c->alive && now_ns < g->resets_until_ns;
+        g->resets = g->resets && c->alive && now_ns < g->resets_until_ns &&
+                    g->peer.state == GROUP_HOLD && g->peer.manual == g->reset_of;
     }
 }
 
@@ -122,6 +123,7 @@ void groups_elect(struct cluster *c, uint64_t now_ns, struct cluster_output *out
             .node = c->o.node,
             .peer_alive = c->alive,
             .peer_declared_dead = c->dead,
+            .peer_behind = c->echoed_ns < g->unheld_ns,
             .own = g->own,
             .peer = g->peer,
         };
@@ -193,21 +195,39 @@ const char *group_failover(struct cluster *c, const struct cluster_input *in)
     return own ? give_up(c, (size_t)i) : ask(c, (size_t)i, in->now_ns);
 }
 
+/* Of its own hold; the peer hears of it at once. */
+void group_unhold(struct cluster *c, size_t i, uint64_t now_ns)
+{
+    c->group[i].own.state = GROUP_SECONDARY;
+    c->group[i].unheld_ns = now_ns > c->stamp_ns ? now_ns : c->stamp_ns + 1;
+    c->sent_ns = 0;
+}
+
+static void reset_peer(struct cluster *c, struct cluster_group *g, uint64_t now_ns)
+{
+    g->resets = true;
+    g->reset_of = g->peer.manual;
+    g->resets_until_ns = now_ns + COMMAND_NS;
+    c->sent_ns = 0;
+}
+
 const char *group_reset(struct cluster *c, const struct cluster_input *in)
 {
     int i = group_find(c, in->group);
-    struct cluster_group *g;
+    bool own, peer;
 
     if (i < 0)
         return "there is no such redundancy group here";
-    g = &c->group[i];
-    if (g->own.state != GROUP_HOLD && !(c->alive && g->peer.state == GROUP_HOLD))
+    own = c->group[i].own.state == GROUP_HOLD;
+    peer = c->alive && c->group[i].peer.state == GROUP_HOLD;
+    if (!own && !peer)
         return "no manual failover is in force";
-    if (g->own.state == GROUP_HOLD)
-        g->own.state = GROUP_SECONDARY;
-    g->resets = c->alive;
-    g->resets_until_ns = in->now_ns + COMMAND_NS;
-    c->sent_ns = 0;
+    if (!own && c->version < 2)
+        return "the peer is of an older version that cannot be asked: run it there";
+    if (own)
+        group_unhold(c, (size_t)i, in->now_ns);
+    if (peer)
+        reset_peer(c, &c->group[i], in->now_ns);
     return NULL;
 }
 

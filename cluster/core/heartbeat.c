@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { HEADER = 44, HEADER2 = 48, GROUP1 = 5, GROUP2 = 12 };
+enum { HEADER = 44, HEADER2 = 48, GROUP1 = 5, GROUP2_LEAST = 12, GROUP2 = 16 };
 enum { PREEMPT = 1, EXTERNAL = 2, ASKS = 4, RESETS = 8 };
 
 static void put(uint8_t *p, uint64_t v, int bytes)
@@ -43,6 +43,7 @@ static void put_group2(const struct heartbeat_group *g, uint8_t *p)
     p[4] = g->side.weight;
     p[5] = group_flags(g);
     put(p + 8, g->side.manual, 4);
+    put(p + 12, g->reset_of, 4);
 }
 
 static uint8_t *put_body2(const struct heartbeat *h, uint8_t *out)
@@ -95,10 +96,11 @@ static int get_groups1(struct heartbeat *h, const uint8_t *at, size_t len)
     return 0;
 }
 
-static void get_group2(struct heartbeat_group *g, const uint8_t *p)
+static void get_group2(struct heartbeat_group *g, const uint8_t *p, size_t size)
 {
     g->id = p[0];
     g->resets = p[5] & RESETS;
+    g->reset_of = size >= GROUP2 ? (uint32_t)get(p + 12, 4) : 0;
     g->side = (struct election_side){
         .state = p[1],
         .priority = (uint16_t)get(p + 2, 2),
@@ -117,12 +119,12 @@ static int get_body2(struct heartbeat *h, const uint8_t *at, size_t len)
     if (len < HEADER2)
         return -1;
     group_size = at[HEADER + 1];
-    if (group_size < GROUP2 || len < HEADER2 + h->group_count * group_size)
+    if (group_size < GROUP2_LEAST || len < HEADER2 + h->group_count * group_size)
         return -1;
     h->fencing = at[HEADER] & 1;
     at += HEADER2;
     for (size_t i = 0; i < h->group_count; i++, at += group_size)
-        get_group2(&h->group[i], at);
+        get_group2(&h->group[i], at, group_size);
     return 0;
 }
 

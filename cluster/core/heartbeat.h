@@ -7,9 +7,10 @@
  * that the echo waited; for each group u8 id, u8 state, u16 priority, u8 preempt.
  *
  * Version 2: the same 44 bytes; u8 flags (1: a fencing command is configured), u8 bytes of a group
- * (at least 12), u16 zero; for each group u8 id, u8 state, u16 priority, u8 weight, u8 flags (1
- * preempt, 2 external manager, 4 asks for the role, 8 resets the peer's hold), u16 zero, u32
- * manual. What follows is for later versions. */
+ * (at least 12; 16 is written), u16 zero; for each group u8 id, u8 state, u16 priority, u8 weight,
+ * u8 flags (1 preempt, 2 external manager, 4 asks for the role, 8 resets the peer's hold), u16
+ * zero, u32 manual; in 16 bytes u32 number of the hold that is reset (0, or not there: whichever).
+ * What follows is for later versions. */
 #ifndef EVREP_HEARTBEAT_H
 #define EVREP_HEARTBEAT_H
 
@@ -20,12 +21,13 @@
 enum {
     HEARTBEAT_VERSION = 2,
     CLUSTER_GROUPS_MAX = 8,
-    CLUSTER_HEARTBEAT_MAX = 48 + 12 * CLUSTER_GROUPS_MAX,
+    CLUSTER_HEARTBEAT_MAX = 48 + 16 * CLUSTER_GROUPS_MAX,
 };
 
 struct heartbeat_group {
     uint8_t id;
     bool resets;
+    uint32_t reset_of; /* `manual` of the hold that is meant; 0: of an older program, any. */
     struct election_side side;
 };
 

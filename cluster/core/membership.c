@@ -16,7 +16,7 @@ static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct
         .fencing = c->o.fence,
         .boot_id = c->o.boot_id,
         .counter = c->counter,
-        .time_ns = now_ns,
+        .time_ns = c->stamp_ns,
         .echo_ns = l->echo_ns,
         .waited_ns = l->echo_ns != 0 ? now_ns - l->echo_at_ns : 0,
         .group_count = c->o.group_count,
@@ -25,6 +25,7 @@ static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct
         h->group[i].id = c->o.group[i].id;
         h->group[i].side = c->group[i].own;
         h->group[i].resets = c->group[i].resets;
+        h->group[i].reset_of = c->group[i].reset_of;
     }
 }
 
@@ -33,6 +34,7 @@ void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *
     struct heartbeat h;
 
     c->sent_ns = now_ns;
+    c->stamp_ns = now_ns > c->stamp_ns ? now_ns : c->stamp_ns + 1;
     c->counter++;
     out->send_count = 0; /* The newest is enough. */
     for (unsigned i = 0; i < c->o.link_count; i++) {
@@ -63,7 +65,14 @@ static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, 
         link_measured(l, now_ns - h->echo_ns - h->waited_ns);
 }
 
-static void learn_groups(struct cluster *c, const struct heartbeat *h)
+/* A reset is for the hold that its operator saw, not for one that came since. */
+static bool is_reset(const struct cluster *c, const struct heartbeat_group *h, int g)
+{
+    return h->resets && c->group[g].own.state == GROUP_HOLD &&
+           (h->reset_of == 0 || h->reset_of == c->group[g].own.manual);
+}
+
+static void learn_groups(struct cluster *c, const struct heartbeat *h, uint64_t now_ns)
 {
     for (size_t i = 0; i < h->group_count; i++) {
         int g = group_find(c, h->group[i].id);
@@ -71,9 +80,19 @@ static void learn_groups(struct cluster *c, const struct heartbeat *h)
         if (g < 0)
             continue;
         c->group[g].peer = h->group[i].side;
-        if (h->group[i].resets && c->group[g].own.state == GROUP_HOLD)
-            c->group[g].own.state = GROUP_SECONDARY;
+        if (is_reset(c, &h->group[i], g))
+            group_unhold(c, (size_t)g, now_ns);
     }
+}
+
+/* By one that came over the other link. */
+static bool is_overtaken(struct cluster *c, const struct heartbeat *h)
+{
+    if (h->boot_id == c->peer_boot_id && h->counter < c->peer_counter)
+        return true;
+    c->peer_boot_id = h->boot_id;
+    c->peer_counter = h->counter;
+    return false;
 }
 
 void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
@@ -84,7 +103,7 @@ void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
         return;
     count_missed(c, &c->link[in->link], in->now_ns);
     learn_round_trip(&c->link[in->link], &h, in->now_ns);
-    if (h.echo_ns < c->fresh_ns)
+    if (h.echo_ns < c->fresh_ns || is_overtaken(c, &h))
         return;
     if (h.version == 1 &&
         h.speaks > 1) { /* It only asks what we speak: the rest follows at once. */
@@ -95,7 +114,8 @@ void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
     c->heard = c->met = true;
     c->version = h.version;
     c->peer_fencing = h.fencing;
-    learn_groups(c, &h);
+    c->echoed_ns = h.echo_ns > c->echoed_ns ? h.echo_ns : c->echoed_ns;
+    learn_groups(c, &h, in->now_ns);
 }
 
 uint64_t cluster_active_ns(const struct cluster_options *o)

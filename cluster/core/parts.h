@@ -24,6 +24,7 @@ void groups_weigh(struct cluster *c, uint64_t now_ns, bool *changed);
 void groups_elect(struct cluster *c, uint64_t now_ns, struct cluster_output *out, bool *changed);
 void groups_step_down(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 const char *group_failover(struct cluster *c, const struct cluster_input *in);
+void group_unhold(struct cluster *c, size_t i, uint64_t now_ns);
 const char *group_reset(struct cluster *c, const struct cluster_input *in);
 const char *group_notify(struct cluster *c, const struct cluster_input *in,
                          struct cluster_output *out);

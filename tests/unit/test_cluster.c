@@ -29,6 +29,8 @@ struct two {
     size_t frames;
     bool cut[LINKS], dead[2], frozen[2], speaks_1[2];
     bool two_primaries;
+    uint64_t random;            /* 0: a heartbeat takes a millisecond; else some, on each link. */
+    uint64_t last_ns[2][LINKS]; /* To that node, over that link: none overtakes there. */
     unsigned fence_runs[2];
     const char *refused;
 };
@@ -46,6 +48,22 @@ static void options(struct cluster_options *o, int node)
     };
 }
 
+static unsigned any(struct two *t, unsigned below)
+{
+    t->random = t->random * 6364136223846793005ull + 1442695040888963407ull;
+    return (unsigned)(t->random >> 33) % below;
+}
+
+/* When it arrives. */
+static uint64_t arrival(struct two *t, const struct frame *f)
+{
+    uint64_t *last = &t->last_ns[f->to][f->link];
+    uint64_t at = t->now_ns + (t->random == 0 ? 1 : 1 + any(t, 30)) * MS;
+
+    *last = at > *last ? at : *last;
+    return *last;
+}
+
 static void step(struct two *t, int n, struct cluster_input in)
 {
     in.now_ns = t->now_ns;
@@ -59,9 +77,9 @@ static void step(struct two *t, int n, struct cluster_input in)
         assert_true(t->frames < WIRE_MAX);
         if (t->cut[t->out.send[i].link])
             continue;
-        f->at_ns = t->now_ns + MS;
         f->to = 1 - n;
         f->link = t->out.send[i].link;
+        f->at_ns = arrival(t, f);
         f->len = t->out.send[i].len;
         memcpy(f->bytes, t->out.send[i].bytes, f->len);
         if (t->speaks_1[0] || t->speaks_1[1])
@@ -320,6 +338,84 @@ static void test_manual_failover_holds_until_reset(void **state)
     assert_int_equal(primary(&t), 0);
     step(&t, 1, (struct cluster_input){.kind = CLUSTER_RESET, .group = 1});
     assert_non_null(t.refused);
+}
+
+static void command(int n, enum cluster_input_kind kind)
+{
+    step(&t, n, (struct cluster_input){.kind = kind, .group = 1, .node = -1});
+}
+
+/* Whoever runs the reset, and whoever held. */
+static void test_a_reset_undoes_no_later_failover(void **state)
+{
+    (void)state;
+    for (int by = 0; by < 2; by++) {
+        start(&t);
+        command(0, CLUSTER_FAILOVER); /* Node 0 holds. */
+        run(&t, 300);
+        command(by, CLUSTER_RESET);
+        assert_null(t.refused);
+        run(&t, 20);
+        assert_false(t.c[by].group[0].resets); /* It is done: nothing more is said. */
+        for (int holder = 1; holder >= 0; holder--) {
+            command(holder, CLUSTER_FAILOVER);
+            assert_null(t.refused);
+            run(&t, 5000);
+            assert_int_equal(primary(&t), 1 - holder);
+            assert_string_equal(word(&t, holder), "secondary-hold");
+        }
+        assert_false(t.two_primaries);
+    }
+}
+
+/* It was on its way when the next failover was done. */
+static void test_a_late_reset_is_for_the_failover_it_was_meant_for(void **state)
+{
+    (void)state;
+    start(&t);
+    command(0, CLUSTER_FAILOVER);
+    run(&t, 300);
+    command(1, CLUSTER_RESET); /* On the wire for a millisecond; meanwhile: */
+    t.c[0].group[0].own.manual++;
+    run(&t, 3000);
+    assert_string_equal(word(&t, 0), "secondary-hold");
+    assert_int_equal(primary(&t), 1);
+}
+
+/* The peer has not even heard of the failover. */
+static void test_a_reset_at_once_leaves_one_primary(void **state)
+{
+    (void)state;
+    for (int by = 0; by < 2; by++) {
+        start(&t);
+        command(0, CLUSTER_FAILOVER);
+        if (by == 1)
+            run(&t, 1); /* Node 1 has just heard of the hold. */
+        command(by, CLUSTER_RESET);
+        assert_null(t.refused);
+        run(&t, 1000);
+        assert_false(t.two_primaries);
+        assert_int_equal(primary(&t), 1);
+        assert_string_equal(word(&t, 0), "secondary");
+    }
+}
+
+/* Of two links one is slow: what it brings late is not what the peer is now. */
+static void test_commands_at_any_moment_leave_one_primary(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        start(&t);
+        t.random = seed;
+        for (int i = 0; i < 30; i++) {
+            command((int)any(&t, 2), any(&t, 2) ? CLUSTER_FAILOVER : CLUSTER_RESET);
+            run(&t, any(&t, 60));
+            if (t.two_primaries)
+                fail_msg("seed %llu: two primaries", (unsigned long long)seed);
+        }
+        run(&t, 3000);
+        assert_true(primary(&t) == 0 || primary(&t) == 1);
+    }
 }
 
 static void test_refused_commands(void **state)
@@ -658,6 +754,10 @@ int main(void)
         cmocka_unit_test(test_partition_heals_to_the_better),
         cmocka_unit_test(test_a_hundred_manual_failovers),
         cmocka_unit_test(test_manual_failover_holds_until_reset),
+        cmocka_unit_test(test_a_reset_undoes_no_later_failover),
+        cmocka_unit_test(test_a_late_reset_is_for_the_failover_it_was_meant_for),
+        cmocka_unit_test(test_a_reset_at_once_leaves_one_primary),
+        cmocka_unit_test(test_commands_at_any_moment_leave_one_primary),
         cmocka_unit_test(test_refused_commands),
         cmocka_unit_test(test_an_interface_fails_and_returns),
         cmocka_unit_test(test_weights_decide_only_with_preempt),

@@ -133,6 +133,22 @@ static void test_without_a_peer(void **state)
     }
 }
 
+/* Nobody becomes primary while the peer may be by an older word of ours. */
+static void test_while_the_peer_is_behind(void **state)
+{
+    (void)state;
+    for (unsigned a = 0; a < 288; a++) {
+        for (unsigned b = 0; b < 288; b++) {
+            struct election_input in = {.peer_alive = true, .peer_behind = true};
+
+            side_of(a, &in.own);
+            side_of(b, &in.peer);
+            if (in.own.state != GROUP_PRIMARY)
+                assert_int_not_equal(election_decide(&in), GROUP_PRIMARY);
+        }
+    }
+}
+
 struct row {
     struct election_side own, peer;
     int node;
@@ -193,17 +209,44 @@ static const struct row rows[] = {
      SIDE(GROUP_SECONDARY, 100, 255, false, false, 0), 1, GROUP_SECONDARY},
 };
 
+/* After a reset of which the peer may not know yet. */
+static const struct row rows_behind[] = {
+    {SIDE(GROUP_SECONDARY, 200, 255, false, false, 1),
+     SIDE(GROUP_SECONDARY, 100, 255, false, false, 0), 0, GROUP_SECONDARY},
+    {SIDE(GROUP_SECONDARY, 200, 255, false, false, 1),
+     SIDE(GROUP_PRIMARY, 100, 255, false, false, 0), 0, GROUP_SECONDARY},
+    {SIDE(GROUP_SECONDARY, 200, 255, false, false, 1),
+     SIDE(GROUP_SECONDARY, 100, 0, false, false, 0), 0, GROUP_SECONDARY},
+    {SIDE(GROUP_SECONDARY, 200, 255, false, false, 1), SIDE(GROUP_HOLD, 100, 255, false, false, 2),
+     0, GROUP_SECONDARY},
+    {SIDE(GROUP_HOLD, 200, 255, false, false, 1), SIDE(GROUP_HOLD, 100, 255, false, false, 2), 0,
+     GROUP_HOLD},
+    {SIDE(GROUP_PRIMARY, 200, 255, false, false, 1),
+     SIDE(GROUP_SECONDARY, 100, 255, false, false, 0), 0, GROUP_PRIMARY},
+};
+
+static void check_rows(const struct row *row, size_t count, bool behind)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct election_input in = {.node = (uint8_t)row[i].node,
+                                    .peer_alive = true,
+                                    .peer_behind = behind,
+                                    .own = row[i].own,
+                                    .peer = row[i].peer};
+        enum group_state to = election_decide(&in);
+
+        if (to != row[i].to)
+            print_error("row %zu: %s, not %s\n", i, group_word((uint8_t)to),
+                        group_word((uint8_t)row[i].to));
+        assert_int_equal(to, row[i].to);
+    }
+}
+
 static void test_the_contract_s_order(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        enum group_state to = decide(&rows[i].own, &rows[i].peer, rows[i].node);
-
-        if (to != rows[i].to)
-            print_error("row %zu: %s, not %s\n", i, group_word((uint8_t)to),
-                        group_word((uint8_t)rows[i].to));
-        assert_int_equal(to, rows[i].to);
-    }
+    check_rows(rows, sizeof(rows) / sizeof(rows[0]), false);
+    check_rows(rows_behind, sizeof(rows_behind) / sizeof(rows_behind[0]), true);
 }
 
 int main(void)
@@ -211,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_pair_has_one_primary),
         cmocka_unit_test(test_without_a_peer),
+        cmocka_unit_test(test_while_the_peer_is_behind),
         cmocka_unit_test(test_the_contract_s_order),
     };
 
