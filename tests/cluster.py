@@ -586,7 +586,7 @@ def fencing(p):
         f.write("#!/bin/sh\necho \"$EVREP_PEER $1\" >>%s.runs\ntest -e %s\n" % (marker, marker))
     os.chmod(agent, 0o755)
     for n in (0, 1):
-        p.configure(n, top='fence { command = "%s now" timeout-ms = 2000 }' % agent,
+        p.configure(n, top='fence { command = "%s now" timeout-ms = 500 }' % agent,
                     peer="heartbeat-ms = 50 dead-after-ms = 200 lease-ms = 100")
     up(p)
     p.events(0)

@@ -60,7 +60,7 @@ static void take(struct cluster *c, const struct cluster_input *in, struct clust
         c->fenced = true;
         break;
     case CLUSTER_FENCE_RESULT:
-        membership_fence_result(c, in->up, in->now_ns);
+        membership_fence_result(c, in->up);
         break;
     case CLUSTER_NOTIFY:
         out->refused = group_notify(c, in, out);

@@ -12,7 +12,8 @@ enum { CLUSTER_LINKS_MAX = 2, CLUSTER_MONITORS_MAX = 8 };
 struct cluster_options {
     uint8_t node;
     bool has_peer;
-    bool fence; /* A command fences a silent peer before it counts as dead (T4a). */
+    bool fence;              /* A command fences a silent peer before it counts as dead (T4a). */
+    uint64_t fence_limit_ns; /* So long it may take; the same on both nodes. */
     uint64_t boot_id, heartbeat_ns, dead_ns;
     uint64_t start_ns; /* A peer not heard since this node's start is not dead before, nor before
                           dead_ns. */
@@ -63,7 +64,6 @@ struct cluster {
     uint64_t blind_until_ns; /* We were away: what the peer sent is still to be read. */
     uint64_t blind_from_ns;  /* The first of such times that follow each other. */
     uint64_t fresh_ns;       /* Only what answers to a heartbeat of ours since then is news. */
-    uint64_t silent_ns;      /* Since when nothing is heard of the peer. */
     uint64_t stamp_ns;       /* Of our last heartbeat; each has a later one. */
     uint64_t echoed_ns;      /* The latest of those stamps that the peer has answered to. */
     uint64_t peer_boot_id, peer_counter; /* Of its newest heartbeat. */
@@ -79,8 +79,8 @@ struct cluster {
         uint64_t moved_ns; /* 0: never. */
     } choice;
     enum fence_state fence;
-    bool fence_out;    /* The command runs, perhaps for a silence that is over. */
-    uint64_t fence_ns; /* Of its last change. */
+    bool fence_out;        /* The command runs, perhaps for a silence that is over. */
+    uint64_t fence_due_ns; /* Our next turn to run it. */
 };
 
 enum cluster_input_kind {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { FENCE_TURNS = 3 };
+
 #define MEANWHILE_MAX_NS 2000000000ull /* A disk that takes longer is as good as a dead node. */
 
 static void fill(const struct cluster *c, unsigned link, uint64_t now_ns, struct heartbeat *h)
@@ -152,43 +154,64 @@ static bool is_blind(const struct cluster *c, uint64_t now_ns)
     return now_ns < c->blind_until_ns && now_ns - c->blind_from_ns < 4 * c->o.dead_ns;
 }
 
-/* How long a silent peer is left alone before it is fenced.  The node that is not primary goes
- * first, so that two nodes that lost both links do not kill each other; and at a cold start the
- * other one gets time to boot. */
+/* Two nodes that lost both links must not kill each other, so they take turns, each long enough for
+ * the command of the one to end before that of the other begins: both see the silence within a dead
+ * interval, and who comes to its turn later than that leaves it out. */
+static uint64_t turn_ns(const struct cluster *c)
+{
+    return c->o.fence_limit_ns + 2 * c->o.dead_ns;
+}
+
+/* Who knows that the peer is primary goes at once, as it has most to take over; no two nodes know
+ * that of each other.  Of two that do not know it, one is first.  At a cold start the other one
+ * gets time to boot. */
 static uint64_t fence_delay_ns(const struct cluster *c)
 {
-    if (c->fence == FENCE_FAILED)
-        return 10 * c->o.dead_ns;
+    uint64_t turn = c->o.node;
+
     if (!c->met)
-        return (c->o.node == 0 ? 20 : 40) * c->o.dead_ns;
-    return cluster_is_primary(c) ? 2 * c->o.dead_ns : 0;
+        return (turn + 1) * 20 * c->o.dead_ns + turn * turn_ns(c);
+    if (!cluster_is_primary(c) && c->o.group_count > 0 && c->group[0].peer.state == GROUP_PRIMARY)
+        return 0;
+    return (turn + 1) * turn_ns(c);
+}
+
+/* true: it is our turn, which is taken by that. */
+static bool takes_turn(struct cluster *c, uint64_t now_ns)
+{
+    bool late;
+
+    if (now_ns < c->fence_due_ns)
+        return false;
+    late = now_ns - c->fence_due_ns > c->o.dead_ns;
+    if (!late && c->fence_out) /* Perhaps it ends in time. */
+        return false;
+    while (c->fence_due_ns <= now_ns)
+        c->fence_due_ns += FENCE_TURNS * turn_ns(c);
+    return !late;
 }
 
 static void fence(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
 {
-    uint64_t since = c->fence == FENCE_FAILED ? c->fence_ns : c->silent_ns;
-
     if (!c->o.fence || !c->o.has_peer)
         return;
     if (!c->silent) {
         c->fence = FENCE_IDLE;
         return;
     }
-    if (c->fenced || c->fence_out || now_ns - since < fence_delay_ns(c))
+    if (c->fenced || !takes_turn(c, now_ns))
         return;
     c->fence = FENCE_RUNNING;
     c->fence_out = true;
-    c->fence_ns = now_ns;
     out->fence_run = true;
 }
 
-void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns)
+void membership_fence_result(struct cluster *c, bool good)
 {
     c->fence_out = false;
     if (c->fence != FENCE_RUNNING)
         return; /* The peer is heard again: it is not what the command says. */
     c->fence = good ? FENCE_DONE : FENCE_FAILED;
-    c->fence_ns = now_ns;
     c->fenced = c->fenced || good;
 }
 
@@ -216,7 +239,7 @@ void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output 
         c->silent = false;
     else if (!c->silent && !blind) {
         c->silent = true;
-        c->silent_ns = now_ns;
+        c->fence_due_ns = now_ns + fence_delay_ns(c);
     }
     fence(c, now_ns, out);
     c->dead = c->fenced || !c->o.has_peer || (c->silent && !c->o.fence);

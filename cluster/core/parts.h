@@ -14,7 +14,7 @@ bool membership_was_away(struct cluster *c, uint64_t now_ns);
 /* true: it counts as a step that did not listen. */
 bool membership_meanwhile(struct cluster *c, uint64_t now_ns);
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
-void membership_fence_result(struct cluster *c, bool good, uint64_t now_ns);
+void membership_fence_result(struct cluster *c, bool good);
 
 /* link_choice.c */
 void link_measured(struct cluster_link *l, uint64_t rtt_ns);

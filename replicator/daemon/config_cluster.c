@@ -113,6 +113,7 @@ int config_cluster(const struct config *c, struct cluster **out, uint64_t now_ns
         .node = c->node,
         .has_peer = c->has_peer,
         .fence = c->fence_command[0] != '\0',
+        .fence_limit_ns = c->fence_timeout_ms * 1000000ull,
         .boot_id = now_ns,
         .heartbeat_ns = c->heartbeat_ms * 1000000ull,
         .dead_ns = c->dead_after_ms * 1000000ull,

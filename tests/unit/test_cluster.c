@@ -11,7 +11,7 @@
 
 #define MS 1000000ull
 
-enum { WIRE_MAX = 256, LINKS = 2 };
+enum { WIRE_MAX = 256, LINKS = 2, FENCE_LIMIT_MS = 3000 };
 
 struct frame {
     uint64_t at_ns;
@@ -32,6 +32,8 @@ struct two {
     uint64_t random;            /* 0: a heartbeat takes a millisecond; else some, on each link. */
     uint64_t last_ns[2][LINKS]; /* To that node, over that link: none overtakes there. */
     unsigned fence_runs[2];
+    uint64_t fence_end_ns[2]; /* The command runs until then; 0: none. */
+    bool fence_each_other;
     const char *refused;
 };
 
@@ -70,7 +72,11 @@ static void step(struct two *t, int n, struct cluster_input in)
     memset(&t->out, 0, sizeof(t->out));
     cluster_step(&t->c[n], &in, &t->out);
     t->refused = t->out.refused;
-    t->fence_runs[n] += t->out.fence_run;
+    if (t->out.fence_run) {
+        t->fence_runs[n]++;
+        t->fence_end_ns[n] =
+            t->now_ns + (1 + any(t, (unsigned)(t->c[n].o.fence_limit_ns / MS))) * MS;
+    }
     for (size_t i = 0; i < t->out.send_count; i++) {
         struct frame *f = &t->wire[t->frames];
 
@@ -117,6 +123,25 @@ static void run(struct two *t, unsigned ms)
                 step(t, n, (struct cluster_input){.kind = CLUSTER_TICK});
         }
         deliver(t);
+    }
+}
+
+/* As run(), and the commands that fence do their work, at their end, or fail. */
+static void run_with_fencing(struct two *t, unsigned ms)
+{
+    while (ms-- > 0) {
+        run(t, 1);
+        t->fence_each_other |= t->fence_end_ns[0] != 0 && t->fence_end_ns[1] != 0;
+        for (int n = 0; n < 2; n++) {
+            bool good = any(t, 2);
+
+            if (t->dead[n] || t->fence_end_ns[n] == 0 || t->fence_end_ns[n] > t->now_ns)
+                continue;
+            t->fence_end_ns[n] = 0;
+            t->dead[1 - n] |= good;
+            t->fence_end_ns[1 - n] *= !good;
+            step(t, n, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = good});
+        }
     }
 }
 
@@ -514,6 +539,7 @@ static void fenced_pair(struct cluster_options o[2])
     options(&o[0], 0);
     options(&o[1], 1);
     o[0].fence = o[1].fence = true;
+    o[0].fence_limit_ns = o[1].fence_limit_ns = FENCE_LIMIT_MS * MS;
 }
 
 /* d45. */
@@ -530,10 +556,10 @@ static void test_no_takeover_before_the_fence(void **state)
     assert_int_equal(t.fence_runs[1], 1);
     assert_false(cluster_peer_dead(&t.c[1]));
     step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = false});
-    run(&t, 4000);
+    run(&t, 11000);
     assert_int_equal(primary(&t), -1);
     assert_int_equal(t.fence_runs[1], 1);
-    run(&t, 1100); /* Again, ten dead intervals later. */
+    run(&t, 1100); /* Again, three turns later. */
     assert_int_equal(t.fence_runs[1], 2);
     step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
     assert_int_equal(primary(&t), 1);
@@ -554,6 +580,88 @@ static void test_the_secondary_fences_first(void **state)
     t.dead[0] = true; /* The command works. */
     step(&t, 1, (struct cluster_input){.kind = CLUSTER_FENCE_RESULT, .up = true});
     assert_int_equal(primary(&t), 1);
+}
+
+static void play_a_partition(const struct cluster_options o[2], uint64_t seed)
+{
+    start_with(&t, o);
+    t.random = seed;
+    for (unsigned i = any(&t, 4); i > 0; i--) { /* Who is primary, and who knows of it. */
+        command((int)any(&t, 2), any(&t, 2) ? CLUSTER_FAILOVER : CLUSTER_RESET);
+        run(&t, any(&t, 60));
+    }
+    t.cut[0] = t.cut[1] = true;
+    run_with_fencing(&t, 30000);
+    if (t.fence_each_other)
+        fail_msg("seed %llu: both fence", (unsigned long long)seed);
+    assert_true(t.fence_runs[0] + t.fence_runs[1] > 0);
+}
+
+/* However long the command takes within its limit, and whoever is primary. */
+static void test_two_nodes_do_not_fence_each_other(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        play_a_partition(o, seed);
+    o[0].group[0].external = o[1].group[0].external = true; /* Its manager says the same of both. */
+    for (int said = 0; said < 2; said++) {
+        start_with(&t, o);
+        t.random = 1;
+        for (int n = 0; n < 2 && said == 1; n++)
+            step(
+                &t, n,
+                (struct cluster_input){.kind = CLUSTER_NOTIFY, .group = 1, .state = GROUP_PRIMARY});
+        run(&t, 200);
+        t.cut[0] = t.cut[1] = true;
+        run_with_fencing(&t, 30000);
+        assert_false(t.fence_each_other);
+        assert_true(t.fence_runs[0] + t.fence_runs[1] > 0);
+    }
+}
+
+/* Nobody has heard the other one yet. */
+static void test_a_cold_start_without_links_fences_in_turns(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    o[0].fence_limit_ns = o[1].fence_limit_ns = 15000 * MS; /* Longer than either waits. */
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        memset(&t, 0, sizeof(t));
+        t.now_ns = 1000000 * MS;
+        t.random = seed;
+        for (int n = 0; n < 2; n++)
+            cluster_init(&t.c[n], &o[n], t.now_ns);
+        run_with_fencing(&t, 10000);
+        assert_int_equal(t.fence_runs[0] + t.fence_runs[1], 0);
+        run_with_fencing(&t, 30000);
+        assert_false(t.fence_each_other);
+        assert_true(t.fence_runs[0] > 0);
+    }
+}
+
+/* Our own stall made us late: the turn is the other's by then. */
+static void test_a_turn_that_was_missed_is_left_out(void **state)
+{
+    struct cluster_options o[2];
+
+    (void)state;
+    fenced_pair(o);
+    start_with(&t, o);
+    t.dead[0] = true;
+    for (unsigned i = 0; i < 600; i++) { /* A command of an earlier silence still runs. */
+        t.c[1].fence_out = true;
+        run(&t, 2);
+    }
+    t.c[1].fence_out = false;
+    run(&t, 8000);
+    assert_int_equal(t.fence_runs[1], 0);
+    run(&t, 5000);
+    assert_int_equal(t.fence_runs[1], 1);
 }
 
 static void test_a_peer_that_returns_is_not_fenced(void **state)
@@ -764,6 +872,9 @@ int main(void)
         cmocka_unit_test(test_an_outer_manager_decides),
         cmocka_unit_test(test_no_takeover_before_the_fence),
         cmocka_unit_test(test_the_secondary_fences_first),
+        cmocka_unit_test(test_two_nodes_do_not_fence_each_other),
+        cmocka_unit_test(test_a_cold_start_without_links_fences_in_turns),
+        cmocka_unit_test(test_a_turn_that_was_missed_is_left_out),
         cmocka_unit_test(test_a_peer_that_returns_is_not_fenced),
         cmocka_unit_test(test_a_late_result_fences_nobody),
         cmocka_unit_test(test_a_frozen_primary_steps_down_before_anything_else),
