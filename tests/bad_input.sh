@@ -179,6 +179,9 @@ check "a remote end that is everybody" "$c:8: 'remote' is \"255.255.255.255:5900
 check "a link between IPv4 and IPv6" "$c:8: link \"control\": one end is IPv4 and the other is IPv6" -e '8s/remote = "[^"]*"/remote = "[fd00::1]:5900"/'
 check "two links at one address" "$c:9: link \"fabric\": 'remote' is that of link \"control\" too" -e '8{p;s/control/fabric/}'
 check "a fence that is a folder" "$c:2: 'command': /tmp is no program: it is not a regular file" -e '1afence { command = "/tmp" }'
+words=$(printf ' x%.0s' {1..31})
+check "a fence of 32 words" "n0.conf: good" -e "1afence { command = \"/bin/true$words\" }"
+check "a fence of 33 words" "$c:2: 'command' has 33 words; it can have 32" -e "1afence { command = \"/bin/true$words x\" }"
 check "a port that is too high" "$c:8: 'remote' is .*: its port must be" -e '8s/5900" }/99999" }/'
 check "a sink without a port" "$c:12: 'address' is \"1.2.3.4\": it must be" -e '12s/127.7.0.99:6514/1.2.3.4/'
 check "a sink with a port that is too high" "$c:12: 'address' is .*its port" -e '12s/:6514/:99999/'

@@ -11,7 +11,8 @@
 enum { FENCE_COMMAND_MAX = 512, FENCE_ARGS_MAX = 32 };
 
 struct fence_options {
-    char command[FENCE_COMMAND_MAX]; /* An absolute path and arguments, parted by blanks. */
+    char command[FENCE_COMMAND_MAX]; /* An absolute path and arguments, parted by blanks; at most
+                                        FENCE_ARGS_MAX in all. */
     uint64_t timeout_ms;
     int peer; /* In the command's environment as EVREP_PEER. */
     void *ctx;

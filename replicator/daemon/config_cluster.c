@@ -82,6 +82,15 @@ int config_read_groups(struct config *c, cfg_t *cfg)
                               : config_fail(cfg, "no 'redundancy-group' section; one is needed");
 }
 
+static size_t count_words(const char *text)
+{
+    size_t n = 0;
+
+    for (text += strspn(text, " \t"); *text != '\0'; text += strspn(text, " \t"), n++)
+        text += strcspn(text, " \t");
+    return n;
+}
+
 int config_read_fence(struct config *c, cfg_t *cfg)
 {
     cfg_t *f = cfg_size(cfg, "fence") > 0 ? cfg_getsec(cfg, "fence") : NULL;
@@ -98,6 +107,9 @@ int config_read_fence(struct config *c, cfg_t *cfg)
         return -1;
     if (c->fence_command[0] != '/')
         return config_fail(f, "'command' must start with the absolute path of a program");
+    if (count_words(c->fence_command) > FENCE_ARGS_MAX)
+        return config_fail(f, "'command' has %zu words; it can have %d",
+                           count_words(c->fence_command), FENCE_ARGS_MAX);
     snprintf(program, sizeof(program), "%s", c->fence_command);
     program[strcspn(program, " \t")] = '\0';
     if (stat(program, &st) != 0 || access(program, X_OK) != 0)

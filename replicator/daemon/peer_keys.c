@@ -31,6 +31,7 @@ void peer_keys_reload(struct shell *s)
         return;
     if (config_load(&fresh, s->config_path, err, sizeof(err)) != 0 ||
         peer_keys_load(&fresh, key, &count, err, sizeof(err)) != 0) {
+        sodium_memzero(key, sizeof(key)); /* The first may have been good. */
         shell_log("keys: %s; the ones that are in force stay", err);
         return;
     }

@@ -676,8 +676,10 @@ int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_opti
     set->kick.data = set->flush.data = set;
     uv_prepare_start(&set->flush, on_flush);
     for (size_t i = 0; i < o->link_count; i++) {
-        if (open_link(set, i, err, err_size) != 0)
+        if (open_link(set, i, err, err_size) != 0) {
+            sodium_memzero(&set->o.shake, sizeof(set->o.shake));
             return -1;
+        }
     }
     *out = set;
     return 0;
