@@ -31,9 +31,10 @@ static void remark(struct libscols_line *l, size_t column, const json_t *link)
 
 static void links(const json_t *o)
 {
-    static const struct ctl_column columns[] = {
-        {"LINK", false}, {"STATE", false}, {"ROUND TRIP", true}, {"LOSS", true}, {"", false}};
-    struct libscols_table *t = ctl_table(columns, 5);
+    static const struct ctl_column columns[] = {{"LINK", false}, {"STATE", false},
+                                                {"WIRE", true},  {"ROUND TRIP", true},
+                                                {"LOSS", true},  {"", false}};
+    struct libscols_table *t = ctl_table(columns, 6);
     const json_t *v;
     size_t i;
 
@@ -43,9 +44,11 @@ static void links(const json_t *o)
 
         ctl_cell(l, 0, "%s", ctl_str(v, "name"));
         ctl_cell(l, 1, "%s", ctl_str(v, "state"));
-        ctl_cell(l, 2, "%lld us", ctl_num(v, "rttUs"));
-        ctl_cell(l, 3, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
-        remark(l, 4, v);
+        if (json_is_integer(json_object_get(v, "wireVersion")))
+            ctl_cell(l, 2, "%lld", ctl_num(v, "wireVersion"));
+        ctl_cell(l, 3, "%lld us", ctl_num(v, "rttUs"));
+        ctl_cell(l, 4, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
+        remark(l, 5, v);
     }
     ctl_table_end(t);
 }

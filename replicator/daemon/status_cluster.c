@@ -32,13 +32,14 @@ json_t *status_links(const struct shell *s)
             link_set_state(s->links, (int)i, &state);
         json_array_append_new(
             list,
-            json_pack("{s:s,s:s,s:I,s:f,s:b,s:s?,s:I,s:s?}", "name", s->config->link[i].name,
+            json_pack("{s:s,s:s,s:I,s:f,s:b,s:s?,s:I,s:s?,s:o}", "name", s->config->link[i].name,
                       "state", s->core->links_up & (1u << i) ? "up" : "down", "rttUs",
                       (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
                       (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000, "carriesRecords",
                       s->core->link == (int)i, "why", state.why[0] != '\0' ? state.why : NULL,
                       "refused", (json_int_t)(state.refused + s->refused_frames[i]), "key",
-                      key_words[state.key]));
+                      key_words[state.key], "wireVersion",
+                      state.version != 0 ? json_integer(state.version) : json_null()));
     }
     return list;
 }

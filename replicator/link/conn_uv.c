@@ -15,10 +15,21 @@ void conn_key_id(const uint8_t key[NOISE_KEY], uint8_t out[CONN_KEY_ID])
 
 /* ---- its life ---- */
 
+/* Much can be in it, and its path slow. */
+static bool before_goes_on(struct conn *c)
+{
+    if (c->state != CONN_WAITING || c->before->moved == c->seen_moved)
+        return false;
+    c->seen_moved = c->before->moved;
+    return true;
+}
+
 static void on_limit(uv_timer_t *t)
 {
     struct conn *c = t->data;
 
+    if (before_goes_on(c))
+        return;
     if (c->state == CONN_SHAKING && !c->shake.probe)
         link_refused(c->link, "the handshake did not end in time");
     link_conn_end(c, c->state == CONN_DIALLING  ? "no answer"
@@ -90,6 +101,7 @@ static void on_written(uv_write_t *w, int status)
     if (c->state == CONN_CLOSED)
         return;
     c->writing = false;
+    c->moved += c->out.staged;
     c->out.staged = 0;
     if (status != 0)
         link_conn_end(c, uv_strerror(status));
@@ -105,6 +117,7 @@ static bool write_stage(struct conn *c)
     size_t done = n > 0 ? (size_t)n : 0;
     int rc;
 
+    c->moved += done;
     if (done == c->out.staged) {
         link_count(c->link, 0, done);
         c->out.staged = 0;
@@ -123,20 +136,24 @@ static bool write_stage(struct conn *c)
     return false;
 }
 
-/* The listener's comes first: a FIN that overtakes the proof of the next connection would look like
- * the end of the link. */
 static void say_fin(struct conn *c)
 {
-    if (!c->last_said || c->fin_sent || c->writing || frames_out_waiting(&c->out) > 0 ||
-        (c->shake.dialler && !c->fin_read))
+    if (!c->last_said || c->fin_sent || c->writing || frames_out_waiting(&c->out) > 0)
         return;
     c->fin_sent = uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shut) == 0;
     if (!c->fin_sent)
         link_conn_end(c, "cannot end a connection that is succeeded");
 }
 
+static bool is_held(const struct conn *c)
+{
+    return c->before != NULL && !c->before->fin_sent;
+}
+
 void conn_flush(struct conn *c)
 {
+    if (is_held(c))
+        return;
     while (!c->writing) {
         frames_out_fill(&c->out);
         if (c->out.staged == 0 || !write_stage(c))
@@ -154,7 +171,7 @@ void conn_flush(struct conn *c)
 /* What the kernel does not take, and its errors, are for conn_flush(). */
 void conn_push(struct conn *c)
 {
-    while (c->state == CONN_UP && !c->writing) {
+    while ((c->state == CONN_UP || c->state == CONN_WAITING) && !is_held(c) && !c->writing) {
         uv_buf_t buf;
         int n;
 
@@ -214,6 +231,10 @@ static bool shake(struct conn *c)
             handshake_take(&c->shake, c->early + at, c->in_len - at, &used, out, &out_len);
 
         at += used;
+        if (!link_conn_is_wanted(c)) {
+            link_conn_end(c, "the peer speaks no newer wire version");
+            return false;
+        }
         if (r == HANDSHAKE_MET) {
             link_conn_end(c, "a probe has met the other node");
             return false;
@@ -249,6 +270,7 @@ static bool take_frame(struct conn *c, size_t *at)
     case FRAME_MORE:
         return false;
     case FRAME_IMPOSSIBLE:
+        link_refused(c->link, "a frame of impossible length");
         link_conn_end(c, "a frame of impossible length");
         return false;
     case FRAME_FORGED:
@@ -306,6 +328,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     link_count(c->link, (size_t)n, 0);
+    c->moved += (uint64_t)n;
     c->in_len += (size_t)n;
     if (c->state == CONN_SHAKING && !shake(c))
         return;
@@ -315,7 +338,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 void conn_wait(struct conn *c)
 {
     c->state = CONN_WAITING;
-    uv_timer_start(&c->limit, on_limit, CONN_WAIT_MS, 0);
+    uv_timer_start(&c->limit, on_limit, CONN_WAIT_MS, CONN_WAIT_MS);
 }
 
 void conn_read_on(struct conn *c)
@@ -339,14 +362,14 @@ static void set_socket_options(struct conn *c)
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 }
 
-void conn_begin(struct conn *c, uint16_t offer)
+void conn_begin(struct conn *c)
 {
     uint8_t out[HANDSHAKE_OUT_MAX];
     size_t len;
 
     c->state = CONN_SHAKING;
     set_socket_options(c);
-    len = handshake_begin(&c->shake, offer, out);
+    len = handshake_begin(&c->shake, c->offer, out);
     if (!say_early(c, out, len))
         return;
     if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)

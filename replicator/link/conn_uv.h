@@ -6,7 +6,7 @@
 
 enum {
     CONN_HANDSHAKE_MS = 2000,
-    CONN_WAIT_MS = 5000, /* For the end of the one before. */
+    CONN_WAIT_MS = 5000, /* For the end of the one before, from its last byte on. */
     CONN_READ_SIZE = LINK_FRAME_MAX + FRAME_OVERHEAD,
     CONN_DRAINED = 512 << 10, /* Plain bytes: below, there is room for more. */
     CONN_KEY_ID = 16,
@@ -18,6 +18,12 @@ enum {
  *                                 is one before--+--> WAITING -----+
  *                                                     reads nothing until then
  */
+enum conn_purpose {
+    CONN_FIRST, /* There is none: to come up. */
+    CONN_RENEW, /* In place of the one that is up, at its version, */
+    CONN_NEWER, /* and only if the peer has learned a newer one. */
+};
+
 enum conn_state { CONN_DIALLING, CONN_SHAKING, CONN_WAITING, CONN_UP, CONN_CLOSED };
 
 struct link;
@@ -30,15 +36,19 @@ struct conn {
     uv_timer_t limit;
     struct link *link;
     enum conn_state state;
-    int handles; /* Open ones of tcp and limit. */
+    enum conn_purpose purpose; /* Of a dialler. */
+    uint16_t offer;            /* The wire version that it offers. */
+    int handles;               /* Open ones of tcp and limit. */
     struct handshake shake;
     struct noise_cipher receive;
     struct frames_out out;
     bool has_out, writing, pressed;
-    bool last_said;             /* It is succeeded: no more is sent; the FIN follows the queue. */
+    bool last_said;             /* It is succeeded: no more bulk is put in, the FIN follows it. */
     bool fin_sent, fin_written; /* Given to libuv, done. */
     bool fin_read;
     struct conn *before; /* That this one succeeds, until its end. */
+    uint64_t moved;      /* Bytes, both ways: */
+    uint64_t seen_moved; /* of `before`, at the last look. */
     uint8_t *in;
     size_t in_len;
     uint8_t early[256]; /* What is read before the proof: strangers get no more memory. */
@@ -48,12 +58,12 @@ struct conn {
 
 /* NULL: no memory. */
 struct conn *conn_new(struct link *l, bool dialler, bool succeeds);
-/* Connected: reads, and the dialler speaks, offering that version. */
-void conn_begin(struct conn *c, uint16_t offer);
+/* Connected: reads, and the dialler speaks. */
+void conn_begin(struct conn *c);
 /* Proved, and not read before the end of the one that it succeeds; then read on. */
 void conn_wait(struct conn *c);
 void conn_read_on(struct conn *c);
-/* Seals and writes what waits.  May end the connection. */
+/* Seals and writes what waits, once the one before has said its end.  May end the connection. */
 void conn_flush(struct conn *c);
 void conn_push(struct conn *c); /* As far as the kernel takes it; calls nothing back. */
 /* Frees all but the handles; link_uv.c knows who has to be told. */
@@ -64,6 +74,8 @@ void conn_key_id(const uint8_t key[NOISE_KEY], uint8_t out[CONN_KEY_ID]);
 void link_conn_end(struct conn *c, const char *why);
 /* By the peer, in the handshake. */
 void link_conn_closed_early(struct conn *c);
+/* false: the peer has said that this one leads to nothing. */
+bool link_conn_is_wanted(const struct conn *c);
 void link_conn_proved(struct conn *c);
 void link_conn_fin(struct conn *c);
 void link_conn_finished(struct conn *c);

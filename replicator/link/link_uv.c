@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum { PROBE_MS = 3000 };
-enum { DIAL_MS = 100, LISTEN_MS = 1000, NEWER_MS = 60 * 1000, BUSY_MS = 5, UNHEARD_MAX = 3 };
+enum { DIAL_MS = 100, LISTEN_MS = 1000, BUSY_MS = 5, UNHEARD_MAX = 3 };
+enum { NEWER_MS = 1000, NEWER_MAX_MS = 60 * 1000 };
 
 struct link {
     struct link_set *set;
@@ -17,13 +18,16 @@ struct link {
     uv_tcp_t listener;
     uv_timer_t retry, renew, ask;
     bool listening, listener_closing;
-    bool quiet_wanted; /* Says that it is full, until what waits is little enough to be renewed. */
+    unsigned accepted; /* In this turn of the loop; */
+    bool accept_waits; /* there was one more. */
     struct conn *up;   /* UP or WAITING. */
+    uint64_t up_ms;    /* Of its handshake, or the last attempt at the next one. */
+    uint64_t newer_ms; /* So long until the peer is asked whether it speaks more. */
     struct conn *young[LINK_HANDSHAKES_MAX];
     struct conn *probe; /* Of the other direction: node 1 dials it, node 0 accepts it. */
     uint64_t heard_ms;  /* Somebody at the peer's address took, or made, a connection. */
-    uint16_t offer;     /* The wire version of the next dial. */
-    unsigned unheard;   /* Dials in a row that were closed at our preamble. */
+    uint16_t offer;     /* The wire version of the next dial while it is down. */
+    unsigned unheard;   /* Such dials in a row that were closed at our preamble. */
     uint64_t refused_ms;
     const char *refused_why;
     const char *kicked;
@@ -35,6 +39,8 @@ struct link_set {
     struct link_options o;
     struct link_callbacks cb;
     struct link link[LINK_MAX];
+    uint16_t spoken;  /* By the peer, on the last connection that was proved; 0: none was. */
+    uint64_t down_ms; /* Since when no link is up, if none is. */
     uv_async_t kick;
     uv_prepare_t flush;
     bool closing;
@@ -96,7 +102,7 @@ void link_batch(struct conn *c)
 
 void link_drained(struct conn *c)
 {
-    if (c->link->up == c)
+    if (c->link->up == c || (c->link->up != NULL && c->link->up->before == c))
         c->link->set->cb.on_drain(c->link->set->cb.ctx, c->link->index);
 }
 
@@ -135,23 +141,42 @@ static size_t young_place(struct link *l)
     return oldest;
 }
 
-static struct conn *young_add(struct link *l, bool succeeds)
-{
-    size_t place = young_place(l);
-    struct conn *c = conn_new(l, l->set->o.shake.node == 0, succeeds);
-
-    l->young[place] = c;
-    return c;
-}
-
 /* ---- endings ---- */
 
-/* A peer of the version before closes at our preamble, each time: then that one is offered. */
+static bool is_any_up(const struct link_set *set)
+{
+    for (size_t i = 0; i < set->o.link_count; i++) {
+        if (set->link[i].up != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* What the peer has proved that it speaks it does not forget, unless its program is another one:
+ * who closes our connections lowers nothing. */
+static uint16_t lowest_offer(const struct link_set *set)
+{
+    uint64_t ms = set->o.downgrade_ms != 0 ? set->o.downgrade_ms : LINK_DOWNGRADE_MS;
+
+    if (set->spoken == 0 || (!is_any_up(set) && uv_now(set->loop) - set->down_ms >= ms))
+        return LINK_VERSION_OLD;
+    return set->spoken;
+}
+
+static void say_lower(struct link *l)
+{
+    if (l->offer < l->set->spoken && l->set->cb.on_failed != NULL)
+        l->set->cb.on_failed(l->set->cb.ctx, l->index,
+                             "the peer closes at our first bytes, for so long that it may be an "
+                             "older program: wire versions before its last one are offered too");
+}
+
+/* A peer of an old version closes at our preamble, each time: then the one before is offered. */
 void link_conn_closed_early(struct conn *c)
 {
     struct link *l = c->link;
 
-    if (c->shake.probe)
+    if (c->shake.probe || c->purpose != CONN_FIRST)
         return;
     if (l->set->o.shake.node != 0 || !handshake_is_unheard(&c->shake)) {
         l->unheard = 0;
@@ -160,7 +185,8 @@ void link_conn_closed_early(struct conn *c)
     if (++l->unheard < UNHEARD_MAX)
         return;
     l->unheard = 0;
-    l->offer = l->offer > LINK_VERSION_OLD ? (uint16_t)(l->offer - 1) : l->set->o.shake.version;
+    l->offer = l->offer > lowest_offer(l->set) ? (uint16_t)(l->offer - 1) : l->set->o.shake.version;
+    say_lower(l);
 }
 
 static void up_ended(struct link *l, struct conn *c, const char *why)
@@ -168,7 +194,8 @@ static void up_ended(struct link *l, struct conn *c, const char *why)
     struct conn *before = c->before;
 
     l->up = NULL;
-    l->quiet_wanted = false;
+    l->offer = l->set->o.shake.version;
+    l->set->down_ms = uv_now(l->set->loop);
     l->state.version = 0;
     uv_timer_stop(&l->renew);
     if (before != NULL)
@@ -237,6 +264,7 @@ void link_conn_fin(struct conn *c)
         link_conn_end(c, "a connection that is succeeded ends within a frame");
         return;
     }
+    c->last_said = true; /* It is the dialler's turn. */
     link_conn_finished(c);
     if (next->before == c)
         conn_flush(c);
@@ -244,6 +272,8 @@ void link_conn_fin(struct conn *c)
         conn_read_on(next);
 }
 
+/* The listener's FIN comes first: one that overtakes the proof of the next connection would look
+ * like the end of the link. */
 static void succeed(struct link *l, struct conn *c)
 {
     struct conn *before = l->up;
@@ -252,8 +282,10 @@ static void succeed(struct link *l, struct conn *c)
     uv_read_stop((uv_stream_t *)&c->tcp);
     conn_wait(c);
     c->before = before;
-    before->last_said = true;
+    c->seen_moved = before->moved;
+    before->last_said = l->set->o.shake.node != 0;
     l->up = c;
+    l->up_ms = uv_now(l->set->loop);
     l->state.renewed++;
     l->state.version = c->shake.version;
     start_renew(l);
@@ -262,12 +294,20 @@ static void succeed(struct link *l, struct conn *c)
         l->set->cb.on_renewed(l->set->cb.ctx, l->index, other_key);
 }
 
+bool link_conn_is_wanted(const struct conn *c)
+{
+    const struct conn *up = c->link->up;
+
+    return c->purpose != CONN_NEWER || up == NULL || c->shake.version > up->shake.version;
+}
+
 void link_conn_proved(struct conn *c)
 {
     struct link *l = c->link;
 
     young_remove(l, c);
     l->unheard = 0;
+    l->set->spoken = c->shake.version;
     if (c->shake.succeeds && (l->up == NULL || l->up->state != CONN_UP || l->up->before != NULL)) {
         link_conn_end(c, "there is no connection that it could succeed");
         return;
@@ -281,6 +321,8 @@ void link_conn_proved(struct conn *c)
     uv_timer_stop(&c->limit);
     c->state = CONN_UP;
     l->up = c;
+    l->up_ms = uv_now(l->set->loop);
+    l->newer_ms = NEWER_MS;
     l->state.version = c->shake.version;
     l->state.why[0] = '\0';
     if (l->set->o.shake.node == 0)
@@ -303,7 +345,7 @@ static void on_dialled(uv_connect_t *r, int status)
     }
     if (!c->shake.probe)
         c->link->heard_ms = uv_now(link_loop(c->link));
-    conn_begin(c, c->link->offer);
+    conn_begin(c);
 }
 
 static void dial_as(struct link *l, struct conn *c)
@@ -324,43 +366,70 @@ static void dial_as(struct link *l, struct conn *c)
         link_conn_end(c, uv_strerror(rc));
 }
 
-static void dial(struct link *l, bool succeeds)
+/* Version 1 cannot say that it succeeds. */
+static void dial(struct link *l, enum conn_purpose purpose)
 {
-    struct conn *c = young_count(l) == 0 ? young_add(l, succeeds) : NULL;
+    bool succeeds = purpose != CONN_FIRST && l->up->shake.version >= 2;
+    struct conn *c = young_count(l) == 0 ? conn_new(l, true, succeeds) : NULL;
 
-    if (c != NULL)
-        dial_as(l, c);
+    if (c == NULL)
+        return;
+    l->young[0] = c;
+    c->purpose = purpose;
+    c->offer = purpose == CONN_FIRST   ? l->offer
+               : purpose == CONN_RENEW ? l->up->offer
+                                       : l->set->o.shake.version;
+    dial_as(l, c);
 }
 
-/* The dialler's part: a new handshake, before the old connection ends.  A peer that speaks less
- * than we do is asked again whether it has learned more, which takes a new connection. */
+/* We have offered less than we speak.  One that answers with less than was offered speaks no more
+ * until its next process, which connects anew. */
+static bool may_speak_more(const struct link *l)
+{
+    return l->up->offer < l->set->o.shake.version;
+}
+
+static uint64_t renew_ms(const struct link *l)
+{
+    return l->set->o.renew_ms != 0 ? l->set->o.renew_ms : LINK_RENEW_MS;
+}
+
+static bool is_due(const struct link *l)
+{
+    return !is_in_use(l->set, l->up) || uv_now(l->set->loop) - l->up_ms >= renew_ms(l);
+}
+
+/* The dialler's part: a new handshake, before the old connection ends. */
 static void on_renew(uv_timer_t *t)
 {
     struct link *l = t->data;
-    bool newer = l->up != NULL && l->up->shake.version < l->set->o.shake.version;
 
     if (l->up == NULL)
         return;
-    l->quiet_wanted = !newer && frames_out_waiting(&l->up->out) >= CONN_DRAINED;
-    if (l->quiet_wanted || l->up->state != CONN_UP || l->up->before != NULL) {
+    if (l->up->state != CONN_UP || l->up->before != NULL) {
         uv_timer_start(&l->renew, on_renew, BUSY_MS, 0);
         return;
     }
-    if (newer)
-        l->offer = l->set->o.shake.version;
-    dial(l, !newer && l->up->shake.version >= 2); /* Version 1 cannot say that it succeeds. */
+    if (is_due(l)) {
+        l->up_ms = uv_now(l->set->loop);
+        dial(l, CONN_RENEW);
+    } else {
+        l->newer_ms = 2 * l->newer_ms < NEWER_MAX_MS ? 2 * l->newer_ms : NEWER_MAX_MS;
+        dial(l, CONN_NEWER);
+    }
     start_renew(l);
 }
 
 static void start_renew(struct link *l)
 {
-    uint64_t ms = l->set->o.renew_ms != 0 ? l->set->o.renew_ms : LINK_RENEW_MS;
+    uint64_t age = uv_now(l->set->loop) - l->up_ms, ms = renew_ms(l);
     uint64_t key_ms = l->set->o.key_ms != 0 ? l->set->o.key_ms : LINK_KEY_MS;
 
     if (l->set->o.shake.node != 0)
         return;
-    if (l->up->shake.version < l->set->o.shake.version && ms > NEWER_MS)
-        ms = NEWER_MS;
+    ms = ms > age ? ms - age : 0;
+    if (may_speak_more(l) && ms > l->newer_ms)
+        ms = l->newer_ms;
     if (!is_in_use(l->set, l->up) && ms > key_ms) /* The peer may not accept it yet. */
         ms = key_ms;
     uv_timer_start(&l->renew, on_renew, ms, 0);
@@ -383,45 +452,61 @@ static bool from_peer(struct link *l, struct conn *c)
            ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
 }
 
-/* Counted, and nothing about the peer: why the link is down stays as it was said. */
-static void turn_away(struct link *l, struct conn *c)
-{
-    if (l->probe == c)
-        l->probe = NULL;
-    young_remove(l, c);
-    conn_close(c);
-    tell_refused(l, "a connection from an address that is not the peer's");
-}
-
-static struct conn *probe_new(struct link *l, bool dialler)
+static void probe_begins(struct link *l, struct conn *c)
 {
     if (l->probe != NULL)
         link_conn_end(l->probe, "the next one");
-    l->probe = conn_new(l, dialler, false);
-    if (l->probe != NULL)
-        handshake_probe(&l->probe->shake);
-    return l->probe;
+    l->probe = c;
+    c->offer = l->set->o.shake.version;
+    handshake_probe(&c->shake);
 }
 
-static void on_connection(uv_stream_t *server, int status)
+/* A stranger takes nobody's place.  It is counted, and says nothing about the peer: why the link is
+ * down stays as it was said. */
+static void accept_one(struct link *l)
 {
-    struct link *l = server->data;
-    bool probe = l->set->o.shake.node == 0;
-    struct conn *c = status != 0 ? NULL : probe ? probe_new(l, false) : young_add(l, false);
+    struct conn *c = conn_new(l, false, false);
 
+    l->accepted++;
+    l->accept_waits = c == NULL;
     if (c == NULL)
         return;
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) != 0) {
-        link_conn_end(c, "cannot accept");
+    if (uv_accept((uv_stream_t *)&l->listener, (uv_stream_t *)&c->tcp) != 0) {
+        conn_close(c);
         return;
     }
     if (!from_peer(l, c)) {
-        turn_away(l, c);
+        conn_close(c);
+        tell_refused(l, "a connection from an address that is not the peer's");
         return;
     }
-    if (!probe)
+    if (l->set->o.shake.node == 0) {
+        probe_begins(l, c);
+    } else {
         l->heard_ms = uv_now(l->set->loop);
-    conn_begin(c, 0);
+        l->young[young_place(l)] = c;
+    }
+    conn_begin(c);
+}
+
+/* One that is not accepted at once stops libuv from looking for more. */
+static void on_connection(uv_stream_t *server, int status)
+{
+    struct link *l = server->data;
+
+    if (status != 0)
+        return;
+    if (l->accepted < LINK_ACCEPTS_MAX)
+        accept_one(l);
+    else
+        l->accept_waits = true;
+}
+
+static void accept_on(struct link *l)
+{
+    l->accepted = 0;
+    if (l->accept_waits)
+        accept_one(l);
 }
 
 static void on_listener_closed(uv_handle_t *h)
@@ -460,7 +545,7 @@ static void stop_listening(struct link *l)
 {
     if (!l->listening)
         return;
-    l->listening = false;
+    l->listening = l->accept_waits = false;
     l->listener_closing = true;
     uv_close((uv_handle_t *)&l->listener, on_listener_closed);
 }
@@ -480,9 +565,11 @@ static void on_ask(uv_timer_t *t)
         listen_on(l);
         return;
     }
-    c = probe_new(l, true);
-    if (c != NULL)
-        dial_as(l, c);
+    c = conn_new(l, true, false);
+    if (c == NULL)
+        return;
+    probe_begins(l, c);
+    dial_as(l, c);
 }
 
 static void on_retry(uv_timer_t *t)
@@ -492,7 +579,7 @@ static void on_retry(uv_timer_t *t)
     if (l->set->o.shake.node != 0)
         listen_on(l);
     else if (l->up == NULL)
-        dial(l, false);
+        dial(l, CONN_FIRST);
 }
 
 static void start_retry(struct link *l, uint64_t ms)
@@ -502,19 +589,36 @@ static void start_retry(struct link *l, uint64_t ms)
 
 /* ---- the set ---- */
 
+static void flush_link(struct link *l)
+{
+    if (l->up != NULL && l->up->before != NULL && !l->up->before->writing)
+        conn_flush(l->up->before);
+    if (l->up != NULL && !l->up->writing)
+        conn_flush(l->up);
+}
+
 static void on_flush(uv_prepare_t *p)
 {
     struct link_set *set = p->data;
 
     for (size_t i = 0; i < set->o.link_count; i++) {
-        if (set->link[i].up != NULL && !set->link[i].up->writing)
-            conn_flush(set->link[i].up);
+        accept_on(&set->link[i]);
+        flush_link(&set->link[i]);
     }
+}
+
+static struct conn *carrier(const struct link *l, bool urgent)
+{
+    struct conn *before = l->up != NULL ? l->up->before : NULL;
+
+    if (before != NULL && !before->fin_sent && (urgent || !before->last_said))
+        return before;
+    return l->up;
 }
 
 int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len, bool urgent)
 {
-    struct conn *c = set->link[link].up;
+    struct conn *c = carrier(&set->link[link], urgent);
 
     if (c == NULL || frames_out_put(&c->out, at, len, urgent) != 0)
         return -1;
@@ -525,8 +629,12 @@ int link_set_send(struct link_set *set, int link, const uint8_t *at, size_t len,
 void link_set_push(struct link_set *set)
 {
     for (size_t i = 0; i < set->o.link_count; i++) {
-        if (set->link[i].up != NULL)
-            conn_push(set->link[i].up);
+        struct conn *up = set->link[i].up;
+
+        if (up != NULL && up->before != NULL)
+            conn_push(up->before);
+        if (up != NULL)
+            conn_push(up);
     }
 }
 
@@ -534,9 +642,10 @@ size_t link_set_backlog(const struct link_set *set, int link)
 {
     const struct conn *c = set->link[link].up;
 
-    if (c != NULL && set->link[link].quiet_wanted)
-        return LINK_QUEUE_MAX;
-    return c != NULL ? frames_out_waiting(&c->out) : 0;
+    if (c == NULL)
+        return 0;
+    return frames_out_waiting(&c->out) +
+           (c->before != NULL ? frames_out_waiting(&c->before->out) : 0);
 }
 
 static void on_kick(uv_async_t *a)

@@ -2,9 +2,11 @@
  *
  * Node 0 dials, node 1 listens; handshake.h says what is spoken, frames.h how it is sealed.  A
  * connection that is old, or whose key is to be changed, is succeeded by a new one without a gap:
- * the new one is proved first, each side then ends what it sends on the old one with a FIN and goes
- * on with the new one, and reads the new one only after the FIN of the other (from wire version 2).
- * One thread; callbacks run on the loop, and never from inside a call of this interface.
+ * the new one is proved first, each side then ends what it sends on the old one with a FIN, the
+ * listener first, and goes on with the new one, which the other reads after that FIN (from wire
+ * version 2).  Until its FIN a side says on the old one what is urgent: on the new one it would
+ * wait for the bulk of both. One thread; callbacks run on the loop, and never from inside a call of
+ * this interface.
  */
 #ifndef EVREP_LINK_UV_H
 #define EVREP_LINK_UV_H
@@ -20,6 +22,8 @@ enum {
     LINK_HANDSHAKES_MAX = 64,    /* Unfinished at a time on one link; the oldest makes room. */
     LINK_RENEW_MS = 3600 * 1000, /* Age at which a connection is succeeded by a new one. */
     LINK_KEY_MS = 3000,          /* Between attempts at a succession under the key in use. */
+    LINK_ACCEPTS_MAX = 16,       /* On one link in one turn of the loop. */
+    LINK_DOWNGRADE_MS = 60000,   /* All links down for so long: the peer may be an older program. */
     LINK_WHY_MAX = 128,
 };
 
@@ -29,6 +33,7 @@ struct link_options {
     struct handshake_options shake; /* Copied, and wiped by link_set_close(). */
     uint64_t renew_ms;              /* 0: LINK_RENEW_MS. */
     uint64_t key_ms;                /* 0: LINK_KEY_MS. */
+    uint64_t downgrade_ms;          /* 0: LINK_DOWNGRADE_MS. */
     size_t link_count;
     struct {
         const char *name, *local, *remote;

@@ -6,14 +6,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <sodium.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "link_uv.h"
 
-enum { LIMIT_MS = 60000, BODY = 600 };
+enum { LIMIT_MS = 60000, BODY = 600, PASSES = 8 };
 
 struct end {
     struct link_set *set;
@@ -23,21 +25,27 @@ struct end {
     uint32_t next, bulk_at_urgent;
     bool out_of_order, forged;
     uint16_t version;
-    char why[128];
+    char why[128], failed[256];
 };
 
 /* What stands between the two: it may do with the bytes what it likes. */
 struct pass { /* One connection through it. */
     uv_tcp_t side[2];
     uv_connect_t dial;
+    uv_shutdown_t shutdown[2];
     struct relay *relay;
     int handles;
     uint64_t seen[2];
+    bool ended[2], paused[2], writing[2];
 };
 
 struct relay {
     uv_tcp_t listener;
-    struct pass *pass;
+    struct pass *pass[PASSES];
+    unsigned passes;  /* Since the start. */
+    unsigned hang_up; /* So many are closed at their first bytes, */
+    uint16_t newest;  /* and those that offer a newer version than that, if any. */
+    bool slow;        /* It reads once before relay_goes_on(). */
     struct sockaddr_in from, to;
     void (*spoil)(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset);
     uint64_t arg;
@@ -118,6 +126,15 @@ static void on_renewed(void *ctx, int link, bool other_key)
     e->renewed++;
 }
 
+static void on_failed(void *ctx, int link, const char *why)
+{
+    struct end *e = ctx;
+
+    (void)link;
+    if (strstr(why, "closes at our first bytes") != NULL)
+        snprintf(e->failed, sizeof(e->failed), "%s", why);
+}
+
 static void on_nothing(void *ctx)
 {
     (void)ctx;
@@ -139,7 +156,8 @@ static void end_open(struct test *t, int i)
                                 .on_batch = on_nothing,
                                 .on_refused = on_refused,
                                 .on_renewed = on_renewed,
-                                .on_drain = on_drain};
+                                .on_drain = on_drain,
+                                .on_failed = on_failed};
     char err[256] = "";
 
     assert_int_equal(link_set_open(&e->set, &t->loop, &e->o, &cb, err, sizeof(err)), 0);
@@ -197,13 +215,22 @@ static void on_side_closed(uv_handle_t *h)
         free(p);
 }
 
+static void pass_close(struct pass *p)
+{
+    for (size_t i = 0; i < PASSES; i++) {
+        if (p->relay->pass[i] == p)
+            p->relay->pass[i] = NULL;
+    }
+    for (int i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&p->side[i], on_side_closed);
+}
+
 static void relay_close(struct relay *r)
 {
-    struct pass *p = r->pass;
-
-    r->pass = NULL;
-    for (int i = 0; p != NULL && i < 2; i++)
-        uv_close((uv_handle_t *)&p->side[i], on_side_closed);
+    for (size_t i = 0; i < PASSES; i++) {
+        if (r->pass[i] != NULL)
+            pass_close(r->pass[i]);
+    }
 }
 
 static int tear_down(void **state)
@@ -259,6 +286,166 @@ static void start_both(struct test *t)
     end_open(t, 0);
     WAIT(t, t->end[0].ups > 0 && t->end[1].ups > 0);
     assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+}
+
+/* ---- the relay ---- */
+
+static void on_relay_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+{
+    static char bytes[65536];
+
+    (void)h;
+    (void)hint;
+    *buf = uv_buf_init(bytes, sizeof(bytes));
+}
+
+struct rest {
+    uv_write_t write;
+    bool *writing;
+    char bytes[];
+};
+
+static void on_rest(uv_write_t *w, int status)
+{
+    struct rest *rest = w->data;
+
+    (void)status;
+    *rest->writing = false;
+    free(rest);
+}
+
+/* What the kernel does not take, later; a relay that is slow reads no more meanwhile. */
+static void pass_on(struct pass *p, int from, uv_buf_t out)
+{
+    uv_stream_t *to = (uv_stream_t *)&p->side[1 - from];
+    int n = uv_try_write(to, &out, 1);
+    size_t left = out.len - (size_t)(n > 0 ? n : 0);
+    struct rest *rest;
+
+    if (left == 0 || (n < 0 && n != UV_EAGAIN))
+        return;
+    rest = malloc(sizeof(*rest) + left);
+    assert_non_null(rest);
+    memcpy(rest->bytes, out.base + out.len - left, left);
+    rest->write.data = rest;
+    rest->writing = &p->writing[from];
+    p->writing[from] = true;
+    out = uv_buf_init(rest->bytes, (unsigned)left);
+    uv_write(&rest->write, to, &out, 1, on_rest);
+}
+
+/* A connection that is succeeded ends on one side first. */
+static void pass_end(struct pass *p, int from)
+{
+    p->ended[from] = true;
+    uv_read_stop((uv_stream_t *)&p->side[from]);
+    if (p->ended[1 - from] ||
+        uv_shutdown(&p->shutdown[from], (uv_stream_t *)&p->side[1 - from], NULL) != 0)
+        pass_close(p);
+}
+
+static void on_relay_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+{
+    struct pass *p = s->data;
+    struct relay *r = p->relay;
+    int from = s == (uv_stream_t *)&p->side[0] ? 0 : 1;
+    uv_buf_t out;
+
+    if (n < 0) {
+        pass_end(p, from);
+        return;
+    }
+    if (from == 0 && p->seen[0] == 0 && n > 5 &&
+        (r->hang_up > 0 || (r->newest != 0 && buf->base[4] > r->newest))) {
+        r->hang_up -= r->hang_up > 0;
+        pass_close(p);
+        return;
+    }
+    if (r->spoil != NULL)
+        r->spoil(r, from, (uint8_t *)buf->base, (size_t)n, p->seen[from]);
+    p->seen[from] += (uint64_t)n;
+    out = uv_buf_init(buf->base, (unsigned)n);
+    pass_on(p, from, out);
+    if (r->slow) {
+        p->paused[from] = true;
+        uv_read_stop(s);
+    }
+}
+
+static void relay_goes_on(struct relay *r)
+{
+    for (size_t i = 0; i < PASSES; i++) {
+        for (int side = 0; side < 2 && r->pass[i] != NULL; side++) {
+            struct pass *p = r->pass[i];
+
+            if (!p->paused[side] || p->writing[side])
+                continue;
+            p->paused[side] = false;
+            uv_read_start((uv_stream_t *)&p->side[side], on_relay_alloc, on_relay_read);
+        }
+    }
+}
+
+static void on_relay_dialled(uv_connect_t *c, int status)
+{
+    struct pass *p = c->data;
+
+    if (uv_is_closing((uv_handle_t *)&p->side[0]))
+        return;
+    if (status != 0) {
+        pass_close(p);
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        uv_read_start((uv_stream_t *)&p->side[i], on_relay_alloc, on_relay_read);
+}
+
+static void on_relay_connection(uv_stream_t *server, int status)
+{
+    struct relay *r = server->data;
+    struct pass *p = calloc(1, sizeof(*p));
+    int size = 32 << 10;
+
+    assert_int_equal(status, 0);
+    if (r->pass[r->passes % PASSES] != NULL)
+        pass_close(r->pass[r->passes % PASSES]);
+    r->pass[r->passes++ % PASSES] = p;
+    p->relay = r;
+    p->handles = 2;
+    p->dial.data = p;
+    for (int i = 0; i < 2; i++) {
+        uv_tcp_init(server->loop, &p->side[i]);
+        p->side[i].data = p;
+    }
+    assert_int_equal(uv_accept(server, (uv_stream_t *)&p->side[0]), 0);
+    uv_tcp_bind(&p->side[1], (struct sockaddr *)&r->from, 0);
+    if (r->slow)
+        uv_recv_buffer_size((uv_handle_t *)&p->side[1], &size);
+    uv_tcp_connect(&p->dial, &p->side[1], (struct sockaddr *)&r->to, on_relay_dialled);
+}
+
+static void relay_open(struct test *t)
+{
+    struct relay *r = &t->relay;
+    struct sockaddr_in at;
+
+    end_options(t, 0, "127.8.0.3");
+    uv_ip4_addr("127.8.0.3", port(), &at);
+    uv_ip4_addr("127.8.0.1", 0, &r->from);
+    uv_ip4_addr("127.8.0.2", port(), &r->to);
+    uv_tcp_init(&t->loop, &r->listener);
+    r->listener.data = r;
+    assert_int_equal(uv_tcp_bind(&r->listener, (struct sockaddr *)&at, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, on_relay_connection), 0);
+}
+
+/* One bit of all that goes in one direction, at an offset. */
+static void flip(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
+{
+    uint64_t bit = r->arg >> 1, byte = bit / 8;
+
+    if (direction == (int)(r->arg & 1) && byte >= offset && byte < offset + len)
+        at[byte - offset] ^= (uint8_t)(1u << bit % 8);
 }
 
 /* ---- succession ---- */
@@ -334,9 +521,6 @@ static void a_key_that_is_not_accepted_any_more_ends_its_connection(void **state
     WAIT(t, t->end[1].ups == 2 && t->end[0].ups == 2);
 }
 
-/* ---- versions ---- */
-
-/* The one that dials uses the new key before the other accepts it. */
 /* The dialler has said its proof, and node 1 has not read it when its operator takes the key away.
  */
 static void a_handshake_under_a_key_that_went_is_no_link(void **state)
@@ -351,6 +535,7 @@ static void a_handshake_under_a_key_that_went_is_no_link(void **state)
     assert_int_equal(t->end[1].ups, t->end[1].downs);
 }
 
+/* The one that dials uses the new key before the other accepts it. */
 static void a_key_change_in_the_wrong_order_heals(void **state)
 {
     struct test *t = *state;
@@ -400,6 +585,8 @@ static void a_stranger_is_not_the_reason(void **state)
     assert_string_equal(now.why, "");
 }
 
+/* ---- versions ---- */
+
 static void one_version_back_is_spoken(void **state)
 {
     struct test *t = *state;
@@ -419,7 +606,166 @@ static void one_version_back_is_spoken(void **state)
     }
 }
 
+/* It takes a new connection, as that version cannot say that one goes on for another: both ends
+ * know that theirs is another one. */
+static void a_connection_of_version_1_is_renewed_by_a_new_one(void **state)
+{
+    struct test *t = *state;
+
+    t->end[0].o.shake.version = t->end[1].o.shake.version = LINK_VERSION_OLD;
+    t->end[0].o.renew_ms = 20;
+    start_both(t);
+    for (unsigned n = 1; n < 5; n++) {
+        WAIT(t, t->end[0].ups > n && t->end[1].ups > n);
+        t->end[1].next = t->next = 0;
+        WAIT(t, ({
+                 feed(t, 0, 1);
+                 t->end[1].next > 0;
+             }));
+        assert_true(t->end[0].downs >= n && t->end[1].downs >= n);
+    }
+    assert_int_equal(t->end[0].renewed + t->end[1].renewed, 0);
+    assert_int_equal(t->end[0].version, LINK_VERSION_OLD);
+}
+
+/* One that answers with less than was offered has said all that it speaks. */
+static void an_older_peer_is_renewed_without_a_gap(void **state)
+{
+    struct test *t = *state;
+    struct link_state now;
+
+    t->end[1].o.shake.version = LINK_VERSION - 1;
+    t->end[0].o.renew_ms = 20;
+    start_both(t);
+    WAIT(t, ({
+             feed(t, 0, 1);
+             t->end[0].renewed >= 5;
+         }));
+    WAIT(t, t->end[1].next == t->next);
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+    link_set_state(t->end[0].set, 0, &now);
+    assert_int_equal(now.version, LINK_VERSION - 1);
+}
+
+static void who_closes_our_connections_lowers_no_version(void **state)
+{
+    struct test *t = *state;
+
+    relay_open(t);
+    start_both(t);
+    assert_int_equal(t->end[0].version, LINK_VERSION);
+    t->relay.hang_up = 4; /* Three would do for a peer that was never heard. */
+    relay_close(&t->relay);
+    WAIT(t, t->end[0].ups == 2 && t->end[1].ups == 2);
+    assert_int_equal(t->relay.hang_up, 0);
+    assert_int_equal(t->end[0].version, LINK_VERSION);
+    assert_string_equal(t->end[0].failed, "");
+}
+
+static void a_peer_may_become_an_older_program_in_time(void **state)
+{
+    struct test *t = *state;
+
+    relay_open(t);
+    t->end[0].o.downgrade_ms = 500;
+    start_both(t);
+    t->relay.newest = LINK_VERSION_OLD;
+    relay_close(&t->relay);
+    WAIT(t, t->end[0].ups == 2 && t->end[1].ups == 2);
+    assert_int_equal(t->end[0].version, LINK_VERSION_OLD);
+    assert_string_not_equal(t->end[0].failed, "");
+}
+
+/* Before anything was heard of the peer a version can be lowered, for a second. */
+static void a_version_that_was_lowered_is_raised_again(void **state)
+{
+    struct test *t = *state;
+
+    relay_open(t);
+    t->relay.newest = LINK_VERSION_OLD;
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
+    assert_int_equal(t->end[0].version, LINK_VERSION_OLD);
+    t->relay.newest = 0;
+    WAIT(t, t->end[0].ups == 2 && t->end[1].ups == 2);
+    assert_int_equal(t->end[0].version, LINK_VERSION);
+}
+
+/* The peer is asked whether it has learned more; it has not, and the session goes on. */
+static void to_ask_for_a_newer_version_ends_nothing(void **state)
+{
+    struct test *t = *state;
+    unsigned passes;
+
+    relay_open(t);
+    t->end[1].o.shake.version = LINK_VERSION - 1;
+    t->relay.hang_up = 3;
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
+    passes = t->relay.passes;
+    WAIT(t, t->relay.passes > passes);
+    WAIT(t, ({
+             feed(t, 0, 1);
+             t->end[1].next > 20;
+         }));
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+    assert_int_equal(t->end[0].renewed, 0);
+    assert_false(t->end[1].out_of_order);
+}
+
 /* ---- heartbeats ---- */
+
+/* How much bulk passes while an urgent frame is on its way, at most. */
+struct delay {
+    unsigned seen, since, worst;
+};
+
+static void send_when_there(struct test *t, struct delay *d, int from)
+{
+    if (t->end[1 - from].urgent == d->seen) {
+        unsigned waited = t->end[0].frames - d->since;
+
+        d->worst = waited > d->worst ? waited : d->worst;
+        return;
+    }
+    d->seen = t->end[1 - from].urgent;
+    d->since = t->end[0].frames;
+    assert_true(send_number(t, from, UINT32_MAX, true));
+}
+
+/* The listener has as much to send as its queue holds when its connection is succeeded: neither
+ * side's heartbeats wait for that. */
+static void urgent_frames_wait_for_no_succession(void **state)
+{
+    enum { WORST = 3000, RENEWED = 3 }; /* Of 13,000 that are in the queue. */
+    struct test *t = *state;
+    struct delay delay[2] = {{.seen = UINT_MAX}, {.seen = UINT_MAX}};
+
+    relay_open(t);
+    t->relay.slow = true;
+    t->end[0].o.renew_ms = 20;
+    end_open(t, 1);
+    end_open(t, 0);
+    WAIT(t, ({
+             relay_goes_on(&t->relay);
+             t->end[0].ups == 1 && t->end[1].ups == 1;
+         }));
+    while (t->end[0].renewed < RENEWED && !t->expired) {
+        while (send_number(t, 1, t->next, false))
+            t->next++;
+        for (int from = 0; from < 2; from++)
+            send_when_there(t, &delay[from], from);
+        relay_goes_on(&t->relay);
+        uv_run(&t->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(t->end[0].renewed, RENEWED);
+    assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
+    assert_false(t->end[0].out_of_order);
+    print_message("frames of bulk meanwhile, at most: %u, %u\n", delay[0].worst, delay[1].worst);
+    assert_true(delay[0].worst < WORST && delay[1].worst < WORST);
+}
 
 static void urgent_frames_overtake_bulk(void **state)
 {
@@ -435,89 +781,90 @@ static void urgent_frames_overtake_bulk(void **state)
 
 /* ---- hostile ---- */
 
-static void on_relay_alloc(uv_handle_t *h, size_t hint, uv_buf_t *buf)
+static void a_frame_of_impossible_length_is_counted(void **state)
 {
-    static char bytes[65536];
+    struct test *t = *state;
 
-    (void)h;
-    (void)hint;
-    *buf = uv_buf_init(bytes, sizeof(bytes));
+    relay_open(t);
+    start_both(t);
+    t->relay.arg = ((82 + FRAME_LENGTH_SIZE) * 8 - 1) << 1; /* The first frame's highest bit. */
+    t->relay.spoil = flip;
+    feed(t, 0, 1);
+    WAIT(t, t->end[1].downs == 1);
+    assert_int_equal(t->end[1].refused, 1);
+    assert_string_equal(t->end[1].why, "a frame of impossible length");
 }
 
-static void on_relay_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+static void connect_from(const char *address, int *fd, unsigned count)
 {
-    struct pass *p = s->data;
-    struct relay *r = p->relay;
-    int from = s == (uv_stream_t *)&p->side[0] ? 0 : 1;
-    uv_buf_t out;
+    struct sockaddr_in from, to;
 
-    if (n < 0) {
-        relay_close(r);
-        return;
+    uv_ip4_addr(address, 0, &from);
+    uv_ip4_addr("127.8.0.2", port(), &to);
+    for (unsigned i = 0; i < count; i++) { /* The kernel answers, whether or not we do. */
+        fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fd[i], (struct sockaddr *)&from, sizeof(from)), 0);
+        assert_int_equal(connect(fd[i], (struct sockaddr *)&to, sizeof(to)), 0);
     }
-    if (r->spoil != NULL)
-        r->spoil(r, from, (uint8_t *)buf->base, (size_t)n, p->seen[from]);
-    p->seen[from] += (uint64_t)n;
-    out = uv_buf_init(buf->base, (unsigned)n);
-    uv_try_write((uv_stream_t *)&p->side[1 - from], &out, 1);
 }
 
-static void on_relay_dialled(uv_connect_t *c, int status)
+static void close_many(const int *fd, unsigned count)
 {
-    struct pass *p = c->data;
+    for (unsigned i = 0; i < count; i++)
+        close(fd[i]);
+}
 
-    if (p->relay->pass != p)
-        return;
-    if (status != 0) {
-        relay_close(p->relay);
-        return;
+static unsigned refused(const struct test *t, int end)
+{
+    struct link_state now;
+
+    link_set_state(t->end[end].set, 0, &now);
+    return (unsigned)now.refused;
+}
+
+static void a_turn_of_the_loop_accepts_a_few(void **state)
+{
+    enum { MANY = 100 };
+    struct test *t = *state;
+    int fd[MANY];
+
+    end_open(t, 1);
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    connect_from("127.8.0.77", fd, MANY);
+    for (unsigned last = 0; last < MANY && !t->expired;) {
+        unsigned now;
+
+        uv_run(&t->loop, UV_RUN_ONCE);
+        now = refused(t, 1);
+        assert_true(now - last <= LINK_ACCEPTS_MAX + 1);
+        last = now;
     }
-    for (int i = 0; i < 2; i++)
-        uv_read_start((uv_stream_t *)&p->side[i], on_relay_alloc, on_relay_read);
+    assert_false(t->expired);
+    close_many(fd, MANY);
+    end_open(t, 0);
+    WAIT(t, t->end[1].ups == 1);
 }
 
-static void on_relay_connection(uv_stream_t *server, int status)
+/* All places are taken by unfinished handshakes of the peer's address. */
+static void a_stranger_takes_nobody_s_place(void **state)
 {
-    struct relay *r = server->data;
-    struct pass *p = calloc(1, sizeof(*p));
+    struct test *t = *state;
+    int fd[LINK_HANDSHAKES_MAX], stranger;
+    char byte;
 
-    assert_int_equal(status, 0);
-    relay_close(r);
-    r->pass = p;
-    p->relay = r;
-    p->handles = 2;
-    p->dial.data = p;
-    for (int i = 0; i < 2; i++) {
-        uv_tcp_init(server->loop, &p->side[i]);
-        p->side[i].data = p;
-    }
-    assert_int_equal(uv_accept(server, (uv_stream_t *)&p->side[0]), 0);
-    uv_tcp_bind(&p->side[1], (struct sockaddr *)&r->from, 0);
-    uv_tcp_connect(&p->dial, &p->side[1], (struct sockaddr *)&r->to, on_relay_dialled);
-}
-
-static void relay_open(struct test *t)
-{
-    struct relay *r = &t->relay;
-    struct sockaddr_in at;
-
-    end_options(t, 0, "127.8.0.3");
-    uv_ip4_addr("127.8.0.3", port(), &at);
-    uv_ip4_addr("127.8.0.1", 0, &r->from);
-    uv_ip4_addr("127.8.0.2", port(), &r->to);
-    uv_tcp_init(&t->loop, &r->listener);
-    r->listener.data = r;
-    assert_int_equal(uv_tcp_bind(&r->listener, (struct sockaddr *)&at, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, on_relay_connection), 0);
-}
-
-/* One bit of all that goes in one direction, at an offset. */
-static void flip(struct relay *r, int direction, uint8_t *at, size_t len, uint64_t offset)
-{
-    uint64_t bit = r->arg >> 1, byte = bit / 8;
-
-    if (direction == (int)(r->arg & 1) && byte >= offset && byte < offset + len)
-        at[byte - offset] ^= (uint8_t)(1u << bit % 8);
+    end_open(t, 1);
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    connect_from("127.8.0.1", fd, LINK_HANDSHAKES_MAX);
+    for (int i = 0; i < LINK_HANDSHAKES_MAX; i++)
+        uv_run(&t->loop, UV_RUN_NOWAIT);
+    connect_from("127.8.0.77", &stranger, 1);
+    WAIT(t, refused(t, 1) > 0);
+    assert_string_equal(t->end[1].why, "a connection from an address that is not the peer's");
+    assert_int_equal(refused(t, 1), 1);
+    for (int i = 0; i < LINK_HANDSHAKES_MAX; i++)
+        assert_int_equal(recv(fd[i], &byte, 1, MSG_DONTWAIT), -1);
+    close_many(fd, LINK_HANDSHAKES_MAX);
+    close(stranger);
 }
 
 static void no_flipped_bit_is_accepted(void **state)
@@ -653,7 +1000,17 @@ int main(void)
         TEST(a_key_change_in_the_wrong_order_heals),
         TEST(a_stranger_is_not_the_reason),
         TEST(one_version_back_is_spoken),
+        TEST(a_connection_of_version_1_is_renewed_by_a_new_one),
+        TEST(an_older_peer_is_renewed_without_a_gap),
+        TEST(who_closes_our_connections_lowers_no_version),
+        TEST(a_peer_may_become_an_older_program_in_time),
+        TEST(a_version_that_was_lowered_is_raised_again),
+        TEST(to_ask_for_a_newer_version_ends_nothing),
+        TEST(urgent_frames_wait_for_no_succession),
         TEST(urgent_frames_overtake_bulk),
+        TEST(a_frame_of_impossible_length_is_counted),
+        TEST(a_turn_of_the_loop_accepts_a_few),
+        TEST(a_stranger_takes_nobody_s_place),
         TEST(no_flipped_bit_is_accepted),
         TEST(a_replayed_connection_is_refused),
         TEST(a_reflected_connection_is_refused),
