@@ -454,7 +454,7 @@ static bool pull(struct jetstream_sink *t)
                         : 0;
 
     for (size_t i = 0; s == NATS_OK && i < n; i++)
-        s = flight_add(&t->flight, &t->link, &item[i]);
+        s = flight_add(&t->flight, &item[i]);
     if (s != NATS_OK)
         end(t, natsStatus_GetText(s));
     return n > 0;

@@ -1,8 +1,8 @@
 #include "jetstream_ack.h"
 
+#include "text.h"
+
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 struct reader {
@@ -139,12 +139,20 @@ int jetstream_ack_parse(struct jetstream_ack *out, const char *at, size_t len)
 size_t jetstream_id(char out[JETSTREAM_ID_MAX], uint8_t origin, position_t position,
                     unsigned statement)
 {
-    int n = snprintf(out, JETSTREAM_ID_MAX, "%u/%" PRIu32 "/%" PRIu32, origin,
-                     position_epoch(position), position_sequence(position));
+    uint8_t *begin = (uint8_t *)out;
+    struct text t = {.at = begin, .end = begin + JETSTREAM_ID_MAX};
 
-    if (statement != 0)
-        n += snprintf(out + n, JETSTREAM_ID_MAX - (size_t)n, "s%u", statement);
-    return (size_t)n;
+    text_u64(&t, origin);
+    text_literal(&t, "/");
+    text_u64(&t, position_epoch(position));
+    text_literal(&t, "/");
+    text_u64(&t, position_sequence(position));
+    if (statement != 0) {
+        text_literal(&t, "s");
+        text_u64(&t, statement);
+    }
+    *t.at = '\0'; /* There is room: four numbers of 32 bits. */
+    return (size_t)(t.at - begin);
 }
 
 bool jetstream_id_parse(const char *id, uint8_t *origin, position_t *position)

@@ -13,12 +13,15 @@ enum { FLIGHT_MAX = 8192 /* A power of two. */ };
 struct jetstream_flight {
     uint32_t first, sent, next;
     uint32_t unanswered; /* Of first .. sent - 1. */
+    char *bytes;         /* Of first .. next - 1, each in one piece. */
+    size_t size;
     struct jetstream_sent {
-        natsMsg *m;
+        size_t at; /* In bytes. */
+        int len;
         char id[JETSTREAM_ID_MAX];
         position_t position;
         uint8_t origin;
-        bool replay, answered, stored;
+        bool in_doubt, replay, answered, stored;
     } slot[FLIGHT_MAX];
 };
 
@@ -28,14 +31,13 @@ static inline struct jetstream_sent *flight_at(struct jetstream_flight *f, uint3
 }
 
 /* Behind the last, which must be less than FLIGHT_MAX from the first. */
-natsStatus flight_add(struct jetstream_flight *f, const struct jetstream_link *k,
-                      const struct sink_item *item);
+natsStatus flight_add(struct jetstream_flight *f, const struct sink_item *item);
 /* Sends the one at `sent` under that guard. */
 natsStatus flight_send(struct jetstream_flight *f, const struct jetstream_link *k, const char *key,
                        const char *value);
 /* The answer to the n-th came: it is stored, or refused. */
 void flight_answered(struct jetstream_flight *f, uint32_t n, bool stored);
-/* How many of the first are stored: they are dropped. */
+/* How many of the first are stored: they are forgotten. */
 size_t flight_confirm(struct jetstream_flight *f);
 /* All are answered: what is not stored is to be sent again. */
 void flight_rewind(struct jetstream_flight *f);

@@ -1,6 +1,7 @@
 /* links: evrep_sinks */
 /* The JetStream sink, with its ids and guards, against libnats alone publishing the same records
- * asynchronously (js_PublishAsync with a message id, and as many under way as it likes): one
+ * asynchronously (js_PublishAsync with a message id, and as many under way as it likes), and
+ * against libnats with the sink's guards, each record expecting the id of the one before it: one
  * nats-server on loopback, one connection for each, turn by turn, medians.  The processor's time is
  * that of all threads of the publisher, and of the server, for each record.
  * bench_jetstream [RECORDS [ROUNDS]] */
@@ -83,24 +84,24 @@ static void stream_make(void)
     jsStreamInfo_Destroy(info);
 }
 
-/* ---- libnats alone ---- */
+/* ---- libnats ---- */
 
-static uint64_t run_libnats(uint32_t epoch)
+/* `guarded`: behind the one before it, of this run. */
+static void publish_all(uint32_t epoch, bool guarded)
 {
-    uint64_t begin = uv_hrtime();
     jsPubOptions o;
-    char id[48];
+    char id[2][48];
 
     jsPubOptions_Init(&o);
-    o.MsgId = id;
     for (uint32_t i = 1; i <= records; i++) {
-        snprintf(id, sizeof(id), "1/%u/%u", epoch, i);
+        snprintf(id[i % 2], sizeof(id[0]), "1/%u/%u", epoch, i);
+        o.MsgId = id[i % 2];
+        o.ExpectLastMsgId = guarded && i > 1 ? id[(i - 1) % 2] : NULL;
         if (js_PublishAsync(js, "bench.1", record, LENGTH, &o) != NATS_OK)
             end("js_PublishAsync failed");
     }
     if (js_PublishAsyncComplete(js, NULL) != NATS_OK)
         end("js_PublishAsyncComplete failed");
-    return uv_hrtime() - begin;
 }
 
 /* ---- the sink ---- */
@@ -185,6 +186,55 @@ static uint64_t run_sink(uint32_t epoch)
 
 /* ---- */
 
+struct libnats {
+    uint32_t epoch;
+    bool guarded;
+    uv_async_t done;
+    bool is_done;
+};
+
+static void on_done(uv_async_t *a)
+{
+    struct libnats *l = a->data;
+
+    l->is_done = true;
+    uv_close((uv_handle_t *)a, NULL);
+}
+
+static void libnats_main(void *arg)
+{
+    struct libnats *l = arg;
+
+    publish_all(l->epoch, l->guarded);
+    uv_async_send(&l->done);
+}
+
+/* The loop runs meanwhile: the sink's connection has pings to answer. */
+static uint64_t time_libnats(uint32_t epoch, bool guarded)
+{
+    struct libnats l = {.epoch = epoch, .guarded = guarded};
+    uint64_t begin = uv_hrtime();
+    uv_thread_t thread;
+
+    uv_async_init(&host.loop, &l.done, on_done);
+    l.done.data = &l;
+    uv_thread_create(&thread, libnats_main, &l);
+    while (!l.is_done || uv_is_active((uv_handle_t *)&l.done))
+        uv_run(&host.loop, UV_RUN_ONCE);
+    uv_thread_join(&thread);
+    return uv_hrtime() - begin;
+}
+
+static uint64_t run_libnats(uint32_t epoch)
+{
+    return time_libnats(epoch, false);
+}
+
+static uint64_t run_guarded(uint32_t epoch)
+{
+    return time_libnats(epoch, true);
+}
+
 struct rates { /* Of each round. */
     double each_s[ROUNDS_MAX], own_us[ROUNDS_MAX], server_us[ROUNDS_MAX];
 };
@@ -223,15 +273,25 @@ static double median(double *values, int rounds)
 
 static void show(const char *who, struct rates *r, int rounds)
 {
-    printf("%-13s %9.0f records/s, %.1f us of processor time each, %.1f us of the server's", who,
+    printf("%-28s %7.0f records/s, %.1f us of processor time each, %.1f us of the server's\n", who,
            median(r->each_s, rounds), median(r->own_us, rounds), median(r->server_us, rounds));
+}
+
+/* Of the rounds, before any of them is sorted. */
+static void show_ratio(const char *what, const struct rates *a, const struct rates *b, int rounds)
+{
+    double ratio[ROUNDS_MAX], middle;
+
+    for (int i = 0; i < rounds; i++)
+        ratio[i] = a->each_s[i] / b->each_s[i];
+    middle = median(ratio, rounds);
+    printf("%-45s %.2f (%.2f to %.2f)\n", what, middle, ratio[0], ratio[rounds - 1]);
 }
 
 int main(int argc, char **argv)
 {
-    static struct rates alone, sink;
+    static struct rates alone, guarded, sink;
     int rounds = argc > 2 ? atoi(argv[2]) : 5;
-    double ratio[ROUNDS_MAX], middle;
     char command[128];
 
     if (argc > 1)
@@ -244,14 +304,16 @@ int main(int argc, char **argv)
     stream_make();
     sink_begin();
     for (int i = 0; i < rounds; i++) {
-        measure(&alone, i, run_libnats, 2 * (uint32_t)i + 2);
-        measure(&sink, i, run_sink, 2 * (uint32_t)i + 3);
-        ratio[i] = sink.each_s[i] / alone.each_s[i];
+        measure(&alone, i, run_libnats, 3 * (uint32_t)i + 2);
+        measure(&guarded, i, run_guarded, 3 * (uint32_t)i + 3);
+        measure(&sink, i, run_sink, 3 * (uint32_t)i + 4);
     }
+    show_ratio("the sink : libnats alone", &sink, &alone, rounds);
+    show_ratio("the sink : libnats with the same guards", &sink, &guarded, rounds);
+    show_ratio("libnats with the same guards : libnats alone", &guarded, &alone, rounds);
     show("libnats alone", &alone, rounds);
-    show("\nthe sink     ", &sink, rounds);
-    middle = median(ratio, rounds);
-    printf("\n%.2f of libnats alone (%.2f to %.2f)\n", middle, ratio[0], ratio[rounds - 1]);
+    show("libnats with the same guards", &guarded, rounds);
+    show("the sink", &sink, rounds);
     kill(server, SIGKILL);
     waitpid(server, NULL, 0);
     snprintf(command, sizeof(command), "rm -rf %s", folder);

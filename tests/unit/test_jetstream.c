@@ -113,6 +113,7 @@ struct host {
     uint64_t opened_ns;
     size_t len; /* Of each record; 0: that of its text. */
     bool up, asks, asked, shared;
+    bool in_doubt;
     bool strict; /* As the core: nothing goes out of a run that was not asked about. */
     char why[SINK_ERROR_MAX], warned[SINK_ERROR_MAX];
     char text[64][32];
@@ -136,6 +137,7 @@ static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max
         snprintf(h->text[n], sizeof(h->text[n]), "record %u", h->handed);
         items[n] = (struct sink_item){.origin = h->origin,
                                       .position = position_make(epoch_of(h), h->handed),
+                                      .in_doubt = h->in_doubt,
                                       .bytes = h->len > 0 ? zeros : (uint8_t *)h->text[n],
                                       .len = h->len > 0 ? h->len : strlen(h->text[n])};
         n++;
@@ -341,6 +343,18 @@ static uint64_t stream_messages(const char *stream)
 
 /* ---- tests ---- */
 
+static void expect_last(const char *stream, const char *subject, const char *text, bool in_doubt)
+{
+    natsMsg *m = NULL;
+    const char *mark = NULL;
+
+    assert_int_equal(js_GetLastMsg(&m, js, stream, subject, NULL, NULL), NATS_OK);
+    assert_int_equal(natsMsg_GetDataLength(m), strlen(text));
+    assert_memory_equal(natsMsg_GetData(m), text, strlen(text));
+    assert_int_equal(natsMsgHeader_Get(m, JETSTREAM_IN_DOUBT, &mark) == NATS_OK, in_doubt);
+    natsMsg_Destroy(m);
+}
+
 static void test_publishes_in_a_pipeline(void **state)
 {
     struct host *h;
@@ -352,6 +366,14 @@ static void test_publishes_in_a_pipeline(void **state)
     RUN_UNTIL(h, none, h->confirmed == 5000);
     expect_stream("PIPE", "pipe.0", 0, 5000);
     assert_int_equal(stream_messages("PIPE"), 5000);
+    h->in_doubt = true;
+    h->last = 5001;
+    RUN_UNTIL(h, none, h->confirmed == 5001);
+    expect_last("PIPE", "pipe.0", "record 5001", true);
+    h->in_doubt = false;
+    h->last = 5002;
+    RUN_UNTIL(h, none, h->confirmed == 5002);
+    expect_last("PIPE", "pipe.0", "record 5002", false);
     assert_int_equal(h->lost, 0);
 }
 
