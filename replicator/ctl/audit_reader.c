@@ -20,8 +20,8 @@ static size_t header(const char *at, size_t len, size_t *record)
     *record = 0;
     while (digits < len && digits < DIGITS_MAX && isdigit((unsigned char)at[digits]))
         *record = *record * 10 + (size_t)(at[digits++] - '0');
-    if (digits == 0 || at[0] == '0' || digits + 3 > len || at[digits] != ' ' ||
-        at[digits + 1] != '<' || !isdigit((unsigned char)at[digits + 2]))
+    if (digits == 0 || digits + 3 > len || at[digits] != ' ' || at[digits + 1] != '<' ||
+        !isdigit((unsigned char)at[digits + 2]))
         return 0;
     return *record <= FRAME_MAX ? digits + 1 : 0;
 }
@@ -55,14 +55,15 @@ static bool is_whole(const char *at, size_t from, size_t len)
 }
 
 /* Where the next frame begins, at `from` or behind it and before `to`; to: nowhere.  A digit that
- * was torn off may stand before its length: so the begin of a whole one is looked for first. */
+ * was torn off may stand before its length, and a name may look like the begin of one: so that of a
+ * whole one is looked for first. */
 static size_t next_frame(const char *at, size_t from, size_t to, size_t len)
 {
     size_t i = from, record;
 
     while (i < to && header(at + i, len - i, &record) == 0)
         i++;
-    for (size_t k = i; k < to && k < i + DIGITS_MAX; k++) {
+    for (size_t k = i; k < to; k++) {
         if (is_whole(at, k, len))
             return k;
     }
@@ -90,8 +91,8 @@ static size_t take_frame(struct audit_reader *r, const char *at, size_t len, siz
     size_t all = before + record, to = all < len ? all : len, torn;
 
     if (all <= len && fits_behind(at, all, len)) {
-        audit_line(r->audit, at + before, record - (at[all - 1] == '\n'));
-        return all + (all < len && at[all] == '\n');
+        audit_line(r->audit, at + before, record);
+        return all;
     }
     torn = next_frame(at, before, to, len);
     if (torn == to && all <= len)

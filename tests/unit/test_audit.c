@@ -209,7 +209,9 @@ static void empty_file_proves_nothing(void **state)
 
 /* ---- bytes as TCP carries them ---- */
 
-static char bytes[2 * LINES * 300];
+enum { REST = 9000 }; /* Longer than any record. */
+
+static char bytes[2 * LINES * 300 + REST];
 static size_t length;
 
 static void put(const char *at, size_t len)
@@ -246,6 +248,8 @@ static void check_bytes(bool good, uint64_t torn)
         audit_read_end(&r);
         if (audit_finish(&a) != good)
             fail_msg("in pieces of %zu: %s", piece, bytes + length - 60);
+        if (good)
+            assert_int_equal(a.once, LINES);
         if (r.torn != torn)
             fail_msg("%u torn instead of %u, in pieces of %zu", (unsigned)r.torn, (unsigned)torn,
                      piece);
@@ -313,13 +317,67 @@ static void frames_and_lines_may_be_mixed(void **state)
 /* As a file of lines that somebody put numbers before. */
 static void a_line_that_begins_like_a_frame_is_a_line(void **state)
 {
+    static const char *const numbers[] = {"12 ", "20000 "};
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        length = 0;
+        for (unsigned i = 0; i < LINES; i++) {
+            put(numbers[k], strlen(numbers[k]));
+            put(file[i], strlen(file[i]));
+            put("\n", 1);
+        }
+        check_bytes(true, 0);
+    }
+}
+
+/* Some senders count it, and some put it between frames. */
+static void a_frame_may_end_with_a_newline(void **state)
+{
     (void)state;
     for (unsigned i = 0; i < LINES; i++) {
-        put("12 ", 3);
-        put(file[i], strlen(file[i]));
-        put("\n", 1);
+        strcat(file[i], i % 2 == 0 ? "\r\n" : "");
+        put_frame(file[i], strlen(file[i]));
+        put("\n", i % 3 == 0);
     }
     check_bytes(true, 0);
+}
+
+/* A capture that begins in the midst of one. */
+static void a_frame_whose_begin_is_gone_hides_none(void **state)
+{
+    (void)state;
+    memset(bytes, 'x', REST);
+    length = REST;
+    put_frames(0, LINES);
+    check_bytes(true, 1);
+}
+
+/* Its first `cut` bytes, of 100 more that it says it has. */
+static void put_torn(const char *name)
+{
+    char torn[400];
+    int cut =
+        snprintf(torn, sizeof(torn), "<14>1 T fw1 RT_FLOW - X [policy=\"%s\" zone=\"trust\"", name);
+
+    memset(torn + cut, 'x', 100);
+    torn[cut + 100] = '\0';
+    put_frame(torn, (size_t)cut);
+}
+
+static void a_name_is_no_frame(void **state)
+{
+    (void)state;
+    put_frames(0, 7);
+    put_torn(" 14 <5>");
+    put_frames(7, LINES);
+    check_bytes(true, 1);
+    length = 0;
+    put_frames(0, 7);
+    put_torn(" 14 <any>");
+    put_frame(file[7], 120); /* No whole one begins in what the first says it has. */
+    put_frames(7, LINES);
+    check_bytes(true, 2);
 }
 
 int main(void)
@@ -345,6 +403,9 @@ int main(void)
         cmocka_unit_test_setup(a_torn_frame_that_does_not_come_again_is_missed, setup_bytes),
         cmocka_unit_test_setup(frames_and_lines_may_be_mixed, setup_bytes),
         cmocka_unit_test_setup(a_line_that_begins_like_a_frame_is_a_line, setup_bytes),
+        cmocka_unit_test_setup(a_frame_may_end_with_a_newline, setup_bytes),
+        cmocka_unit_test_setup(a_frame_whose_begin_is_gone_hides_none, setup_bytes),
+        cmocka_unit_test_setup(a_name_is_no_frame, setup_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

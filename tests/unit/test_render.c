@@ -212,6 +212,8 @@ static void fields_and_order_are_those_of_real_lines(void **state)
     fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_UDP [junos@2636.", ports_fields);
     r = screened(0x2, 1);
     fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_ICMP [junos@2636.", icmp_fields);
+    r.event[EVENT_PROTOCOL] = 58;
+    fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_ICMP [junos@2636.", icmp_fields);
     r = screened(0x1000, 47);
     fields_are(&r, "<11>1 " TIME "RT_IDS - RT_SCREEN_IP [junos@2636.", ip_fields);
     r = event(RECORD_ALG_REQUEST, 6); /* No vSRX has it. */
