@@ -65,6 +65,12 @@ expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
 "$bin/evrepctl" -s "$dir/n0.sock" sinks >"$dir/sinks.txt"
 expect "the last error of a sink, and when it was" "$dir/sinks.txt" "siem .* [0-9]* s ago: 127.7.0.99:6514: connection refused"
+until=$((SECONDS + 15)) # Each attempt is an error anew; seconds lie between them.
+while [ "$SECONDS" -lt "$until" ] && ! grep -q "siem .* [1-9][0-9]* s ago" "$dir/sinks.txt"; do
+    read -rt 0.1 <> <(:)
+    "$bin/evrepctl" -s "$dir/n0.sock" sinks >"$dir/sinks.txt"
+done
+expect "which becomes older" "$dir/sinks.txt" "siem .* [1-9][0-9]* s ago: "
 expect "no error of one that has none" "$dir/sinks.txt" "local *file *up [ 0-9]*\$"
 "$bin/evrepctl" -s "$dir/n0.sock" --json sinks >"$dir/sinks.json"
 expect "its age in JSON" "$dir/sinks.json" '"lastErrorAgeSeconds": *[0-9]'
