@@ -380,26 +380,6 @@ static void host_warn(void *ctx, const char *what)
     shell_log("sink %s: %s", p->config->name, what);
 }
 
-static void host_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
-                        enum core_answer kind, uint32_t last)
-{
-    static const char *const words[] = {[ANSWER_HAS] = "has", [ANSWER_WRITTEN] = "was given"};
-    struct sink_port *p = ctx;
-    struct core_input in = {
-        .kind = CORE_ANSWER, .sink = p->index, .answer = (uint8_t)kind, .last = last};
-
-    in.records = (struct core_range){origin, epoch, from, to};
-    if (kind == ANSWER_UNKNOWN)
-        shell_log("sink %s: cannot tell of %u/%" PRIu32 " from %" PRIu32 " to %" PRIu32
-                  ": what of it may be there goes out marked",
-                  p->config->name, origin, epoch, from, to);
-    else
-        shell_log("sink %s: %s %u/%" PRIu32 " up to %" PRIu32, p->config->name, words[kind], origin,
-                  epoch, last);
-    shell_input(p->shell, &in);
-    shell_flush(p->shell);
-}
-
 static uint64_t opened_ns(const struct shell *s, const struct core_range *r)
 {
     bool ours = r->origin == s->config->node && s->first_epoch != 0 && r->epoch >= s->first_epoch;
@@ -568,7 +548,7 @@ int emit_open(struct shell *s, char *err, size_t err_size)
                                  .up = host_up,
                                  .down = host_down,
                                  .warn = host_warn,
-                                 .answer = host_answer,
+                                 .answer = emit_answer,
                                  .confirmed_written = host_confirmed_written,
                                  .again = host_again,
                                  .emitted = host_emitted,

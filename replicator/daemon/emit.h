@@ -1,4 +1,4 @@
-/* What a sink's port and the filter of its records know of each other. */
+/* A sink's port: what it knows of the filter of its records, and what it said of answers. */
 #ifndef EVREP_EMIT_H
 #define EVREP_EMIT_H
 
@@ -32,5 +32,21 @@ bool filter_follow(struct sink_port *p, const struct record *r);
 void filter_stated(struct sink_port *p);
 /* Nothing is known any more. */
 void filter_forget(struct sink_port *p);
+
+/* What a sink answered, which is said once: it is asked anew with each connection. */
+enum { ANSWERS_SAID_MAX = 64 };
+
+struct answers_said {
+    struct {
+        struct core_range range;
+        uint32_t last;
+        uint8_t kind;
+    } said[ANSWERS_SAID_MAX];
+    uint32_t count; /* Ever; the oldest gives way. */
+};
+
+/* A sink's answer, ctx its port: tells the core, and the log. */
+void emit_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                 enum core_answer kind, uint32_t last);
 
 #endif

@@ -59,6 +59,7 @@ struct sink_port {
     bool looking, has_give; /* The filter looks back before `give` can be taken. */
     struct core_give give;
     struct hidden_runs hidden;
+    struct answers_said answers;
     struct given given[GIVEN_MAX];
     uint32_t head, count;
     struct replay replay;

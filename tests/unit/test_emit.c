@@ -1,6 +1,7 @@
 /* links: evrep_config evrep_journal evrep_sinks evrep_ingest evrep_control */
 /* What the shell tells the core of a sink: the rest of the shell is stood in for. */
 #include "emit.c"
+#include "emit_answer.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,9 +25,17 @@ void shell_flush(struct shell *s)
     (void)s;
 }
 
+static char said[256];
+static unsigned said_count;
+
 void shell_log(const char *format, ...)
 {
-    (void)format;
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(said, sizeof(said), format, ap);
+    va_end(ap);
+    said_count++;
 }
 
 void filter_forget(struct sink_port *p)
@@ -118,22 +127,19 @@ uint32_t status_mark(const struct segment *g, size_t sink, bool emitted)
 
 /* ---- tests ---- */
 
+static struct core core;
+static struct config config = {.sink[0].name = "bus"};
+static struct shell shell = {.core = &core, .config = &config};
+static struct sink_port port = {.shell = &shell, .config = &config.sink[0]};
+
 /* T2: only a sink that is down has its records handed to the peer. */
 static void what_comes_back_does_not_mean_down(void **state)
 {
-    static struct core core;
-    static struct config config;
-    static struct shell shell;
-    static struct sink_port port;
     struct sink sink = {.up = true};
 
     (void)state;
     core_init(&core, &(struct core_options){.sink_count = 1, .sink[0] = {.key = 1}}, 1);
-    shell.core = &core;
-    shell.config = &config;
-    port.shell = &shell;
     port.sink = &sink;
-    port.config = &config.sink[0];
     host_up(&port, false);
     assert_true(core.sink[0].up);
     for (int i = 0; i < 2; i++) {
@@ -147,10 +153,44 @@ static void what_comes_back_does_not_mean_down(void **state)
     assert_true(core.sink[0].up);
 }
 
+static void answers(const char *what, enum core_answer kind, uint32_t epoch, uint32_t from,
+                    uint32_t last)
+{
+    said[0] = '\0';
+    emit_answer(&port, 1, epoch, from, 90, kind, last);
+    assert_string_equal(said, what);
+}
+
+/* Each connection asks anew, and a stream that is full ends one after the other. */
+static void an_answer_is_said_once(void **state)
+{
+    (void)state;
+    core_init(&core, &(struct core_options){.sink_count = 1, .sink[0] = {.key = 1}}, 1);
+    answers("sink bus: has nothing of 1/7 from 5 on", ANSWER_HAS, 7, 5, 0);
+    answers("", ANSWER_HAS, 7, 5, 0);
+    answers("sink bus: has 1/7 up to 50", ANSWER_HAS, 7, 5, 50);
+    answers("", ANSWER_HAS, 7, 50, 50);
+    answers("sink bus: has 1/8 up to 50", ANSWER_HAS, 8, 5, 50);
+    answers("sink bus: was given 1/7 up to 50", ANSWER_WRITTEN, 7, 5, 50);
+    answers("sink bus: cannot tell of 1/7 from 5 to 90: what of it may be there goes out marked",
+            ANSWER_UNKNOWN, 7, 5, 0);
+    answers("sink bus: cannot tell of 1/7 from 6 to 90: what of it may be there goes out marked",
+            ANSWER_UNKNOWN, 7, 6, 0);
+    answers("", ANSWER_UNKNOWN, 7, 5, 0);
+    answers("", ANSWER_HAS, 8, 5, 50);
+    for (uint32_t epoch = 10; epoch < 10 + ANSWERS_SAID_MAX; epoch++) {
+        said_count = 0;
+        emit_answer(&port, 1, epoch, 1, 9, ANSWER_HAS, 9);
+        assert_int_equal(said_count, 1);
+    }
+    answers("sink bus: has 1/8 up to 50", ANSWER_HAS, 8, 5, 50); /* Long ago. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_back_does_not_mean_down),
+        cmocka_unit_test(an_answer_is_said_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
