@@ -318,8 +318,11 @@ static bool epoch_known(struct core *c)
     if (age_ns < 2 * SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
     /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
-     * above it, and at every moment elsewhere. */
-    if (c->highest_epoch > clock + EPOCH_WAIT)
+     * above it, and at every moment elsewhere.  Two new nodes begin somewhat ahead; where the peer
+     * remembers our earlier journal, one that has lately caught up with the clock counts as well.
+     */
+    if (c->highest_epoch + (uint64_t)EPOCH_WAIT >
+        c->o.clock_epoch + (c->forgot ? 0u : 3u * EPOCH_WAIT))
         c->highest_epoch += (1u << 16) + (clock & 0xfffff);
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;

@@ -809,12 +809,26 @@ static void report_again(struct core *c)
     }
 }
 
+/* The segment that still grows: of the live epoch, or, until that is open, of the one before. */
+static const struct segment *growing(const struct core *c)
+{
+    const struct segment *last = NULL;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node && !g->closed && (last == NULL || g->epoch > last->epoch))
+            last = g;
+    }
+    return last;
+}
+
 /* N5, and P */
 static void put_marks(struct core *c, struct core_output *out)
 {
     uint8_t entries[256 * ENTRY_SIZE];
     size_t len = collect_marks(c, entries, sizeof(entries));
-    struct segment *live = segment_find(c, c->o.node, c->live_epoch);
+    const struct segment *g = growing(c);
     uint8_t *p;
 
     if (len == 0 && !c->marks_due)
@@ -824,8 +838,8 @@ static void put_marks(struct core *c, struct core_output *out)
         report_again(c);
         return;
     }
-    put_le32(p, live != NULL ? live->epoch : 0);
-    put_le32(p + 4, live != NULL ? live->produced : 0);
+    put_le32(p, g != NULL ? g->epoch : 0);
+    put_le32(p + 4, g != NULL ? g->produced : 0);
     memcpy(p + 8, entries, len);
     c->marks_due = false;
 }

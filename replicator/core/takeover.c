@@ -154,20 +154,28 @@ static void undone_at(const struct delivery *d, uint32_t have, uint32_t end, str
     }
 }
 
+/* At every sink, or, once the peer has them, only where it cannot bring them. */
+static bool concerns(const struct core *c, size_t k, bool peer_has_them)
+{
+    return !peer_has_them || !c->peer_has[k];
+}
+
 static struct undone undone_in(const struct core *c, const struct segment *g, uint32_t have,
-                               uint32_t end)
+                               uint32_t end, bool peer_has_them)
 {
     struct undone u = {SEQUENCE_MAX, 0};
 
-    for (size_t k = 0; k < c->o.sink_count; k++)
-        undone_at(&g->at[k], have, end, &u);
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (concerns(c, k, peer_has_them))
+            undone_at(&g->at[k], have, end, &u);
+    }
     return u;
 }
 
 /* Of a closed segment no node has more than `have`: what some sink lacks of the rest is stated. */
 static void note_tail_lost(const struct core *c, struct segment *g, uint32_t have)
 {
-    struct undone u = undone_in(c, g, have, g->last);
+    struct undone u = undone_in(c, g, have, g->last, false);
 
     if (g->gap != GAP_NONE && !g->gap_told)
         u.to = max_u32(u.to, g->gap_to);
@@ -210,16 +218,17 @@ static bool undone_joins(const struct delivery *d, uint32_t have, struct undone 
 
 /* The last run of it: what lies between two was handed over, and a statement names no such record.
  */
-static struct undone undone_last(const struct core *c, const struct segment *g, uint32_t have)
+static struct undone undone_last(const struct core *c, const struct segment *g, uint32_t have,
+                                 bool peer_has_them)
 {
-    struct undone u = undone_in(c, g, have, g->last);
+    struct undone u = undone_in(c, g, have, g->last, peer_has_them);
     bool more = u.from <= u.to;
 
     u.from = u.to + 1;
     while (more) {
         more = false;
         for (size_t k = 0; k < c->o.sink_count; k++)
-            more |= undone_joins(&g->at[k], have, &u);
+            more |= concerns(c, k, peer_has_them) && undone_joins(&g->at[k], have, &u);
     }
     return u;
 }
@@ -228,11 +237,11 @@ static struct undone undone_last(const struct core *c, const struct segment *g, 
 void takeover_runs_lost(struct core *c, struct segment *g)
 {
     uint32_t have = max_u32(g->journaled, c->session == SESSION_UP ? g->replicated : 0);
-    struct undone u = undone_last(c, g, have), below;
+    struct undone u = undone_last(c, g, have, false), below;
 
     if (g->gap == GAP_LOST && !g->gap_told)
         return;
-    below = undone_in(c, g, have, u.from - 1);
+    below = undone_in(c, g, have, u.from - 1, false);
     if (u.from > u.to || below.from > below.to) {
         takeover_tail_lost(c, g);
         return;
@@ -241,32 +250,25 @@ void takeover_runs_lost(struct core *c, struct segment *g)
     end_at(c, g, u.from - 1);
 }
 
-/* The peer has it, and not this sink: nobody can bring what lies above J there. */
+/* The peer has it, and not this sink: nobody can bring what lies above J there.  One run at a time,
+ * from the top, as well. */
 void takeover_tail_ours(struct core *c, struct segment *g)
 {
-    struct undone u = {SEQUENCE_MAX, 0};
+    struct undone u = undone_last(c, g, g->journaled, true);
 
-    for (size_t k = 0; k < c->o.sink_count; k++) {
-        if (!c->peer_has[k])
-            undone_at(&g->at[k], g->journaled, g->last, &u);
-    }
-    if (u.from > u.to)
+    if (u.from > u.to || (g->gap == GAP_LOST && !g->gap_told))
         return;
-    if (g->gap != GAP_NONE && !g->gap_told) {
-        u.from = min_u32(u.from, g->gap_from);
-        u.to = max_u32(u.to, g->gap_to);
-    }
     note_range(g, GAP_LOST, u.from, u.to);
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!c->peer_has[k])
-            delivery_tidy(&g->at[k], true, g->journaled, delivery_keeper(c));
+            delivery_tidy(&g->at[k], true, u.from - 1, delivery_keeper(c));
     }
 }
 
 /* L4: its origin has closed it, and knows of nothing above `last`: that will never come. */
 static void note_lost(const struct core *c, struct segment *g, uint32_t last)
 {
-    struct undone u = undone_in(c, g, max_u32(last, g->journaled), g->produced);
+    struct undone u = undone_in(c, g, max_u32(last, g->journaled), g->produced, false);
 
     if (u.from <= u.to)
         note_range(g, GAP_LOST, u.from, u.to);

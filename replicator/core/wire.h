@@ -18,7 +18,7 @@
  *   ACK           u8 origin, u32 epoch, u32 replicated
  *   INTENT        u64 time of the sender, entries: u8 origin, u32 epoch, u32 sink key, u32 sequence
  *   INTENT_ACK    the same bytes, given back
- *   MARKS         u32 live epoch, u32 produced, entries as above (sequence: E)
+ *   MARKS         u32 epoch of the segment that grows, u32 produced, entries as above (sequence: E)
  *   DONE          u8 origin, u32 epoch, u32 last, u8 enum done_word
  *   HANDOVER      (2) entries: u8 origin, u32 epoch, sink key, at, to, term, emitted, intent, doubt
  *   HANDOVER_ACK  (2) the same bytes, `to` as far as it was taken; at: declined

@@ -67,7 +67,7 @@ static void journal_lost(struct world *w, struct node *n)
     }
     w->journal_lost = true;
     w->journal_lost_ns[n->id] = w->now;
-    if (w->now / MS % 3 == 0 && !ring_lives) {
+    if (w->now / MS % 3 == 0 && !ring_lives && !w->refences) {
         sim_disk_lose_marks(&n->disk);
         w->marks_lost = true;
     } else {

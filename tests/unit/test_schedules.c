@@ -60,6 +60,25 @@ static uint32_t die_with_a_full_ring(struct pair *p)
     return e;
 }
 
+/* Section 9, N5: a process that starts in the midst of an epoch tells what is tagged of it, also
+ * before the next one is open: its marks would be above all that the peer knows of. */
+static void an_epoch_that_grows_is_told_before_the_next(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(pair_live(p, 0), 0);
+    produced(p, e, 40);
+    pair_elapse_ms(p, 200);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->produced, 40);
+}
+
 /* L4: 12 to 40 are known to be tagged, and nobody states that they are lost. */
 static void what_went_with_the_ring_is_stated(void **state)
 {
@@ -683,6 +702,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
+        T(an_epoch_that_grows_is_told_before_the_next),
         T(what_went_with_the_ring_is_stated),
         T(what_is_pending_is_lost_and_not_filled),
         T(a_taker_that_fenced_before_doubts_all),

@@ -573,6 +573,39 @@ static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
     }
 }
 
+/* T5: the clock is level again with an epoch that had been opened ahead of it; above that one node
+ * 0 opened another, alone, before its journal went. */
+static void what_was_opened_alone_ahead_of_the_clock(void **state)
+{
+    struct pair *p = *state;
+    uint32_t highest, alone;
+
+    pair_crash(p, 0);
+    p->options.clock_epoch = 1000;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_cut(p);
+    highest = p->node[1].core.highest_epoch;
+    for (int i = 0; i < 2; i++) { /* Node 1 opens one as well. */
+        pair_crash(p, 0);
+        p->options.clock_epoch = highest - 20 + 4 * (uint32_t)i;
+        pair_start(p, 0);
+        pair_elapse_ms(p, 1100);
+    }
+    alone = pair_live(p, 0);
+    assert_int_equal(alone, highest + 3);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    p->options.clock_epoch = highest - 8;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_true(pair_live(p, 0) > alone);
+}
+
 /* T4a: both fenced as the session was made.  Node 1 starts anew without its fencing command while
  * the link is down: it takes over by the cluster's word alone, and node 0 goes on. */
 static void fencing_goes_at_a_restart(void **state)
@@ -631,6 +664,7 @@ int main(void)
         T(lost_file_is_the_replicas),
         T(silence_about_a_segment_is_no_word),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
+        T(what_was_opened_alone_ahead_of_the_clock),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
