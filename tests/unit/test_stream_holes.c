@@ -435,6 +435,22 @@ static void many_holes_are_one_statement_a_second(void **state)
     assert_int_equal(r->records, (q - 1) / 2);
 }
 
+/* A numbering is forgotten for another one's sake: what is missing of it is stated first. */
+static void what_is_forgotten_is_stated(void **state)
+{
+    struct reader *r = *state;
+
+    for (uint64_t life = 1; life <= 3 * STREAM_RUNS; life++) {
+        stream_disconnected(&r->s, r->now_ns);
+        stream_connected(&r->s, life, true, r->now_ns);
+        denies(r, 2, 4);
+        deny(r, 7);
+    }
+    elapse(r, 400 * MS);
+    assert_int_equal(r->s.count.missing, 3 * 3 * STREAM_RUNS);
+    assert_int_equal(stated(r, STREAM_LOST), 3 * 3 * STREAM_RUNS);
+}
+
 /* A hole lies between the frames before and behind it, whenever it is given up. */
 static void the_times_of_a_hole_are_those_of_its_frames(void **state)
 {
@@ -578,6 +594,7 @@ int main(void)
         T(d17_a_known_helper_has_holes_after_our_death),
         T(d20_a_helper_that_was_met_counts_anew),
         T(many_holes_are_one_statement_a_second),
+        T(what_is_forgotten_is_stated),
         T(the_times_of_a_hole_are_those_of_its_frames),
         T(times_after_a_death_are_known_or_unknown),
         T(a_death_states_a_hole_once),
