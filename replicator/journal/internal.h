@@ -30,6 +30,7 @@ struct journal {
     uint8_t *meta_buffer, *snapshot_buffer;
     size_t meta_len;
     bool marks_lost, renew;         /* renew: the log is to be written anew. */
+    bool begun;                     /* The log is not whole: the next start finds none. */
     bool tail_left, next_left;      /* Of a failed write, that must not count: meta.c. */
     bool names_touched;             /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */

@@ -217,6 +217,7 @@ static int new_generation(struct journal *j, bool whole)
     j->meta = handle;
     j->meta_size = len;
     j->generation++;
+    j->begun = !whole;
     remove_others(j);
     return 0;
 }
@@ -272,23 +273,36 @@ static int take_back(struct journal *j)
     return rc;
 }
 
+/* Where there is no room for a next log this one goes on, unless it does not count itself. */
+static int next_generation(struct journal *j)
+{
+    int rc;
+
+    if ((j->meta_size <= META_FILE_MAX && !j->renew) || j->v.snapshot == NULL)
+        return 0;
+    rc = new_generation(j, true);
+    j->renew = rc != 0;
+    return j->begun ? rc : 0;
+}
+
 int meta_commit(struct journal *j, bool sync)
 {
     const struct disk *d = j->disk;
     int rc = j->meta_len > 0 ? take_back(j) : 0;
+    uint64_t before = j->meta_size;
 
     if (rc != 0 || j->meta_len == 0)
         return rc;
-    rc = d->write(d->ctx, j->meta, j->meta_buffer, j->meta_len, j->meta_size);
+    rc = d->write(d->ctx, j->meta, j->meta_buffer, j->meta_len, before);
     if (rc == 0 && sync)
         rc = d->sync(d->ctx, j->meta);
-    if (rc != 0) {
-        j->tail_left = d->truncate(d->ctx, j->meta, j->meta_size) != 0;
-        return rc;
+    if (rc == 0) {
+        j->meta_size += j->meta_len;
+        rc = next_generation(j);
     }
-    j->meta_size += j->meta_len;
-    if ((j->meta_size > META_FILE_MAX || j->renew) && j->v.snapshot != NULL)
-        j->renew =
-            new_generation(j, true) != 0; /* When there is no room for it the old one goes on. */
-    return 0;
+    if (rc == 0)
+        return 0;
+    j->meta_size = before;
+    j->tail_left = d->truncate(d->ctx, j->meta, before) != 0;
+    return rc;
 }

@@ -138,6 +138,38 @@ static void a_next_log_of_marks_that_failed_does_not_outlive_later_marks(void **
     }
 }
 
+static void find_log(void *arg, const char *name)
+{
+    if (strncmp(name, "meta-", 5) == 0)
+        strcpy(arg, name);
+}
+
+/* The log of marks is gone, and a new one counts only once it is whole: there is no room for that,
+ * so that no commit before it has succeeded. */
+static void a_log_that_does_not_count_takes_no_commit(void **state)
+{
+    struct folder *f = *state;
+    char log[DISK_NAME_MAX] = "";
+
+    assert_int_equal(folder_put(f, 1, 40, 'a', true), 0);
+    folder_stop(f);
+    f->under.list(f->under.ctx, find_log, log);
+    assert_int_equal(f->under.remove(f->under.ctx, log), 0);
+    folder_start(f);
+    assert_int_equal(f->marks_lost, 1);
+    f->faults = (struct faults){.kinds = CREATE, .error = -ENOSPC};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(folder_put(f, 41, 3, 'b', true), -ENOSPC);
+    f->faults.kinds = 0;
+    assert_int_equal(folder_put(f, 41, 3, 'c', true), 0);
+    f->faults.kinds = CREATE; /* From here on the log that there is can do without a next one. */
+    assert_int_equal(folder_put(f, 44, 1, 'd', true), 0);
+    folder_start(f);
+    assert_int_equal(f->marks_lost, 0);
+    assert_string_equal(f->marks, "cd");
+    assert_int_equal(f->last, 44);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
@@ -146,6 +178,7 @@ int main(void)
         T(what_failed_and_the_process_with_it),
         T(marks_that_failed_do_not_count_behind_later_ones),
         T(a_next_log_of_marks_that_failed_does_not_outlive_later_marks),
+        T(a_log_that_does_not_count_takes_no_commit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
