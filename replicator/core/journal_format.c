@@ -123,3 +123,31 @@ long meta_get(const uint8_t *at, size_t len, const uint8_t **body, size_t *body_
     *body_len = n;
     return (long)(META_HEADER_SIZE + n);
 }
+
+/* Another seed than an entry's: a length, a CRC and bytes would be one. */
+static uint32_t frame_crc(const uint8_t *at, size_t len)
+{
+    return crc32c(~(uint32_t)len, at, len);
+}
+
+void meta_put_frame(uint8_t *out, const uint8_t *at, size_t len)
+{
+    uint8_t frame[META_FRAME_SIZE - META_HEADER_SIZE] = {'C'};
+
+    put_le32(frame + 4, (uint32_t)len);
+    put_le32(frame + 8, frame_crc(at, len));
+    meta_put(out, frame, sizeof(frame));
+}
+
+long meta_get_frame(const uint8_t *at, size_t len)
+{
+    const uint8_t *frame;
+    size_t frame_len, n;
+
+    if (meta_get(at, len, &frame, &frame_len) != META_FRAME_SIZE || get_le32(frame) != 'C')
+        return -1;
+    n = get_le32(frame + 4);
+    if (n > len - META_FRAME_SIZE || get_le32(frame + 8) != frame_crc(at + META_FRAME_SIZE, n))
+        return 0;
+    return (long)(META_FRAME_SIZE + n);
+}

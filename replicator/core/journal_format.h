@@ -5,7 +5,10 @@
  * 160 bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
  *     header: "EVRECS1\n", u8 origin, u8 x 3 zero, u32 epoch, u32 first, u32 CRC of what is before
  * Meta file `meta-<generation>`: "EVMETA1\n", then entries: u32 length, u32 CRC, the bytes.  An
- * entry of length 0 ends the snapshot at the head of the file; a file without it is not used. */
+ * entry of length 0 ends the snapshot at the head of the file; a file without it is not used.
+ * A frame is an entry of 12 bytes, 'C', u8 x 3 zero, u32 length, u32 CRC, and that many bytes of
+ * entries right behind it: the snapshot with its end, or one commit.  An older evrepd wrote entries
+ * without frames, and takes a frame's own entry for one that it does not know. */
 #ifndef EVREP_JOURNAL_FORMAT_H
 #define EVREP_JOURNAL_FORMAT_H
 
@@ -19,6 +22,7 @@ enum {
     META_MAGIC_SIZE = 8,
     META_HEADER_SIZE = 8,
     META_ENTRY_MAX = 512,
+    META_FRAME_SIZE = META_HEADER_SIZE + 12,
 };
 
 uint32_t crc32c(uint32_t seed, const uint8_t *at, size_t len);
@@ -42,5 +46,9 @@ extern const uint8_t meta_magic[META_MAGIC_SIZE];
 size_t meta_put(uint8_t *out, const uint8_t *at, size_t len);
 /* The size of the entry at `at` with *body and *body_len set, or -1: torn, or not one. */
 long meta_get(const uint8_t *at, size_t len, const uint8_t **body, size_t *body_len);
+/* out[META_FRAME_SIZE], right before the `len` bytes of entries at `at`. */
+void meta_put_frame(uint8_t *out, const uint8_t *at, size_t len);
+/* The size of the frame at `at` with all that is in it; 0: one that is not whole; -1: none. */
+long meta_get_frame(const uint8_t *at, size_t len);
 
 #endif

@@ -6,9 +6,10 @@
 
 enum {
     CHUNKS_MAX = 8192,
-    HANDLES_MAX = 128,  /* Open at a time, but for those of a batch. */
-    PENDING_MAX = 8192, /* Records between two commits. */
-    META_BUFFER_MAX = 2 << 20,
+    HANDLES_MAX = 128,         /* Open at a time, but for those of a batch. */
+    PENDING_MAX = 8192,        /* Records between two commits. */
+    META_BUFFER_MAX = 2 << 20, /* Entries of a commit, or of a snapshot. */
+    META_ROOM = META_MAGIC_SIZE + META_FRAME_SIZE + META_HEADER_SIZE, /* What is around them. */
     META_FILE_MAX = 4 << 20, /* Then a new generation with a snapshot. */
     ASIDE_MAX = 1000,        /* Of one name. */
 };
@@ -27,13 +28,13 @@ struct journal {
     const struct disk *disk;
     int meta; /* The handle of the log; -1: none. */
     uint64_t generation, meta_size;
-    uint8_t *meta_buffer, *snapshot_buffer;
-    size_t meta_len;
-    bool marks_lost, renew;         /* renew: the log is to be written anew. */
-    bool begun;                     /* The log is not whole: the next start finds none. */
-    bool tail_left, next_left;      /* Of a failed write, that must not count: meta.c. */
-    bool names_touched;             /* Of files, since the last sync of the folder. */
-    struct chunk chunk[CHUNKS_MAX]; /* By (origin, epoch, first). */
+    uint8_t *meta_buffer, *snapshot_buffer; /* meta_buffer: a frame's place, then entries. */
+    size_t meta_len;                        /* Of the entries. */
+    bool marks_lost, renew;                 /* renew: the log is to be written anew. */
+    bool begun;                             /* The log is not whole: the next start finds none. */
+    bool tail_left, next_left;              /* Of a failed write, that must not count: meta.c. */
+    bool names_touched;                     /* Of files, since the last sync of the folder. */
+    struct chunk chunk[CHUNKS_MAX];         /* By (origin, epoch, first). */
     size_t chunk_count;
     uint8_t *slots;              /* Room for one write. */
     bool too_many;               /* Records files. */

@@ -30,8 +30,8 @@ int journal_open(struct journal **out, const struct journal_options *o,
     j->disk = o->disk;
     j->meta = -1;
     *out = j;
-    j->meta_buffer = malloc(META_BUFFER_MAX);
-    j->snapshot_buffer = malloc(META_BUFFER_MAX);
+    j->meta_buffer = malloc(META_ROOM + META_BUFFER_MAX);
+    j->snapshot_buffer = malloc(META_ROOM + META_BUFFER_MAX);
     j->slots = malloc((size_t)1024 * JOURNAL_SLOT_SIZE);
     if (j->meta_buffer != NULL && j->snapshot_buffer != NULL && j->slots != NULL)
         rc = versions_check(j);

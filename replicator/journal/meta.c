@@ -15,46 +15,95 @@ static void meta_name(char out[DISK_NAME_MAX], uint64_t generation)
     snprintf(out, DISK_NAME_MAX, "meta-%016" PRIx64, generation);
 }
 
-/* Where the next whole entry starts, or len: then what is left is a torn tail, not damage. */
-static size_t next_entry(const uint8_t *at, size_t from, size_t len)
+struct replay {
+    const uint8_t *at;
+    size_t len, used; /* used: up to the end of what counts. */
+    bool visit;
+    bool any;      /* What is whole counts wherever it is: there is nothing better. */
+    bool framed;   /* So is what `used` ends with. */
+    bool complete; /* The snapshot's end was seen. */
+};
+
+static void take_entry(struct journal *j, struct replay *r, const uint8_t *body, size_t len)
+{
+    if (len == 0)
+        r->complete = true;
+    else if (r->visit)
+        j->v.on_meta(j->v.ctx, body, len);
+}
+
+static void take_frame(struct journal *j, struct replay *r, const uint8_t *at, size_t len)
 {
     const uint8_t *body;
     size_t body_len;
+    long n;
 
-    while (from < len && (meta_get(at + from, len - from, &body, &body_len) < 0 || body_len == 0))
+    for (size_t i = META_FRAME_SIZE; (n = meta_get(at + i, len - i, &body, &body_len)) > 0;
+         i += (size_t)n)
+        take_entry(j, r, body, body_len);
+}
+
+/* A whole frame, or an entry of an older version, which is in none.  false: neither.  Zeroes, which
+ * may stand for what was never written, look like empty entries. */
+static bool take_next(struct journal *j, struct replay *r)
+{
+    const uint8_t *at = r->at + r->used, *body;
+    size_t len = r->len - r->used, body_len;
+    long n = meta_get_frame(at, len);
+
+    if (n >= 0)
+        r->framed = true;
+    if (n > 0)
+        take_frame(j, r, at, (size_t)n);
+    if (n < 0) {
+        n = meta_get(at, len, &body, &body_len);
+        if (n < 0 || (body_len == 0 && r->framed))
+            return false;
+        r->framed = false;
+        take_entry(j, r, body, body_len);
+    }
+    r->used += (size_t)n;
+    return n > 0;
+}
+
+static bool is_whole(const uint8_t *at, size_t len, bool frames_only)
+{
+    const uint8_t *body;
+    size_t body_len;
+    long frame = meta_get_frame(at, len);
+
+    if (frame >= 0 || frames_only)
+        return frame > 0;
+    return meta_get(at, len, &body, &body_len) > 0 && body_len > 0;
+}
+
+static size_t next_whole(const struct replay *r, bool frames_only)
+{
+    size_t from = r->used;
+
+    while (from < r->len && !is_whole(r->at + from, r->len - from, frames_only))
         from++;
     return from;
 }
 
-/* The bytes up to the end of the last whole entry; *complete: the snapshot's end was seen. */
-static size_t replay(struct journal *j, const uint8_t *at, size_t len, bool visit, bool *complete)
+/* A frame is written once the one before it is on the disk: one that is not whole, with none behind
+ * it, is a commit that the power cut short.  Else what was committed is damaged, and as each entry
+ * is a whole image those that are whole still count. */
+static void replay(struct journal *j, struct replay *r)
 {
-    size_t used = META_MAGIC_SIZE;
+    bool magic = r->len >= META_MAGIC_SIZE && memcmp(r->at, meta_magic, META_MAGIC_SIZE) == 0;
 
-    *complete = false;
-    if (len < META_MAGIC_SIZE || memcmp(at, meta_magic, META_MAGIC_SIZE) != 0)
-        return 0;
-    while (used < len) {
-        const uint8_t *body;
-        size_t body_len;
-        long n = meta_get(at + used, len - used, &body, &body_len);
-
-        if (n < 0) { /* Each entry is a whole image: those after the damage still count. */
-            size_t next = next_entry(at, used, len);
-
-            if (next == len)
-                break;
-            j->marks_lost = j->renew = true;
-            used = next;
+    r->used = magic ? META_MAGIC_SIZE : 0;
+    r->framed = r->complete = false;
+    while (magic && r->used < r->len) {
+        if (take_next(j, r))
             continue;
-        }
-        used += (size_t)n;
-        if (body_len == 0)
-            *complete = true;
-        else if (visit)
-            j->v.on_meta(j->v.ctx, body, body_len);
+        if (next_whole(r, r->framed && !r->any) == r->len)
+            return;
+        j->marks_lost = j->renew = true;
+        r->used = next_whole(r, false);
+        r->framed = false;
     }
-    return used;
 }
 
 /* 0 or a negative errno.  It grows past its size where there is no room for a next one. */
@@ -73,39 +122,41 @@ static int slurp(struct journal *j, int handle, uint8_t **out, size_t *len)
     return got < 0 ? (int)got : 0;
 }
 
-static int replay_whole(struct journal *j, int handle, uint8_t **at)
+static int replay_whole(struct journal *j, int handle, struct replay *r, uint8_t **at)
 {
-    size_t len = 0, used;
-    bool complete;
-    int rc = slurp(j, handle, at, &len);
+    int rc = slurp(j, handle, at, &r->len);
 
     if (rc != 0)
         return rc;
-    used = replay(j, *at, len, false, &complete);
-    if (!complete) {
+    r->at = *at;
+    replay(j, r);
+    if (!r->complete) {
         j->marks_lost = false; /* Told by what there is instead. */
         return 0;
     }
-    rc = j->disk->truncate(j->disk->ctx, handle, used);
+    rc = j->disk->truncate(j->disk->ctx, handle, r->used);
     if (rc != 0)
         return rc;
-    replay(j, *at, len, true, &complete);
-    j->meta_size = used;
+    r->visit = true;
+    replay(j, r);
+    j->meta_size = r->used;
+    j->renew |= !r->framed; /* An older version has written it. */
     return 1;
 }
 
 /* 1: this generation is whole and its marks were visited; 0: it never counted.  A negative errno:
  * nobody knows, and an older one must not take its place. */
-static int use_generation(struct journal *j, uint64_t generation)
+static int use_generation(struct journal *j, uint64_t generation, bool any)
 {
     const struct disk *d = j->disk;
+    struct replay r = {.any = any};
     char name[DISK_NAME_MAX];
     uint8_t *at = NULL;
     int handle, rc;
 
     meta_name(name, generation);
     handle = d->open(d->ctx, name, false);
-    rc = handle < 0 ? handle : replay_whole(j, handle, &at);
+    rc = handle < 0 ? handle : replay_whole(j, handle, &r, &at);
     free(at);
     if (rc < 0)
         memcpy(j->failed, name, sizeof(name));
@@ -148,6 +199,18 @@ static void remove_others(struct journal *j)
     }
 }
 
+static uint8_t *next_place(struct journal *j)
+{
+    return j->meta_buffer + META_FRAME_SIZE + j->meta_len;
+}
+
+/* The bytes of the frame around what was put. */
+static size_t close_frame(struct journal *j)
+{
+    meta_put_frame(j->meta_buffer, j->meta_buffer + META_FRAME_SIZE, j->meta_len);
+    return META_FRAME_SIZE + j->meta_len;
+}
+
 /* whole: it describes all there is, and counts. */
 static size_t take_snapshot(struct journal *j, bool whole)
 {
@@ -155,14 +218,14 @@ static size_t take_snapshot(struct journal *j, bool whole)
     size_t pending_len = j->meta_len;
     size_t len;
 
-    j->meta_buffer = j->snapshot_buffer;
-    memcpy(j->meta_buffer, meta_magic, META_MAGIC_SIZE);
-    j->meta_len = META_MAGIC_SIZE;
+    memcpy(j->snapshot_buffer, meta_magic, META_MAGIC_SIZE);
+    j->meta_buffer = j->snapshot_buffer + META_MAGIC_SIZE;
+    j->meta_len = 0;
     if (j->v.snapshot != NULL)
         j->v.snapshot(j->v.ctx, j);
     if (whole)
-        j->meta_len += meta_put(j->meta_buffer + j->meta_len, NULL, 0);
-    len = j->meta_len;
+        j->meta_len += meta_put(next_place(j), NULL, 0);
+    len = META_MAGIC_SIZE + close_frame(j);
     j->meta_buffer = pending;
     j->meta_len = pending_len;
     return len;
@@ -222,29 +285,38 @@ static int new_generation(struct journal *j, bool whole)
     return 0;
 }
 
+/* The newest that is whole; any: one that is damaged is better than none.  As above. */
+static int use_newest(struct journal *j, struct generations found, bool any)
+{
+    while (found.count > 0) {
+        size_t best = 0;
+        int rc;
+
+        for (size_t i = 1; i < found.count; i++)
+            best = found.at[i] > found.at[best] ? i : best;
+        rc = use_generation(j, found.at[best], any);
+        if (rc != 0)
+            return rc;
+        if (j->generation < found.at[best])
+            j->generation = found.at[best];
+        found.at[best] = found.at[--found.count];
+    }
+    return 0;
+}
+
 int meta_open(struct journal *j)
 {
     struct generations found = {.count = 0};
     int rc = j->disk->list(j->disk->ctx, found_name, &found);
 
+    if (rc == 0)
+        rc = use_newest(j, found, false);
+    if (rc == 0)
+        rc = use_newest(j, found, true);
+    if (rc == 1)
+        remove_others(j);
     if (rc != 0)
-        return rc;
-    while (found.count > 0) { /* The newest whole one. */
-        size_t best = 0;
-
-        for (size_t i = 1; i < found.count; i++)
-            best = found.at[i] > found.at[best] ? i : best;
-        rc = use_generation(j, found.at[best]);
-        if (rc < 0)
-            return rc;
-        if (rc == 1) {
-            remove_others(j);
-            return 0;
-        }
-        if (j->generation < found.at[best])
-            j->generation = found.at[best];
-        found.at[best] = found.at[--found.count];
-    }
+        return rc < 0 ? rc : 0;
     /* None, or none that is whole.  What records there are is not known yet: until the first commit
      * says it, a death in between has to find the marks gone again. */
     j->marks_lost = true;
@@ -256,7 +328,7 @@ void journal_meta(struct journal *j, const uint8_t *at, size_t len)
 {
     if (j->meta_len + META_HEADER_SIZE + len > META_BUFFER_MAX || len == 0 || len > META_ENTRY_MAX)
         abort(); /* The caller's bound, not the world's. */
-    j->meta_len += meta_put(j->meta_buffer + j->meta_len, at, len);
+    j->meta_len += meta_put(next_place(j), at, len);
 }
 
 /* What a failed write left, and could not take back then, must not count behind what comes now. */
@@ -290,14 +362,16 @@ int meta_commit(struct journal *j, bool sync)
     const struct disk *d = j->disk;
     int rc = j->meta_len > 0 ? take_back(j) : 0;
     uint64_t before = j->meta_size;
+    size_t len;
 
     if (rc != 0 || j->meta_len == 0)
         return rc;
-    rc = d->write(d->ctx, j->meta, j->meta_buffer, j->meta_len, before);
+    len = close_frame(j);
+    rc = d->write(d->ctx, j->meta, j->meta_buffer, len, before);
     if (rc == 0 && sync)
         rc = d->sync(d->ctx, j->meta);
     if (rc == 0) {
-        j->meta_size += j->meta_len;
+        j->meta_size += len;
         rc = next_generation(j);
     }
     if (rc == 0)

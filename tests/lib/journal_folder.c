@@ -148,7 +148,8 @@ static void on_hole(void *ctx, const struct journal_hole *hole)
 
 static void snapshot(void *ctx, struct journal *j)
 {
-    journal_meta(j, (const uint8_t *)&((struct folder *)ctx)->now, 1);
+    for (int i = 0; i < FOLDER_SNAPSHOT; i++)
+        journal_meta(j, (const uint8_t *)&((struct folder *)ctx)->now, 1);
 }
 
 int folder_try_start(struct folder *f)
@@ -193,6 +194,36 @@ static void empty(const struct folder *f)
             unlinkat(dirfd(d), e->d_name, 0);
     }
     closedir(d);
+}
+
+int folder_file(const struct folder *f, const char *name)
+{
+    int handle = f->under.open(f->under.ctx, name, false);
+
+    assert_true(handle >= 0);
+    return handle;
+}
+
+void folder_not_written(const struct folder *f, const char *name, uint64_t from, size_t len)
+{
+    static const uint8_t zeroes[16384];
+    int handle = folder_file(f, name);
+
+    assert_true(len <= sizeof(zeroes));
+    assert_int_equal(f->under.write(f->under.ctx, handle, zeroes, len, from), 0);
+    f->under.close(f->under.ctx, handle);
+}
+
+static void newest_log(void *arg, const char *name)
+{
+    if (strncmp(name, "meta-", 5) == 0 && strcmp(name, arg) > 0)
+        strcpy(arg, name);
+}
+
+void folder_log(const struct folder *f, char out[DISK_NAME_MAX])
+{
+    memset(out, 0, DISK_NAME_MAX);
+    assert_int_equal(f->under.list(f->under.ctx, newest_log, out), 0);
 }
 
 void folder_start_empty(struct folder *f)

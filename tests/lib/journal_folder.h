@@ -4,7 +4,10 @@
 
 #include "journal.h"
 
-enum { FOLDER_EPOCH = 10 }; /* Of origin 0; of no other segment the records are kept track of. */
+enum {
+    FOLDER_EPOCH = 10,   /* Of origin 0; of no other segment the records are kept track of. */
+    FOLDER_SNAPSHOT = 3, /* Marks of one byte. */
+};
 
 enum effect {
     CREATE = 1,
@@ -47,6 +50,13 @@ int folder_try_start(struct folder *f);
 void folder_stop(struct folder *f);
 /* Without a file. */
 void folder_start_empty(struct folder *f);
+
+/* Of the folder itself; there is such a file. */
+int folder_file(const struct folder *f, const char *name);
+/* These bytes are what the power cut short: they read as zeroes. */
+void folder_not_written(const struct folder *f, const char *name, uint64_t from, size_t len);
+/* The newest log of marks; "": none. */
+void folder_log(const struct folder *f, char out[DISK_NAME_MAX]);
 
 /* The record that folder_put() writes there. */
 void folder_record(uint32_t sequence, uint8_t out[RECORD_SIZE]);

@@ -138,22 +138,16 @@ static void a_next_log_of_marks_that_failed_does_not_outlive_later_marks(void **
     }
 }
 
-static void find_log(void *arg, const char *name)
-{
-    if (strncmp(name, "meta-", 5) == 0)
-        strcpy(arg, name);
-}
-
 /* The log of marks is gone, and a new one counts only once it is whole: there is no room for that,
  * so that no commit before it has succeeded. */
 static void a_log_that_does_not_count_takes_no_commit(void **state)
 {
     struct folder *f = *state;
-    char log[DISK_NAME_MAX] = "";
+    char log[DISK_NAME_MAX];
 
     assert_int_equal(folder_put(f, 1, 40, 'a', true), 0);
     folder_stop(f);
-    f->under.list(f->under.ctx, find_log, log);
+    folder_log(f, log);
     assert_int_equal(f->under.remove(f->under.ctx, log), 0);
     folder_start(f);
     assert_int_equal(f->marks_lost, 1);
