@@ -83,11 +83,18 @@ bool journal_header_is_whole(const uint8_t in[JOURNAL_HEADER_USED])
 }
 
 void journal_put_slot(uint8_t out[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
-                      const uint8_t record[RECORD_SIZE])
+                      const uint8_t record[RECORD_SIZE], uint32_t place)
 {
     memcpy(out, record, RECORD_SIZE);
     put_le32(out + RECORD_SIZE, crc32c(segment_seed(origin, epoch), record, RECORD_SIZE));
-    put_le32(out + RECORD_SIZE + 4, 0);
+    put_le32(out + RECORD_SIZE + 4, place);
+}
+
+uint32_t journal_slot_batch(const uint8_t in[JOURNAL_SLOT_SIZE])
+{
+    uint32_t sequence = get_le32(in + 4), place = get_le32(in + RECORD_SIZE + 4);
+
+    return place == 0 || place > sequence ? sequence : sequence - place + 1;
 }
 
 int journal_check_slot(const uint8_t in[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,

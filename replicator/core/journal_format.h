@@ -2,7 +2,9 @@
  * The digit before the line feed of a file's first 8 bytes is its version.
  *
  * Records file `r-<origin>-<epoch>-<first>`: a header of 4096 bytes, then slots of 168 bytes: the
- * 160 bytes of the record, u32 CRC seeded with origin and epoch, u32 zero.  Slot i holds first + i.
+ * 160 bytes of the record, u32 CRC seeded with origin and epoch, u32 place of the record in the
+ * batch that was synced as a whole, from 1; 0: not told, by an older evrepd or with `durability =
+ * process`.  Slot i holds first + i.
  *     header: "EVRECS1\n", u8 origin, u8 x 3 zero, u32 epoch, u32 first, u32 CRC of what is before
  * Meta file `meta-<generation>`: "EVMETA1\n", then entries: u32 length, u32 CRC, the bytes.  An
  * entry of length 0 ends the snapshot at the head of the file; a file without it is not used.
@@ -37,7 +39,9 @@ bool journal_is_other_version(const uint8_t in[META_MAGIC_SIZE]);
 /* Whatever it says: its CRC holds. */
 bool journal_header_is_whole(const uint8_t in[JOURNAL_HEADER_USED]);
 void journal_put_slot(uint8_t out[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
-                      const uint8_t record[RECORD_SIZE]);
+                      const uint8_t record[RECORD_SIZE], uint32_t place);
+/* The first sequence of the batch of a whole slot: its own where no place is told. */
+uint32_t journal_slot_batch(const uint8_t in[JOURNAL_SLOT_SIZE]);
 /* 0 or -1: not intact, or not the record of that place. */
 int journal_check_slot(const uint8_t in[JOURNAL_SLOT_SIZE], uint8_t origin, uint32_t epoch,
                        uint32_t sequence);

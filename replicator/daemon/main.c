@@ -164,6 +164,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
     struct journal_options jo = {
         .disk = &s->disk,
         .sync = s->config->durability_power,
+        .node = s->config->node,
     };
     struct journal_visitor v = {.ctx = s,
                                 .on_meta = on_meta,

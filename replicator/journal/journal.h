@@ -12,6 +12,9 @@ struct journal_options {
     const struct disk *disk; /* Used until journal_close(). */
     bool sync;               /* durability = power */
     uint64_t limit_bytes;    /* Of records; 0: none. */
+    uint8_t node;            /* Of its own records all that are whole count: nobody else may have
+                                those behind a hole.  A batch of the peer's that the power cut short
+                                ends at its first hole: it was not acknowledged. */
 };
 
 /* Records from..to of a segment are in no file, as if one was removed.  What was found behind them

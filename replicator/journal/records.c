@@ -131,15 +131,30 @@ static int chunk_handle(struct journal *j, struct chunk *c)
 enum { BATCH = 512, BATCH_SIZE = BATCH * JOURNAL_SLOT_SIZE }; /* Read at a time. */
 _Static_assert(JOURNAL_CHUNK_RECORDS % BATCH == 0, "the last read ends with the file");
 
-/* Up to the last record that is whole.  Torn ones behind it never counted; damaged ones before it,
- * and what cannot be read there, are found when they are read.  The header is version.c's.
+/* Of slot i, that is whole.  A batch begins once the one before it is on the disk: below the one
+ * that began last (*batch) a hole is damage of what counted; within it, it is where that ends. */
+static void count_slot(const struct journal *j, struct chunk *c, uint32_t i, const uint8_t *slot,
+                       uint32_t *batch)
+{
+    uint32_t own = c->first + i, first = c->origin == j->o.node ? own : journal_slot_batch(slot);
+
+    if (first == own || c->count == i)
+        c->count = i + 1;
+    else if (first > *batch && first > c->first + c->count)
+        c->count = first - c->first;
+    *batch = first > *batch ? first : *batch;
+}
+
+/* Torn records behind the last that counts never did; damaged ones before it, and what cannot be
+ * read there, are found when they are read.  The header is version.c's.  *batch: the first sequence
+ * of the last batch, perhaps in the file before.
  * A negative errno: the end of it cannot be read, and is not taken for torn. */
-static int count_records(struct journal *j, struct chunk *c)
+static int count_records(struct journal *j, struct chunk *c, uint32_t *batch)
 {
     int handle = chunk_handle(j, c), error = 0;
     uint32_t at = 0;
 
-    c->count = 0;
+    c->count = *batch = 0;
     if (handle < 0)
         return handle;
     for (long got = BATCH_SIZE; got == BATCH_SIZE && at < JOURNAL_CHUNK_RECORDS; at += BATCH) {
@@ -147,12 +162,15 @@ static int count_records(struct journal *j, struct chunk *c)
                             slot_offset(c, c->first + at));
         error = got < 0 ? (int)got : error;
         for (uint32_t i = 0; i < (uint32_t)(got > 0 ? got / JOURNAL_SLOT_SIZE : 0); i++) {
-            if (journal_check_slot(j->slots + (size_t)i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
-                                   c->first + at + i) != 0)
+            const uint8_t *slot = j->slots + (size_t)i * JOURNAL_SLOT_SIZE;
+
+            if (journal_check_slot(slot, c->origin, c->epoch, c->first + at + i) != 0)
                 continue;
-            c->count = at + i + 1;
+            count_slot(j, c, at + i, slot, batch);
             error = 0;
         }
+        if (got < 0 && c->count == at) /* No hole: perhaps more of it is behind. */
+            c->count = at + BATCH;
         got = got < 0 ? BATCH_SIZE : got;
     }
     return error;
@@ -239,16 +257,32 @@ static int set_rest_aside(struct journal *j, size_t i)
     return 0;
 }
 
+/* A batch that begins in the file before counts here only where it is whole there. */
+static void check_batch(struct journal *j, struct chunk *c, uint32_t batch)
+{
+    struct chunk *before = c - 1;
+    uint32_t full = before->count;
+
+    if (batch >= c->first)
+        return;
+    if (count_records(j, before, &batch) == 0 && before->count < full)
+        c->count = 0;
+    before->count = full;
+}
+
 /* Files follow each other and are full, but for the last one of a segment. */
 static int check_chunk(struct journal *j, size_t i)
 {
     struct chunk *c = &j->chunk[i];
     bool more = i + 1 < j->chunk_count && same_segment(c, c + 1);
+    uint32_t batch = 0;
     int rc = 0;
 
     c->count = more ? (c + 1)->first - c->first : 0;
     if (!more || c->count > JOURNAL_CHUNK_RECORDS)
-        rc = count_records(j, c);
+        rc = count_records(j, c, &batch);
+    if (rc == 0 && !more && c->count > 0 && i > 0 && same_segment(c - 1, c))
+        check_batch(j, c, batch);
     if (rc != 0)
         chunk_name(j->failed, c);
     return rc;
@@ -357,14 +391,23 @@ static int new_chunk(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t
     return 0;
 }
 
+/* Of what is to be committed next; it may have begun in the file before. */
+static uint32_t batch_first(const struct journal *j, const struct chunk *c)
+{
+    while (c->count == 0 && c > j->chunk && same_segment(c - 1, c))
+        c--;
+    return c->first + c->count;
+}
+
 static int write_slots(struct journal *j, struct chunk *c, uint32_t from, const uint8_t *records,
                        size_t count)
 {
+    uint32_t place = from - batch_first(j, c) + 1;
     int rc;
 
     for (size_t i = 0; i < count; i++)
         journal_put_slot(j->slots + i * JOURNAL_SLOT_SIZE, c->origin, c->epoch,
-                         records + i * RECORD_SIZE);
+                         records + i * RECORD_SIZE, j->o.sync ? place + (uint32_t)i : 0);
     c->touched = true;
     rc = j->disk->write(j->disk->ctx, c->handle, j->slots, count * JOURNAL_SLOT_SIZE,
                         slot_offset(c, from));

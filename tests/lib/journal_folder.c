@@ -154,7 +154,7 @@ static void snapshot(void *ctx, struct journal *j)
 
 int folder_try_start(struct folder *f)
 {
-    struct journal_options o = {.disk = &f->disk};
+    struct journal_options o = {.disk = &f->disk, .sync = f->power, .node = f->node};
     struct journal_visitor v = {.ctx = f,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,

@@ -33,6 +33,8 @@ struct folder {
     struct journal *journal; /* NULL: not open. */
     struct faults faults;
     uint32_t first, last;
+    bool power; /* Its durability, from the next start on. */
+    uint8_t node;
     char now;       /* The state that the marks tell of. */
     char marks[64]; /* The first letter of each, without repetitions. */
     unsigned segments, damaged, marks_lost, holes;

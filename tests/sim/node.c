@@ -872,6 +872,7 @@ static void start(struct world *w, struct node *n)
     n->takeovers = n->epoch_opened_ns = n->taking_of = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
+    o.node = n->id;
     if (journal_open(&n->journal, &o, &v, err, sizeof(err)) != 0) {
         TRACE(w, "node %u: %s", n->id, err);
         longjmp(n->died, 1);
