@@ -499,6 +499,8 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
         settle_delivery(&mine, &other, last, &g->at[k]);
     else
         settle_delivery(&other, &mine, last, &g->at[k]);
+    g->at[k].unheard = now.unheard;
+    g->at[k].shared = now.shared;
     confirmed_since(c, &now, &g->at[k]);
     delivery_tidy(&now, g->closed, g->last, -1);
     keep_handed(c, &now, &g->at[k]);
@@ -515,6 +517,12 @@ static bool peer_is_no_witness(const struct core *c)
     bool one_fences = c->o.fencing || c->peer_fences || c->must_fence;
 
     return one_fences || c->version < 2; /* Version 1 does not tell it. */
+}
+
+/* The replica has not had the sink all the time: it does not know all that was intended there. */
+static bool is_blind(const struct core *c, const struct segment *g, const struct delivery *d)
+{
+    return g->origin == c->o.node ? d->blind : d->unheard;
 }
 
 /* What the origin cannot serve any more is the replica's, as far as that has it: (above, to]. */
@@ -534,7 +542,8 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
                 continue;
             delivery_split(d, s, to); /* Too ragged: all that is to come goes with it. */
             s->doubt = span_perhaps(g, s);
-            if (d->unheard || (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c)))
+            if (is_blind(c, g, d) ||
+                (s->owner != c->o.node && g->peer_unsure && peer_is_no_witness(c)))
                 s->doubt = span_end(g, s);
             s->owner = replica;
             s->term++;
@@ -876,7 +885,7 @@ static void unsure_span(const struct core *c, struct segment *g, size_t k, struc
     bool ours = s->owner == c->o.node;
     bool origin_owns = s->owner == g->origin;
     bool other_unsure = ours ? g->peer_unsure : g->unsure;
-    bool blind = g->origin == c->o.node ? d->blind : d->unheard;
+    bool blind = is_blind(c, g, d);
     bool witness = c->peer_has[k] && g->fact_seen && origin_owns && !other_unsure && !blind &&
                    !peer_is_no_witness(c);
     uint32_t held = g->origin == c->o.node ? g->replicated : g->journaled;

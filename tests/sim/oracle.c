@@ -476,7 +476,7 @@ static bool segment_rests(const struct world *w, const struct core *c, const str
             const struct span *s = &g->at[k].span[m];
             uint32_t end = s->to < g->journaled ? s->to : g->journaled;
 
-            if (s->owner == c->o.node && s->asked == ASK_SENT)
+            if (s->owner == c->o.node && s->asked == ASK_SENT && s->emitted < s->to)
                 return false;
             if (s->owner == c->o.node && w->options.sink[k].policy == IN_DOUBT_HOLD &&
                 s->handed < s->doubt && s->handed == s->emitted)

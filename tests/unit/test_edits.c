@@ -121,6 +121,36 @@ static void a_sink_is_put_back_at_the_taker(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T3: so it is with what its origin's disk lost, and the replica brings. */
+static void a_sink_is_put_back_at_the_replica(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    size_t synced;
+
+    p->node[1].sink_off = true;
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 1000);
+    e = pair_live(p, 0);
+    synced = p->node[0].disk.meta_len;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_power_cut(p, 0, synced);
+    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
+        if (p->node[0].disk.held[i].origin == 0 && p->node[0].disk.held[i].epoch == e)
+            p->node[0].disk.held[i].to = 1;
+    }
+    p->node[1].sink_off = false;
+    restart_with(p, 1, "siem");
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    pair_expect_exactly_once(p);
+}
+
 /* A3: a sink is added; the first files of the segment, all delivered, are gone: what every old sink
  * has is stated as lost. */
 static void an_added_sink_has_lost_nothing(void **state)
@@ -197,9 +227,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_sink_is_put_back_at_the_origin),          T(the_taker_is_started_without_the_sink),
-        T(a_sink_is_put_back_at_the_taker),           T(an_added_sink_has_lost_nothing),
-        T(what_was_handed_over_when_the_peer_leaves), T(what_the_peer_had_when_it_leaves),
+        T(a_sink_is_put_back_at_the_origin), T(the_taker_is_started_without_the_sink),
+        T(a_sink_is_put_back_at_the_taker),  T(a_sink_is_put_back_at_the_replica),
+        T(an_added_sink_has_lost_nothing),   T(what_was_handed_over_when_the_peer_leaves),
+        T(what_the_peer_had_when_it_leaves),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
