@@ -33,7 +33,8 @@ static struct tcp_sink *of(struct conn *c)
  * a word: a program that leaves something unread resets (RFC 1122 section 4.2.2.13). */
 static bool counts(const struct tcp_sink *t)
 {
-    return uv_now(t->base.loop) >= t->proven_ms || (t->conn.finished && !t->heard);
+    return uv_now(t->base.loop) >= t->proven_ms ||
+           (t->conn.finished && !t->heard && !t->kept.adopted); /* What was heard before? */
 }
 
 static void confirm(struct tcp_sink *t)
@@ -103,7 +104,7 @@ static void on_connected(struct conn *c)
     t->heard = false;
     t->proven_ms = uv_now(t->base.loop) + PROBATION_MS;
     ends_clear(&t->ends);
-    tcp_kept_began(&t->kept, conn_fd(c));
+    tcp_kept_began(&t->kept, conn_fd(c), PROBATION_MS);
     sink_is_up(&t->base);
     pump(t);
 }
@@ -113,14 +114,15 @@ static void on_adopted(struct conn *c)
 {
     struct tcp_sink *t = of(c);
     const uint8_t *rest;
+    uint32_t young_ms;
     size_t len;
 
     t->heard = false;
-    t->proven_ms = 0;
-    if (tcp_kept_resume(&t->kept, conn_fd(c), &rest, &len) != 0) {
+    if (tcp_kept_resume(&t->kept, conn_fd(c), &rest, &len, &young_ms) != 0) {
         conn_end(c, "the connection of the process before does not fit what it noted");
         return;
     }
+    t->proven_ms = uv_now(t->base.loop) + young_ms;
     t->offset = t->kept.written;
     if (len == 0 || conn_send(c, rest, len)) {
         sink_is_up(&t->base);
@@ -156,8 +158,9 @@ static void tcp_ask(struct sink *s, const struct sink_question *q)
 {
     struct tcp_sink *t = (struct tcp_sink *)s;
 
-    tcp_kept_ask(&t->kept, s, t->conn.open ? conn_acked(&t->conn) : 0, q->origin, q->epoch, q->from,
-                 q->to);
+    uint64_t acked = t->conn.open && counts(t) ? conn_acked(&t->conn) : 0;
+
+    tcp_kept_ask(&t->kept, s, acked, q->origin, q->epoch, q->from, q->to);
 }
 
 static void tcp_wake(struct sink *s)

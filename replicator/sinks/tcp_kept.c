@@ -109,10 +109,17 @@ int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd)
     return 0;
 }
 
-int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len)
+static uint64_t clock_ms(void)
+{
+    return sink_clock_ns() / 1000000;
+}
+
+int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len,
+                    uint32_t *young_ms)
 {
     uint64_t written;
 
+    *young_ms = tcp_map_young_ms(k->map, clock_ms());
     if (tcp_written(fd, &written) != 0 || tcp_map_resume(k->map, written, rest, len) != 0)
         return -1;
     k->adopted = true;
@@ -120,13 +127,14 @@ int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *le
     return 0;
 }
 
-void tcp_kept_began(struct tcp_kept *k, int fd)
+void tcp_kept_began(struct tcp_kept *k, int fd, uint32_t young_ms)
 {
     char name[KEPT_NAME_MAX];
 
     k->adopted = false;
     k->range_count = 0;
     tcp_map_begin(k->map);
+    k->map->proven_ms = (uint32_t)(clock_ms() + young_ms);
     key(k, "tcp", name);
     if (k->keeps)
         kept_store(name, fd);

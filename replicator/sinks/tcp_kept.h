@@ -25,10 +25,12 @@ struct tcp_kept {
  * framing; a connection to another is not gone on with.  0 or -1; *fd: the connection, or -1. */
 int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd);
 /* The connection goes on: the rest of the record that was cut is to be written first.  0, or -1:
- * map and connection do not fit; end it. */
-int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len);
-/* A connection of our own has begun, or one has ended. */
-void tcp_kept_began(struct tcp_kept *k, int fd);
+ * map and connection do not fit; end it.  *young_ms: for so long it is too young, as its
+ * predecessor noted. */
+int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len,
+                    uint32_t *young_ms);
+/* A connection of our own has begun, which is too young for so long; or one has ended. */
+void tcp_kept_began(struct tcp_kept *k, int fd, uint32_t young_ms);
 void tcp_kept_ended(struct tcp_kept *k);
 
 void tcp_kept_ask(struct tcp_kept *k, struct sink *s, uint64_t acked, uint8_t origin,

@@ -70,6 +70,13 @@ void tcp_map_filled(struct tcp_map *m, uint64_t offset, uint32_t used)
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* Before the call that gives it to the kernel. */
 }
 
+uint32_t tcp_map_young_ms(const struct tcp_map *m, uint64_t now_ms)
+{
+    uint32_t left = m->proven_ms - (uint32_t)now_ms;
+
+    return m->proven_ms == 0 || left > TCP_MAP_YOUNG_MS ? 0 : left;
+}
+
 int tcp_map_check(const struct tcp_map *m)
 {
     uint64_t before = 0;

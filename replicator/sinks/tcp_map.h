@@ -35,7 +35,8 @@ struct tcp_map {
     uint64_t low, count; /* Entries low .. count - 1 are here, modulo TCP_MAP_ENTRIES. */
     uint64_t base;       /* The offset at which the buffer's bytes begin. */
     uint32_t used, prior_next;
-    uint32_t place, reserved; /* Which collector it is, and how records are framed. */
+    uint32_t place;     /* Which collector it is, and how records are framed. */
+    uint32_t proven_ms; /* From then on, in ms modulo 2^32, what is acknowledged counts; 0: now. */
     struct tcp_map_prior prior[TCP_MAP_PRIOR];
     struct tcp_map_entry entry[TCP_MAP_ENTRIES];
     uint8_t buffer[TCP_MAP_BUFFER];
@@ -56,6 +57,10 @@ int tcp_map_check(const struct tcp_map *m);
 /* `written` bytes went.  Forgets the records of which none did, and gives the rest of the one that
  * is cut (len 0: none): write it first.  0, or -1: the map does not fit the connection. */
 int tcp_map_resume(struct tcp_map *m, uint64_t written, const uint8_t **rest, size_t *len);
+
+/* How long it takes until then; at most TCP_MAP_YOUNG_MS, or it is no such time. */
+enum { TCP_MAP_YOUNG_MS = 10000 };
+uint32_t tcp_map_young_ms(const struct tcp_map *m, uint64_t now_ms);
 
 void tcp_map_prior_note(struct tcp_map *m, uint8_t origin, uint32_t epoch, uint32_t last);
 

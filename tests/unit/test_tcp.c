@@ -5,14 +5,19 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "sink.h"
 #include "syslog_heard.h"
+#include "tcp_map.h"
 
 enum { ROUNDS = 4, SINKS_MAX = 8 };
 
@@ -192,6 +197,160 @@ static void who_closes_after_each_record_has_it(void **state)
     assert_true(h.sink->backoff.flaps);
 }
 
+/* ---- D1a: connections of a process before ---- */
+
+enum { HANDED_FIRST = 3, HANDED = 4, EPOCH = 12 };
+
+static struct tcp_map *left[HANDED];
+static int its[HANDED]; /* The collector's ends. */
+
+static enum core_answer answered;
+static uint32_t written_up_to;
+
+static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                      enum core_answer kind, uint32_t last)
+{
+    (void)ctx;
+    (void)origin;
+    (void)epoch;
+    (void)from;
+    assert_int_equal(last, to);
+    answered = kind;
+}
+
+static void on_confirmed_written(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from,
+                                 uint32_t last)
+{
+    (void)ctx;
+    (void)origin;
+    (void)epoch;
+    (void)from;
+    written_up_to = last;
+}
+
+/* Out of the way of those that a keeper hands over, which begin at HANDED_FIRST. */
+static int away(int fd)
+{
+    int other = fcntl(fd, F_DUPFD, HANDED_FIRST + 2 * HANDED);
+
+    assert_true(other >= 0);
+    close(fd);
+    return other;
+}
+
+static void hand(int at, int fd)
+{
+    assert_int_equal(dup2(fd, at), at);
+    close(fd);
+}
+
+/* A connection that carried one record, and its map. */
+static void leave(int i, uint32_t young_ms)
+{
+    static const char bytes[] = "10 <14>1 abc.";
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int map_fd = away(memfd_create("map", MFD_ALLOW_SEALING));
+    int fd = away(socket(AF_INET, SOCK_STREAM, 0));
+    struct tcp_map *m;
+    char place[64], got[sizeof(bytes)];
+
+    assert_int_equal(ftruncate(map_fd, sizeof(*m)), 0);
+    assert_int_equal(fcntl(map_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+    tcp_map_init(m);
+    snprintf(place, sizeof(place), "%s 0", address);
+    m->place = sink_key(place);
+    tcp_map_note(m, sizeof(bytes) - 1, 0, position_make(EPOCH, 1), false);
+    tcp_map_filled(m, 0, sizeof(bytes) - 1);
+    m->proven_ms = (uint32_t)(sink_clock_ns() / 1000000 + young_ms);
+    a.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    its[i] = away(accept(listener, NULL, NULL));
+    assert_int_equal(send(fd, bytes, sizeof(bytes) - 1, 0), sizeof(bytes) - 1);
+    assert_int_equal(recv(its[i], got, sizeof(bytes) - 1, MSG_WAITALL), sizeof(bytes) - 1);
+    left[i] = m;
+    hand(HANDED_FIRST + 2 * i, fd);
+    hand(HANDED_FIRST + 2 * i + 1, map_fd);
+}
+
+static struct sink *adopt(const char *name)
+{
+    uv_loop_t *loop = &opened[opened_count].loop;
+    struct sink_host calls = {.pull = on_pull,
+                              .confirmed = on_confirmed,
+                              .lost = on_lost,
+                              .up = on_up,
+                              .down = on_down,
+                              .warn = on_warn,
+                              .answer = on_answer,
+                              .confirmed_written = on_confirmed_written};
+    struct sink_options o = {
+        .name = name, .type = "syslog", .transport = "tcp", .address = address, .window = 1024};
+    struct sink *s;
+    char err[256];
+
+    h = (struct host){0};
+    written_up_to = 0;
+    uv_loop_init(loop);
+    assert_int_equal(sink_open(&s, loop, &o, &calls, err, sizeof(err)), 0);
+    opened[opened_count++].sink = s;
+    while (!s->up)
+        uv_run(loop, UV_RUN_NOWAIT);
+    sink_ask(s, &(struct sink_question){.epoch = EPOCH, .from = 1, .to = 1});
+    sink_wake(s);
+    return s;
+}
+
+static void until_lost(struct sink *s)
+{
+    while (h.lost == 0)
+        uv_run(s->loop, UV_RUN_ONCE);
+    assert_int_equal(written_up_to, 0);
+    assert_true(s->backoff.flaps);
+}
+
+/* As young as it was: what a relay took that has lost its server counts no more for the successor
+ * than it did for the process before. */
+static void an_adopted_connection_is_as_young_as_it_was(void **state)
+{
+    static const uint32_t young_ms[HANDED] = {0, TCP_MAP_YOUNG_MS, TCP_MAP_YOUNG_MS, 1000};
+    static const struct linger at_once = {.l_onoff = 1};
+    struct sink *s;
+    char pid[16];
+
+    (void)state;
+    listener = away(listener);
+    for (int i = 0; i < HANDED; i++)
+        leave(i, young_ms[i]);
+    snprintf(pid, sizeof(pid), "%d", getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "8", 1);
+    setenv("LISTEN_FDNAMES",
+           "evrep-old-tcp:evrep-old-map:evrep-resets-tcp:evrep-resets-map:"
+           "evrep-closes-tcp:evrep-closes-map:evrep-lives-tcp:evrep-lives-map",
+           1);
+    setenv("NOTIFY_SOCKET", "@evrep-test-nobody", 1);
+    adopt("old");
+    assert_int_equal(answered, ANSWER_HAS);
+    s = adopt("resets");
+    assert_int_equal(answered, ANSWER_WRITTEN);
+    setsockopt(its[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(its[1]);
+    until_lost(s);
+    left[1]->proven_ms = 0;
+    while (!s->up)
+        uv_run(s->loop, UV_RUN_ONCE);
+    assert_int_not_equal(left[1]->proven_ms, 0); /* And the next one is noted. */
+    s = adopt("closes");
+    assert_int_equal(answered, ANSWER_WRITTEN);
+    close(its[2]); /* In order, and nobody knows whether it had said something. */
+    until_lost(s);
+    s = adopt("lives");
+    while (answered == ANSWER_WRITTEN && written_up_to == 0) /* Or this was slow, and it is old. */
+        uv_run(s->loop, UV_RUN_ONCE);
+    unsetenv("NOTIFY_SOCKET");
+}
+
 static void an_alert_is_told_from_other_words(void **state)
 {
     static const struct {
@@ -212,6 +371,8 @@ static void an_alert_is_told_from_other_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* While no loop has descriptors. */
+        cmocka_unit_test_setup(an_adopted_connection_is_as_young_as_it_was, setup),
         cmocka_unit_test_setup(a_port_that_speaks_tls_confirms_nothing, setup),
         cmocka_unit_test_setup(who_resets_at_once_confirms_nothing, setup),
         cmocka_unit_test_setup(who_closes_after_each_record_has_it, setup),

@@ -133,6 +133,29 @@ static void test_refuses_what_does_not_fit(void **state)
     assert_int_equal(tcp_map_check(&copy), -1);
 }
 
+static void young_is_what_was_noted(void **state)
+{
+    static const struct {
+        uint32_t proven_ms;
+        uint64_t now_ms;
+        uint32_t want;
+    } at[] = {{0, (1ull << 32) - 5, 0},
+              {0, 5, 0},
+              {300, 5, 295},
+              {300, 300, 0},
+              {300, 301, 0},
+              {300, 1ull << 40, 300},
+              {20, (1ull << 32) - 30, 50},
+              {20000, 5, 0}};
+
+    (void)state;
+    tcp_map_init(&map);
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        map.proven_ms = at[i].proven_ms;
+        assert_int_equal(tcp_map_young_ms(&map, at[i].now_ms), at[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_what_an_earlier_connection_carried),
         cmocka_unit_test(test_a_statement_is_no_record),
         cmocka_unit_test(test_refuses_what_does_not_fit),
+        cmocka_unit_test(young_is_what_was_noted),
     };
 
     srand(1);
