@@ -24,8 +24,10 @@ int jetstream_fail(char err[JETSTREAM_ERROR_MAX], const char *what, natsStatus s
     detail = detail != NULL ? without_place(detail) : "";
     if (strcmp(detail, text) == 0)
         detail = "";
-    snprintf(err, JETSTREAM_ERROR_MAX, "%s: %s%s%s", what, text, detail[0] != '\0' ? ": " : "",
-             detail);
+    if (s == NATS_ERR && detail[0] != '\0') /* Whose text is "Error". */
+        text = "";
+    snprintf(err, JETSTREAM_ERROR_MAX, "%s: %s%s%s", what, text,
+             text[0] != '\0' && detail[0] != '\0' ? ": " : "", detail);
     return -1;
 }
 

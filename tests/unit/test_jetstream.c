@@ -1034,6 +1034,12 @@ static void test_says_which_server_it_cannot_reach(void **state)
     RUN_UNTIL(h, none, strstr(h->why, "no address for \"nowhere.invalid\": ") != NULL);
     memcpy(url, before, sizeof(url));
     RUN_UNTIL(h, none, h->up); /* No thread of it is left. */
+    snprintf(want, sizeof(want), "%s: error opening file '/none': No such file or directory", url);
+    options.credentials = "/none";
+    h = host_new(0, "ANY", "any");
+    options.credentials = NULL;
+    RUN_UNTIL(h, none, h->why[0] != '\0');
+    assert_string_equal(h->why, want);
 }
 
 static void test_survives_the_server(void **state)
