@@ -140,7 +140,7 @@ static void count_slot(const struct journal *j, struct chunk *c, uint32_t i, con
 
     if (first == own || c->count == i)
         c->count = i + 1;
-    else if (first > *batch && first > c->first + c->count)
+    else if (first > c->first + c->count)
         c->count = first - c->first;
     *batch = first > *batch ? first : *batch;
 }

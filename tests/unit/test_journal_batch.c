@@ -66,6 +66,19 @@ static void a_torn_batch_ends_at_its_first_hole(void **state)
     }
 }
 
+/* What is damaged below it was committed: it counts, as lost in its place. */
+static void a_torn_batch_behind_damage(void **state)
+{
+    struct folder *f = *state;
+
+    start_as(f, 1, true);
+    assert_int_equal(folder_put(f, 1, 40, 'a', true), 0);
+    put_unsynced(f, 41, 100);
+    lose(f, 20, 20);
+    lose(f, 41, 90);
+    expect(f, 40);
+}
+
 /* What is left of it behind what came instead does not shorten that, nor what is damaged there. */
 static void what_a_torn_batch_leaves_says_nothing_of_later_ones(void **state)
 {
@@ -143,6 +156,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, folder_setup, folder_teardown)
     const struct CMUnitTest tests[] = {
         T(a_torn_batch_ends_at_its_first_hole),
+        T(a_torn_batch_behind_damage),
         T(what_a_torn_batch_leaves_says_nothing_of_later_ones),
         T(a_torn_batch_of_two_files_never_counted),
         T(an_own_batch_counts_over_its_holes),
