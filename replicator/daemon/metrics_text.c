@@ -228,6 +228,9 @@ char *metrics_text(struct shell *s, size_t *len)
     sinks(s, f);
     head(f, "evrep_journal_bytes", "gauge", "Bytes of records that the journal holds.");
     fprintf(f, "evrep_journal_bytes %" PRIu64 "\n", journal_bytes(s->journal));
+    head(f, "evrep_journal_aside_files", "gauge",
+         "Files of records that are kept and not used, as of the start: evrepd(8), FILES.");
+    fprintf(f, "evrep_journal_aside_files %u\n", journal_aside_files(s->journal));
     head(f, "evrep_log_dropped_lines_total", "counter",
          "Lines of the log that standard error was too slow for.");
     fprintf(f, "evrep_log_dropped_lines_total %" PRIu64 "\n", shell_log_dropped());

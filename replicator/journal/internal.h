@@ -36,6 +36,7 @@ struct journal {
     bool names_touched;                     /* Of files, since the last sync of the folder. */
     struct chunk chunk[CHUNKS_MAX];         /* By (origin, epoch, first). */
     size_t chunk_count;
+    unsigned aside;              /* Files that are kept and not used. */
     uint8_t *slots;              /* Room for one write. */
     bool too_many;               /* Records files. */
     char refused[DISK_NAME_MAX]; /* A file of another version. */

@@ -77,6 +77,8 @@ uint32_t journal_first(struct journal *j, uint8_t origin, uint32_t epoch, uint32
 /* The last record of the file that holds that one; 0: none does. */
 uint32_t journal_file_end(struct journal *j, uint8_t origin, uint32_t epoch, uint32_t sequence);
 uint64_t journal_bytes(const struct journal *j);
+/* Files aside-..., as the start has found and left them: struct journal_hole. */
+unsigned journal_aside_files(const struct journal *j);
 
 int journal_names_put(struct journal *j, uint8_t origin, uint32_t generation, const uint8_t *at,
                       size_t len);

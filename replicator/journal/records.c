@@ -231,6 +231,7 @@ static int set_aside(struct journal *j, size_t i)
         return rc;
     }
     j->names_touched = true;
+    j->aside++;
     forget_chunk(j, i);
     return 0;
 }
@@ -319,6 +320,7 @@ static void found_name(void *arg, const char *name)
     struct journal *j = arg;
     struct chunk c;
 
+    j->aside += strncmp(name, "aside-", 6) == 0;
     if (records_parse_name(name, &c) && add_chunk(j, &c) == NULL)
         j->too_many = true;
 }
@@ -616,4 +618,9 @@ uint64_t journal_bytes(const struct journal *j)
     for (size_t i = 0; i < j->chunk_count; i++)
         bytes += JOURNAL_HEADER_SIZE + (uint64_t)j->chunk[i].count * JOURNAL_SLOT_SIZE;
     return bytes;
+}
+
+unsigned journal_aside_files(const struct journal *j)
+{
+    return j->aside;
 }

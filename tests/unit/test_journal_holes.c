@@ -88,11 +88,13 @@ static void what_is_behind_a_lost_file_is_kept(void **state)
         assert_int_equal(f->hole.from, FILE_RECORDS + 1);
         assert_int_equal(f->hole.to, THIRD - 1);
         assert_int_equal(f->hole.files, 1);
+        assert_int_equal(journal_aside_files(f->journal), i + 1);
         expect_file(f, kept[i], THIRD, LAST - THIRD + 1);
         folder_fill(f, FILE_RECORDS + 1, LAST);
         folder_start(f);
         assert_int_equal(f->last, LAST);
         assert_int_equal(f->holes, 0);
+        assert_int_equal(journal_aside_files(f->journal), i + 1);
         folder_stop(f);
     }
     expect_file(f, kept[0], THIRD, LAST - THIRD + 1);
