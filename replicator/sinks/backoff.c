@@ -1,7 +1,5 @@
 #include "backoff.h"
 
-#define MS_NS 1000000ull
-
 static bool is_steady(const struct backoff *b, uint64_t now_ns)
 {
     return b->confirmed >= BACKOFF_PROGRESS || now_ns - b->up_ns >= BACKOFF_LIVED_MS * MS_NS;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define MS_NS 1000000ull
+
 enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000, /* And up to half more. */

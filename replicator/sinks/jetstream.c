@@ -18,6 +18,7 @@
  *   - Else all that is in flight goes back, the core asks what is there (D1), and goes on.
  * Of two writers to one subject, the one with a queue at the server would keep the other's guard
  * old for ever.  So each rests after a while where the peer has something to publish there, too. */
+#include "jetstream_chain.h"
 #include "jetstream_flight.h"
 #include "jetstream_runs.h"
 
@@ -31,12 +32,7 @@ enum {
     BATCH_BYTES = 1 << 18,
     ACK_MS = 5000,
     TICK_MS = 100,
-    CHAIN_MIN = 8, /* Records in a chain while the other origin breaks them, and at first then; */
-    CHAIN_BROKEN = 64,
-    CHAIN_LONG = 1024,             /* what needs no more than that goes without an end again. */
-    CHAINS_WHOLE = 8,              /* So many whole ones double it. */
-    CHAIN_REPLICATED = CHAIN_LONG, /* See CHAIN_ENDLESS. */
-    CHAIN_IDLE_MS = 1000,          /* After so long without an answer another one begins. */
+    CHAIN_IDLE_MS = 1000, /* After so long without an answer another one begins. */
     REST_MS = 25, /* A rest where the peer publishes, too: half as long as the work before it, */
     REST_LONG_MS = 3200, /* doubled up to this while the peer does not come in time for one. */
     LOOK_MS = 32,        /* The most between two looks without a record stored between them. */
@@ -45,14 +41,6 @@ enum {
     ANSWERS_MANY = 512,  /* when a quarter is here: there are as many turns of the loop, and as */
                          /* many writes, as it is woken. */
 };
-
-/* A chain has no end but that of what there is to publish.  Each beginning has the flight drained,
- * and the server read the subject's last message, after which one before 2.10 holds all that comes
- * into that block of its file in memory for 10 s, and copies it about: a third of its time.
- *
- * Not so where several servers hold the stream: one of 2.9.10 that has caught up does not know the
- * last message's id, and refuses for itself alone what the others store, until a chain begins. */
-static const uint32_t CHAIN_ENDLESS = UINT32_MAX;
 
 enum job { JOB_NONE, JOB_OPEN, JOB_ASK, JOB_LOOK, JOB_CLOSE };
 
@@ -76,12 +64,7 @@ struct jetstream_sink {
 
     struct jetstream_flight flight;
     uint64_t heard_ms;            /* When the last answer came, or the first of the flight left. */
-    uint8_t chain_origin;         /* Whose subject the chain in flight began behind, */
-    char chain[JETSTREAM_ID_MAX]; /* the id that it ends with, */
-    uint32_t chain_count;         /* its length, */
-    uint32_t chain_max, whole;    /* and how long one may be; whole ones since it was set; */
-    uint32_t chain_most;          /* how long one ever is. */
-    bool chain_last;              /* As far as we know, it ends with the stream's last message. */
+    struct jetstream_chain chain; /* That the flight is in. */
 
     bool refused;        /* All from this one on. */
     uint32_t refused_at; /* When all are answered, it */
@@ -105,7 +88,7 @@ static void job_try(struct jetstream_sink *t, enum job job);
 static void forget_flight(struct jetstream_sink *t)
 {
     flight_forget(&t->flight);
-    t->refused = t->look = t->paused = t->chain_last = false;
+    t->refused = t->look = t->paused = t->chain.at_end = false;
     uv_timer_stop(&t->pause);
     for (int i = 0; i < NODE_COUNT; i++)
         runs_fall(&t->runs[i]);
@@ -192,23 +175,15 @@ static bool all_covered(struct jetstream_sink *t)
     return true;
 }
 
-static void shorten_chains(struct jetstream_sink *t)
-{
-    t->chain_max = t->chain_max == t->chain_most   ? CHAIN_BROKEN
-                   : t->chain_max / 2 >= CHAIN_MIN ? t->chain_max / 2
-                                                   : CHAIN_MIN;
-    t->whole = 0;
-}
-
 /* Everything before the refused one is known to be stored, and nothing from it on. */
 static void turn_back(struct jetstream_sink *t)
 {
     if (!t->refused || t->flight.unanswered > 0)
         return;
-    t->refused = t->chain_last = false;
+    t->refused = t->chain.at_end = false;
     flight_rewind(&t->flight);
     if (t->refused_error == JETSTREAM_WRONG_LAST_ID)
-        shorten_chains(t);
+        chain_broke(&t->chain);
     else if (all_covered(t))
         look_later(t);
     else
@@ -231,7 +206,7 @@ static void on_stored(struct jetstream_sink *t, uint32_t n, const struct jetstre
 
     flight_answered(&t->flight, n, true);
     t->in_vain = 0;
-    t->chain_last = !a->duplicate;
+    t->chain.at_end = !a->duplicate;
     if (!a->duplicate) {
         jetstream_link_wrote(&t->link, s->origin, position_epoch(s->position), a->sequence);
         return;
@@ -367,24 +342,12 @@ static bool may_begin(struct jetstream_sink *t, uint8_t origin)
 
 static bool may_go_on(const struct jetstream_sink *t, uint8_t origin)
 {
-    return t->chain_origin == origin && t->chain_count < t->chain_max && !must_rest(t, origin);
+    return chain_has_room(&t->chain, origin) && !must_rest(t, origin);
 }
 
-static void begin_chain(struct jetstream_sink *t, uint8_t origin)
+static bool lasts(const struct jetstream_sink *t)
 {
-    if (t->chain_count >= t->chain_max && ++t->whole == CHAINS_WHOLE) {
-        t->whole = 0;
-        t->chain_max = t->chain_max < CHAIN_LONG ? t->chain_max * 2 : t->chain_most;
-    }
-    t->chain_origin = origin;
-    t->chain_count = 0;
-}
-
-/* With nothing in flight: a stream that is ours alone need not be read for each record. */
-static bool chain_lasts(const struct jetstream_sink *t)
-{
-    return t->chain_last && t->chain_max == CHAIN_ENDLESS &&
-           uv_now(t->base.loop) - t->heard_ms < CHAIN_IDLE_MS;
+    return chain_lasts(&t->chain) && uv_now(t->base.loop) - t->heard_ms < CHAIN_IDLE_MS;
 }
 
 /* Which header guards what is sent next, or NULL: it has to wait. */
@@ -394,14 +357,14 @@ static const char *guard(struct jetstream_sink *t, uint8_t origin, char *value, 
 
     if (drained && !may_begin(t, origin))
         return NULL;
-    if (drained && !(chain_lasts(t) && may_go_on(t, origin))) {
-        begin_chain(t, origin);
+    if (drained && !(lasts(t) && may_go_on(t, origin))) {
+        chain_begin(&t->chain, origin);
         snprintf(value, size, "%" PRIu64, t->link.place[origin].last);
         return JETSTREAM_BEHIND_SEQUENCE;
     }
     if (!may_go_on(t, origin))
         return NULL;
-    snprintf(value, size, "%s", t->chain);
+    snprintf(value, size, "%s", t->chain.last);
     return JETSTREAM_BEHIND_ID;
 }
 
@@ -417,8 +380,7 @@ static int publish(struct jetstream_sink *t)
         return 0;
     if (t->flight.unanswered == 0)
         t->heard_ms = uv_now(t->base.loop);
-    memcpy(t->chain, s->id, sizeof(t->chain));
-    t->chain_count++;
+    chain_add(&t->chain, s->id);
     status = flight_send(&t->flight, &t->link, key, value);
     if (status == NATS_OK)
         return 1;
@@ -561,7 +523,7 @@ static void job_start(struct jetstream_sink *t, enum job job)
     if (job == JOB_LOOK)
         put_look(t);
     if (job == JOB_ASK || job == JOB_LOOK) {
-        t->chain_last = false; /* The guard stands on the answer. */
+        t->chain.at_end = false; /* The guard stands on the answer. */
         runs_join(&t->runs[t->asking.origin], &t->asking);
         t->asking.behind = t->link.place[t->asking.origin].last;
     }
@@ -601,10 +563,8 @@ static void on_open(struct jetstream_sink *t)
     for (int i = 0; t->floor_ns == 0 && i < NODE_COUNT; i++)
         t->floor[i] = t->link.place[i].last;
     t->floor_ns = t->floor_ns != 0 ? t->floor_ns : sink_clock_ns();
-    t->chain_most = t->link.place[0].replicated || t->link.place[1].replicated ? CHAIN_REPLICATED
-                                                                               : CHAIN_ENDLESS;
-    t->chain_max = t->chain_most;
-    t->chain_count = t->whole = t->in_vain = 0;
+    chain_init(&t->chain, t->link.place[0].replicated || t->link.place[1].replicated);
+    t->in_vain = 0;
     t->rest_ms = REST_MS;
     uv_timer_start(&t->tick, on_tick, TICK_MS, TICK_MS);
     sink_is_up(&t->base);

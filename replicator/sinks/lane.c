@@ -1,4 +1,5 @@
 #include "lane.h"
+#include "backoff.h"
 #include "repair.h"
 #include "syslog_heard.h"
 #include "tcp_acked.h"
@@ -10,8 +11,6 @@
 #include <unistd.h>
 
 enum { CONNECT_MS = 10000, READ_BYTES = 4096, READS_MAX = 16, KEEPALIVE_S = 30 };
-
-#define MS_NS 1000000
 
 static void watch(struct lane *l);
 

@@ -12,26 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STEP_MS = 1, ITEMS = 64, BYTES_FIRST = 1 << 20, BYTES_MAX = 16 << 20 };
 enum { STAMP_MORE_MS = 200, DRIFT_PPM = 1000, TRY_MS = 1000 };
 
-#define MS_NS    1000000ull
 #define LIMIT_NS (30000 * MS_NS) /* An answer that does not come: D2. */
 #define CLOSE_NS (1000 * MS_NS)  /* For the collector to close too. */
 
 static void on_step(uv_timer_t *t);
 static void next(struct revival *v);
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 void revival_init(struct revival *v, struct sink *s, const struct run_ip *own,
                   const struct run_ip *collector, uint16_t port)
@@ -222,7 +212,7 @@ static void fail(struct revival *v, const char *why)
 
 static uint32_t stamp(const struct revival *v)
 {
-    uint64_t ms = (now_ns() - v->told_ns) / MS_NS;
+    uint64_t ms = (sink_clock_ns() - v->told_ns) / MS_NS;
 
     return v->run.tcp.stamp + (uint32_t)(ms + ms * DRIFT_PPM / 1000000 + STAMP_MORE_MS);
 }
@@ -233,7 +223,7 @@ static int probe(struct revival *v)
     if (v->fd >= 0)
         repair_drop(v->fd);
     v->fd = repair_revive(&v->run.tcp, v->offset, stamp(v), v->bytes, v->len);
-    v->tried_ns = now_ns();
+    v->tried_ns = sink_clock_ns();
     v->phase = REVIVAL_PROBE;
     if (v->fd < 0)
         return -1;
@@ -265,9 +255,9 @@ static void step_probe(struct revival *v)
                   v->run.origin, v->run.epoch, v->begin, (unsigned long long)acked, v->len);
         if (go_on(v, (size_t)acked) != 0)
             fail(v, strerror(errno));
-    } else if (now_ns() - v->started_ns > LIMIT_NS) {
+    } else if (sink_clock_ns() - v->started_ns > LIMIT_NS) {
         fail(v, "no answer");
-    } else if (now_ns() - v->tried_ns > TRY_MS * MS_NS && probe(v) != 0) {
+    } else if (sink_clock_ns() - v->tried_ns > TRY_MS * MS_NS && probe(v) != 0) {
         fail(v, strerror(errno));
     }
 }
@@ -289,16 +279,16 @@ static void finished(struct revival *v)
     }
     shutdown(v->fd, SHUT_WR);
     v->phase = REVIVAL_CLOSE;
-    v->tried_ns = now_ns();
+    v->tried_ns = sink_clock_ns();
 }
 
 /* `left` bytes are not acknowledged. */
 static bool stands_still(struct revival *v, uint64_t left)
 {
     if (left != v->moved)
-        v->moved_ns = now_ns();
+        v->moved_ns = sink_clock_ns();
     v->moved = left;
-    return now_ns() - v->moved_ns > LIMIT_NS;
+    return sink_clock_ns() - v->moved_ns > LIMIT_NS;
 }
 
 static void step_finish(struct revival *v)
@@ -336,7 +326,7 @@ static void step_close(struct revival *v)
     uint8_t byte[256];
     ssize_t n = recv(v->fd, byte, sizeof(byte), MSG_DONTWAIT);
 
-    if (n > 0 || (n < 0 && errno == EAGAIN && now_ns() - v->tried_ns < CLOSE_NS))
+    if (n > 0 || (n < 0 && errno == EAGAIN && sink_clock_ns() - v->tried_ns < CLOSE_NS))
         return;
     over(v);
 }
@@ -449,7 +439,7 @@ static void begin(struct revival *v, const struct run_answer *a)
     v->theirs = a->run >= v->book->theirs.run && a->run < v->book->theirs.run + RUN_MAX;
     v->begin = a->confirmed + 1;
     v->last = v->to = a->to;
-    v->started_ns = v->moved_ns = now_ns();
+    v->started_ns = v->moved_ns = sink_clock_ns();
     v->moved = 0;
     v->told_ns = v->book->theirs_ns;
     if (render(v) != 0) {

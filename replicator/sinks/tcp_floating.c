@@ -23,8 +23,6 @@
 enum { LANES = 4, ITEMS = 512, BUFFER = 256 << 10, POLL_MS = 2, WAIT_MS = 50, REFUSED_MS = 2000 };
 enum { TELL_RECORDS = 1024 }; /* What a survivor has to render again at most, beside (E, I]. */
 
-#define MS_NS 1000000
-
 struct waiting { /* A record in the buffer. */
     uint8_t origin;
     bool plain, alone;
@@ -127,7 +125,7 @@ static void refused(struct floater *f, struct lane *l, const char *why)
     if (f->refused_at_ns == 0)
         f->refused_ns = now;
     f->refused_at_ns = now;
-    if (!f->base.up || now - f->refused_ns > REFUSED_MS * (uint64_t)MS_NS)
+    if (!f->base.up || now - f->refused_ns > REFUSED_MS * MS_NS)
         fail(f, text);
     else if (l != NULL)
         end_lane(f, l);
@@ -293,7 +291,7 @@ static struct lane *make_room(struct floater *f)
         lane_in(f, LANE_ENDING) != NULL)
         return NULL;
     if (lane_in(f, LANE_FREE) != NULL) {
-        if (f->refused_at_ns == 0 || uv_hrtime() - f->refused_at_ns > WAIT_MS * (uint64_t)MS_NS)
+        if (f->refused_at_ns == 0 || uv_hrtime() - f->refused_at_ns > WAIT_MS * MS_NS)
             open_lane(f);
         return NULL;
     }

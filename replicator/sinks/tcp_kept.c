@@ -111,7 +111,7 @@ int tcp_kept_open(struct tcp_kept *k, const char *name, uint32_t place, int *fd)
 
 static uint64_t clock_ms(void)
 {
-    return sink_clock_ns() / 1000000;
+    return sink_clock_ns() / MS_NS;
 }
 
 int tcp_kept_resume(struct tcp_kept *k, int fd, const uint8_t **rest, size_t *len,

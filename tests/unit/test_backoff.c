@@ -7,8 +7,6 @@
 
 #include "backoff.h"
 
-#define MS_NS 1000000ull
-
 static void waits_double_up_to_a_bound(void **state)
 {
     static const uint32_t want[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000};
