@@ -230,6 +230,7 @@ struct core {
     bool peer_fresh; /* Its journal is another one than we settled with: what it did is unknown. */
     uint64_t hello_ns;
     uint64_t lost_ns;      /* When the session was lost; 0: never had one. */
+    uint64_t parted_ns;    /* So, one that was up here: a peer that only begins them is away. */
     uint64_t lease_end_ns; /* N4, as owner. */
     uint64_t grant_end_ns; /* N4, as the peer of an owner: its lease is over for certain. */
     uint64_t renew_ns;

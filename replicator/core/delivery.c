@@ -429,6 +429,8 @@ static void skip_span(const struct core *c, const struct segment *g, size_t k, s
 {
     uint32_t to = s->doubt;
 
+    if (s->asked == ASK_SKIPPING && s->emitted >= s->doubt)
+        s->asked = ASK_NONE; /* It is done otherwise: its statement moves nothing any more. */
     if (s->asked == ASK_SKIPPING || s->handed >= s->doubt || s->owner != c->o.node)
         return;
     doubt_what_is_there(c, g, s);

@@ -29,6 +29,8 @@ static void lost(struct core *c)
 {
     bool was_up = c->session == SESSION_UP || c->facts_out; /* It may be up at the peer. */
 
+    if (c->session == SESSION_UP)
+        c->parted_ns = c->now_ns;
     c->session = SESSION_DOWN;
     c->nonce = c->peer_nonce = 0;
     c->hello_told = c->hello_sent = c->hello_done = c->facts_out = false;

@@ -100,6 +100,7 @@ static void append(struct delivery *out, uint32_t from, const struct view *v)
         if (out->count == SPAN_MAX) { /* Too ragged: the rest as one run, marked. */
             s->to = v->until;
             s->intent = s->doubt = v->until;
+            s->foreign = true; /* Of either owner. */
             return;
         }
         s = &out->span[out->count++];

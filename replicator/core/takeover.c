@@ -280,7 +280,9 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
     uint32_t from = g->produced + 1, to = g->produced;
     bool stated = g->gap == GAP_LOST && g->gap_told && g->gap_to >= to;
 
-    if (g->origin == c->o.node || (g->gap == gap && gap != GAP_LOST))
+    if (g->origin == c->o.node)
+        return;
+    if (gap == GAP_PENDING && g->gap == gap && g->gap_to >= to) /* More may be known since. */
         return;
     from = min_u32(from, segment_undone(c, g)); /* Its origin may have emitted some alone. */
     from = max_u32(from, g->journaled + 1);
@@ -356,14 +358,15 @@ static uint64_t hold_ns(const struct core *c, size_t k)
 /* T4 */
 static void hold_time(struct core *c)
 {
-    uint64_t since = c->lost_ns != 0 ? c->lost_ns : c->started_ns;
+    uint64_t since = c->parted_ns != 0 ? c->parted_ns : c->started_ns;
+    bool perhaps_up = c->lost_ns != 0 && c->now_ns - c->lost_ns < c->o.lease_ns;
 
     if (c->session != SESSION_DOWN)
         return;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         uint64_t ns = hold_ns(c, k);
 
-        if (!c->fenced && (ns == 0 || c->now_ns - since < ns || core_lease_valid(c)))
+        if (!c->fenced && (ns == 0 || c->now_ns - since < ns || perhaps_up || core_lease_valid(c)))
             continue;
         for (uint16_t i = 0; i < c->count; i++)
             resume(c, &c->segment[c->order[i]], k);
@@ -439,6 +442,19 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
     }
 }
 
+/* L3, T4: what this node goes on with alone stays so until its own facts are out: without them
+ * nobody can have taken it back, and this hello may not come to its end. */
+static void keep_resumed(const struct core *c, const struct delivery *old, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        s->resumed = s->owner == c->o.node && o != NULL && o->resumed && o->owner == s->owner &&
+                     o->term == s->term;
+    }
+}
+
 /* D1: of its own records an origin knows that nobody took them.  What it emitted alone of others
  * the taker has to ask for, now that it hears how far that may go. */
 static void keep_guard(const struct core *c, const struct segment *g, const struct delivery *old,
@@ -501,9 +517,13 @@ static void settle(struct core *c, struct segment *g, size_t k, const struct del
         settle_delivery(&other, &mine, last, &g->at[k]);
     g->at[k].unheard = now.unheard;
     g->at[k].shared = now.shared;
+    if (g->at[k].count ==
+        SPAN_MAX) /* Too ragged: what is done in between goes out again, marked. */
+        g->seen.done[k] = 0;
     confirmed_since(c, &now, &g->at[k]);
     delivery_tidy(&now, g->closed, g->last, -1);
     keep_handed(c, &now, &g->at[k]);
+    keep_resumed(c, &now, &g->at[k]);
     if (sink_knows_all(c, k))
         keep_guard(c, g, &now, &g->at[k]);
     for (uint8_t n = 0; n < g->at[k].count; n++)
@@ -1062,7 +1082,8 @@ void takeover_noted(struct core *c, const struct core_input *in)
         return;
     if (in->note == RECORD_GAP_IN_DOUBT) {
         delivery_skipped(c, g, r);
-    } else if (g->gap_from == r->from && g->gap_to == r->to) {
+    } else if (in->note == (g->gap == GAP_PENDING ? RECORD_GAP_PENDING : RECORD_GAP_LOST) &&
+               g->gap_from == r->from && g->gap_to == r->to) {
         g->gap_told = true;
         g->dirty = true;
     }

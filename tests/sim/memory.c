@@ -56,7 +56,7 @@ static void same_segment(struct world *w, const struct node *n, const struct seg
         !w->disk_lied && !w->journal_lost)
         world_fail(w, "node %u forgot in a crash that it has %u/%u up to %u", n->id, old->origin,
                    old->epoch, old->journaled);
-    for (size_t k = 0; k < w->sink_count; k++) {
+    for (size_t k = 0; k < w->sink_count && n->has[k]; k++) {
         for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++)
             same_span(w, n, g, k, &old->at[k].span[m], &g->at[k]);
     }
@@ -67,7 +67,7 @@ static void same_takeover(struct world *w, const struct node *n, const struct se
 {
     const struct segment *g = core_segment(&n->core, old->origin, old->epoch);
 
-    for (size_t k = 0; k < w->sink_count && old->origin != n->id; k++) {
+    for (size_t k = 0; k < w->sink_count && n->has[k] && old->origin != n->id; k++) {
         for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++) {
             const struct span *o = &old->at[k].span[m];
             const struct span *s = g != NULL ? at(&g->at[k], o->to) : NULL;

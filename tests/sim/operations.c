@@ -65,7 +65,7 @@ static void edit(struct world *w, struct node *n)
         TRACE(w, "operation: node %u starts with durability %s", n->id,
               n->power ? "power" : "process");
     }
-    if (w->edits_sinks && last > 0 && rng_chance(&w->editing, 200)) {
+    if (w->edits_sinks && last > 0 && rng_chance(&w->editing, 350)) {
         n->has[last] = !n->has[last];
         w->sink_came = true;
         TRACE(w, "operation: node %u starts with%s sink %zu", n->id, n->has[last] ? "" : "out",
@@ -86,12 +86,12 @@ void operations_restart(struct world *w, struct node *n)
 
 static void draw_edits(struct world *w)
 {
-    bool on = w->operations && rng_chance(&w->editing, 250);
+    bool on = w->operations && rng_chance(&w->editing, 350);
 
     w->sink_came = false;
     w->edits_limits = on && rng_chance(&w->editing, 300);
     w->edits_power = on && rng_chance(&w->editing, 300);
-    w->edits_sinks = on && rng_chance(&w->editing, 300);
+    w->edits_sinks = on && rng_chance(&w->editing, 500);
     w->host_falls = on && rng_chance(&w->editing, 500);
     for (int i = 0; i < NODE_COUNT; i++) {
         w->node[i]->power = w->power;
