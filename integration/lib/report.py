@@ -57,7 +57,7 @@ table { border-collapse:collapse; width:100%; font-size:13.5px; font-variant-num
   border:1px solid var(--rule) }
 th, td { text-align:right; padding:5px 10px; border-bottom:1px solid var(--rule); vertical-align:middle }
 th { color:var(--soft); font-weight:600; font-size:12.5px } .l { text-align:left }
-td .strip { display:block } td:not(.l) { white-space:nowrap } svg .strip text { font-size:11px }
+td .strip { display:block; width:100%; min-width:230px; height:auto } td:not(.l) { white-space:nowrap } svg .strip text { font-size:11px }
 .legend { display:inline-block; width:12px; height:12px; border-radius:3px; vertical-align:-1px; margin:0 5px 0 14px }
 .chip { display:inline-block; min-width:20px; height:20px; line-height:20px; border-radius:10px; color:#fff;
   font-size:12px; font-weight:700; text-align:center } .chip.fault { background:var(--bad) }
