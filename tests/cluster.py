@@ -335,6 +335,8 @@ def commands(p):
     up(p)
     p.events(0)
     p.events(1)
+    links = p.ctl(0, "cluster")["links"]
+    check("the wire version of each link", [l["wireVersion"] for l in links if l["state"] == "up"] == 2 * [3], links)
     for i in range(10):
         to = 1 - p.primary(0)
         p.ctl(i % 2, "failover", "1", "--to", str(to))

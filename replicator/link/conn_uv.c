@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { USER_TIMEOUT_MS = 5000, NOT_SENT_MAX = 128 << 10 };
+enum { USER_TIMEOUT_MS = 5000, NOT_SENT_MAX = 64 << 10 };
 
 void conn_key_id(const uint8_t key[NOISE_KEY], uint8_t out[CONN_KEY_ID])
 {

@@ -131,7 +131,7 @@ void frames_out_fill(struct frames_out *f)
 {
     while (queue_seal(&f->urgent, f))
         ;
-    while (queue_seal(&f->bulk, f))
+    while (f->staged < STAGE_BULK && queue_seal(&f->bulk, f))
         ;
 }
 

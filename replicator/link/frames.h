@@ -14,7 +14,9 @@ enum {
     LINK_REKEY_FRAMES = 1 << 20,
     LINK_QUEUE_MAX = 8 << 20, /* Bytes of bulk that wait to be sealed. */
     URGENT_QUEUE_MAX = 64 << 10,
-    STAGE_SIZE = 256 << 10, /* Sealed, and not yet with the kernel. */
+    STAGE_SIZE = 256 << 10, /* Sealed, and not yet with the kernel; */
+    STAGE_BULK =
+        32 << 10, /* with so much of it no more bulk is: what is urgent would wait for it. */
 };
 
 /* Writes len + FRAME_OVERHEAD bytes, and returns that. */

@@ -778,6 +778,9 @@ int link_set_open(struct link_set **out, uv_loop_t *loop, const struct link_opti
     if (set == NULL)
         return -1;
     set->loop = loop;
+    /* With it libuv looks once more before it sleeps, and where to be woken takes longer than to
+     * open a frame (a virtual machine) twice as much goes over the link. */
+    uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
     set->o = *o;
     set->cb = *cb;
     uv_async_init(loop, &set->kick, on_kick);
