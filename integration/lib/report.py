@@ -64,7 +64,8 @@ td .strip { display:block; width:100%; min-width:230px; height:auto } td:not(.l)
 .chip.mend { background:var(--good) } .chip.note, .chip.planned { background:var(--silent) }
 .yes { color:var(--good); font-weight:700 } .nope { color:var(--bad); font-weight:700 }
 .two { display:grid; grid-template-columns:minmax(0,3fr) minmax(0,2fr); gap:24px } .wide { overflow-x:auto }
-@media (max-width:1180px) { .two { grid-template-columns:minmax(0,1fr) } header { flex-direction:column } }
+@media (max-width:1180px) { .two { grid-template-columns:minmax(0,1fr) } }
+@media (max-width:900px) { header { flex-direction:column } }
 footer { margin-top:28px; color:var(--soft); font-size:13px }
 @media print { :root { --bg:#fff; --fg:#000; --soft:#444; --card:#fff; --rule:#ccc; --n0:#2f66c8; --n1:#128577;
   --t0:#8fb3f0; --t1:#7fd0c3; --bad:#c8283f; --held:#e0a021; --gap:#8a4fbf; --second:#d3dae3; --silent:#8c939c;
