@@ -176,6 +176,7 @@ check "a node with two" "$c:2: 'node' is given twice, first in line 1" -e '1anod
 check "a peer without a key" "$c:6: 'key-file' is missing" -e '7d'
 check "a key that is not there" "$c:7: 'key-file': key file .*No such file" -e '7s/key"/none"/'
 check "an empty key" "$c:7: 'key-file': key file .*not a key" -e '7s,= ".*",= "'"$dir"'/empty",'
+check "another key that is not there" "$c:7: 'accept-key-file': key file .*No such file" -e '7s/$/ accept-key-file = "\/none"/'
 check "a key that is a folder" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/folder",'
 check "a state folder that is a file" "$c:4: 'state-dir': .* is not a folder" -e '4s,= ".*",= "'"$dir"'/empty",'
 check "a state folder that is not there" "$c:4: 'state-dir': .*/none: No such file or directory: make it" -e '4s,= ".*",= "'"$dir"'/none",'
