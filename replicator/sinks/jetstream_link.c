@@ -299,16 +299,17 @@ static natsStatus scan_message(struct jetstream_place *p, struct jetstream_ask *
     return s;
 }
 
-/* The messages behind *sequence, up to the subject's last or as far as they come. */
+/* The messages behind *sequence, up to the first at `until` or behind it, or as far as they come.
+ */
 static natsStatus scan_on(struct jetstream_link *k, struct jetstream_ask *a, uint64_t *sequence,
-                          int64_t patience_ms)
+                          uint64_t until, int64_t patience_ms)
 {
     struct jetstream_place *p = &k->place[a->origin];
     natsSubscription *sub = NULL;
     uint64_t nth = 0;
     natsStatus s = scan_open(k, p, *sequence + 1, &sub);
 
-    while (s == NATS_OK && *sequence < p->last) {
+    while (s == NATS_OK && *sequence < until) {
         natsMsg *m = NULL;
 
         s = natsSubscription_NextMsg(&m, sub, patience_ms);
@@ -323,16 +324,18 @@ static natsStatus scan_on(struct jetstream_link *k, struct jetstream_ask *a, uin
     return s;
 }
 
-/* The messages from `start` to the subject's last.  A server of a cluster picks any of its servers
+/* The messages from `start` on, up to the first at `until`, which is not above the subject's last,
+ * or behind it.  A server of a cluster picks any of its servers
  * to read for us, and one that came back a while ago may lack the last of them: then another try
  * may have another one. */
-static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start)
+static natsStatus scan(struct jetstream_link *k, struct jetstream_ask *a, uint64_t start,
+                       uint64_t until)
 {
     uint64_t sequence = start > 0 ? start - 1 : 0;
     natsStatus s = NATS_TIMEOUT;
 
     for (int i = 1; s == NATS_TIMEOUT && i <= JETSTREAM_TRIES; i++)
-        s = scan_on(k, a, &sequence, (int64_t)i * SCAN_PATIENCE_MS);
+        s = scan_on(k, a, &sequence, until, (int64_t)i * SCAN_PATIENCE_MS);
     return s;
 }
 
@@ -347,9 +350,11 @@ static natsStatus look_back(struct jetstream_link *k, struct jetstream_ask *a, u
 
     for (uint64_t back = SCAN_FIRST; (from = unknown_from(a, *start)) != 0 && back <= depth(k);
          back *= 8) {
+        uint64_t until = *start; /* From there on it was looked. */
+
         *start = p->last > back ? p->last - back : 1;
         *start = *start > from ? *start : from;
-        s = scan(k, a, *start);
+        s = scan(k, a, *start, until);
         if (s != NATS_OK)
             return s;
         *start = *start > first ? *start : 1;
@@ -385,7 +390,7 @@ static int catch_up(struct jetstream_link *k, struct jetstream_ask *a, uint64_t 
             a->shrunk = true;
         if (p->last <= before)
             return 0;
-        s = scan(k, a, before + 1);
+        s = scan(k, a, before + 1, p->last);
         if (p->last - before > looked / 2)
             break;
         looked = p->last - before;
