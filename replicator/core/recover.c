@@ -234,10 +234,7 @@ static uint32_t undone_before(const struct core *c, const struct segment *g)
 static void distrust(struct core *c, struct segment *g, struct delivery *d)
 {
     d->dirty = true;
-    if (g->origin != c->o.node) {
-        d->unheard = true;
-        return;
-    }
+    d->unheard = g->origin != c->o.node;
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
 
@@ -246,6 +243,7 @@ static void distrust(struct core *c, struct segment *g, struct delivery *d)
         s->doubt = max_u32(s->doubt, min_u32(s->to, g->journaled));
         s->intent = max_u32(s->intent, s->doubt);
         s->foreign = true;
+        s->resumed = false; /* Its peer may have taken it back. */
     }
 }
 
