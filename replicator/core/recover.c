@@ -217,13 +217,13 @@ static uint32_t sent_before(const struct segment *g)
     return g->unsure ? g->journaled : min_u32(g->sent_bound, had);
 }
 
-/* As segment_undone(), of the sinks that this journal has marks of. */
+/* As segment_undone(), of the sinks that this journal was last run with, and has marks of. */
 static uint32_t undone_before(const struct core *c, const struct segment *g)
 {
     struct segment known = *g;
 
     for (size_t k = 0; k < c->o.sink_count; k++) {
-        if (!known.at[k].marked)
+        if (!known.at[k].marked || (c->kept_known && !was_kept(c, c->o.sink[k].key)))
             known.at[k].count = 0;
     }
     return segment_undone(c, &known);
