@@ -299,6 +299,8 @@ static void add(struct stream_source *s, uint64_t sequence)
 
     if (sequence > r->set.newest)
         r->newest_ns = s->arrived_ns;
+    else if (!stream_set_has(&r->set, sequence)) /* A drain that goes on, however slowly. */
+        s->drain_ns = 0;
     stream_set_add(&r->set, sequence);
     time_ns = stream_time_of(s, r->set.prefix);
     if (time_ns != 0)
@@ -553,7 +555,7 @@ void stream_taken(struct stream_source *s, const struct stream_item *item)
 
 void stream_held_up(struct stream_source *s)
 {
-    s->settle_ns = 0;
+    s->settle_ns = s->drain_ns = 0;
     reset_samples(s);
 }
 

@@ -42,7 +42,7 @@ enum {
     STREAM_JUMP = 1 << 26,  /* Within a connection no number is further ahead of the newest: torn.
                              * One that is not makes a hole, of whatever size at once. */
     STREAM_SAMPLES = 5,     /* How long a hole has been seen is known to a quarter of hole_ns. */
-    STREAM_DRAIN_S = 5,     /* How long a drain may take. */
+    STREAM_DRAIN_S = 5,     /* How long a drain may stand still. */
     STREAM_GONE_HOLES = 10, /* A helper that does not return: its holes wait 10 s. */
     STREAM_QUIET_MS = 20,   /* A helper that can write goes on within a few ms. */
     STREAM_SETTLE_S = 1,    /* So long a connection that only repeats is not acknowledged. */
@@ -105,7 +105,7 @@ struct stream_source {
     bool drain_wanted, draining;
     uint64_t drained;   /* Up to here a drain was answered: nothing older is in the buffer. */
     uint64_t looked_ns; /* Of the last look for holes. */
-    uint64_t drain_ns;  /* How long the drain has taken, and ... */
+    uint64_t drain_ns;  /* How long the drain has brought nothing, and ... */
     uint64_t away_ns;   /* ... the helper is away: while we could see it. */
     uint64_t settle_ns; /* ... it may count on or anew. */
     /* Of the connection: whether it is known to count on, ... */

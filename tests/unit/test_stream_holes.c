@@ -371,6 +371,27 @@ static void a_resync_of_a_helper_that_is_met_asks_for_its_buffer(void **state)
     assert_int_equal(r->missing, 1);
 }
 
+/* A drain takes as long as it takes while it brings what is missing: nothing of it is stated
+ * before. */
+static void d16_a_slow_drain_is_waited_for(void **state)
+{
+    struct reader *r = *state;
+
+    denies(r, 1, 10);
+    reconnect(r, LIFE);
+    frame(r, STREAM_FULL_RESYNC, 41, NULL, 0);
+    assert_true(stream_drain_wanted(&r->s, r->now_ns));
+    for (uint64_t q = 11; q <= 40; q++) {
+        elapse(r, 700 * MS);
+        deny(r, q);
+    }
+    frame(r, STREAM_DRAIN_COMPLETE, 41, NULL, 0);
+    elapse(r, 400 * MS);
+    assert_int_equal(r->missing, 0);
+    assert_int_equal(r->s.count.late, 0);
+    assert_int_equal(r->records, 40);
+}
+
 /* After our own death the run is known, wherever its count is: then a hole is one. */
 static void d17_a_known_helper_has_holes_after_our_death(void **state)
 {
@@ -591,6 +612,7 @@ int main(void)
         T(the_first_of_a_connection_has_a_bound),
         T(a_helper_that_is_met_in_the_middle_has_lost_nothing),
         T(a_resync_of_a_helper_that_is_met_asks_for_its_buffer),
+        T(d16_a_slow_drain_is_waited_for),
         T(d17_a_known_helper_has_holes_after_our_death),
         T(d20_a_helper_that_was_met_counts_anew),
         T(many_holes_are_one_statement_a_second),
