@@ -8,6 +8,7 @@
 #include <nats/nats.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -1038,12 +1039,35 @@ static void test_says_which_server_it_cannot_reach(void **state)
     RUN_UNTIL(h, none, strstr(h->why, "no address for \"nowhere.invalid\": ") != NULL);
     memcpy(url, before, sizeof(url));
     RUN_UNTIL(h, none, h->up); /* No thread of it is left. */
-    snprintf(want, sizeof(want), "%s: error opening file '/none': No such file or directory", url);
-    options.credentials = "/none";
+}
+
+/* It comes up once they are there (any will do for this server: the seed is of zeroes); so no
+ * thread of it is left, either. */
+static void test_says_that_credentials_cannot_be_read(void **state)
+{
+    static const char text[] =
+        "-----BEGIN NATS USER JWT-----\nx.y.z\n------END NATS USER JWT------\n\n"
+        "-----BEGIN USER NKEY "
+        "SEED-----\nSUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEQ\n------END USER "
+        "NKEY SEED------\n";
+    char path[] = "/tmp/evrep-credentials-XXXXXX", want[192];
+    int fd = mkstemp(path);
+    struct host *h;
+
+    (void)state;
+    assert_int_equal(close(fd) | unlink(path), 0);
+    snprintf(want, sizeof(want), "%s: error opening file '%s': No such file or directory", url,
+             path);
+    options.credentials = path;
     h = host_new(0, "ANY", "any");
     options.credentials = NULL;
     RUN_UNTIL(h, none, h->why[0] != '\0');
     assert_string_equal(h->why, want);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    close(fd);
+    RUN_UNTIL(h, none, h->up);
+    unlink(path);
 }
 
 static void test_survives_the_server(void **state)
@@ -1160,6 +1184,7 @@ int main(void)
         cmocka_unit_test(test_refuses_a_stream_that_forgets),
         cmocka_unit_test(test_says_once_that_it_is_refused),
         cmocka_unit_test(test_says_which_server_it_cannot_reach),
+        cmocka_unit_test(test_says_that_credentials_cannot_be_read),
         cmocka_unit_test(test_survives_the_server),
     };
 
