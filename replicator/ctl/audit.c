@@ -87,16 +87,19 @@ static struct audit_segment *reach(struct audit *a, uint8_t origin, uint32_t epo
     return g;
 }
 
-static void count(struct audit *a, uint8_t origin, uint32_t epoch, uint32_t sequence, bool marked)
+/* true: it is the first copy of that position. */
+static bool count(struct audit *a, uint8_t origin, uint32_t epoch, uint32_t sequence, bool marked)
 {
     struct audit_segment *g = reach(a, origin, epoch, sequence);
+    bool first = g != NULL && g->seen[sequence] < SEEN_MARKED;
 
     if (g == NULL)
-        return;
+        return false;
     if (marked && marked_copies(g->seen[sequence]) < SEEN_MOST)
         g->seen[sequence] = (uint8_t)(g->seen[sequence] + SEEN_MARKED);
     else if (!marked && plain_copies(g->seen[sequence]) < SEEN_MOST)
         g->seen[sequence] = (uint8_t)(g->seen[sequence] + SEEN_PLAIN);
+    return first;
 }
 
 /* ---- statements ---- */
@@ -148,7 +151,7 @@ static void cover(struct audit *a, const char *line, size_t len, uint8_t how)
 void audit_line(struct audit *a, const char *line, size_t len)
 {
     struct line_tag t = {0};
-    bool statement;
+    bool statement, first;
 
     if (line == NULL || len == 0)
         return;
@@ -169,10 +172,10 @@ void audit_line(struct audit *a, const char *line, size_t len)
         cover(a, line, len, SEEN_COVERED);
         return; /* It carries the tag of the record that it precedes. */
     }
-    count(a, (uint8_t)t.origin, (uint32_t)t.epoch, (uint32_t)t.sequence, t.marked);
+    first = count(a, (uint8_t)t.origin, (uint32_t)t.epoch, (uint32_t)t.sequence, t.marked);
     if (!statement)
         return;
-    a->notes++;
+    a->notes += first;
     if (line_states(line, len, "EVREP_EPOCH_OPEN"))
         epoch_open(a, line, len, (uint8_t)t.origin);
     else if (line_states(line, len, "EVREP_GAP_PENDING"))

@@ -20,7 +20,7 @@ struct audit_segment {
 struct audit {
     struct audit_segment *segment[AUDIT_SEGMENTS_MAX];
     size_t count;
-    uint64_t lines, untagged, malformed, notes;
+    uint64_t lines, untagged, malformed, notes; /* notes: statements, each once. */
     uint64_t once, marked, doubled, missing, covered, beyond, pending;
     uint64_t unproven; /* Epochs whose end nothing in the files proves, but a later one came. */
     bool overflow;

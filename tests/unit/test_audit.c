@@ -104,6 +104,20 @@ static void altered_tag_is_a_violation(void **state)
     check(false);
 }
 
+static void a_statement_that_is_there_again_counts_once(void **state)
+{
+    static struct audit a;
+
+    (void)state;
+    statement(file[LINES],
+              "EVREP_EPOCH_OPEN [evrep@32473 previous-epoch=\"12\" last-sequence=\"19\" "
+              "evrep-origin=\"0\" evrep-epoch=\"14\" evrep-seq=\"1\" evrep-in-doubt=\"1\"]");
+    assert_true(verdict(&a));
+    assert_int_equal(a.notes, 1);
+    assert_int_equal(a.marked, 1);
+    audit_deinit(&a);
+}
+
 static void gap_record_covers_what_it_names(void **state)
 {
     (void)state;
@@ -390,6 +404,7 @@ int main(void)
         T(doubled_line_is_a_violation),
         T(doubled_and_marked_is_ok),
         T(altered_tag_is_a_violation),
+        T(a_statement_that_is_there_again_counts_once),
         T(gap_record_covers_what_it_names),
         T(a_range_proves_that_it_was_decided),
         T(an_end_that_nobody_knows_is_told),
