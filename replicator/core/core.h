@@ -102,7 +102,7 @@ struct delivery { /* One segment at one sink; spans in order, what is not in any
     uint8_t count;
     bool dirty;
     bool marked;  /* In recovery: there are marks of it. */
-    bool unheard; /* Of the peer's: what it gave to the sink before is unknown, as this node has not
+    bool unheard; /* What the peer gave to the sink before is unknown, as this node has not
                      had the sink all the time. */
     bool blind;   /* Of ours: so it is with the peer, as its fact says. */
     bool shared;  /* Of ours: the peer had the sink at the last settlement, and may take over there.

@@ -234,7 +234,7 @@ static uint32_t undone_before(const struct core *c, const struct segment *g)
 static void distrust(struct core *c, struct segment *g, struct delivery *d)
 {
     d->dirty = true;
-    d->unheard = g->origin != c->o.node;
+    d->unheard = true;
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
 

@@ -50,7 +50,7 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
 
 void faults_host_died(struct world *w, struct node *n)
 {
-    w->power_lost |= !n->power;
+    w->power_lost |= !n->power || w->edits_power; /* Some was written before it was to be synced. */
     node_host_died(w, n);
 }
 
