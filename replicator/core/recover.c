@@ -229,8 +229,8 @@ static uint32_t undone_before(const struct core *c, const struct segment *g)
     return segment_undone(c, &known);
 }
 
-/* What this node did at the sink when it last had it, it may not remember; what its peer did there
- * since, it was not told. */
+/* L3, D2: what this node did at the sink when it last had it, it may not remember; what its peer
+ * did there since, it was not told. */
 static void distrust(struct core *c, struct segment *g, struct delivery *d)
 {
     d->dirty = true;

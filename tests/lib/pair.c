@@ -575,3 +575,17 @@ int pair_end(void **state)
     free(*state);
     return 0;
 }
+
+bool pair_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q)
+{
+    for (int n = 0; n < NODE_COUNT; n++) {
+        for (size_t i = 0; i < p->node[n].statement_count; i++) {
+            const struct core_note *s = &p->node[n].statement[i];
+
+            if (s->kind == kind && s->range.origin == origin && s->range.epoch == e &&
+                q >= s->range.from && q <= s->range.to)
+                return true;
+        }
+    }
+    return false;
+}

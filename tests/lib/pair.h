@@ -97,6 +97,9 @@ void pair_give(struct pair *p, int node, int link, const uint8_t *frame, size_t 
 void pair_settle(struct pair *p);
 void pair_elapse_ms(struct pair *p, uint32_t ms); /* In steps of 10 ms, working. */
 
+/* Is that record named in a statement of that kind by either node? */
+bool pair_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q);
+
 /* How often a record is at the collector; marked: how many of these are marked as in doubt. */
 unsigned pair_times(const struct pair *p, uint8_t origin, uint32_t epoch, uint32_t sequence,
                     unsigned *marked);

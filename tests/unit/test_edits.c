@@ -12,20 +12,6 @@
 #include "rules.h"
 #include "segment.h"
 
-static bool is_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q)
-{
-    for (int n = 0; n < NODE_COUNT; n++) {
-        for (size_t i = 0; i < p->node[n].statement_count; i++) {
-            const struct core_note *s = &p->node[n].statement[i];
-
-            if (s->kind == kind && s->range.origin == origin && s->range.epoch == e &&
-                q >= s->range.from && q <= s->range.to)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* A new generation of the log of marks. */
 static void renew_log(struct pair *p, int n)
 {
@@ -175,7 +161,7 @@ static void an_added_sink_has_lost_nothing(void **state)
     pair_start(p, 1);
     pair_connect(p);
     pair_elapse_ms(p, 3000);
-    assert_false(is_stated(p, RECORD_GAP_LOST, 0, e, 5));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 5));
 }
 
 /* T1, T4: what was handed over is the peer's, which leaves the configuration: it is held for ever,
@@ -199,7 +185,7 @@ static void what_was_handed_over_when_the_peer_leaves(void **state)
     pair_start(p, 0);
     pair_fenced(p, 0);
     pair_elapse_ms(p, 60000);
-    assert_true(pair_times(p, 0, e, 15, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, 0, e, 15));
+    assert_true(pair_times(p, 0, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
 /* L3: so it is with what it had of the peer's. */
@@ -219,7 +205,7 @@ static void what_the_peer_had_when_it_leaves(void **state)
     pair_start(p, 0);
     pair_fenced(p, 0);
     pair_elapse_ms(p, 60000);
-    assert_true(pair_times(p, 1, e, 15, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, 1, e, 15));
+    assert_true(pair_times(p, 1, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 1, e, 15));
     assert_null(core_segment(&p->node[0].core, 1, e));
 }
 

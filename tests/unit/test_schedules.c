@@ -30,21 +30,6 @@ static void produced(struct pair *p, uint32_t e, uint32_t to)
     core_step(&p->node[0].core, &in);
 }
 
-/* Is that record named in a statement of that kind by either node? */
-static bool is_stated(const struct pair *p, uint8_t kind, uint32_t e, uint32_t q)
-{
-    for (int n = 0; n < NODE_COUNT; n++) {
-        for (size_t i = 0; i < p->node[n].statement_count; i++) {
-            const struct core_note *s = &p->node[n].statement[i];
-
-            if (s->kind == kind && s->range.origin == 0 && s->range.epoch == e &&
-                q >= s->range.from && q <= s->range.to)
-                return true;
-        }
-    }
-    return false;
-}
-
 /* Node 1 knows that node 0 has tagged 40 records, of which it has 11; node 0's host goes, and the
  * ring with it. */
 static uint32_t die_with_a_full_ring(struct pair *p)
@@ -91,8 +76,8 @@ static void what_went_with_the_ring_is_stated(void **state)
     pair_elapse_ms(p, 5000);
     assert_null(core_segment(&p->node[0].core, 0, e));
     assert_null(core_segment(&p->node[1].core, 0, e));
-    assert_true(is_stated(p, RECORD_GAP_LOST, e, 12));
-    assert_true(is_stated(p, RECORD_GAP_LOST, e, 40));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 12));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 40));
 }
 
 /* L4: stated as pending by the taker, and counted as filled when they are lost. */
@@ -103,14 +88,14 @@ static void what_is_pending_is_lost_and_not_filled(void **state)
 
     pair_cluster(p, 1, true, true);
     pair_elapse_ms(p, 600);
-    assert_true(is_stated(p, RECORD_GAP_PENDING, e, 12));
+    assert_true(pair_stated(p, RECORD_GAP_PENDING, 0, e, 12));
     pair_start(p, 0);
     pair_elapse_ms(p, 1500);
     pair_connect(p);
     pair_elapse_ms(p, 5000);
     assert_null(core_segment(&p->node[0].core, 0, e));
     assert_null(core_segment(&p->node[1].core, 0, e));
-    assert_true(is_stated(p, RECORD_GAP_LOST, e, 40));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 40));
 }
 
 /* T4a: both fenced at the last settlement; node 1 starts anew without its command and its
@@ -459,7 +444,7 @@ static void the_journal_comes_back(void **state)
     pair_connect(p);
     pair_elapse_ms(p, 10000);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
-    assert_true(pair_times(p, 0, e, 25, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, e, 25));
+    assert_true(pair_times(p, 0, e, 25, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 25));
 }
 
 /* T5: so it is while the peer still has some of it to hand over. */
@@ -495,7 +480,7 @@ static void the_journal_comes_back_to_a_segment_that_waits(void **state)
     pair_connect(p);
     pair_elapse_ms(p, 10000);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
-    assert_true(pair_times(p, 0, e, 25, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, e, 25));
+    assert_true(pair_times(p, 0, e, 25, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 25));
 }
 
 /* The sink, which knows all, has all 21. */
@@ -559,7 +544,7 @@ static void what_the_taker_delivered_is_asked_for(void **state)
         pair_elapse_ms(p, 100);
         answer_all(p, 0);
     }
-    assert_false(is_stated(p, RECORD_GAP_LOST, e, 15));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
 /* A3: node 1 comes back without its journal. */
@@ -584,7 +569,7 @@ static void what_a_forgetful_taker_delivered_is_asked_for(void **state)
         answer_all(p, 0);
     }
     assert_int_equal(p->node[0].core.session, SESSION_UP);
-    assert_false(is_stated(p, RECORD_GAP_LOST, e, 15));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
 /* L4: the marks are all there and say that nothing was handed over; the first of its files is
@@ -607,7 +592,7 @@ static void a_lost_file_is_not_done(void **state)
     pair_elapse_ms(p, 5000);
     assert_null(core_segment(&p->node[0].core, 0, e));
     assert_null(core_segment(&p->node[1].core, 0, e));
-    assert_true(pair_times(p, 0, e, 5, &marked) > 0 || is_stated(p, RECORD_GAP_LOST, e, 5));
+    assert_true(pair_times(p, 0, e, 5, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 5));
 }
 
 /* T5: the file of the open segment goes, its peer takes over and loses its journal: how much of it
