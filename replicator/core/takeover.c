@@ -288,6 +288,13 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
     from = max_u32(from, g->journaled + 1);
     if (stated)
         to = g->gap_from - 1;
+    if (gap == GAP_LOST) { /* A3: what its origin has emitted alone above is not lost. */
+        struct undone u = undone_in(c, g, g->journaled, to, false);
+        bool untold = g->gap == GAP_LOST && !g->gap_told;
+
+        from = max_u32(from, u.from);
+        to = untold ? max_u32(u.to, g->gap_to) : u.to;
+    }
     if (from <= to)
         note_range(g, gap, from, to);
 }
@@ -296,6 +303,16 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
 static bool may_take_over(const struct core *c)
 {
     return c->fenced || (!c->o.fencing && !c->must_fence && c->peer_dead && c->may_take);
+}
+
+/* L3, L4: it left the configuration: nothing more will come, also of what it had closed. */
+static void end_of_peers(struct core *c, struct segment *g)
+{
+    if (g->closed && g->journaled >= g->last)
+        return;
+    note_gap(c, g, GAP_LOST);
+    g->closed = false;
+    segment_close(c, g, g->journaled);
 }
 
 /* L3: our own count of the lease has run out. */
@@ -310,10 +327,8 @@ static void take_over(struct core *c)
 
         if (g->state == SEGMENT_SETTLED)
             continue;
-        if (!c->o.has_peer && g->origin != c->o.node && !g->closed) {
-            note_gap(c, g, GAP_LOST); /* It left the configuration: nothing more will come. */
-            segment_close(c, g, g->journaled);
-        }
+        if (!c->o.has_peer && g->origin != c->o.node)
+            end_of_peers(c, g);
         take_segment(c, g);
         if (!g->lost && c->o.has_peer)
             note_gap(c, g, GAP_PENDING);
@@ -855,9 +870,13 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
             take_back(c, g, &g->at[k]);
             continue;
         }
-        /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
-         * come from it. */
-        g->at[k].count = 0;
+        /* Nothing of its stream goes there, but what is ours and here; and nothing of ours that our
+         * journal lost (T5) can come from it. */
+        for (uint8_t n = g->at[k].count; n-- > 0;) {
+            if (g->origin == c->o.node || g->at[k].span[n].owner != c->o.node)
+                delivery_remove(&g->at[k], &g->at[k].span[n]);
+        }
+        delivery_tidy(&g->at[k], true, g->journaled, delivery_keeper(c));
         g->at[k].dirty = true;
     }
 }
