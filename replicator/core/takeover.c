@@ -860,6 +860,27 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
     d->shared = c->peer_has[k];
 }
 
+/* What is ours of a peer's stream, and here, stays ours at a sink that the peer does not have any
+ * more: it may have taken it back there, and emitted it. */
+static void keep_ours(const struct core *c, struct segment *g, struct delivery *d)
+{
+    for (uint8_t n = d->count; n-- > 0;) {
+        struct span *s = &d->span[n];
+        uint32_t high = min_u32(s->to, g->journaled);
+
+        if (s->owner != c->o.node || high < s->from) {
+            delivery_remove(d, s);
+            continue;
+        }
+        s->doubt = max_u32(s->doubt, high);
+        s->foreign |= s->doubt > s->emitted;
+        s->intent = max_u32(s->intent, s->doubt);
+        s->asked = ASK_NONE;
+        delivery_unguard(s);
+    }
+    delivery_tidy(d, true, g->journaled, delivery_keeper(c));
+}
+
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -870,13 +891,12 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
             take_back(c, g, &g->at[k]);
             continue;
         }
-        /* Nothing of its stream goes there, but what is ours and here; and nothing of ours that our
-         * journal lost (T5) can come from it. */
-        for (uint8_t n = g->at[k].count; n-- > 0;) {
-            if (g->origin == c->o.node || g->at[k].span[n].owner != c->o.node)
-                delivery_remove(&g->at[k], &g->at[k].span[n]);
-        }
-        delivery_tidy(&g->at[k], true, g->journaled, delivery_keeper(c));
+        /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
+         * come from it. */
+        if (g->origin == c->o.node)
+            g->at[k].count = 0;
+        else
+            keep_ours(c, g, &g->at[k]);
         g->at[k].dirty = true;
     }
 }
@@ -1031,9 +1051,18 @@ static void heard(const struct core *c, struct segment *g)
     }
 }
 
+/* T5: this journal has begun without what the peer tells it only now: an earlier one of ours had
+ * got as far as that, and may have opened more alone. */
+static void leap_late(struct core *c)
+{
+    if (c->forgot && c->own_epoch != 0 && c->highest_epoch > c->own_epoch)
+        epoch_leap(c);
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
+    leap_late(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 

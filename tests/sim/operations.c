@@ -104,7 +104,7 @@ static void flip(struct world *w, struct node *n)
     else if (!n->has[last] && rng_chance(&w->flipping, 600))
         set_sink(w, n, last, true);
     n->drops_sink = false;
-    if (!peer->running || w->ending || !n->has[last])
+    if (!peer->running || w->ending || w->quiet || !n->has[last])
         return;
     if (w->sink_came && rng_chance(&w->flipping, 400)) {
         world_event(w, w->now, EV_AIMED, FAULT_HOST, peer->id, 0);
