@@ -14,9 +14,24 @@ static const char *last_error(void)
     return text != NULL ? text : "no reason given";
 }
 
+/* OpenSSL puts words of its own, "system lib", behind what the system said of a file. */
+static const char *file_error(void)
+{
+    const char *text = last_error();
+    unsigned long code;
+
+    while ((code = ERR_get_error()) != 0) {
+        if (ERR_SYSTEM_ERROR(code))
+            return strerror(ERR_GET_REASON(code));
+        if (ERR_GET_REASON(code) == ERR_R_PEM_LIB)
+            return "it holds none in PEM";
+    }
+    return text;
+}
+
 static int bad_file(const char *key, const char *path, char *err, size_t err_size)
 {
-    snprintf(err, err_size, "%s \"%s\" cannot be used: %s", key, path, last_error());
+    snprintf(err, err_size, "%s \"%s\" cannot be used: %s", key, path, file_error());
     return -1;
 }
 
@@ -110,12 +125,27 @@ SSL *tls_client(const struct sink_options *o, const char *host, char *err, size_
     return ssl;
 }
 
+/* Of the last error that is not about its certificate. */
+static void connection_reason(char *out, size_t size)
+{
+    static const char word[] = "alert ";
+    unsigned long code = ERR_peek_last_error();
+    const char *text = last_error(), *alert = strstr(text, word);
+
+    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        snprintf(out, size, "does not answer in TLS");
+    else if (ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET && alert != NULL)
+        snprintf(out, size, "the collector refuses: %s", alert + strlen(word));
+    else
+        snprintf(out, size, "TLS: %s", text);
+}
+
 void tls_reason(const SSL *ssl, const char *host, char *out, size_t size)
 {
     long verdict = SSL_get_verify_result(ssl);
 
     if (verdict == X509_V_OK || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
-        snprintf(out, size, "TLS: %s", last_error());
+        connection_reason(out, size);
     else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
         snprintf(out, size, "its certificate is refused: it is not for \"%s\"", host);
     else
