@@ -1,4 +1,5 @@
 #include "tls_context.h"
+#include "own_file.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -14,24 +15,12 @@ static const char *last_error(void)
     return text != NULL ? text : "no reason given";
 }
 
-/* OpenSSL puts words of its own, "system lib", behind what the system said of a file. */
-static const char *file_error(void)
-{
-    const char *text = last_error();
-    unsigned long code;
-
-    while ((code = ERR_get_error()) != 0) {
-        if (ERR_SYSTEM_ERROR(code))
-            return strerror(ERR_GET_REASON(code));
-        if (ERR_GET_REASON(code) == ERR_R_PEM_LIB)
-            return "it holds none in PEM";
-    }
-    return text;
-}
-
 static int bad_file(const char *key, const char *path, char *err, size_t err_size)
 {
-    snprintf(err, err_size, "%s \"%s\" cannot be used: %s", key, path, file_error());
+    bool none = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_PEM_LIB;
+
+    snprintf(err, err_size, "%s \"%.150s\" cannot be used: %s", key, path,
+             none ? "it holds none in PEM" : last_error());
     return -1;
 }
 
@@ -49,6 +38,10 @@ static int use_files(SSL_CTX *ctx, const struct sink_options *o, char *err, size
 {
     bool asked = false;
 
+    if (own_file_check("ca-file", o->ca_file, err, err_size) != 0 ||
+        own_file_check("cert-file", o->cert_file, err, err_size) != 0 ||
+        own_file_check("key-file", o->key_file, err, err_size) != 0)
+        return -1;
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
     if (o->ca_file == NULL)

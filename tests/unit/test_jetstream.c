@@ -1112,7 +1112,7 @@ static void test_says_that_credentials_cannot_be_read(void **state)
 
     (void)state;
     assert_int_equal(close(fd) | unlink(path), 0);
-    snprintf(want, sizeof(want), "%s: error opening file '%s': No such file or directory", url,
+    snprintf(want, sizeof(want), "credentials \"%s\" cannot be used: No such file or directory",
              path);
     options.credentials = path;
     h = host_new(0, "ANY", "any");

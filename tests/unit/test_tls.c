@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sink.h"
@@ -241,10 +242,13 @@ static void versions_before_1_2_are_refused(void **state)
 
 /* ---- files ---- */
 
+static bool was_up;
+
 static void note_up(void *ctx, bool quiet)
 {
+    (void)ctx;
     (void)quiet;
-    snprintf(ctx, SINK_ERROR_MAX, "up");
+    was_up = true;
 }
 
 static void until_said(uv_loop_t *loop, char *why, const char *text)
@@ -294,11 +298,15 @@ static void a_missing_file_is_said_before_anybody_answers(void **state)
         uv_run(&loop, UV_RUN_ONCE);
     snprintf(want, sizeof(want), "ca-file \"%s\" cannot be used: No such file or directory", path);
     assert_string_equal(why, want);
+    assert_int_equal(mkfifo(path, 0600), 0); /* Whoever opens it waits for a writer. */
+    until_said(&loop, why, "it is no regular file");
+    unlink(path);
     write_certificate(ctx, path);
     until_said(&loop, why, "refused"); /* Nobody listens, and that is all that is wrong now. */
     assert_int_equal(listen(listener, 4), 0);
     uv_thread_create(&server, serve_version, ctx);
-    until_said(&loop, why, "up");
+    while (!was_up)
+        uv_run(&loop, UV_RUN_ONCE);
     uv_thread_join(&server);
     unlink(path);
     SSL_CTX_free(ctx);
