@@ -57,8 +57,7 @@ expect() { # NAME FILE TEXT: within 15 s
 "$bin/evrepctl" keygen "$dir/key"
 "$bin/evrepctl" keygen "$dir/other"
 
-conf 0 7 "$dir/key" "sink \"t\" { type = syslog transport = tls address = \"127.7.0.99:6515\" ca-file = \"$dir/none.pem\" }
-sink \"j\" { type = jetstream url = \"nats://127.7.0.99:4222\" stream = \"S\" subject = \"s\" credentials = \"$dir/none.creds\" }"
+conf 0 7 "$dir/key"
 start 0 && a=$last
 expect "unreachable collector at start: says so, and runs" "$dir/n0.err" "sink siem: down"
 expect "the first epoch: its line says what its record says" "$dir/n0.err" "is open (before it 0, last sequence unknown)"
@@ -66,9 +65,6 @@ expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
 "$bin/evrepctl" -s "$dir/n0.sock" sinks >"$dir/sinks.txt"
 expect "the last error of a sink, and when it was" "$dir/sinks.txt" "siem .* [0-9]* s ago: 127.7.0.99:6514: connection refused"
-expect "a ca-file that is not there, though no collector is" "$dir/n0.err" "sink t: down: ca-file \"$dir/none.pem\" cannot be used: No such file or directory\$"
-expect "which evrepctl sinks says" "$dir/sinks.txt" "t *tls *down .*: ca-file .* cannot be used: No such file or directory"
-expect "credentials that are not there, though no server is" "$dir/n0.err" "sink j: down: credentials \"$dir/none.creds\" cannot be used: No such file or directory\$"
 until=$((SECONDS + 15)) # Each attempt is an error anew; seconds lie between them.
 while [ "$SECONDS" -lt "$until" ] && ! grep -q "siem .* [1-9][0-9]* s ago" "$dir/sinks.txt"; do
     read -rt 0.1 <> <(:)
@@ -159,10 +155,11 @@ check() { # NAME TEXT EDIT...: what --check says of a configuration to which sed
     shift 2
     conf 0 7 "$dir/key"
     sed -i "$@" "$dir/n0.conf"
-    "$bin/evrepd" -c "$dir/n0.conf" --check >"$dir/check.err" 2>&1
+    timeout 20 "$bin/evrepd" -c "$dir/n0.conf" --check >"$dir/check.err" 2>&1
     expect "$name" "$dir/check.err" "$text"
 }
 mkdir -p "$dir/folder" "$dir/n0"
+mkfifo -m 600 "$dir/pipe"
 install -m 600 /dev/null "$dir/empty"
 c="$dir/n0.conf"
 check "a good one" "n0.conf: good" -e ''
@@ -182,6 +179,7 @@ check "a key that is not there" "$c:7: 'key-file': key file .*No such file" -e '
 check "an empty key" "$c:7: 'key-file': key file .*not a key" -e '7s,= ".*",= "'"$dir"'/empty",'
 check "another key that is not there" "$c:7: 'accept-key-file': key file .*No such file" -e '7s/$/ accept-key-file = "\/none"/'
 check "a key that is a folder" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/folder",'
+check "a key that is a pipe" "$c:7: 'key-file': key file .*not a readable file" -e '7s,= ".*",= "'"$dir"'/pipe",'
 check "a state folder that is a file" "$c:4: 'state-dir': .* is not a folder" -e '4s,= ".*",= "'"$dir"'/empty",'
 check "a state folder that is not there" "$c:4: 'state-dir': .*/none: No such file or directory: make it" -e '4s,= ".*",= "'"$dir"'/none",'
 check "an end of a link that is none" "$c:8: 'local' is \"garbage\"" -e '8s/local = "[^"]*"/local = "garbage"/'

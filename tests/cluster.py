@@ -761,6 +761,52 @@ def tail(p):
     p.audit()
 
 
+def copies(pid, secret):
+    """How often a process has that in memory that it can write and shares with nobody."""
+    n = 0
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
+        for line in maps:
+            m = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw.p ", line)
+            if m:
+                begin, end = (int(x, 16) for x in m.groups())
+                memory.seek(begin)
+                n += (memory.read(end - begin) or b"").count(secret)
+    return n
+
+
+def keys_are_in_memory_once(p):
+    """While connections are succeeded by others, and keys by other ones: one copy of each key that is in force, and none
+    of one that is not, nor of the text of either."""
+    keys = [p.dir + "/key", p.dir + "/next"]
+    subprocess.run([BIN + "evrepctl", "keygen", keys[1]], check=True)
+    text = [open(key, "rb").read().strip() for key in keys]
+    up(p)
+    for files, want in (keys[:1], (1, 0)), (keys, (1, 1)), (keys[::-1], (1, 1)), (keys[1:], (0, 1)):
+        for n in (0, 1):
+            with open(p.dir + "/n%d.conf" % n) as f:
+                conf = f.read()
+            lines = "".join('%s = "%s"\n' % x for x in zip(("key-file", "accept-key-file"), files))
+            with open(p.dir + "/n%d.conf" % n, "w") as f:
+                f.write(re.sub(r'(?m)^ *(accept-)?key-file = .*\n', "", conf).replace("peer {\n", "peer {\n" + lines))
+            said = p.log(n).count("is used")
+            p.processes[n].send_signal(signal.SIGHUP)
+            wait("node %d to use %s" % (n, files[0]), lambda: p.log(n).count("is used") > said, 10)
+        renewed = p.log(1).count(": renewed")
+        wait("a succession of each link", lambda: p.log(1).count(": renewed") > renewed + 2, 20)
+        for n in (0, 1):
+            found = []
+
+            def once():  # A handshake under way has its own.
+                found[:] = [copies(p.processes[n].pid, bytes.fromhex(t.decode())) for t in text]
+                return tuple(found) == want
+            try:
+                wait("node %d to have the keys %s times" % (n, want), once, 10)
+            except AssertionError as e:
+                raise AssertionError("%s: it has them %s times" % (e, found))
+            check("no text of a key", not any(copies(p.processes[n].pid, t[:32]) for t in text))
+    check("the session stayed", p.session() and "is declared dead" not in p.log(0) + p.log(1))
+
+
 STORIES = {
     "both at once": (both_at_once, {}),
     "one alone, the other much later": (one_alone_the_other_much_later, {}),
@@ -780,6 +826,7 @@ STORIES = {
     "metrics": (metrics, {}),
     "tail": (tail, {}),
     "hostile clients": (hostile_clients, {}),
+    "keys are in memory once": (keys_are_in_memory_once, {"peer": "renew-s = 1"}),
 }
 
 

@@ -208,22 +208,19 @@ static int open_links(struct shell *s, char *err, size_t err_size)
                                 .on_renewed = on_renewed,
                                 .on_drain = on_drain,
                                 .on_batch = on_batch};
-    int rc;
 
     o.shake.node = c->node;
     o.shake.cluster_id = c->cluster_id;
     o.shake.version = (uint16_t)c->wire_version;
-    rc = peer_keys_load(c, o.shake.key, &o.shake.key_count, err, err_size);
     o.link_count = c->link_count;
     for (size_t i = 0; i < c->link_count; i++) {
         o.link[i].name = c->link[i].name;
         o.link[i].local = c->link[i].local;
         o.link[i].remote = c->link[i].remote;
     }
-    if (rc == 0)
-        rc = link_set_open(&s->links, &s->loop, &o, &cb, err, err_size);
-    sodium_memzero(&o.shake, sizeof(o.shake));
-    return rc;
+    if (link_set_open(&s->links, &s->loop, &o, &cb, err, err_size) != 0)
+        return -1;
+    return peer_keys_load(s, c, err, err_size); /* Before the loop runs, and anything is dialled. */
 }
 
 int peer_open(struct shell *s, char *err, size_t err_size)

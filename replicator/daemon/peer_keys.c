@@ -2,41 +2,25 @@
  * nodes are changed from one to the other. */
 #include "shell.h"
 
-#include <sodium.h>
-#include <string.h>
-
-int peer_keys_load(const struct config *c, uint8_t key[LINK_KEYS][NOISE_KEY], size_t *count,
-                   char *err, size_t err_size)
+int peer_keys_load(struct shell *s, const struct config *c, char *err, size_t err_size)
 {
-    *count = 0;
-    if (key_load(c->key_file, key[0], err, err_size) != 0)
-        return -1;
-    *count = 1;
-    if (c->accept_key_file[0] == '\0')
-        return 0;
-    if (key_load(c->accept_key_file, key[1], err, err_size) != 0)
-        return -1;
-    *count = 2;
-    return 0;
+    return link_set_load_keys(s->links, c->key_file, c->accept_key_file, err, err_size);
 }
 
 void peer_keys_reload(struct shell *s)
 {
     static struct config fresh;
-    uint8_t key[LINK_KEYS][NOISE_KEY];
     char err[512];
-    size_t count;
+    bool more;
 
     if (s->links == NULL)
         return;
     if (config_load(&fresh, s->config_path, err, sizeof(err)) != 0 ||
-        peer_keys_load(&fresh, key, &count, err, sizeof(err)) != 0) {
-        sodium_memzero(key, sizeof(key)); /* The first may have been good. */
+        peer_keys_load(s, &fresh, err, sizeof(err)) != 0) {
         shell_log("keys: %s; the ones that are in force stay", err);
         return;
     }
-    shell_log("keys: %s is used%s%s", fresh.key_file, count > 1 ? ", and accepted too: " : "",
-              count > 1 ? fresh.accept_key_file : "");
-    link_set_keys(s->links, count, key);
-    sodium_memzero(key, sizeof(key));
+    more = fresh.accept_key_file[0] != '\0';
+    shell_log("keys: %s is used%s%s", fresh.key_file, more ? ", and accepted too: " : "",
+              fresh.accept_key_file);
 }

@@ -63,7 +63,6 @@ struct sink_port {
     struct given given[GIVEN_MAX];
     uint32_t head, count;
     struct replay replay;
-    uint64_t confirmed_ns; /* When it last confirmed something. */
     size_t ahead;          /* Items confirmed of the record at the head, but not itself. */
     uint64_t emitted[256]; /* By kind. */
     uint64_t names_replaced;
@@ -201,8 +200,7 @@ void sources_close(struct shell *s);
 /* peer.c: the link. */
 int peer_open(struct shell *s, char *err, size_t err_size);
 /* peer_keys.c: the keys of the cluster, and other ones after SIGHUP. */
-int peer_keys_load(const struct config *c, uint8_t key[LINK_KEYS][NOISE_KEY], size_t *count,
-                   char *err, size_t err_size);
+int peer_keys_load(struct shell *s, const struct config *c, char *err, size_t err_size);
 void peer_keys_reload(struct shell *s);
 
 void peer_perform(struct shell *s);

@@ -47,7 +47,7 @@ static const char *parse(const char *text, size_t text_len, uint8_t key[NOISE_KE
 int key_load(const char *path, uint8_t key[NOISE_KEY], char *err, size_t err_size)
 {
     char text[TEXT_SIZE] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* A pipe would be waited for. */
     const char *wrong;
     size_t len;
 

@@ -84,6 +84,10 @@ void link_set_kick(struct link_set *set, int link, const char *reason);
  * one, which is tried every few seconds until the peer takes it; one under a key that is not
  * accepted any more is ended. */
 void link_set_keys(struct link_set *set, size_t count, const uint8_t key[LINK_KEYS][NOISE_KEY]);
+/* Reads them from their files: `accept` is empty, or names one more that is accepted.  0, or -1
+ * with one line in err: the keys stay as they were.  No copy is left but that of the set. */
+int link_set_load_keys(struct link_set *set, const char *use, const char *accept, char *err,
+                       size_t err_size);
 void link_set_state(const struct link_set *set, int link, struct link_state *out);
 
 #endif
