@@ -29,6 +29,7 @@ static void link_up(struct cluster *c, const struct cluster_input *in)
     c->link[in->link].up = true;
     c->link[in->link].heard_ns = in->now_ns;
     c->link[in->link].echo_ns = 0;
+    c->link[in->link].boot_id = c->link[in->link].counter = 0;
     c->link[in->link].usual_ns = 0;
     c->sent_ns = 0;
     c->fenced = false;
@@ -48,7 +49,7 @@ static void take(struct cluster *c, const struct cluster_input *in, struct clust
         c->link[in->link].up = false;
         break;
     case CLUSTER_HEARTBEAT:
-        membership_heartbeat(c, in);
+        out->refused = membership_heartbeat(c, in);
         break;
     case CLUSTER_FAILOVER:
         out->refused = group_failover(c, in);

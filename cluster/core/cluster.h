@@ -37,6 +37,7 @@ struct cluster_link {
     uint64_t usual_ns;            /* smoothed. */
     uint64_t echo_ns, echo_at_ns; /* The peer's last stamp, and when it came. */
     uint64_t expected, missed;    /* Heartbeats since it is up: due, and not come in their time. */
+    uint64_t boot_id, counter;    /* Of the last heartbeat since it is up; counter 0: none. */
 };
 
 struct cluster_group {
@@ -66,7 +67,6 @@ struct cluster {
     uint64_t fresh_ns;       /* Only what answers to a heartbeat of ours since then is news. */
     uint64_t stamp_ns;       /* Of our last heartbeat; each has a later one. */
     uint64_t echoed_ns;      /* The latest of those stamps that the peer has answered to. */
-    uint64_t peer_boot_id, peer_counter; /* Of its newest heartbeat. */
     struct cluster_link link[CLUSTER_LINKS_MAX];
     struct cluster_group group[CLUSTER_GROUPS_MAX];
     uint8_t version; /* That we send. */
@@ -108,7 +108,7 @@ struct cluster_input {
 };
 
 struct cluster_output {
-    const char *refused; /* Why a command was not done; NULL: it was. */
+    const char *refused; /* Why a command was not done, or a heartbeat cannot be true; else NULL. */
     bool fence_run;      /* Run the fencing command; CLUSTER_FENCE_RESULT follows. */
     size_t send_count, change_count, close_count;
     struct {
@@ -135,7 +135,8 @@ struct cluster_group_view {
 };
 
 void cluster_init(struct cluster *c, const struct cluster_options *o, uint64_t now_ns);
-/* Adds to `out`, which the caller has zeroed.  A malformed heartbeat is ignored. */
+/* Adds to `out`, which the caller has zeroed.  Of a heartbeat that is refused nothing is believed,
+ * and its link shall be closed: what came before on it may have been a lie, too. */
 void cluster_step(struct cluster *c, const struct cluster_input *in, struct cluster_output *out);
 /* Instead of a step while the shell waits for its disk and cannot listen: heartbeats that are due
  * go out.  false: it waits for too long, or was away, and shall not be thought alive. */

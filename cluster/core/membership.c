@@ -87,37 +87,62 @@ static void learn_groups(struct cluster *c, const struct heartbeat *h, uint64_t 
     }
 }
 
-/* By one that came over the other link. */
-static bool is_overtaken(struct cluster *c, const struct heartbeat *h)
+/* NULL, or what no honest peer says: a link keeps its order, and is of one life of the peer. */
+static const char *lie_in(const struct cluster *c, const struct cluster_link *l,
+                          const struct heartbeat *h)
 {
-    if (h->boot_id == c->peer_boot_id && h->counter < c->peer_counter)
-        return true;
-    c->peer_boot_id = h->boot_id;
-    c->peer_counter = h->counter;
+    if (h->node != 1 - c->o.node)
+        return "a heartbeat of another node";
+    if (h->echo_ns > c->stamp_ns)
+        return "an answer to a heartbeat that was never sent";
+    if (h->counter <= l->counter || (l->counter != 0 && h->boot_id != l->boot_id))
+        return "heartbeats that go back";
+    return NULL;
+}
+
+/* By one that came over another link, which is up, or was a moment ago. */
+static bool is_overtaken(const struct cluster *c, const struct heartbeat *h, unsigned link,
+                         uint64_t now_ns)
+{
+    for (unsigned i = 0; i < c->o.link_count; i++) {
+        const struct cluster_link *l = &c->link[i];
+
+        if (i != link && h->boot_id == l->boot_id && h->counter < l->counter &&
+            (l->up || now_ns - l->heard_ns < c->o.dead_ns))
+            return true;
+    }
     return false;
 }
 
-void membership_heartbeat(struct cluster *c, const struct cluster_input *in)
+const char *membership_heartbeat(struct cluster *c, const struct cluster_input *in)
 {
+    struct cluster_link *l = &c->link[in->link];
     struct heartbeat h;
+    const char *lie;
 
-    if (heartbeat_decode(&h, in->at, in->len) != 0 || h.node != 1 - c->o.node)
-        return;
-    count_missed(c, &c->link[in->link], in->now_ns);
-    learn_round_trip(&c->link[in->link], &h, in->now_ns);
-    if (h.echo_ns < c->fresh_ns || is_overtaken(c, &h))
-        return;
+    if (heartbeat_decode(&h, in->at, in->len) != 0)
+        return "a malformed heartbeat";
+    lie = lie_in(c, l, &h);
+    if (lie != NULL)
+        return lie;
+    count_missed(c, l, in->now_ns);
+    learn_round_trip(l, &h, in->now_ns);
+    l->boot_id = h.boot_id;
+    l->counter = h.counter;
+    if (h.echo_ns < c->fresh_ns || is_overtaken(c, &h, in->link, in->now_ns))
+        return NULL;
     if (h.version == 1 &&
         h.speaks > 1) { /* It only asks what we speak: the rest follows at once. */
         c->sent_ns = c->version > 1 ? c->sent_ns : 0;
         c->version = HEARTBEAT_VERSION;
-        return;
+        return NULL;
     }
     c->heard = c->met = true;
     c->version = h.version;
     c->peer_fencing = h.fencing;
     c->echoed_ns = h.echo_ns > c->echoed_ns ? h.echo_ns : c->echoed_ns;
     learn_groups(c, &h, in->now_ns);
+    return NULL;
 }
 
 uint64_t cluster_active_ns(const struct cluster_options *o)

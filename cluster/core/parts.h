@@ -7,7 +7,8 @@
 int group_find(const struct cluster *c, unsigned id);
 
 /* membership.c */
-void membership_heartbeat(struct cluster *c, const struct cluster_input *in);
+/* NULL, or why it cannot be true. */
+const char *membership_heartbeat(struct cluster *c, const struct cluster_input *in);
 void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 /* true: we were away for so long that the peer may have declared us dead (T6). */
 bool membership_was_away(struct cluster *c, uint64_t now_ns);

@@ -138,6 +138,17 @@ static void take_names(struct shell *s, int link, const uint8_t *at, size_t len)
         refuse(s, link, "malformed name tables");
 }
 
+static void take_heartbeat(struct shell *s, int link, const uint8_t *at, size_t len)
+{
+    const char *lie = members_step(
+        s, &(struct cluster_input){
+               .kind = CLUSTER_HEARTBEAT, .link = (unsigned)link, .at = at, .len = len});
+
+    if (lie != NULL)
+        refuse(s, link, lie);
+    shell_flush(s);
+}
+
 static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
 {
     struct shell *s = ctx;
@@ -150,11 +161,7 @@ static void on_frame(void *ctx, int link, const uint8_t *at, size_t len)
         return;
     }
     if (type == FRAME_HEARTBEAT) {
-        members_step(s, &(struct cluster_input){.kind = CLUSTER_HEARTBEAT,
-                                                .link = (unsigned)link,
-                                                .at = at + FRAME_HEADER_SIZE,
-                                                .len = len - FRAME_HEADER_SIZE});
-        shell_flush(s);
+        take_heartbeat(s, link, at + FRAME_HEADER_SIZE, len - FRAME_HEADER_SIZE);
         return;
     }
     if (type == FRAME_RUNS || type == FRAME_RUNS_ACK) {

@@ -756,6 +756,63 @@ static void test_a_peer_of_the_version_before(void **state)
     assert_non_null(t.refused);
 }
 
+/* ---- a peer that lies ---- */
+
+enum { COUNTER_AT = 12, BOOT_AT = 4, ECHO_AT = 28, NODE_AT = 1 };
+
+/* A heartbeat of node 1 over link 0, with another number in it; what is said against it. */
+static const char *hear(size_t at, uint64_t value, size_t bytes, size_t len)
+{
+    struct cluster_output out = {0};
+    struct cluster_input in = {.kind = CLUSTER_HEARTBEAT, .at = out.send[0].bytes};
+
+    membership_send(&t.c[1], t.now_ns, &out);
+    for (size_t i = 0; i < bytes; i++)
+        out.send[0].bytes[at + i] = (uint8_t)(value >> (8 * i));
+    in.len = len != 0 ? len : out.send[0].len;
+    step(&t, 0, in);
+    return t.refused;
+}
+
+static void what_cannot_be_true_is_refused(void **state)
+{
+    (void)state;
+    start(&t);
+    assert_null(hear(0, 0, 0, 0));
+    assert_string_equal(hear(0, 0, 0, 40), "a malformed heartbeat");
+    assert_string_equal(hear(NODE_AT, 0, 1, 0), "a heartbeat of another node");
+    assert_string_equal(hear(COUNTER_AT, 1, 8, 0), "heartbeats that go back");
+    assert_string_equal(hear(BOOT_AT, 1, 8, 0), "heartbeats that go back");
+    assert_string_equal(hear(ECHO_AT, t.now_ns + 1, 8, 0),
+                        "an answer to a heartbeat that was never sent");
+    assert_null(hear(0, 0, 0, 0));
+}
+
+/* It can be true that a peer has sent so many; then it cannot that it sends one with less. */
+static void a_lie_that_was_believed_does_not_last(void **state)
+{
+    (void)state;
+    for (unsigned down_ms = 0; down_ms <= 1000; down_ms += 1000) { /* Also over the other link. */
+        start(&t);
+        assert_null(hear(COUNTER_AT, UINT64_MAX, 8, 0));
+        assert_string_equal(hear(0, 0, 0, 0), "heartbeats that go back");
+        for (int n = 0; n < 2; n++) /* As the shell does. */
+            step(&t, n, (struct cluster_input){.kind = CLUSTER_LINK_DOWN});
+        t.frames = 0;
+        t.cut[0] = down_ms > 0;
+        run(&t, down_ms);
+        for (int n = 0; n < 2 && down_ms == 0; n++)
+            step(&t, n, (struct cluster_input){.kind = CLUSTER_LINK_UP});
+        step(&t, 0, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = 1});
+        run(&t, 300);
+        assert_int_equal(primary(&t), 1);
+        step(&t, 1, (struct cluster_input){.kind = CLUSTER_FAILOVER, .group = 1, .node = 0});
+        run(&t, 300);
+        assert_int_equal(primary(&t), 0);
+        assert_string_equal(word(&t, 1), "secondary-hold");
+    }
+}
+
 /* ---- which link carries the records ---- */
 
 /* What each link is like from a moment on, and which one carries the records at the end of it. */
@@ -775,10 +832,13 @@ static void pass(struct cluster *c, const struct weather *w, uint64_t *now_ns, u
 
             if (w->silent & 1u << l)
                 continue;
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < 8; i++) {
+                at[12 + i] = (uint8_t)(*now_ns >> 8 * i); /* Its counter: it rises. */
                 at[28 + i] = (uint8_t)((*now_ns - w->rtt_us[l] * 1000ull) >> 8 * i);
+            }
             in.at = at;
-            membership_heartbeat(c, &in);
+            c->stamp_ns = *now_ns; /* We have sent some, too. */
+            assert_null(membership_heartbeat(c, &in));
         }
         *link = cluster_choose_link(c, *link, *now_ns);
     }
@@ -880,6 +940,8 @@ int main(void)
         cmocka_unit_test(test_a_frozen_primary_steps_down_before_anything_else),
         cmocka_unit_test(test_a_stall_is_no_death),
         cmocka_unit_test(test_a_peer_of_the_version_before),
+        cmocka_unit_test(what_cannot_be_true_is_refused),
+        cmocka_unit_test(a_lie_that_was_believed_does_not_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
