@@ -78,6 +78,7 @@ class Stage:
         self.wait("node0 to be primary", lambda: self.node[1].primary() == 0)
         self.wait("both nodes to have opened an epoch", lambda: all((n.ask() or {}).get("epoch") for n in self.node))
         self.say("two nodes, one session, node0 is primary")
+        self.began = [n.log_size() for n in self.node]
         self.samplers = [Sampler(node, self.begin_time) for node in self.node]
         for s in self.samplers:
             s.start()
@@ -171,6 +172,9 @@ class Stage:
     def samples(self):
         """What both nodes said of themselves so far."""
         return [x for s in self.samplers for _, x in list(s.samples) if x]
+
+    def a_node_was_thought_dead(self):
+        return any(n.says("is declared dead", at) for n, at in zip(self.node, self.began))
 
     def require(self, text, holds):
         """A property of the story's own."""

@@ -89,6 +89,7 @@ class Verdict:
         self.audit = self.run_audit()
         self.file = File(stage.collector.received)
         self.accounts()
+        self.gaps()
         self.suppressed()
         self.undecided()
         self.doubt()
@@ -122,13 +123,26 @@ class Verdict:
             self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
                                  (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
 
+    def gaps(self):
+        """By the end a gap that waited for its origin is filled or stated as lost, and nothing is lost where no journal
+        was, nor what a ring alone had."""
+        pending, covered = self.audit.get("pending", 0), self.audit.get("covered", 0)
+        if pending:
+            self.problems.append("%d positions wait in a gap that was neither filled nor stated as lost" % pending)
+        if covered > pending and not self.story.LOSES:
+            self.problems.append("%d positions are stated as lost, though no journal was lost" % (covered - pending))
+
     def undecided(self):
-        """Packets of the kinds that make exactly one event each, and that no node decided on."""
+        """Packets of the kinds that make exactly one event each, and that no node decided on; or both did, which two
+        nodes do only while one thinks the other dead."""
         sent = self.decided["sent"]["screened"] + self.decided["sent"]["logged"]
         decided = sum(self.decided["node%d" % n][k]["decided"] for n in (0, 1) for k in ("screen_drop", "filter_log"))
         self.decided["undecided"] = {"sent": sent, "decided": decided}
-        if not any(f["kind"] == "fault" for f in self.s.faults):
-            self.remarks.append("of %d packets for a screen or a logged filter %d were decided on" % (sent, decided))
+        if self.s.a_node_was_thought_dead():
+            return
+        self.remarks.append("of %d packets for a screen or a logged filter %d were decided on" % (sent, decided))
+        if decided > sent:
+            self.problems.append("%d packets were decided on by both nodes" % (decided - sent))
 
     def suppressed(self):
         """What a limiter, a cap or a full ring refused is stated to the collector, every count of it once (A3)."""
