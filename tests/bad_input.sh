@@ -57,7 +57,8 @@ expect() { # NAME FILE TEXT: within 15 s
 "$bin/evrepctl" keygen "$dir/key"
 "$bin/evrepctl" keygen "$dir/other"
 
-conf 0 7 "$dir/key"
+conf 0 7 "$dir/key" "sink \"t\" { type = syslog transport = tls address = \"127.7.0.99:6515\" ca-file = \"$dir/none.pem\" }
+sink \"j\" { type = jetstream url = \"nats://127.7.0.99:4222\" stream = \"S\" subject = \"s\" credentials = \"$dir/none.creds\" }"
 start 0 && a=$last
 expect "unreachable collector at start: says so, and runs" "$dir/n0.err" "sink siem: down"
 expect "the first epoch: its line says what its record says" "$dir/n0.err" "is open (before it 0, last sequence unknown)"
@@ -65,6 +66,9 @@ expect "the file sink goes on without it" "$dir/n0.log" "EVREP_EPOCH_OPEN"
 
 "$bin/evrepctl" -s "$dir/n0.sock" sinks >"$dir/sinks.txt"
 expect "the last error of a sink, and when it was" "$dir/sinks.txt" "siem .* [0-9]* s ago: 127.7.0.99:6514: connection refused"
+expect "a ca-file that is not there, though no collector is" "$dir/n0.err" "sink t: down: ca-file \"$dir/none.pem\" cannot be used: No such file or directory\$"
+expect "which evrepctl sinks says" "$dir/sinks.txt" "t *tls *down .*: ca-file .* cannot be used: No such file or directory"
+expect "credentials that are not there, though no server is" "$dir/n0.err" "sink j: down: credentials \"$dir/none.creds\" cannot be used: No such file or directory\$"
 until=$((SECONDS + 15)) # Each attempt is an error anew; seconds lie between them.
 while [ "$SECONDS" -lt "$until" ] && ! grep -q "siem .* [1-9][0-9]* s ago" "$dir/sinks.txt"; do
     read -rt 0.1 <> <(:)

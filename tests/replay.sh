@@ -79,9 +79,11 @@ ctl sinks replay nothing --from "0/$epoch/1" 2>"$dir/refused"
 ctl sinks replay local --from "0/$epoch" 2>>"$dir/refused"
 until_true "an unknown sink is refused" grep -q "no sink nothing" "$dir/refused"
 until_true "a bad position is refused" grep -q "as in a tag" "$dir/refused"
-for sink in local bus; do
-    until_true "replay to $sink" ctl sinks replay "$sink" --from "0/$epoch/1"
-done
+until_true "replay to bus" ctl sinks replay bus --from "0/$epoch/1"
+ctl sinks replay local --from "0/$((epoch - 1))/7" >"$dir/cut"
+until_true "replay to local, which says what is not held any more" \
+    grep -q "^records from 0/$epoch/1, the first that the journal holds, on go out again" "$dir/cut"
+until_true "so does the log" grep -q "replay from 0/$((epoch - 1))/7, .*: records from 0/$epoch/1, the first" "$dir/err"
 until_true "all of it is in the file again, marked" all_again "$dir/out.log"
 until_true "and in the stream" bus_again
 for file in out bus; do

@@ -297,6 +297,14 @@ static void finish(struct core *c)
     }
 }
 
+/* T5: far above what is known, and at every moment elsewhere. */
+void epoch_leap(struct core *c)
+{
+    uint32_t by = (1u << 16) + ((c->o.clock_epoch + EPOCH_WAIT) & 0xfffff);
+
+    c->highest_epoch += min_u32(by, UINT32_MAX - c->highest_epoch);
+}
+
 /* T5: the clock says what cannot have been used, also where the journal or the peer says less: the
  * journal may be an old copy, and the peer may not have seen what this node opened alone.  The
  * clock counts four a second; two nodes that are ahead of it open one a second each, across
@@ -317,13 +325,13 @@ static bool epoch_known(struct core *c)
     }
     if (age_ns < 2 * SECOND_NS || (c->o.has_peer && !c->had_session && age_ns < 2 * c->o.hello_ns))
         return false;
-    /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Far
-     * above it, and at every moment elsewhere.  Two new nodes begin somewhat ahead; where the peer
-     * remembers our earlier journal, one that has lately caught up with the clock counts as well.
+    /* A clock ran ahead once: what an earlier journal of ours opened alone since, nobody knows. Two
+     * new nodes begin somewhat ahead; where the peer remembers our earlier journal, one that has
+     * lately caught up with the clock counts as well.
      */
     if (c->highest_epoch + (uint64_t)EPOCH_WAIT >
         c->o.clock_epoch + (c->forgot ? 0u : 3u * EPOCH_WAIT))
-        c->highest_epoch += (1u << 16) + (clock & 0xfffff);
+        epoch_leap(c);
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }

@@ -317,16 +317,6 @@ static bool is_whole(const struct core *c, size_t sink, const struct segment *g,
     return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, g->journaled) || last < r->to;
 }
 
-/* Above a range that waits for the operator (D2 hold) this node has gone on. */
-static bool is_hidden(const struct core *c, const struct delivery *d, const struct span *s)
-{
-    for (const struct span *above = s + 1; above < d->span + d->count; above++) {
-        if (above->owner == c->o.node && above->intent >= above->from)
-            return true;
-    }
-    return false;
-}
-
 /* D1, D1a, D1b */
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
                      enum core_answer kind, uint32_t last)
@@ -348,7 +338,9 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     }
     s->asked = ASK_DONE;
     s->guarded = true;
-    if (c->o.sink[sink].local && s->foreign && is_hidden(c, &g->at[sink], s))
+    /* Above a range that waits for the operator (D2 hold) this node has gone on: what its own file
+     * or connection has there says nothing of the range. */
+    if (c->o.sink[sink].local && s->foreign && last > r->to)
         kind = ANSWER_UNKNOWN;
     if (kind == ANSWER_UNKNOWN)
         return; /* D2 */

@@ -178,6 +178,12 @@ static void recover_span(const struct core *c, const struct segment *g, struct s
     delivery_unguard(s);
     if (s->owner != c->o.node)
         return;
+    if (!c->o.has_peer &&
+        s->handing == HAND_OFFERED) { /* T1: a peer that left may have accepted. */
+        s->handing = HAND_NONE;
+        s->doubt = max_u32(s->doubt, min_u32(s->to, g->journaled));
+        s->foreign = s->doubt > s->emitted;
+    }
     if (s->intent > s->emitted)
         s->doubt = max_u32(s->doubt, s->intent);
     if (g->origin == c->o.node && (s->resumed || !c->o.has_peer))

@@ -15,6 +15,9 @@ void session_tick(struct core *c);
 void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 void session_break(struct core *c, const char *why);
 
+/* core.c: T5. */
+void epoch_leap(struct core *c);
+
 /* takeover.c: L1-L4, T3-T5. */
 void takeover_lost(struct core *c);
 void takeover_tick(struct core *c);

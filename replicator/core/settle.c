@@ -72,13 +72,15 @@ static struct view merge(struct view a, struct view b)
     if (b.term > a.term) {
         v.owner = b.owner;
         v.term = b.term;
-        v.intended = b.intended;
-        v.doubt = b.doubt;
-        v.foreign = b.foreign;
-    } else if (b.term == a.term) {
+    }
+    if (a.term == b.term || a.owner == b.owner) { /* T1: an offer may have left its term alone. */
         v.intended = a.intended || b.intended;
         v.doubt = a.doubt || b.doubt;
         v.foreign = a.foreign || b.foreign;
+    } else if (b.term > a.term) {
+        v.intended = b.intended;
+        v.doubt = b.doubt;
+        v.foreign = b.foreign;
     }
     return v;
 }

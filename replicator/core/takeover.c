@@ -288,6 +288,13 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
     from = max_u32(from, g->journaled + 1);
     if (stated)
         to = g->gap_from - 1;
+    if (gap == GAP_LOST) { /* A3: what its origin has emitted alone above is not lost. */
+        struct undone u = undone_in(c, g, g->journaled, to, false);
+        bool untold = g->gap == GAP_LOST && !g->gap_told;
+
+        from = max_u32(from, u.from);
+        to = untold ? max_u32(u.to, g->gap_to) : u.to;
+    }
     if (from <= to)
         note_range(g, gap, from, to);
 }
@@ -296,6 +303,16 @@ static void note_gap(const struct core *c, struct segment *g, enum gap_state gap
 static bool may_take_over(const struct core *c)
 {
     return c->fenced || (!c->o.fencing && !c->must_fence && c->peer_dead && c->may_take);
+}
+
+/* L3, L4: it left the configuration: nothing more will come, also of what it had closed. */
+static void end_of_peers(struct core *c, struct segment *g)
+{
+    if (g->closed && g->journaled >= g->last)
+        return;
+    note_gap(c, g, GAP_LOST);
+    g->closed = false;
+    segment_close(c, g, g->journaled);
 }
 
 /* L3: our own count of the lease has run out. */
@@ -310,10 +327,8 @@ static void take_over(struct core *c)
 
         if (g->state == SEGMENT_SETTLED)
             continue;
-        if (!c->o.has_peer && g->origin != c->o.node && !g->closed) {
-            note_gap(c, g, GAP_LOST); /* It left the configuration: nothing more will come. */
-            segment_close(c, g, g->journaled);
-        }
+        if (!c->o.has_peer && g->origin != c->o.node)
+            end_of_peers(c, g);
         take_segment(c, g);
         if (!g->lost && c->o.has_peer)
             note_gap(c, g, GAP_PENDING);
@@ -845,6 +860,27 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
     d->shared = c->peer_has[k];
 }
 
+/* What is ours of a peer's stream, and here, stays ours at a sink that the peer does not have any
+ * more: it may have taken it back there, and emitted it. */
+static void keep_ours(const struct core *c, struct segment *g, struct delivery *d)
+{
+    for (uint8_t n = d->count; n-- > 0;) {
+        struct span *s = &d->span[n];
+        uint32_t high = min_u32(s->to, g->journaled);
+
+        if (s->owner != c->o.node || high < s->from) {
+            delivery_remove(d, s);
+            continue;
+        }
+        s->doubt = max_u32(s->doubt, high);
+        s->foreign |= s->doubt > s->emitted;
+        s->intent = max_u32(s->intent, s->doubt);
+        s->asked = ASK_NONE;
+        delivery_unguard(s);
+    }
+    delivery_tidy(d, true, g->journaled, delivery_keeper(c));
+}
+
 static void forget_peer_sinks(struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
@@ -857,7 +893,10 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
         }
         /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
          * come from it. */
-        g->at[k].count = 0;
+        if (g->origin == c->o.node)
+            g->at[k].count = 0;
+        else
+            keep_ours(c, g, &g->at[k]);
         g->at[k].dirty = true;
     }
 }
@@ -1012,9 +1051,18 @@ static void heard(const struct core *c, struct segment *g)
     }
 }
 
+/* T5: this journal has begun without what the peer tells it only now: an earlier one of ours had
+ * got as far as that, and may have opened more alone. */
+static void leap_late(struct core *c)
+{
+    if (c->forgot && c->own_epoch != 0 && c->highest_epoch > c->own_epoch)
+        epoch_leap(c);
+}
+
 /* T3: all facts of the peer are known. */
 void takeover_hello_done(struct core *c)
 {
+    leap_late(c);
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 

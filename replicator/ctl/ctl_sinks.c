@@ -80,7 +80,7 @@ static int replay(const struct ctl *c, int argc, char **argv)
                 argv[3]);
         return CTL_USAGE;
     }
-    return ctl_do(c, "sinks", argc, argv, "what the journal holds goes out again, marked");
+    return ctl_do(c, "sinks", argc, argv, "it goes out again, marked");
 }
 
 int ctl_sinks(const struct ctl *c, int argc, char **argv)

@@ -10,6 +10,8 @@
 
 enum { WAKES_MAX = 32 }; /* Rounds of hidden records at a time; the next tick goes on. */
 
+#define STALL_NS (60 * SECOND_NS)
+
 static struct given *given_at(struct sink_port *p, uint32_t i)
 {
     return &p->given[(p->head + i) % GIVEN_MAX];
@@ -238,6 +240,7 @@ static void confirm(struct sink_port *p, size_t n)
     uint32_t done;
 
     p->ahead += n;
+    p->confirmed_ns = now_ns;
     for (done = done_entries(p, &p->ahead); done > 0; done--) {
         const struct given *g = given_at(p, 0);
 
@@ -482,6 +485,27 @@ void emit_wake(struct shell *s)
     s->waking = false;
 }
 
+/* What the sink itself was given; NULL: nothing of it waits. */
+static const struct given *oldest_given(struct sink_port *p)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (given_at(p, i)->what != GIVEN_HIDDEN)
+            return given_at(p, i);
+    }
+    return NULL;
+}
+
+/* A collector that stands still is waited for, but not in silence. */
+static void look_for_stall(struct sink_port *p, uint64_t now_ns)
+{
+    const struct given *g = oldest_given(p);
+
+    if (g != NULL && p->sink->up && now_ns > g->ns + STALL_NS &&
+        now_ns > p->confirmed_ns + STALL_NS)
+        sink_warn(p->sink, "up, but has confirmed nothing for a minute of what it was given; it is "
+                           "waited for");
+}
+
 /* Records a second, over about a second. */
 void emit_measure(struct shell *s)
 {
@@ -493,6 +517,7 @@ void emit_measure(struct shell *s)
 
         if (p->sink == NULL || now - p->rate_ns < SECOND_NS)
             continue;
+        look_for_stall(p, now);
         sink_state(p->sink, &st);
         p->rate = (double)(st.confirmed - p->rate_confirmed) * 1e9 / (double)(now - p->rate_ns);
         p->rate_ns = now;

@@ -149,25 +149,58 @@ static bool parse_position(const char *text, unsigned *origin, position_t *p)
     return true;
 }
 
+/* The first that the journal holds of what was asked for; 0: none of it. */
+static position_t first_held(struct sink_port *p)
+{
+    const struct replay *r = &p->replay;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct core_range *g = &r->range[i];
+        uint32_t first = journal_first(p->shell->journal, g->origin, g->epoch, g->from);
+
+        if (first != 0 && first <= g->to)
+            return position_make(g->epoch, first);
+    }
+    return 0;
+}
+
+/* What was asked for and is gone is not passed over in silence. */
+static json_t *say_started(const struct sink_port *p, unsigned origin, position_t from,
+                           position_t first)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "records from %u/%u/%u%s on go out again, marked", origin,
+             position_epoch(first), position_sequence(first),
+             first != from ? ", the first that the journal holds," : "");
+    shell_log("sink %s: replay from %u/%u/%u, by the operator: %s", p->config->name, origin,
+              position_epoch(from), position_sequence(from), text);
+    return json_pack("{s:b,s:s}", "done", 1, "text", text);
+}
+
 static json_t *start(struct sink_port *p, unsigned origin, position_t from)
 {
     struct replay *r = &p->replay;
+    position_t first;
+    json_t *said;
 
     if (r->at < r->count || r->in_flight > 0)
         return control_error("sink %s: a replay is under way", p->config->name);
     *r = (struct replay){
         .origin = (uint8_t)origin, .any = true, .number = (uint32_t)(shell_time_ns() / SECOND_NS)};
     find_ranges(p, from);
+    first = first_held(p);
     r->done_epoch = r->count > 0 ? r->range[0].epoch : 0;
     r->done = r->count > 0 ? r->range[0].from - 1 : 0;
-    if (r->count == 0)
+    if (first == 0) {
+        r->count = 0;
         return control_error("the journal holds nothing of %u from there on that sink %s has "
                              "confirmed; `journal-keep-mib` says how much stays",
                              origin, p->config->name);
-    shell_log("sink %s: replay from %u/%u/%u on, by the operator", p->config->name, origin,
-              position_epoch(from), position_sequence(from));
+    }
+    said = say_started(p, origin, from, first);
     sink_wake(p->sink);
-    return control_done();
+    return said;
 }
 
 json_t *sinks_command(struct shell *s, struct control_client *c, const struct control_request *r)

@@ -63,6 +63,7 @@ struct sink_port {
     struct given given[GIVEN_MAX];
     uint32_t head, count;
     struct replay replay;
+    uint64_t confirmed_ns; /* When it last confirmed something. */
     size_t ahead;          /* Items confirmed of the record at the head, but not itself. */
     uint64_t emitted[256]; /* By kind. */
     uint64_t names_replaced;

@@ -50,6 +50,17 @@ static void on_resolved(uv_getaddrinfo_t *r, int status, struct addrinfo *list)
     try_next(c);
 }
 
+static bool prepare(struct conn *c)
+{
+    char why[SINK_ERROR_MAX];
+
+    if (c->ops->prepare == NULL || c->ops->prepare(c, why))
+        return true;
+    sink_fault(c->sink, "%s", why);
+    retry_later(c);
+    return false;
+}
+
 static void on_retry(uv_timer_t *timer)
 {
     struct conn *c = timer->data;
@@ -60,6 +71,8 @@ static void on_retry(uv_timer_t *timer)
         adopt(c);
         return;
     }
+    if (!prepare(c))
+        return;
     c->busy = c->sink->connecting = true;
     rc = uv_getaddrinfo(c->sink->loop, &c->resolve, on_resolved, c->host, c->port, &hints);
     if (rc != 0)

@@ -12,6 +12,8 @@ enum { CONN_CONNECT_MS = 10000, CONN_READ_BYTES = 16384 };
 struct conn;
 
 struct conn_ops { /* All from the loop. */
+    /* Before each try; NULL: nothing to do.  false, with one line in why: it would be in vain. */
+    bool (*prepare)(struct conn *c, char why[SINK_ERROR_MAX]);
     void (*connected)(struct conn *c);
     void (*adopted)(struct conn *c);                           /* Instead, when it is `adopt`. */
     void (*data)(struct conn *c, const uint8_t *at, size_t n); /* NULL: what comes is dropped. */

@@ -1,5 +1,6 @@
 #include "jetstream_connect.h"
 #include "nats_url.h"
+#include "own_file.h"
 
 #include <netdb.h>
 #include <openssl/ui.h>
@@ -138,6 +139,23 @@ static natsStatus set_options(const struct sink_options *o, bool tls, natsOption
     return s == NATS_OK ? set_rest(o, n, what) : s;
 }
 
+/* libnats says "(null)" of some, and reads the credentials only once a server asks for them. */
+static int check_files(const struct sink_options *o, char err[JETSTREAM_ERROR_MAX])
+{
+    const struct {
+        const char *key, *path;
+    } files[] = {{"ca-file", o->ca_file},
+                 {"cert-file", o->cert_file},
+                 {"key-file", o->key_file},
+                 {"credentials", o->credentials}};
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (own_file_check(files[i].key, files[i].path, err, JETSTREAM_ERROR_MAX) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int jetstream_connect(natsConnection **out, const struct sink_options *o, struct nats_loop *l,
                       char err[JETSTREAM_ERROR_MAX])
 {
@@ -150,6 +168,8 @@ int jetstream_connect(natsConnection **out, const struct sink_options *o, struct
         snprintf(err, JETSTREAM_ERROR_MAX, "url: %s", what);
         return -1;
     }
+    if (check_files(o, err) != 0)
+        return -1;
     s = natsOptions_Create(&n);
     if (s == NATS_OK)
         s = set_options(o, servers.tls, n, &what);

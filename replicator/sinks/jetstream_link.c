@@ -8,8 +8,9 @@
 
 enum { SCAN_FIRST = 1 << 12, SCAN_PATIENCE_MS = 1000 };
 
-_Static_assert(JETSTREAM_SCAN <=
-                   SCAN_FIRST << 3 * (JETSTREAM_SPENT / JETSTREAM_TRIES - JETSTREAM_CATCH_UPS - 1),
+_Static_assert(JETSTREAM_SCAN <= SCAN_FIRST
+                                     << 3 * (JETSTREAM_SPENT / JETSTREAM_LOOKS / JETSTREAM_TRIES -
+                                             JETSTREAM_CATCH_UPS - 1),
                "a scan of each depth");
 
 static int open_inbox(struct jetstream_link *k, char *err)
@@ -228,8 +229,10 @@ static void look_at_for(struct jetstream_question *a, const struct jetstream_ask
     if (sequence < q->from || sequence > q->run_end)
         return;
     a->top = later(a->top, sequence);
-    if (a->kept || sequence <= q->to)
-        a->last = later(a->last, sequence);
+    if ((!a->kept && sequence > q->to) || sequence <= a->last)
+        return;
+    a->last = sequence;
+    a->at = f->at;
 }
 
 static void look_at(struct jetstream_place *p, struct jetstream_ask *k, natsMsg *m, uint64_t at)
@@ -424,11 +427,11 @@ static void conclude(struct jetstream_place *p, struct jetstream_ask *a, uint64_
     }
 }
 
-int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
-                        char err[JETSTREAM_ERROR_MAX])
+/* 0, or -1: all of the subject was looked at from *start on. */
+static int look(struct jetstream_link *k, struct jetstream_ask *a, uint64_t *start, char *err)
 {
     struct jetstream_place *p = &k->place[a->origin];
-    uint64_t first = 0, start;
+    uint64_t first = 0;
     natsMsg *m = NULL;
     natsStatus s;
 
@@ -438,16 +441,78 @@ int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
     if (m != NULL)
         look_at(p, a, m, p->last);
     natsMsg_Destroy(m);
-    start = p->last;
-    if (unknown_from(a, start) != 0) {
-        if (read_first(k, p, &first, err) != 0)
-            return -1;
-        s = look_back(k, a, first, &start);
-        if (s != NATS_OK)
-            return jetstream_fail_asked(err, "cannot read the last messages", s, k->nc);
-        if (catch_up(k, a, p->last - start, err) != 0)
-            return -1;
+    *start = p->last;
+    if (unknown_from(a, *start) == 0)
+        return 0;
+    if (read_first(k, p, &first, err) != 0)
+        return -1;
+    s = look_back(k, a, first, start);
+    if (s != NATS_OK)
+        return jetstream_fail_asked(err, "cannot read the last messages", s, k->nc);
+    return catch_up(k, a, p->last - *start, err);
+}
+
+static bool is_record(natsMsg *m, uint8_t origin, position_t position)
+{
+    const char *id = NULL;
+    position_t its;
+    uint8_t by;
+
+    return natsMsgHeader_Get(m, "Nats-Msg-Id", &id) == NATS_OK &&
+           jetstream_id_parse(id, &by, &its) && by == origin && its == position;
+}
+
+/* 1: the leader has it there, too; 0: it has not; -1: it does not say. */
+static int leader_has(struct jetstream_link *k, const struct jetstream_ask *a,
+                      const struct jetstream_question *q, char *err)
+{
+    const struct jetstream_place *p = &k->place[a->origin];
+    natsMsg *m = NULL;
+    jsErrCode code = 0;
+    natsStatus s = js_GetMsg(&m, k->js, p->stream, q->at, NULL, &code);
+    int has;
+
+    if (s == NATS_NOT_FOUND && code == JSNoMessageFoundErr)
+        return 0;
+    if (s != NATS_OK)
+        return jetstream_fail_asked(err, "cannot read a message", s, k->nc);
+    has = is_record(m, a->origin, position_make(q->q.epoch, q->last));
+    natsMsg_Destroy(m);
+    return has;
+}
+
+static int leader_agrees(struct jetstream_link *k, const struct jetstream_ask *a, char *err)
+{
+    int has = 1;
+
+    for (size_t i = 0; has == 1 && i < a->count; i++) {
+        const struct jetstream_question *q = &a->question[i];
+
+        if (q->last != 0 && !q->kept)
+            has = leader_has(k, a, q, err);
     }
-    conclude(p, a, start);
-    return 0;
+    return has;
+}
+
+int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,
+                        char err[JETSTREAM_ERROR_MAX])
+{
+    struct jetstream_place *p = &k->place[a->origin];
+
+    for (int i = 0; i < JETSTREAM_LOOKS; i++) {
+        uint64_t start;
+        int has;
+
+        if (look(k, a, &start, err) != 0)
+            return -1;
+        has = leader_agrees(k, a, err);
+        if (has == 1)
+            conclude(p, a, start);
+        if (has != 0)
+            return has == 1 ? 0 : -1;
+    }
+    snprintf(err, JETSTREAM_ERROR_MAX,
+             "the servers of stream %.64s differ: one has a record that its leader has not",
+             p->stream);
+    return -1;
 }

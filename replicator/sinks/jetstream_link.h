@@ -11,7 +11,8 @@ enum {
     JETSTREAM_NAME_MAX = 160,
     JETSTREAM_CATCH_UPS = 4,
     JETSTREAM_TRIES = 5, /* Of each scan. */
-    JETSTREAM_SPENT = (4 + JETSTREAM_CATCH_UPS) * JETSTREAM_TRIES,
+    JETSTREAM_LOOKS = 5, /* Until the servers of a stream agree. */
+    JETSTREAM_SPENT = (4 + JETSTREAM_CATCH_UPS) * JETSTREAM_TRIES * JETSTREAM_LOOKS,
     JETSTREAM_EPOCHS = 512,
     JETSTREAM_MESSAGE_MAX = RENDER_MAX + 256, /* A record with its headers. */
 };
@@ -46,6 +47,7 @@ struct jetstream_question {
     uint64_t floor; /* Nothing of it is there up to this sequence of the stream; */
     bool blind;     /* but for what may lie further back than was looked. */
     uint32_t last;  /* The answer; 0: none of them. */
+    uint64_t at;    /* Where that is in the stream. */
     uint32_t top;   /* The last that is there of q.from .. q.run_end; 0: none. */
     bool known;     /* false: further back than was looked may lie some. */
     bool sure;      /* Of its run one is there that went out first then: none lies before that. */
@@ -82,7 +84,9 @@ void jetstream_link_wrote(struct jetstream_link *k, uint8_t origin, uint32_t epo
 
 /* D1: answers all questions with one look at the stream, and sets place[origin].last as of then.
  * Records of one run lie in order, but others may lie between and behind them: looks at the last
- * JETSTREAM_SCAN of the stream's messages, or as far as the questions need.  Another writer may not
+ * JETSTREAM_SCAN of the stream's messages, or as far as the questions need.  Whichever server reads
+ * for us may keep a record, of when it was the leader, that the others never had: what decides an
+ * answer is looked up at the leader, and else all is looked at again.  Another writer may not
  * wait meanwhile: what came since is looked at too, so that the guard which stands on the answer
  * has a chance.  0, or -1 with one line in err. */
 int jetstream_link_find(struct jetstream_link *k, struct jetstream_ask *a,

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFER = 256 << 10, ITEMS = 512, HEADER_MAX = 40, OPEN_MS = 10000 };
+enum { BUFFER = 256 << 10, ITEMS = 512, HEADER_MAX = 40, OPEN_MS = 10000, LOOK_MS = 1000 };
 
 struct relp_sink {
     struct sink base;
     struct conn conn;
-    uv_timer_t wait;
+    uv_timer_t wait; /* For the session; then from look to look whether anybody is there still. */
     bool ready, pulling; /* ready: the collector has accepted the session. */
     uint8_t *buffer;
     uint32_t txnr; /* Of the last command. */
@@ -111,6 +111,15 @@ static size_t take_answered(struct relp_sink *t)
     return n;
 }
 
+/* A host that went without a word answers nothing, and the kernel would ask for a quarter of an
+ * hour. */
+static void on_look(uv_timer_t *timer)
+{
+    struct relp_sink *t = timer->data;
+
+    conn_acked(&t->conn);
+}
+
 static void opened(struct relp_sink *t)
 {
     const struct relp_frame *f = &t->reader.frame;
@@ -120,7 +129,7 @@ static void opened(struct relp_sink *t)
                  f->data);
         return;
     }
-    uv_timer_stop(&t->wait);
+    uv_timer_start(&t->wait, on_look, LOOK_MS, LOOK_MS);
     t->ready = true;
     sink_is_up(&t->base);
 }

@@ -232,19 +232,22 @@ static void on_drained(struct conn *c)
 
 /* ---- the connection ---- */
 
+/* Before anybody answers, so that what is wrong with our files does not wait for a collector. */
+static bool prepare(struct conn *c, char why[SINK_ERROR_MAX])
+{
+    struct tls_sink *t = of(c);
+
+    SSL_free(t->ssl); /* Of the connection before: not while it ends, as OpenSSL may be below us. */
+    t->ssl = tls_client(&t->base.o, c->host, why, SINK_ERROR_MAX);
+    return t->ssl != NULL;
+}
+
 static void on_connected(struct conn *c)
 {
     struct tls_sink *t = of(c);
-    char why[SINK_ERROR_MAX];
 
     ends_clear(&t->ends);
     t->shaken = false;
-    SSL_free(t->ssl); /* Of the connection before: not while it ends, as OpenSSL may be below us. */
-    t->ssl = tls_client(&t->base.o, c->host, why, sizeof(why));
-    if (t->ssl == NULL) {
-        conn_end(c, "%s", why);
-        return;
-    }
     t->in = SSL_get_rbio(t->ssl);
     t->out = SSL_get_wbio(t->ssl);
     uv_timer_start(&t->wait, on_wait, HANDSHAKE_MS, 0);
@@ -270,6 +273,7 @@ static void tls_wake(struct sink *s)
 static const struct sink_ops tls_ops = {.wake = tls_wake};
 
 static const struct conn_ops conn_ops = {
+    .prepare = prepare,
     .connected = on_connected,
     .data = on_data,
     .drained = on_drained,

@@ -1,4 +1,5 @@
 #include "tls_context.h"
+#include "own_file.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -16,7 +17,10 @@ static const char *last_error(void)
 
 static int bad_file(const char *key, const char *path, char *err, size_t err_size)
 {
-    snprintf(err, err_size, "%s \"%s\" cannot be used: %s", key, path, last_error());
+    bool none = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_PEM_LIB;
+
+    snprintf(err, err_size, "%s \"%.150s\" cannot be used: %s", key, path,
+             none ? "it holds none in PEM" : last_error());
     return -1;
 }
 
@@ -34,6 +38,10 @@ static int use_files(SSL_CTX *ctx, const struct sink_options *o, char *err, size
 {
     bool asked = false;
 
+    if (own_file_check("ca-file", o->ca_file, err, err_size) != 0 ||
+        own_file_check("cert-file", o->cert_file, err, err_size) != 0 ||
+        own_file_check("key-file", o->key_file, err, err_size) != 0)
+        return -1;
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
     if (o->ca_file == NULL)
@@ -110,12 +118,27 @@ SSL *tls_client(const struct sink_options *o, const char *host, char *err, size_
     return ssl;
 }
 
+/* Of the last error that is not about its certificate. */
+static void connection_reason(char *out, size_t size)
+{
+    static const char word[] = "alert ";
+    unsigned long code = ERR_peek_last_error();
+    const char *text = last_error(), *alert = strstr(text, word);
+
+    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+        snprintf(out, size, "does not answer in TLS");
+    else if (ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET && alert != NULL)
+        snprintf(out, size, "the collector refuses: %s", alert + strlen(word));
+    else
+        snprintf(out, size, "TLS: %s", text);
+}
+
 void tls_reason(const SSL *ssl, const char *host, char *out, size_t size)
 {
     long verdict = SSL_get_verify_result(ssl);
 
     if (verdict == X509_V_OK || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
-        snprintf(out, size, "TLS: %s", last_error());
+        connection_reason(out, size);
     else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
         snprintf(out, size, "its certificate is refused: it is not for \"%s\"", host);
     else

@@ -4,7 +4,7 @@
  * against libnats with the sink's guards, each record expecting the id of the one before it: one
  * nats-server on loopback, one connection for each, turn by turn, medians.  The processor's time is
  * that of all threads of the publisher, and of the server, for each record.
- * bench_jetstream [RECORDS [ROUNDS]] */
+ * bench_jetstream [RECORDS [ROUNDS [WINDOW]]] */
 #include "sink.h"
 
 #include <nats/nats.h>
@@ -19,12 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LENGTH = 450, WINDOW = 1024, ROUNDS_MAX = 99 };
+enum { LENGTH = 450, ROUNDS_MAX = 99 };
 
 static char folder[] = "/tmp/evrep-bench-XXXXXX", url[64];
 static char record[LENGTH];
 static pid_t server;
-static uint32_t records = 100000;
+static uint32_t records = 100000, window = 8192;
 static natsConnection *nc;
 static jsCtx *js;
 
@@ -119,7 +119,7 @@ static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max
 
     (void)ctx;
     while (n < max && (n + 1) * LENGTH <= max_bytes && host.handed < host.last &&
-           host.handed - host.confirmed < WINDOW)
+           host.handed - host.confirmed < window)
         items[n++] = (struct sink_item){.position = position_make(host.epoch, ++host.handed),
                                         .bytes = (uint8_t *)record,
                                         .len = LENGTH};
@@ -296,7 +296,9 @@ int main(int argc, char **argv)
 
     if (argc > 1)
         records = (uint32_t)strtoul(argv[1], NULL, 10);
-    if (rounds < 1 || rounds > ROUNDS_MAX || records == 0 || mkdtemp(folder) == NULL)
+    if (argc > 3)
+        window = (uint32_t)strtoul(argv[3], NULL, 10);
+    if (rounds < 1 || rounds > ROUNDS_MAX || records == 0 || window == 0 || mkdtemp(folder) == NULL)
         return 2;
     signal(SIGPIPE, SIG_IGN);
     memset(record, 'x', sizeof(record));
@@ -308,6 +310,7 @@ int main(int argc, char **argv)
         measure(&guarded, i, run_guarded, 3 * (uint32_t)i + 3);
         measure(&sink, i, run_sink, 3 * (uint32_t)i + 4);
     }
+    printf("%u records, %d rounds, window %u\n", records, rounds, window);
     show_ratio("the sink : libnats alone", &sink, &alone, rounds);
     show_ratio("the sink : libnats with the same guards", &sink, &guarded, rounds);
     show_ratio("libnats with the same guards : libnats alone", &guarded, &alone, rounds);

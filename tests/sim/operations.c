@@ -54,6 +54,15 @@ static void edit_limits(struct world *w, struct node *n)
           n->id, o->window, k, (unsigned)(o->hold_ns / MS), o->policy);
 }
 
+static void set_sink(struct world *w, struct node *n, size_t sink, bool has)
+{
+    if (n->has[sink] == has)
+        return;
+    n->has[sink] = has;
+    w->sink_came = true;
+    TRACE(w, "operation: node %u starts with%s sink %zu", n->id, has ? "" : "out", sink);
+}
+
 static void edit(struct world *w, struct node *n)
 {
     size_t last = w->sink_count - 1;
@@ -65,11 +74,43 @@ static void edit(struct world *w, struct node *n)
         TRACE(w, "operation: node %u starts with durability %s", n->id,
               n->power ? "power" : "process");
     }
-    if (w->edits_sinks && last > 0 && rng_chance(&w->editing, 350)) {
-        n->has[last] = !n->has[last];
-        w->sink_came = true;
-        TRACE(w, "operation: node %u starts with%s sink %zu", n->id, n->has[last] ? "" : "out",
-              last);
+    if (w->edits_sinks && last > 0 && rng_chance(&w->editing, 350))
+        set_sink(w, n, last, !n->has[last]);
+}
+
+/* Something of that origin's. */
+static bool has_taken(const struct core *c, uint8_t origin, size_t sink)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (uint8_t m = 0; g->origin == origin && m < g->at[sink].count; m++) {
+            if (g->at[sink].span[m].owner == c->o.node)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What one node knows of a sink and its peer does not, or has forgotten: it is taken from a taker
+ * before it meets the origin again, and put back just as the power takes the origin's marks. */
+static void flip(struct world *w, struct node *n)
+{
+    struct node *peer = w->node[1 - n->id];
+    size_t last = w->sink_count - 1;
+
+    if (n->drops_sink)
+        set_sink(w, n, last, false);
+    else if (!n->has[last] && rng_chance(&w->flipping, 600))
+        set_sink(w, n, last, true);
+    n->drops_sink = false;
+    if (!peer->running || w->ending || w->quiet || !n->has[last])
+        return;
+    if (w->sink_came && rng_chance(&w->flipping, 400)) {
+        world_event(w, w->now, EV_AIMED, FAULT_HOST, peer->id, 0);
+    } else if (has_taken(&peer->core, n->id, last) && rng_chance(&w->flipping, 600)) {
+        peer->drops_sink = true;
+        world_event(w, w->now, EV_AIMED, FAULT_CRASH, peer->id, 0);
     }
 }
 
@@ -77,6 +118,8 @@ static void edit(struct world *w, struct node *n)
 void operations_restart(struct world *w, struct node *n)
 {
     edit(w, n);
+    if (w->flips)
+        flip(w, n);
     if (w->refences && rng_chance(&w->refencing, 200)) {
         w->fencing[n->id] = !w->fencing[n->id];
         TRACE(w, "operation: node %u starts with%s a fencing command", n->id,
@@ -93,8 +136,10 @@ static void draw_edits(struct world *w)
     w->edits_power = on && rng_chance(&w->editing, 300);
     w->edits_sinks = on && rng_chance(&w->editing, 500);
     w->host_falls = on && rng_chance(&w->editing, 500);
+    w->flips = w->operations && w->sink_count > 1 && rng_chance(&w->flipping, 80);
     for (int i = 0; i < NODE_COUNT; i++) {
         w->node[i]->power = w->power;
+        w->node[i]->drops_sink = false;
         memcpy(w->node[i]->configured, w->options.sink, sizeof(w->node[i]->configured));
     }
 }
@@ -121,6 +166,7 @@ void operations_draw(struct world *w)
     w->unsyncing.state = w->seed ^ 0xd15c;
     w->unsyncs = w->operations && rng_chance(&w->unsyncing, 350);
     w->editing.state = w->seed ^ 0xc0f19;
+    w->flipping.state = w->seed ^ 0xf11b;
     draw_edits(w);
     w->narrowing.state = w->seed ^ 0x1e55;
     w->refencing.state = w->seed ^ 0xfe9ce;

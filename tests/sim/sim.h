@@ -282,6 +282,7 @@ struct node {
         uint32_t losses;
     } sink[SIM_SINKS];
     bool has[SIM_SINKS];
+    bool drops_sink; /* At its next start it does not have the last one. */
     struct core_sink_options configured[SIM_SINKS]; /* As it was started last, */
     bool power;                                     /* and with which durability. */
     struct ask ask[ASKS_MAX];
@@ -367,12 +368,14 @@ struct world {
     bool quiet;           /* and nothing else. */
     bool staggered;       /* A connection is up at node 0 before it is at node 1. */
     bool fencing[NODE_COUNT], fence_lied;
-    struct rng editing;   /* Of its own, too. */
-    bool edits_limits;    /* Window, hold time and policy may be others at a start, */
-    bool edits_power;     /* the durability, */
-    bool edits_sinks;     /* and whether a node has the last sink; */
-    bool sink_came;       /* that was so. */
-    bool host_falls;      /* A process that dies in an effect may take its host along. */
+    struct rng editing;  /* Of its own, too. */
+    bool edits_limits;   /* Window, hold time and policy may be others at a start, */
+    bool edits_power;    /* the durability, */
+    bool edits_sinks;    /* and whether a node has the last sink; */
+    bool sink_came;      /* that was so. */
+    struct rng flipping; /* Of its own, too. */
+    bool flips;          /* A taker loses the last sink; one that gets it back meets a power cut. */
+    bool host_falls;     /* A process that dies in an effect may take its host along. */
     struct rng refencing; /* Of its own, too. */
     bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */

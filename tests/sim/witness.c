@@ -201,6 +201,9 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     if (mine->resumed) /* T4: it goes on without news of the peer; a sink that can be asked decides.
                         */
         return;
+    /* It may remember what it owned before it was started without the sink. */
+    if (w->sink_came && sink == w->sink_count - 1)
+        return;
     /* So it is with what was resumed before its facts went. */
     if (n->core.session == SESSION_HELLO && n->core.both_fence && mine->asked == ASK_DONE &&
         refuses_a_second(w, sink))

@@ -114,6 +114,26 @@ static void own_records_above_answer_for_nothing_below(void **state)
     free(p);
 }
 
+/* What the node before it intended above a range, and what waits there for a question of its own,
+ * takes nothing from an answer that is about the range. */
+static void an_answer_about_the_range_counts(void **state)
+{
+    struct pair *p = pair_begin(held_by_a_keeper);
+    struct segment *g = two_spans(p);
+    struct span *s = &g->at[0].span[0];
+
+    (void)state;
+    s->foreign = s[1].foreign = true;
+    s[1].doubt = s[1].intent = 11;
+    pair_sink_up(p, 0);
+    pair_settle(p);
+    assert_int_equal(p->node[0].asked_count, 1);
+    pair_answer(p, 0, ANSWER_HAS, 4);
+    assert_int_equal(s->emitted, 4);
+    assert_int_equal(s->doubt, 5); /* Its peer may have emitted the last one. */
+    free(p);
+}
+
 /* Its first record nobody else can have written, but while it had no connection the peer may have
  * taken it over: the connection that comes is asked. */
 static void a_guard_begins_with_a_connection(void **state)
@@ -135,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_goes_out_above_a_question),
         cmocka_unit_test(own_records_above_answer_for_nothing_below),
+        cmocka_unit_test(an_answer_about_the_range_counts),
         cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
         cmocka_unit_test(a_guard_begins_with_a_connection),
     };

@@ -267,6 +267,68 @@ static void the_hold_time_passes_while_the_peer_flaps(void **state)
     assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
 }
 
+static void floating(struct core_sink_options *o) /* D1b */
+{
+    o->answers = o->may_fail = true;
+}
+
+static void answer_unknown(struct pair *p, int n)
+{
+    while (p->node[n].asked_count > 0) {
+        pair_answer(p, n, ANSWER_UNKNOWN, 0);
+        pair_settle(p);
+    }
+}
+
+/* T1, T3: node 0 declines an offer, and its answer goes with the session: it has the higher term,
+ * and knows nothing of what its owner, node 1, meant to hand over since, alone. */
+static void what_an_owner_did_after_a_declined_offer(void **state)
+{
+    struct pair *p = pair_begin(floating);
+    uint32_t e = pair_live(p, 1);
+    unsigned marked;
+
+    (void)state;
+    p->node[1].sink_off = true;
+    pair_produce(p, 1, 20);
+    pair_settle(p);
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 4);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_work_once(p, 0);
+    assert_true(p->node[0].core.sink[0].give);
+    pair_handover(p, 1);
+    pair_work_once(p, 1);
+    assert_int_equal(pair_span(p, 1, 1, e, 15)->handing, HAND_OFFERED);
+    pair_read(p, 0);
+    assert_int_equal(pair_span(p, 0, 1, e, 15)->owner, 1);
+    assert_int_equal(pair_span(p, 0, 1, e, 15)->term, pair_span(p, 1, 1, e, 15)->term + 1);
+    pair_work_once(p, 0);
+    pair_crash(p, 0); /* And its answer goes with the link. */
+    p->node[1].sink_off = false;
+    p->node[1].sink_stalls = true;
+    pair_elapse_ms(p, 31000); /* T4 */
+    assert_int_equal(p->node[1].asked[0].epoch, e);
+    pair_answer(p, 1, ANSWER_HAS, 1);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 1, e, 9, &marked), 1);
+    assert_int_equal(marked, 0);
+    pair_crash(p, 1); /* 2-9 are on their way. */
+    p->node[0].sink_stalls = p->node[1].sink_stalls = false;
+    pair_start(p, 1);
+    pair_start(p, 0);
+    pair_connect(p);
+    for (int i = 0; i < 20; i++) {
+        pair_elapse_ms(p, 100);
+        answer_unknown(p, 0);
+        answer_unknown(p, 1);
+    }
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    pair_expect_exactly_once(p);
+    free(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -278,6 +340,7 @@ int main(void)
         T(skipped_and_given_up_is_over),
         T(the_hold_time_passes_while_the_peer_flaps),
         T(a_ragged_outcome_ends_no_process),
+        cmocka_unit_test(what_an_owner_did_after_a_declined_offer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

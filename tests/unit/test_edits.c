@@ -209,14 +209,95 @@ static void what_the_peer_had_when_it_leaves(void **state)
     assert_null(core_segment(&p->node[0].core, 1, e));
 }
 
+/* L3, L4: node 1 has closed its segment of 21, of which node 0 has 11, and leaves the
+ * configuration: the rest is held for ever, and nobody says that it is lost. */
+static void what_the_peer_had_closed_when_it_leaves(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 1);
+    unsigned marked;
+
+    p->node[1].sink_off = true;
+    pair_produce(p, 1, 10);
+    pair_settle(p);
+    p->node[0].disk_full = true;
+    pair_produce(p, 1, 10);
+    pair_settle(p);
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    assert_true(core_segment(&p->node[0].core, 1, e)->closed);
+    assert_int_equal(core_segment(&p->node[0].core, 1, e)->last, 21);
+    assert_int_equal(core_segment(&p->node[0].core, 1, e)->journaled, 11);
+    pair_crash(p, 1); /* For good. */
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    p->node[0].disk_full = false;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 60000);
+    assert_true(pair_times(p, 1, e, 11, &marked) > 0);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 1, e, 12));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 1, e, 21));
+    assert_null(core_segment(&p->node[0].core, 1, e));
+}
+
+/* T1: what was offered, and not answered, when the peer leaves the configuration is held for ever.
+ */
+static void what_was_offered_when_the_peer_leaves(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_work_once(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->handing, HAND_OFFERED);
+    pair_crash(p, 1); /* For good. */
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 60000);
+    assert_true(pair_times(p, 0, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
+}
+
+/* L3: node 1 has taken over, its sink is down; node 0 comes back without the sink: what node 1 owns
+ * there goes nowhere, and nobody says so. */
+static void the_origin_comes_back_without_the_sink(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    p->node[1].sink_off = true;
+    e = pair_die_undelivered(p);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
+    restart_with(p, 0, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    p->node[1].sink_off = false;
+    pair_elapse_ms(p, 5000);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
+    assert_int_equal(marked, 1); /* Its origin may have taken it back before, and emitted it. */
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_sink_is_put_back_at_the_origin), T(the_taker_is_started_without_the_sink),
-        T(a_sink_is_put_back_at_the_taker),  T(a_sink_is_put_back_at_the_replica),
-        T(an_added_sink_has_lost_nothing),   T(what_was_handed_over_when_the_peer_leaves),
-        T(what_the_peer_had_when_it_leaves),
+        T(a_sink_is_put_back_at_the_origin),      T(the_taker_is_started_without_the_sink),
+        T(a_sink_is_put_back_at_the_taker),       T(a_sink_is_put_back_at_the_replica),
+        T(an_added_sink_has_lost_nothing),        T(what_was_handed_over_when_the_peer_leaves),
+        T(what_the_peer_had_when_it_leaves),      T(what_the_peer_had_closed_when_it_leaves),
+        T(what_was_offered_when_the_peer_leaves), T(the_origin_comes_back_without_the_sink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

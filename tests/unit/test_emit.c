@@ -15,9 +15,11 @@ void shell_input(struct shell *s, struct core_input *in)
     core_step(s->core, in);
 }
 
+static uint64_t now_ns = SECOND_NS;
+
 uint64_t shell_now_ns(void)
 {
-    return 1000000000;
+    return now_ns;
 }
 
 void shell_flush(struct shell *s)
@@ -186,11 +188,54 @@ static void an_answer_is_said_once(void **state)
     answers("sink bus: has 1/8 up to 50", ANSWER_HAS, 8, 5, 50); /* Long ago. */
 }
 
+static void looked(uint64_t after_s, const char *what)
+{
+    said[0] = '\0';
+    look_for_stall(&port, SECOND_NS + after_s * SECOND_NS);
+    assert_string_equal(said, what);
+}
+
+/* Its collector takes bytes, or none, and confirms no record. */
+static void who_stands_still_is_said_to(void **state)
+{
+    static const char what[] = "sink bus: up, but has confirmed nothing for a minute of what it "
+                               "was given; it is waited for";
+    struct sink sink = {.up = true, .host = {.ctx = &port, .warn = host_warn}};
+    struct record r = {.epoch = 7, .sequence = 1};
+
+    (void)state;
+    core_init(&core, &(struct core_options){.sink_count = 1, .sink[0] = {.key = 1}}, 1);
+    core.now_ns = now_ns;
+    port.sink = &sink;
+    port.head = port.count = 0;
+    looked(3600, ""); /* It was given nothing. */
+    given_add(&port, GIVEN_HIDDEN, &r);
+    looked(3600, ""); /* What is hidden waits for a record that passes. */
+    r.sequence = 2;
+    given_add(&port, GIVEN_STATEMENT, &r);
+    given_add(&port, GIVEN_RECORD, &r);
+    looked(60, "");
+    sink.up = false;
+    looked(61, "");
+    sink.up = true;
+    looked(61, what);
+    now_ns = 100 * SECOND_NS;
+    confirm(&port, 1);
+    looked(159, "");
+    sink.said[0].ns = 0; /* The hour is over. */
+    looked(160, what);
+    confirm(&port, 1);
+    sink.said[0].ns = 0;
+    looked(3600, "");
+    now_ns = SECOND_NS;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_back_does_not_mean_down),
         cmocka_unit_test(an_answer_is_said_once),
+        cmocka_unit_test(who_stands_still_is_said_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

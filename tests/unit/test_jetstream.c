@@ -517,6 +517,62 @@ static void test_says_how_far_it_looked(void **state)
     assert_true(a.question[0].known && a.question[0].last == 0);
 }
 
+/* A server's API under another name, which lies so many times about what lies where. */
+static atomic_int lies;
+
+static void on_request(natsConnection *c, natsSubscription *sub, natsMsg *m, void *ctx)
+{
+    const char *data = natsMsg_GetData(m), *subject = natsMsg_GetSubject(m);
+    char real[128];
+
+    (void)sub;
+    (void)ctx;
+    snprintf(real, sizeof(real), "$JS%s", strchr(subject, '.'));
+    if (strstr(subject, ".MSG.GET.") != NULL && strstr(data, "\"seq\"") != NULL &&
+        atomic_load(&lies) > 0) {
+        atomic_fetch_sub(&lies, 1);
+        data = "{\"seq\":1}";
+    }
+    natsConnection_PublishRequestString(c, real, natsMsg_GetReply(m), data);
+    natsMsg_Destroy(m);
+}
+
+/* D1: a server that was the leader may keep a record which its peers never had, and it may be the
+ * one that reads the stream for us. */
+static void test_believes_the_leader(void **state)
+{
+    static struct jetstream_ask a;
+    struct jetstream_link k = {.nc = nc};
+    natsSubscription *sub = NULL;
+    char err[JETSTREAM_ERROR_MAX];
+    jsOptions o;
+
+    (void)state;
+    stream_make("LEAD", "lead.*", js_LimitsPolicy);
+    assert_int_equal(natsConnection_Subscribe(&sub, nc, "LIES.API.>", on_request, NULL), NATS_OK);
+    jsOptions_Init(&o);
+    o.Prefix = "LIES.API";
+    assert_int_equal(natsConnection_JetStream(&k.js, nc, &o), NATS_OK);
+    snprintf(k.place[0].stream, sizeof(k.place[0].stream), "LEAD");
+    snprintf(k.place[0].subject, sizeof(k.place[0].subject), "lead.0");
+    publish_id("lead.0", "0/12/1");
+    publish_id("lead.0", "0/12/2");
+    publish_id("lead.0", "0/14/1");
+    a.question[0] = (struct jetstream_question){.q = {0, 12, 1, 9, 1, 9, 0}};
+    a.count = 1;
+    atomic_store(&lies, 2);
+    assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+    jetstream_link_tidy(&k);
+    assert_int_equal(atomic_load(&lies), 0);
+    assert_true(a.question[0].known && a.question[0].last == 2);
+    atomic_store(&lies, 1000);
+    assert_int_equal(jetstream_link_find(&k, &a, err), -1);
+    jetstream_link_tidy(&k);
+    assert_non_null(strstr(err, "servers of stream LEAD differ"));
+    natsSubscription_Destroy(sub);
+    jsCtx_Destroy(k.js);
+}
+
 static void publish_in_doubt(const char *subject, const char *id)
 {
     natsMsg *m = NULL;
@@ -1056,7 +1112,7 @@ static void test_says_that_credentials_cannot_be_read(void **state)
 
     (void)state;
     assert_int_equal(close(fd) | unlink(path), 0);
-    snprintf(want, sizeof(want), "%s: error opening file '%s': No such file or directory", url,
+    snprintf(want, sizeof(want), "credentials \"%s\" cannot be used: No such file or directory",
              path);
     options.credentials = path;
     h = host_new(0, "ANY", "any");
@@ -1172,6 +1228,7 @@ int main(void)
         cmocka_unit_test(test_answers_what_it_has),
         cmocka_unit_test(test_an_answer_outdates_another),
         cmocka_unit_test(test_says_how_far_it_looked),
+        cmocka_unit_test(test_believes_the_leader),
         cmocka_unit_test(test_a_record_sent_again_is_no_end),
         cmocka_unit_test(test_a_new_epoch_is_not_below_the_start),
         cmocka_unit_test(test_asks_while_another_writer_publishes),

@@ -119,11 +119,50 @@ static void known_at_both(void **state)
     expect_here_or_stated(p, e, 26);
 }
 
+/* A3: node 0 has sent 12 to 31, which its peer could not journal, and emitted 32 to 51 alone, and
+ * says so; then its journal goes: what its peer knows to be handed over is stated as lost. */
+static void what_the_origin_emitted_alone_is_not_lost(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    p->node[1].disk_full = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_cut(p);
+    p->node[0].sink_off = false;
+    pair_produce(p, 0, 20);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_times(p, 0, e, 40, &marked), 1);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 0);
+    p->node[0].sink_off = true;
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 11);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    p->options.clock_epoch = 1000;
+    p->node[1].disk_full = p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 5000);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 12));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 31));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 40));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lost_twice, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(known_at_both, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_the_origin_emitted_alone_is_not_lost, pair_up,
+                                        pair_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

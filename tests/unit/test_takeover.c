@@ -606,6 +606,33 @@ static void what_was_opened_alone_ahead_of_the_clock(void **state)
     assert_true(pair_live(p, 0) > alone);
 }
 
+/* T5: so it is where the journal after it hears of the first one only when it has opened an epoch
+ * of its own, alone and by the clock. */
+static void what_was_opened_alone_is_heard_of_late(void **state)
+{
+    struct pair *p = *state;
+    uint32_t alone;
+
+    for (int i = 0; i < 2; i++) {
+        pair_crash(p, 0);
+        pair_lose_journal(p, 0);
+        p->node[0].ring_epoch = p->node[0].ring_next = 0;
+        p->options.clock_epoch = i == 0 ? 100000 : 1000;
+        pair_start(p, 0);
+        if (i == 1) {
+            pair_elapse_ms(p, 2500);
+            assert_true(pair_live(p, 0) < alone);
+        }
+        pair_connect(p);
+        pair_elapse_ms(p, 3000);
+        assert_int_equal(p->node[0].core.session, SESSION_UP);
+        pair_cut(p);
+        pair_elapse_ms(p, 1500);
+        assert_true(i == 0 || pair_live(p, 0) > alone);
+        alone = pair_live(p, 0);
+    }
+}
+
 /* T4a: both fenced as the session was made.  Node 1 starts anew without its fencing command while
  * the link is down: it takes over by the cluster's word alone, and node 0 goes on. */
 static void fencing_goes_at_a_restart(void **state)
@@ -665,6 +692,7 @@ int main(void)
         T(silence_about_a_segment_is_no_word),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
         T(what_was_opened_alone_ahead_of_the_clock),
+        T(what_was_opened_alone_is_heard_of_late),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

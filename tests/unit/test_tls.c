@@ -1,16 +1,19 @@
 /* links: evrep_sinks */
-/* A TLS sink and servers that ask for more than they read, or speak what is too old. */
+/* A TLS sink and servers that ask for more than they read, or speak what is too old; a file of its
+ * own that is not there. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sink.h"
@@ -26,7 +29,10 @@ static SSL_CTX *server_context(int oldest, int newest)
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
+    X509_NAME *name = X509_get_subject_name(x);
 
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(x, name);
     X509_gmtime_adj(X509_getm_notBefore(x), 0);
     X509_gmtime_adj(X509_getm_notAfter(x), 3600);
     X509_set_pubkey(x, key);
@@ -41,7 +47,8 @@ static SSL_CTX *server_context(int oldest, int newest)
     return ctx;
 }
 
-static int setup(void **state)
+/* Its port is taken, and nobody listens there. */
+static int setup_deaf(void **state)
 {
     static const int small = SMALL;
     socklen_t len = sizeof(where);
@@ -52,9 +59,15 @@ static int setup(void **state)
     listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     assert_int_equal(bind(listener, (struct sockaddr *)&where, sizeof(where)), 0);
-    assert_int_equal(listen(listener, 4), 0);
     getsockname(listener, (struct sockaddr *)&where, &len);
     snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(where.sin_port));
+    return 0;
+}
+
+static int setup(void **state)
+{
+    setup_deaf(state);
+    assert_int_equal(listen(listener, 4), 0);
     return 0;
 }
 
@@ -227,9 +240,82 @@ static void versions_before_1_2_are_refused(void **state)
     assert_int_equal(meets(TLS1_VERSION, TLS1_3_VERSION), TLS1_3_VERSION);
 }
 
+/* ---- files ---- */
+
+static bool was_up;
+
+static void note_up(void *ctx, bool quiet)
+{
+    (void)ctx;
+    (void)quiet;
+    was_up = true;
+}
+
+static void until_said(uv_loop_t *loop, char *why, const char *text)
+{
+    while (strstr(why, text) == NULL)
+        uv_run(loop, UV_RUN_ONCE);
+}
+
+static void write_certificate(SSL_CTX *ctx, const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509(f, SSL_CTX_get0_certificate(ctx)), 1);
+    fclose(f);
+}
+
+/* Whoever waits for the collector learns too late that its certificate cannot be judged. */
+static void a_missing_file_is_said_before_anybody_answers(void **state)
+{
+    static char why[SINK_ERROR_MAX], path[] = "/tmp/evrep-test-tls-XXXXXX";
+    static uv_loop_t loop;
+    struct sink_host calls = {.ctx = why,
+                              .pull = on_pull,
+                              .lost = on_lost,
+                              .up = note_up,
+                              .down = on_said,
+                              .warn = on_said};
+    struct sink_options o = {.name = "t",
+                             .type = "syslog",
+                             .transport = "tls",
+                             .address = address,
+                             .server_name = "localhost",
+                             .ca_file = path,
+                             .window = 16};
+    SSL_CTX *ctx = server_context(TLS1_2_VERSION, TLS1_2_VERSION);
+    uv_thread_t server;
+    struct sink *s;
+    char err[256], want[256];
+
+    (void)state;
+    close(mkstemp(path));
+    unlink(path);
+    uv_loop_init(&loop);
+    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
+    while (why[0] == '\0')
+        uv_run(&loop, UV_RUN_ONCE);
+    snprintf(want, sizeof(want), "ca-file \"%s\" cannot be used: No such file or directory", path);
+    assert_string_equal(why, want);
+    assert_int_equal(mkfifo(path, 0600), 0); /* Whoever opens it waits for a writer. */
+    until_said(&loop, why, "it is no regular file");
+    unlink(path);
+    write_certificate(ctx, path);
+    until_said(&loop, why, "refused"); /* Nobody listens, and that is all that is wrong now. */
+    assert_int_equal(listen(listener, 4), 0);
+    uv_thread_create(&server, serve_version, ctx);
+    while (!was_up)
+        uv_run(&loop, UV_RUN_ONCE);
+    uv_thread_join(&server);
+    unlink(path);
+    SSL_CTX_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_missing_file_is_said_before_anybody_answers, setup_deaf),
         cmocka_unit_test_setup(versions_before_1_2_are_refused, setup),
         cmocka_unit_test_setup(who_asks_without_reading_is_left, setup),
     };
