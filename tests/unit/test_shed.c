@@ -8,6 +8,7 @@
 
 #include "pair.h"
 #include "record.h"
+#include "segment.h"
 
 static int setup(void **state)
 {
@@ -134,6 +135,22 @@ static void not_what_the_peer_owns(void **state)
     assert_false(core_oldest(&p->node[1].core, 1, &r));
 }
 
+/* T1: the peer may have accepted it. */
+static void not_what_is_offered(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_handover(p, 0);
+    for (int i = 0; i < 20 && pair_span(p, 0, 0, e, 50)->handing != HAND_OFFERED; i++)
+        pair_work_once(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 50)->handing, HAND_OFFERED);
+    assert_false(full(p, 0, 40));
+}
+
 /* It dies between the statement and its effect: nothing is lost without a word. */
 static void a_crash_in_between(void **state)
 {
@@ -166,6 +183,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_above_what_is_replicated, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_taken_over, setup, teardown),
         cmocka_unit_test_setup_teardown(not_what_the_peer_owns, setup, teardown),
+        cmocka_unit_test_setup_teardown(not_what_is_offered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_in_between, setup, teardown),
     };
 
