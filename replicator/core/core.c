@@ -48,9 +48,9 @@ static void lost_tail(struct core *c, struct segment *g)
     if (delivery_asks_first(c, g))
         return;
     if (c->session == SESSION_UP && g->replicated >= g->last)
-        takeover_tail_ours(c, g);
+        gap_tail_ours(c, g);
     else
-        takeover_runs_lost(c, g);
+        gap_runs_lost(c, g);
 }
 
 /* Where it ended went with the ring: where our journal ends, or the peer's, which may hold what our
@@ -254,7 +254,7 @@ static void step(struct core *c, const struct core_input *in)
         shed_start(c, &in->records);
         break;
     case CORE_NOTED:
-        takeover_noted(c, in);
+        gap_noted(c, in);
         break;
     }
 }
@@ -368,7 +368,7 @@ void core_flush(struct core *c, uint32_t credit, struct core_output *out)
     finish(c);
     delivery_asks(c, out);
     delivery_skips(c, out);
-    takeover_notes(c, out);
+    gap_notes(c, out);
     shed_notes(c, out);
     session_flush(c, credit, out);
     recover_flush(c, out);

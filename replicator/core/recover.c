@@ -277,12 +277,12 @@ void core_recovered(struct core *c)
         struct segment *g = &c->segment[c->order[i]];
 
         if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
-            takeover_settled_before(c, g); /* Finding 4: its origin had told of it again. */
+            facts_settled_before(c, g); /* Finding 4: its origin had told of it again. */
         if (g->origin == c->o.node && g->has_marks && !g->unsure && undone_before(c, g) < g->base)
-            takeover_file_lost(g, undone_before(c, g));
+            gap_file_lost(g, undone_before(c, g));
         segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
-            takeover_tail_lost(c, g); /* T5: neither node has it any more. */
+            gap_tail_lost(c, g); /* T5: neither node has it any more. */
         g->begun_before = g->origin == c->o.node && !(g->closed && g->journaled >= g->last);
         if (g->origin == c->o.node)
             g->sent = sent_before(g);

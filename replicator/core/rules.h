@@ -18,27 +18,42 @@ void session_break(struct core *c, const char *why);
 /* core.c: T5. */
 void epoch_leap(struct core *c);
 
-/* takeover.c: L1-L4, T3-T5. */
+/* takeover.c: L1-L3, T1, T4, T4a. */
 void takeover_lost(struct core *c);
 void takeover_tick(struct core *c);
-void takeover_fact(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
-                   uint8_t n);
-void takeover_told(struct core *c, struct segment *g);
-void takeover_hello_done(struct core *c);
-/* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
-void takeover_tail_lost(struct core *c, struct segment *g);
-/* L4: as that, at its origin: run by run, each once the statement of the one above it is told. */
-void takeover_runs_lost(struct core *c, struct segment *g);
-/* The peer has it, but not every sink of ours: it is lost to those. */
-void takeover_tail_ours(struct core *c, struct segment *g);
-void takeover_settled_before(struct core *c, struct segment *g);
-void takeover_file_lost(struct segment *g, uint32_t from);
-void takeover_came_back(struct core *c, struct segment *g, uint32_t last);
-/* Moves it to the state that its owners make it. */
-void segment_show(struct core *c, struct segment *g);
 void takeover_fenced(struct core *c);
-void takeover_notes(struct core *c, struct core_output *out);
-void takeover_noted(struct core *c, const struct core_input *in);
+
+/* gap.c: L4, A3.  What a statement of `gap` is still to name; none where nothing is missing. */
+void gap_note(const struct core *c, struct segment *g, enum gap_state gap);
+/* Its origin has closed it, and knows of nothing above `last`. */
+void gap_note_lost(const struct core *c, struct segment *g, uint32_t last);
+/* What lies above J of a closed segment is nowhere any more: it is stated as lost. */
+void gap_tail_lost(struct core *c, struct segment *g);
+/* As that, at its origin: run by run, each once the statement of the one above it is told. */
+void gap_runs_lost(struct core *c, struct segment *g);
+/* The peer has it, but not every sink of ours: it is lost to those. */
+void gap_tail_ours(struct core *c, struct segment *g);
+void gap_file_lost(struct segment *g, uint32_t from);
+void gap_came_back(struct core *c, struct segment *g, uint32_t last);
+void gap_filled(struct core *c, struct segment *g);
+void gap_notes(struct core *c, struct core_output *out);
+void gap_noted(struct core *c, const struct core_input *in);
+
+/* reconcile.c: T3 for one segment at one sink; theirs: as the peer sees it. */
+void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs);
+
+/* facts.c: T3, T5. */
+void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
+                 uint8_t n);
+void facts_told(struct core *c, struct segment *g);
+void facts_settled_before(struct core *c, struct segment *g);
+/* Its origin's journal is gone: up to `replicated` it is the replica's. */
+void facts_origin_lost(struct core *c, struct segment *g, uint32_t replicated);
+bool facts_bear_no_witness(const struct core *c);
+bool facts_are_blind(const struct core *c, const struct segment *g, const struct delivery *d);
+
+/* settled.c: T3, T5. */
+void settled_hello_done(struct core *c);
 
 /* delivery.c: N3, L2, D1, D2. */
 bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s);

@@ -149,6 +149,25 @@ void segment_close(struct core *c, struct segment *g, uint32_t last)
         segment_move(g, SEGMENT_DRAINING);
 }
 
+void segment_show(struct core *c, struct segment *g)
+{
+    bool ours = false, theirs = false;
+    enum segment_state kept = g->closed ? SEGMENT_DRAINING : SEGMENT_LIVE;
+
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            const struct span *s = &g->at[k].span[n];
+
+            if (s->emitted < s->to)
+                *(s->owner == c->o.node ? &ours : &theirs) = true;
+        }
+    }
+    if (g->origin == c->o.node)
+        segment_move(g, theirs && !ours ? SEGMENT_HANDED_OVER : kept);
+    else
+        segment_move(g, ours && !theirs ? SEGMENT_TAKEN : kept);
+}
+
 bool segment_is_done(const struct core *c, const struct segment *g)
 {
     if (!g->closed)
@@ -222,6 +241,13 @@ uint32_t span_end(const struct segment *g, const struct span *s)
 uint32_t span_perhaps(const struct segment *g, const struct span *s)
 {
     return max_u32(s->doubt, g->unsure ? span_end(g, s) : s->intent);
+}
+
+uint32_t span_reach(const struct segment *g, const struct span *s)
+{
+    uint32_t there = max_u32(max_u32(g->journaled, g->replicated), g->produced);
+
+    return g->closed ? span_end(g, s) : min_u32(span_end(g, s), max_u32(there, s->intent));
 }
 
 static void clip_marks(struct span *s, uint32_t low, uint32_t high)

@@ -21,6 +21,8 @@ bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch);
 void segment_remove(struct core *c, struct segment *g);
 void segment_move(struct segment *g, enum segment_state to);
 void segment_close(struct core *c, struct segment *g, uint32_t last);
+/* Moves it to the state that its owners make it. */
+void segment_show(struct core *c, struct segment *g);
 /* Everything confirmed at every sink of ours. */
 bool segment_is_done(const struct core *c, const struct segment *g);
 /* Everything below is confirmed everywhere: its origin keeps it no longer. */
@@ -35,6 +37,9 @@ uint32_t segment_needed(const struct core *c, const struct segment *g);
 uint32_t span_end(const struct segment *g, const struct span *s);
 /* Up to where the span's records may have been handed over, as far as this node can know. */
 uint32_t span_perhaps(const struct segment *g, const struct span *s);
+/* Up to where there are records of it, or may be: a span of an open segment ends where what may
+ * have been sent was marked ahead, and of what is to come nothing is in doubt. */
+uint32_t span_reach(const struct segment *g, const struct span *s);
 struct span *delivery_find(struct delivery *d, uint32_t sequence);
 /* Cuts the span so that one ends at `at`; false when the list is full. */
 bool delivery_split(struct delivery *d, struct span *s, uint32_t at);

@@ -254,7 +254,7 @@ static void get_fact(struct core *c, const uint8_t *at, size_t len)
     }
     if (lies(c, lie_in_fact(c, &fact)))
         return;
-    takeover_fact(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
+    facts_learn(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
     /* T5: what it says is known from here on, also when its hello does not come to the end: a
      * journal that replaces this one did not say it. */
     c->node_dirty |= c->peer_journal == 0;
@@ -268,7 +268,7 @@ static void establish(struct core *c)
         return;
     c->session = SESSION_UP;
     c->lease_end_ns = 0;
-    takeover_hello_done(c);
+    settled_hello_done(c);
     rewind_link(c);
 }
 
@@ -451,7 +451,7 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         hear_close(c, g, get_le32(at + 5));
     if (at[9] == DONE_CLOSED || lies(c, lie_in_done(c, g)))
         return;
-    takeover_came_back(c, g, get_le32(at + 5));
+    gap_came_back(c, g, get_le32(at + 5));
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!c->peer_has[k])
@@ -638,7 +638,7 @@ static void put_facts(struct core *c, struct core_output *out)
 
         g->fact_told = true;
         g->fact_undone = !g->done;
-        takeover_told(c, g);
+        facts_told(c, g);
         put_fact(c, g, out);
     }
     frame(c, out, FRAME_HELLO_END, 0);

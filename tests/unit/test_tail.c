@@ -288,7 +288,7 @@ static void only_what_a_sink_lacks_is_stated(void **state)
     s->emitted = s->handed = s->intent = s->to;
     s = delivery_find(&g->at[0], 12);
     s->emitted = s->handed = s->intent = 12;
-    takeover_tail_lost(&p->node[0].core, g);
+    gap_tail_lost(&p->node[0].core, g);
     assert_int_equal(g->gap, GAP_LOST);
     assert_int_equal(g->gap_from, 16);
     assert_int_equal(g->gap_to, 17);
@@ -301,13 +301,13 @@ static void each_run_is_stated_by_itself(void **state)
     struct core *c = &p->node[0].core;
     struct segment *g = lose_above_ten(p);
 
-    takeover_runs_lost(c, g);
+    gap_runs_lost(c, g);
     assert_int_equal(g->gap_from, 16);
     assert_int_equal(g->gap_to, 21);
-    takeover_runs_lost(c, g); /* Not before that one is told. */
+    gap_runs_lost(c, g); /* Not before that one is told. */
     assert_int_equal(g->gap_from, 16);
     g->gap_told = true;
-    takeover_runs_lost(c, g);
+    gap_runs_lost(c, g);
     assert_int_equal(g->gap_from, 11);
     assert_int_equal(g->gap_to, 12);
     assert_int_equal(g->last, 10);

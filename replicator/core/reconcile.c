@@ -1,0 +1,148 @@
+/* T3: one segment at one sink, as both nodes see it, and what this process did there meanwhile. */
+#include "rules.h"
+#include "settle.h"
+
+/* An answer, or a noted statement, that is under way is of the range of then. */
+static void keep_asked(const struct span *o, struct span *s)
+{
+    bool under_way = o->asked == ASK_SENT || o->asked == ASK_SKIPPING;
+
+    s->asked = under_way && o->from != s->from ? ASK_NONE : o->asked;
+}
+
+/* What this process had handed over under an old span it must not hand over again: its confirmation
+ * is on the way.  Where the settled span begins before it, it becomes a span of its own. */
+static void keep_in_flight(const struct span *o, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        uint32_t low = max_u32(o->emitted, s->from - 1);
+        uint32_t high = min_u32(o->handed, s->to);
+
+        if (s->owner != o->owner || low >= high || s->emitted >= high)
+            continue;
+        if (s->emitted < low) {
+            if (delivery_split(d, s, low))
+                continue;                       /* The upper part is next. */
+            s->doubt = max_u32(s->doubt, high); /* Too ragged: again, but marked. */
+            s->intent = max_u32(s->intent, high);
+            continue;
+        }
+        s->intent = max_u32(s->intent, high); /* N6 */
+        s->handed = max_u32(s->handed, high);
+        keep_asked(o, s);
+    }
+}
+
+static void keep_handed(const struct core *c, const struct delivery *old, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        /* The peer knows of a higher intent of ours than we do, or that we took it over: what we
+         * did is forgotten. */
+        if (s->owner == c->o.node && o != NULL && s->intent > s->emitted &&
+            (o->owner != s->owner || o->intent < s->intent))
+            s->doubt = s->intent;
+    }
+    for (uint8_t m = 0; m < old->count; m++) {
+        const struct span *o = &old->span[m];
+        struct span *s = delivery_find(d, o->emitted + 1);
+
+        if (o->owner != c->o.node)
+            continue;
+        if (o->handed > o->emitted)
+            keep_in_flight(o, d);
+        else if (s != NULL && s->owner == o->owner && s->handed < s->doubt)
+            keep_asked(o, s);
+    }
+}
+
+/* L3, T4: what this node goes on with alone stays so until its own facts are out: without them
+ * nobody can have taken it back, and this hello may not come to its end. */
+static void keep_resumed(const struct core *c, const struct delivery *old, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        s->resumed = s->owner == c->o.node && o != NULL && o->resumed && o->owner == s->owner &&
+                     o->term == s->term;
+    }
+}
+
+/* D1: of its own records an origin knows that nobody took them.  What it emitted alone of others
+ * the taker has to ask for, now that it hears how far that may go. */
+static void keep_guard(const struct core *c, const struct segment *g, const struct delivery *old,
+                       struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)old, s->emitted + 1);
+
+        s->guarded = o != NULL && o->guarded && o->term == s->term && g->origin == c->o.node;
+        if (!s->guarded)
+            delivery_unguard(s);
+    }
+}
+
+/* As the peer knows it, where it has our facts: a confirmation since then changes no outcome. */
+static struct delivery as_told(const struct core *c, const struct delivery *d)
+{
+    struct delivery told = *d;
+
+    for (uint8_t n = 0; c->hello_sent && n < told.count; n++) {
+        struct span *s = &told.span[n];
+
+        if (s->owner == c->o.node)
+            s->emitted = min_u32(s->emitted, max_u32(s->told, s->from - 1));
+    }
+    return told;
+}
+
+/* What was confirmed since then: the marks tell it to the peer. */
+static void confirmed_since(const struct core *c, const struct delivery *now, struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+        const struct span *o = delivery_find((struct delivery *)now, s->emitted + 1);
+        uint32_t e = o != NULL ? min_u32(o->emitted, s->to) : 0;
+
+        if (o == NULL || o->owner != c->o.node || e <= s->emitted)
+            continue;
+        s->report = true; /* Also to the node that took it over from us. */
+        s->emitted = e;
+        s->handed = max_u32(s->handed, e);
+        s->intent = max_u32(s->intent, e);
+    }
+}
+
+/* T3 for one segment at one sink. */
+void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
+{
+    struct delivery now = g->at[k];
+    struct delivery mine = as_told(c, &now);
+    struct delivery other = *theirs;
+    uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
+
+    delivery_tidy(&mine, g->closed, g->last, -1);
+    delivery_tidy(&other, g->closed, g->last, -1);
+    if (g->origin == c->o.node)
+        settle_delivery(&mine, &other, last, &g->at[k]);
+    else
+        settle_delivery(&other, &mine, last, &g->at[k]);
+    g->at[k].unheard = now.unheard;
+    g->at[k].shared = now.shared;
+    if (g->at[k].count ==
+        SPAN_MAX) /* Too ragged: what is done in between goes out again, marked. */
+        g->seen.done[k] = 0;
+    confirmed_since(c, &now, &g->at[k]);
+    delivery_tidy(&now, g->closed, g->last, -1);
+    keep_handed(c, &now, &g->at[k]);
+    keep_resumed(c, &now, &g->at[k]);
+    if (sink_knows_all(c, k))
+        keep_guard(c, g, &now, &g->at[k]);
+    for (uint8_t n = 0; n < g->at[k].count; n++)
+        g->at[k].span[n].begun = g->at[k].span[n].intent;
+}
