@@ -142,7 +142,7 @@ static void lost_records(struct core *c, const struct core_range *r)
 }
 
 /* Of an older one than that the ring may still have records: older_epochs_ended(). */
-static void close_previous(struct core *c, uint32_t previous, uint32_t last)
+void epoch_ended(struct core *c, uint32_t previous, uint32_t last)
 {
     struct segment *g = segment_find(c, c->o.node, previous);
 
@@ -153,7 +153,7 @@ static void close_previous(struct core *c, uint32_t previous, uint32_t last)
 /* L1 */
 static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
-    close_previous(c, previous, last);
+    epoch_ended(c, previous, last);
     if (previous == 0)
         older_epochs_ended(c, epoch);
     if (segment_find(c, c->o.node, epoch) == NULL)
@@ -417,7 +417,7 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
         c->highest_epoch = max_u32(c->highest_epoch, epoch);
     if (core_forgot(c, epoch) && epoch != c->own_epoch)
         return false;
-    close_previous(c, previous, last);
+    epoch_ended(c, previous, last);
     if (previous == 0) /* It was made for this epoch. */
         older_epochs_ended(c, epoch);
     check_touched(c);

@@ -411,6 +411,10 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns);
 int core_recover_meta(struct core *c, const uint8_t *at, size_t len);
 void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32_t first,
                           uint32_t last);
+/* L1: the first record of a segment of ours (any other says nothing), once the journal has named
+ * all of them.  It tells where the one before it ended, which the marks of then may not: the power
+ * can go between the two. */
+void core_recover_first(struct core *c, const uint8_t record[160]);
 /* Some of the journal's marks are gone (damage). */
 void core_recover_stale(struct core *c);
 void core_recovered(struct core *c);

@@ -1,6 +1,7 @@
 /* Metas: what of the state must outlive the process, each the latest image of one thing. */
 #include "rules.h"
 #include "bytes.h"
+#include "record.h"
 
 #include <string.h>
 
@@ -201,6 +202,19 @@ static void all_unsure(struct core *c)
     }
     c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
     c->durable = true;
+}
+
+void core_recover_first(struct core *c, const uint8_t record[RECORD_SIZE])
+{
+    struct record r;
+    struct record_note n;
+
+    if (record_decode(&r, record) != 0 || r.kind != RECORD_EPOCH_OPEN || r.sequence != 1 ||
+        r.origin != c->o.node)
+        return;
+    note_decode(&n, r.event);
+    if (n.last_known && n.previous_epoch < r.epoch)
+        epoch_ended(c, n.previous_epoch, n.last_sequence);
 }
 
 void core_recover_stale(struct core *c)

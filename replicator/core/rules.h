@@ -15,7 +15,8 @@ void session_tick(struct core *c);
 void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 void session_break(struct core *c, const char *why);
 
-/* core.c: T5. */
+/* core.c: L1, T5. */
+void epoch_ended(struct core *c, uint32_t previous, uint32_t last);
 void epoch_leap(struct core *c);
 
 /* takeover.c: L1-L3, T1, T4, T4a. */

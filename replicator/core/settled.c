@@ -52,7 +52,7 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
     struct delivery *d = &g->at[k];
 
     d->dirty |= d->shared != c->peer_has[k];
-    if (d->shared && !c->peer_has[k] && g->origin == c->o.node)
+    if ((d->shared || g->unsure) && !c->peer_has[k] && g->origin == c->o.node)
         had_it_before(c, g, d);
     d->shared = c->peer_has[k];
 }

@@ -157,6 +157,19 @@ static void emit_snapshot(void *ctx, struct journal *j)
         journal_meta(j, meta, len);
 }
 
+static void recover_firsts(struct shell *s)
+{
+    uint8_t first[RECORD_SIZE];
+
+    for (uint16_t i = 0; i < s->core->count; i++) {
+        const struct segment *g = &s->core->segment[s->core->order[i]];
+
+        if (g->origin == s->config->node &&
+            journal_read(s->journal, g->origin, g->epoch, 1, 1, first, sizeof(first)) == 1)
+            core_recover_first(s->core, first);
+    }
+}
+
 static int recover(struct shell *s, char *err, size_t err_size)
 {
     char dir[512];
@@ -182,6 +195,7 @@ static int recover(struct shell *s, char *err, size_t err_size)
         return -1;
     if (journal_open(&s->journal, &jo, &v, err, err_size) != 0)
         return -1;
+    recover_firsts(s);
     core_recovered(s->core);
     if (s->core->fresh)
         shell_log("journal: %s: the clock says which epochs cannot have been used (T5)",

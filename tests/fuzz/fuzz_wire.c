@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "record.h"
 #include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len);
@@ -32,6 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *at, size_t len)
     wire_get_records(at, len, &r);
     core_init(&core, &o, 1000);
     core_recover_meta(&core, at, len);
+    if (len >= RECORD_SIZE)
+        core_recover_first(&core, at);
     core_recovered(&core);
     core_step(&core, &up);
     while (len > 2) { /* A length byte, then a frame with the nonce that this session has. */

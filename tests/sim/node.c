@@ -832,6 +832,19 @@ static uint32_t wall_epoch(const struct world *w, struct node *n)
     return clock + 4 * ahead_s;
 }
 
+static void recover_firsts(struct node *n)
+{
+    uint8_t first[RECORD_SIZE];
+
+    for (uint16_t i = 0; i < n->core.count; i++) {
+        const struct segment *g = &n->core.segment[n->core.order[i]];
+
+        if (g->origin == n->id &&
+            journal_read(n->journal, g->origin, g->epoch, 1, 1, first, sizeof(first)) == 1)
+            core_recover_first(&n->core, first);
+    }
+}
+
 static void start(struct world *w, struct node *n)
 {
     struct journal_options o = {.disk = &n->disk.disk, .sync = n->power};
@@ -877,6 +890,7 @@ static void start(struct world *w, struct node *n)
         TRACE(w, "node %u: %s", n->id, err);
         longjmp(n->died, 1);
     }
+    recover_firsts(n);
     core_recovered(&n->core);
     memory_check(w, n);
     n->was_up = false;

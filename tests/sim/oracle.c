@@ -139,9 +139,9 @@ static void take_statement(struct world *w, unsigned sink, const struct item *i)
     const struct record_note *n = &i->note;
 
     if (i->kind == RECORD_EPOCH_OPEN && w->opened_count < OPENS_MAX) { /* Wherever it arrived. */
-        w->opened[w->opened_count++] =
-            (struct opened){i->origin, n->previous_epoch, n->last_sequence, n->last_known,
-                            oracle_segment(w, i->origin, i->epoch)->opened_ns};
+        w->opened[w->opened_count++] = (struct opened){
+            i->origin,        i->epoch,      n->previous_epoch,
+            n->last_sequence, n->last_known, oracle_segment(w, i->origin, i->epoch)->opened_ns};
         return;
     }
     if (i->kind < RECORD_GAP_PENDING || i->kind > RECORD_GAP_IN_DOUBT)
@@ -299,6 +299,20 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
     return false;
 }
 
+/* Its origin has the first record of the next epoch, and so has the collector. */
+static bool end_is_told(struct world *w, unsigned sink, const struct seen_segment *s)
+{
+    for (size_t i = 0; i < w->opened_count; i++) {
+        const struct opened *o = &w->opened[i];
+        const struct seen_segment *next = oracle_segment(w, s->origin, o->epoch);
+
+        if (o->origin == s->origin && o->known && o->previous == s->epoch && next != NULL &&
+            next->record[1].intact[sink] && !w->journal_lost && !w->disk_lied)
+            return true;
+    }
+    return false;
+}
+
 /* The disk destroyed the statement that named it, or it went with its journal, before anybody had
  * read that: then the place of the statement itself is named. */
 static bool statement_is_lost(struct world *w, unsigned sink, const struct seen_segment *s,
@@ -404,8 +418,9 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL; /* Its origin does not know this sink. */
     if (w->journal_lost && !w->node[1 - s->origin]->has[sink])
         return NULL; /* Nobody else knew what was on its way there. */
-    if (is_known_to_nobody(w, s, q) && (w->given_up || end_is_unknown(w, s) ||
-                                        opening_is_held(w, sink, s) || opening_is_lost(w, s)))
+    if (is_known_to_nobody(w, s, q) && !end_is_told(w, sink, s) &&
+        (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s) ||
+         opening_is_lost(w, s)))
         return NULL;
     return "is missing without a word";
 }

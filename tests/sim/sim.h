@@ -322,7 +322,7 @@ struct stated { /* A statement as its node made it: what it says, and where it s
 
 struct opened {
     uint8_t origin;
-    uint32_t previous, last;
+    uint32_t epoch, previous, last;
     bool known;
     uint64_t opened_ns;
 };

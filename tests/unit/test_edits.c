@@ -80,6 +80,41 @@ static void the_taker_is_started_without_the_sink(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T3: so it is where the power has taken the word that node 1 had the sink: what its own file says
+ * settles nothing. */
+static void the_power_took_that_the_taker_had_the_sink(void **state)
+{
+    struct pair *p = *state;
+    size_t synced;
+    unsigned marked;
+    uint32_t e;
+
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    p->boot[0] = 7; /* Else it knows of no power cut. */
+    p->node[0].sink_off = true;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 2500);
+    e = pair_live(p, 0);
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    synced = p->node[0].disk.meta_len;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    pair_power_cut(p, 0, synced);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
+    pair_start(p, 0);
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 0, 0, e, 10)->owner, 0);
+    assert_true(pair_span(p, 0, 0, e, 10)->foreign);
+}
+
 /* L3: node 1 was in a session without the sink: its marks of the sink are of before, and what its
  * origin handed over meanwhile is not certain. */
 static void a_sink_is_put_back_at_the_taker(void **state)
@@ -293,11 +328,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_sink_is_put_back_at_the_origin),      T(the_taker_is_started_without_the_sink),
-        T(a_sink_is_put_back_at_the_taker),       T(a_sink_is_put_back_at_the_replica),
-        T(an_added_sink_has_lost_nothing),        T(what_was_handed_over_when_the_peer_leaves),
-        T(what_the_peer_had_when_it_leaves),      T(what_the_peer_had_closed_when_it_leaves),
-        T(what_was_offered_when_the_peer_leaves), T(the_origin_comes_back_without_the_sink),
+        T(the_power_took_that_the_taker_had_the_sink), T(a_sink_is_put_back_at_the_origin),
+        T(the_taker_is_started_without_the_sink),      T(a_sink_is_put_back_at_the_taker),
+        T(a_sink_is_put_back_at_the_replica),          T(an_added_sink_has_lost_nothing),
+        T(what_was_handed_over_when_the_peer_leaves),  T(what_the_peer_had_when_it_leaves),
+        T(what_the_peer_had_closed_when_it_leaves),    T(what_was_offered_when_the_peer_leaves),
+        T(the_origin_comes_back_without_the_sink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core.h"
+#include "record.h"
 #include "segment.h"
 
 enum { FIRST = 100, SECOND = 102, THIRD = 104 };
@@ -119,6 +120,48 @@ static void an_epoch_without_its_first_record_is_finished(void **state)
     core_recovered(&l->after);
     assert_true(core_recover_ring(&l->after, SECOND, FIRST, 10));
     assert_false(core_recover_ring(&l->after, 0, 0, 0));
+}
+
+static void first_record(uint8_t out[RECORD_SIZE], uint32_t previous, uint32_t last, bool known)
+{
+    struct record r = {
+        .epoch = SECOND, .sequence = 1, .kind = RECORD_EPOCH_OPEN, .source = SOURCE_EVREP};
+    struct record_note n = {.previous_epoch = previous, .last_sequence = last, .last_known = known};
+
+    note_encode(&n, r.event);
+    record_encode(&r, out);
+}
+
+/* L1, L4: the power goes just when an epoch has opened: its first record is on the disk, and
+ * neither the mark that the one before it has ended, nor what its ring still had. */
+static void the_first_record_tells_where_the_one_before_ended(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+    uint8_t first[RECORD_SIZE];
+
+    for (int i = 0; i < 2; i++) {
+        core_init(&l->after, &options, l->now_ns);
+        core_recover_segment(&l->after, 0, FIRST, 1, 8);
+        core_recover_segment(&l->after, 0, SECOND, 1, 1);
+        first_record(first, FIRST, 30, i == 1);
+        core_recover_first(&l->after, first);
+        first_record(first, SECOND, 30, true); /* No epoch is before itself. */
+        core_recover_first(&l->after, first);
+        core_recovered(&l->after);
+        g = core_segment(&l->after, 0, FIRST);
+        assert_int_equal(g->closed, i == 1);
+        assert_int_equal(g->last, i == 1 ? 30 : 0);
+        assert_false(core_segment(&l->after, 0, SECOND)->closed);
+    }
+    l->now_ns += 2 * SECOND_NS;
+    open_epoch(l, &l->after, THIRD, 0, 0); /* Its ring is new. */
+    step(l, &l->after, (struct core_input){.kind = CORE_FENCED});
+    flush(l, &l->after);
+    assert_int_equal(l->out.note_count, 1);
+    assert_int_equal(l->out.note[0].kind, RECORD_GAP_LOST);
+    assert_int_equal(l->out.note[0].range.from, 9);
+    assert_int_equal(l->out.note[0].range.to, 30);
 }
 
 /* Marks that are gone: an epoch of which the ring may still have records has ended when the ring
@@ -283,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_ring_knows_where_the_epoch_before_ended),
         T(an_epoch_without_its_first_record_is_finished),
+        T(the_first_record_tells_where_the_one_before_ended),
         T(an_older_epoch_ends_where_the_ring_passes_it),
         T(what_the_disk_lost_is_a_hole),
         T(a_lost_file_is_a_hole_too),
