@@ -26,6 +26,8 @@ struct tls_sink {
     BIO *in, *out;                     /* Of ssl. */
     uv_timer_t wait;                   /* For the handshake, then for the verdict. */
     bool shaken, ready, pulling;       /* shaken: the handshake is over at this side. */
+    bool asked, judged;                /* For our certificate; and has said something since. */
+    uint64_t proven_ms;                /* uv_now(): what is acknowledged counts; if not judged. */
     uint8_t *plain, *sealed;           /* sealed: given to the connection. */
     size_t item_end[ITEMS], items, at; /* Where items end in plain; `at`: the first not sealed. */
     struct ends ends;
@@ -86,9 +88,15 @@ static void on_wait(uv_timer_t *timer)
         conn_end(&t->conn, "%s: does not answer in TLS", t->conn.shown);
 }
 
-/* In TLS 1.3 a server judges our certificate after our side of the handshake is over: records sent
- * before its verdict would be acknowledged by its TCP stack and read by nobody.  Its next message,
- * or silence for a while, says that it is content. */
+/* In TLS 1.3 a server judges our certificate, or that we have none, after our side of the handshake
+ * is over: records sent before its verdict are acknowledged by its TCP stack, and may be read by
+ * nobody.  Its next message, or silence for a while, says that it is content; and for so long as it
+ * may take for a handshake, nothing counts in that silence. */
+static bool counts(const struct tls_sink *t)
+{
+    return t->judged || uv_now(t->base.loop) >= t->proven_ms;
+}
+
 static void shake_hands(struct tls_sink *t)
 {
     int rc;
@@ -104,6 +112,8 @@ static void shake_hands(struct tls_sink *t)
     if (!flush(t) || rc != 1)
         return;
     t->shaken = true;
+    t->proven_ms = uv_now(t->base.loop) + HANDSHAKE_MS;
+    t->judged = SSL_version(t->ssl) < TLS1_3_VERSION || !t->asked;
     if (SSL_version(t->ssl) < TLS1_3_VERSION)
         start_sending(t);
     else
@@ -112,6 +122,27 @@ static void shake_hands(struct tls_sink *t)
 
 /* ---- what comes ---- */
 
+static int on_asked(SSL *ssl, void *arg)
+{
+    (void)ssl;
+    ((struct tls_sink *)arg)->asked = true;
+    return 1; /* It gets the one that is configured. */
+}
+
+/* A whole message of TLS's own, such as a ticket.  An alert is none. */
+static void on_message(int sent, int version, int type, const void *at, size_t n, SSL *ssl,
+                       void *arg)
+{
+    struct tls_sink *t = arg;
+
+    (void)version;
+    (void)at;
+    (void)n;
+    (void)ssl;
+    if (!sent && type == SSL3_RT_HANDSHAKE && t->shaken)
+        t->judged = true;
+}
+
 /* Nothing is expected but TLS's own messages. */
 static void read_all(struct tls_sink *t)
 {
@@ -119,9 +150,8 @@ static void read_all(struct tls_sink *t)
     int n;
 
     ERR_clear_error();
-    do {
-        n = SSL_read(t->ssl, scratch, sizeof(scratch));
-    } while (n > 0);
+    while ((n = SSL_read(t->ssl, scratch, sizeof(scratch))) > 0)
+        t->judged = true;
     switch (SSL_get_error(t->ssl, n)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
@@ -133,7 +163,7 @@ static void read_all(struct tls_sink *t)
         end_with_reason(t);
         return;
     }
-    if (flush(t) && !t->ready)
+    if (flush(t) && !t->ready && t->judged)
         start_sending(t);
 }
 
@@ -158,7 +188,7 @@ static void on_data(struct conn *c, const uint8_t *at, size_t n)
 
 static void confirm(struct tls_sink *t)
 {
-    size_t n = t->ends.count > 0 ? ends_pop(&t->ends, conn_acked(&t->conn)) : 0;
+    size_t n = t->ends.count > 0 && counts(t) ? ends_pop(&t->ends, conn_acked(&t->conn)) : 0;
 
     if (n > 0)
         sink_confirm(&t->base, n);
@@ -239,7 +269,12 @@ static bool prepare(struct conn *c, char why[SINK_ERROR_MAX])
 
     SSL_free(t->ssl); /* Of the connection before: not while it ends, as OpenSSL may be below us. */
     t->ssl = tls_client(&t->base.o, c->host, why, SINK_ERROR_MAX);
-    return t->ssl != NULL;
+    if (t->ssl == NULL)
+        return false;
+    SSL_set_cert_cb(t->ssl, on_asked, t);
+    SSL_set_msg_callback(t->ssl, on_message);
+    SSL_set_msg_callback_arg(t->ssl, t);
+    return true;
 }
 
 static void on_connected(struct conn *c)
@@ -247,7 +282,7 @@ static void on_connected(struct conn *c)
     struct tls_sink *t = of(c);
 
     ends_clear(&t->ends);
-    t->shaken = false;
+    t->shaken = t->asked = false;
     t->in = SSL_get_rbio(t->ssl);
     t->out = SSL_get_wbio(t->ssl);
     uv_timer_start(&t->wait, on_wait, HANDSHAKE_MS, 0);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -312,10 +313,96 @@ static void a_missing_file_is_said_before_anybody_answers(void **state)
     SSL_CTX_free(ctx);
 }
 
+/* ---- a verdict that is late ---- */
+
+enum { LATE_RECORDS = 4, LATE_BYTES = 1000 };
+
+static size_t late_given, late_confirmed;
+
+static size_t late_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
+{
+    static uint8_t bytes[LATE_BYTES];
+    size_t n = late_given == 0 && max >= LATE_RECORDS ? LATE_RECORDS : 0;
+
+    (void)ctx;
+    (void)max_bytes;
+    memset(bytes, 'x', sizeof(bytes));
+    for (size_t i = 0; i < n; i++)
+        items[i] = (struct sink_item){.position = i + 1, .bytes = bytes, .len = sizeof(bytes)};
+    late_given += n;
+    return n;
+}
+
+static void late_confirm(void *ctx, size_t n)
+{
+    (void)ctx;
+    late_confirmed += n;
+}
+
+/* Wants a certificate, and looks for it only when records lie behind where it should be. */
+static void serve_late(void *arg)
+{
+    static uint8_t bytes[LATE_RECORDS * LATE_BYTES];
+    int fd = accept(listener, NULL, NULL);
+    SSL *ssl = SSL_new(arg);
+
+    recv(fd, bytes, 1, MSG_PEEK);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_set_fd(ssl, fd);
+    assert_int_equal(SSL_accept(ssl), -1); /* It waits for the other side. */
+    fcntl(fd, F_SETFL, 0);
+    recv(fd, bytes, sizeof(bytes), MSG_PEEK | MSG_WAITALL);
+    met = SSL_accept(ssl);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, bytes, sizeof(bytes), 0) > 0)
+        ;
+    SSL_free(ssl);
+    close(fd);
+}
+
+/* Its TCP stack has acknowledged them, and nobody has read them. */
+static void what_went_before_a_refusal_does_not_count(void **state)
+{
+    static char why[SINK_ERROR_MAX];
+    static uv_loop_t loop;
+    struct sink_host calls = {.ctx = why,
+                              .pull = late_pull,
+                              .confirmed = late_confirm,
+                              .lost = on_lost,
+                              .up = ignore_up,
+                              .down = on_said,
+                              .warn = on_said};
+    struct sink_options o = {.name = "t",
+                             .type = "syslog",
+                             .transport = "tls",
+                             .address = address,
+                             .no_verify = true,
+                             .window = 16};
+    SSL_CTX *ctx = server_context(TLS1_3_VERSION, TLS1_3_VERSION);
+    uv_thread_t server;
+    struct sink *s;
+    char err[256];
+
+    (void)state;
+    uv_thread_create(&server, serve_late, ctx);
+    uv_loop_init(&loop);
+    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
+    while (why[0] == '\0')
+        uv_run(&loop, UV_RUN_ONCE);
+    uv_run(&loop, UV_RUN_NOWAIT); /* The connection is closed. */
+    uv_thread_join(&server);
+    assert_non_null(strstr(why, "the collector refuses: certificate required"));
+    assert_int_equal(late_given, LATE_RECORDS);
+    assert_int_equal(late_confirmed, 0);
+    SSL_CTX_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_missing_file_is_said_before_anybody_answers, setup_deaf),
+        cmocka_unit_test_setup(what_went_before_a_refusal_does_not_count, setup),
         cmocka_unit_test_setup(versions_before_1_2_are_refused, setup),
         cmocka_unit_test_setup(who_asks_without_reading_is_left, setup),
     };
