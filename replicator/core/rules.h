@@ -10,10 +10,21 @@
 void session_link_up(struct core *c, int link, uint32_t random);
 void session_link_down(struct core *c, int link);
 void session_link_prefer(struct core *c, int link);
-void session_frame(struct core *c, int link, const uint8_t *at, size_t len);
 void session_tick(struct core *c);
-void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 void session_break(struct core *c, const char *why);
+/* Section 9: `why` is what lie.h says, NULL: nothing.  true: it is one, and the session ends. */
+bool session_lies(struct core *c, const char *why);
+void session_forget_facts(struct core *c);
+void session_begin_anew(struct core *c, int link);
+void session_rewind(struct core *c);
+void session_establish(struct core *c);
+uint8_t session_version(const struct core *c);
+
+/* hear.c */
+void session_frame(struct core *c, int link, const uint8_t *at, size_t len);
+
+/* tell.c */
+void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 
 /* core.c: L1, T5. */
 void epoch_ended(struct core *c, uint32_t previous, uint32_t last);
