@@ -597,9 +597,12 @@ static bool is_everywhere(const struct world *w, const struct seen_segment *s, u
     return true;
 }
 
-/* What was in flight to it when a disk destroyed the record is lost or not: it cannot be asked. */
+/* What was in flight to it when a disk destroyed the record is lost or not: it cannot be asked; or
+ * a node knew of it that was started without that sink. */
 static bool some_cannot_tell(const struct world *w)
 {
+    if (w->sink_came)
+        return true;
     for (size_t k = 0; k < w->sink_count; k++) {
         if (!w->options.sink[k].answers || w->options.sink[k].may_fail)
             return true;
