@@ -105,8 +105,8 @@ struct delivery { /* One segment at one sink; spans in order, what is not in any
     bool unheard; /* What the peer gave to the sink before is unknown, as this node has not
                      had the sink all the time. */
     bool blind;   /* Of ours: so it is with the peer, as its fact says. */
-    bool shared;  /* Of ours: the peer had the sink at the last settlement, and may take over there.
-                   */
+    bool shared;  /* Of ours: the peer had the sink as our facts went to it last, and may take over
+                     there. */
 };
 
 enum segment_state {

@@ -222,6 +222,8 @@ void facts_told(struct core *c, struct segment *g)
 {
     g->told = g->journaled;
     for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (c->peer_has[k] && !g->at[k].shared)
+            g->at[k].shared = g->at[k].dirty = c->durable = true;
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 

@@ -43,7 +43,8 @@ static bool anything_in_doubt(const struct world *w)
     return false;
 }
 
-/* Both nodes up and at one, every collector connected to both, and no fault in force. */
+/* Both nodes up and at one, every collector connected to both, no fault in force, and what one took
+ * is stated: for that each has to have an epoch. */
 static bool is_calm(const struct world *w)
 {
     if (w->open > 0 || anything_in_doubt(w))
@@ -52,7 +53,7 @@ static bool is_calm(const struct world *w)
         const struct node *n = w->node[i];
 
         if (!n->running || n->frozen || n->note_count > 0 || n->fuse > 0 ||
-            n->core.session != SESSION_UP)
+            n->core.session != SESSION_UP || n->core.live_epoch == 0)
             return false;
         for (size_t k = 0; k < w->sink_count; k++) {
             if (!n->sink[k].up)

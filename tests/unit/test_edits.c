@@ -80,6 +80,42 @@ static void the_taker_is_started_without_the_sink(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T3: so it is where node 0 died as soon as its facts were out: by them node 1's session came up.
+ */
+static void its_facts_were_the_last_of_it(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    unsigned marked;
+
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_settle(p);
+    p->node[0].sink_off = true;
+    e = pair_live(p, 0);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    restart_with(p, 1, "siem");
+    pair_connect(p);
+    for (int i = 0; i < 8 && !p->node[0].core.facts_out; i++)
+        pair_work_once(p, 1 - i % 2);
+    for (int i = 0; i < 8 && p->node[1].core.session != SESSION_UP; i++)
+        pair_work_once(p, 1);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    assert_int_not_equal(p->node[0].core.session, SESSION_UP);
+    pair_crash(p, 0);
+    pair_cluster(p, 1, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_true(pair_times(p, 0, e, 20, &marked) >= 1);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    p->node[1].sink_off = true;
+    restart_with(p, 1, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
 /* T3: so it is where the power has taken the word that node 1 had the sink: what its own file says
  * settles nothing. */
 static void the_power_took_that_the_taker_had_the_sink(void **state)
@@ -328,12 +364,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(the_power_took_that_the_taker_had_the_sink), T(a_sink_is_put_back_at_the_origin),
-        T(the_taker_is_started_without_the_sink),      T(a_sink_is_put_back_at_the_taker),
-        T(a_sink_is_put_back_at_the_replica),          T(an_added_sink_has_lost_nothing),
-        T(what_was_handed_over_when_the_peer_leaves),  T(what_the_peer_had_when_it_leaves),
-        T(what_the_peer_had_closed_when_it_leaves),    T(what_was_offered_when_the_peer_leaves),
-        T(the_origin_comes_back_without_the_sink),
+        T(its_facts_were_the_last_of_it),         T(the_power_took_that_the_taker_had_the_sink),
+        T(a_sink_is_put_back_at_the_origin),      T(the_taker_is_started_without_the_sink),
+        T(a_sink_is_put_back_at_the_taker),       T(a_sink_is_put_back_at_the_replica),
+        T(an_added_sink_has_lost_nothing),        T(what_was_handed_over_when_the_peer_leaves),
+        T(what_the_peer_had_when_it_leaves),      T(what_the_peer_had_closed_when_it_leaves),
+        T(what_was_offered_when_the_peer_leaves), T(the_origin_comes_back_without_the_sink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
