@@ -399,8 +399,8 @@ static void check_doubt(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || w->power_lost ||
-        w->journal_lost || w->marks_lost)
+    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || c->must_fence ||
+        w->power_lost || w->journal_lost || w->marks_lost)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
