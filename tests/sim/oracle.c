@@ -299,9 +299,13 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
     return false;
 }
 
-/* Its origin has the first record of the next epoch, and so has the collector. */
+/* Its origin has the first record of the next epoch, and so has the collector.  Where the power has
+ * taken marks, it may have taken that the rest was to be stated, after the peer had forgotten it.
+ */
 static bool end_is_told(struct world *w, unsigned sink, const struct seen_segment *s)
 {
+    if (w->power_lost)
+        return false;
     for (size_t i = 0; i < w->opened_count; i++) {
         const struct opened *o = &w->opened[i];
         const struct seen_segment *next = oracle_segment(w, s->origin, o->epoch);
