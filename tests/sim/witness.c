@@ -206,7 +206,7 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     if (w->sink_came && sink == w->sink_count - 1)
         return;
     /* So it is with what was resumed before its facts went. */
-    if (n->core.session == SESSION_HELLO && n->core.both_fence && mine->asked == ASK_DONE &&
+    if (n->core.session != SESSION_UP && n->core.both_fence && mine->asked == ASK_DONE &&
         refuses_a_second(w, sink))
         return;
     if (theirs->owner == other->id && theirs->term > mine->term)
