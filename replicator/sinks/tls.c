@@ -22,6 +22,7 @@ enum {
 struct tls_sink {
     struct sink base;
     struct conn conn;
+    struct tls_context context;
     SSL *ssl;
     BIO *in, *out;                     /* Of ssl. */
     uv_timer_t wait;                   /* For the handshake, then for the verdict. */
@@ -268,7 +269,7 @@ static bool prepare(struct conn *c, char why[SINK_ERROR_MAX])
     struct tls_sink *t = of(c);
 
     SSL_free(t->ssl); /* Of the connection before: not while it ends, as OpenSSL may be below us. */
-    t->ssl = tls_client(&t->base.o, c->host, why, SINK_ERROR_MAX);
+    t->ssl = tls_client(&t->context, &t->base.o, c->host, why, SINK_ERROR_MAX);
     if (t->ssl == NULL)
         return false;
     SSL_set_cert_cb(t->ssl, on_asked, t);

@@ -93,13 +93,10 @@ static bool connect_in_memory(SSL *ssl)
     return true;
 }
 
-SSL *tls_client(const struct sink_options *o, const char *host, char *err, size_t err_size)
+static SSL_CTX *new_context(const struct sink_options *o, char *err, size_t err_size)
 {
-    SSL_CTX *ctx;
-    SSL *ssl = NULL;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
-    ERR_clear_error();
-    ctx = SSL_CTX_new(TLS_client_method());
     snprintf(err, err_size, "out of memory");
     if (ctx == NULL)
         return NULL;
@@ -108,13 +105,65 @@ SSL *tls_client(const struct sink_options *o, const char *host, char *err, size_
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(ctx, o->no_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
     if (use_files(ctx, o, err, err_size) == 0)
-        ssl = SSL_new(ctx);
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+/* ---- which files they were ---- */
+
+static void look_at_files(struct stat file[TLS_FILES], const struct sink_options *o)
+{
+    const char *const path[TLS_FILES] = {o->ca_file, o->cert_file, o->key_file};
+
+    memset(file, 0, TLS_FILES * sizeof(file[0]));
+    for (size_t i = 0; i < TLS_FILES; i++) {
+        if (path[i] != NULL && stat(path[i], &file[i]) != 0)
+            memset(&file[i], 0, sizeof(file[i]));
+    }
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mode == b->st_mode && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* The system's own authorities, which are many files, are looked for as they are needed. */
+static bool is_current(const struct tls_context *c, const struct sink_options *o,
+                       const struct stat file[TLS_FILES])
+{
+    for (size_t i = 0; i < TLS_FILES; i++) {
+        if (!is_same(&c->file[i], &file[i]))
+            return false;
+    }
+    return c->ctx != NULL && o->ca_file != NULL;
+}
+
+SSL *tls_client(struct tls_context *c, const struct sink_options *o, const char *host, char *err,
+                size_t err_size)
+{
+    struct stat file[TLS_FILES];
+    SSL *ssl;
+
+    ERR_clear_error();
+    look_at_files(file, o); /* Before they are read: what changes meanwhile is read again. */
+    if (!is_current(c, o, file)) {
+        SSL_CTX_free(c->ctx); /* A connection holds its own. */
+        c->ctx = new_context(o, err, err_size);
+        memcpy(c->file, file, sizeof(file));
+    }
+    if (c->ctx == NULL)
+        return NULL;
+    snprintf(err, err_size, "out of memory");
+    ssl = SSL_new(c->ctx);
     if (ssl != NULL && (!expect_name(ssl, o->server_name != NULL ? o->server_name : host) ||
                         !connect_in_memory(ssl))) {
         SSL_free(ssl);
         ssl = NULL;
     }
-    SSL_CTX_free(ctx); /* The connection holds it. */
     return ssl;
 }
 

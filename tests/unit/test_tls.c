@@ -286,6 +286,7 @@ static void a_missing_file_is_said_before_anybody_answers(void **state)
                              .ca_file = path,
                              .window = 16};
     SSL_CTX *ctx = server_context(TLS1_2_VERSION, TLS1_2_VERSION);
+    SSL_CTX *other = server_context(TLS1_2_VERSION, TLS1_2_VERSION);
     uv_thread_t server;
     struct sink *s;
     char err[256], want[256];
@@ -302,14 +303,19 @@ static void a_missing_file_is_said_before_anybody_answers(void **state)
     assert_int_equal(mkfifo(path, 0600), 0); /* Whoever opens it waits for a writer. */
     until_said(&loop, why, "it is no regular file");
     unlink(path);
-    write_certificate(ctx, path);
+    write_certificate(other, path);
     until_said(&loop, why, "refused"); /* Nobody listens, and that is all that is wrong now. */
     assert_int_equal(listen(listener, 4), 0);
+    uv_thread_create(&server, serve_version, ctx);
+    until_said(&loop, why, "its certificate is refused");
+    uv_thread_join(&server);
+    write_certificate(ctx, path); /* Renewed, under the same name. */
     uv_thread_create(&server, serve_version, ctx);
     while (!was_up)
         uv_run(&loop, UV_RUN_ONCE);
     uv_thread_join(&server);
     unlink(path);
+    SSL_CTX_free(other);
     SSL_CTX_free(ctx);
 }
 
