@@ -272,6 +272,28 @@ static const struct run *the_one(const struct run_table *ours, const struct run_
     return n == 1 ? r : NULL;
 }
 
+static bool is_in(const struct run_table *t, const struct run *r)
+{
+    return t != NULL && r >= t->run && r < t->run + RUN_MAX;
+}
+
+/* Up to where `r` of one teller tells: the other one began a run only with what was in no doubt,
+ * and so never went into `r`.  That it is over, perhaps as it failed, makes `r` no better a
+ * witness. */
+static uint32_t told_to(const struct run *r, const struct run_table *its,
+                        const struct run_table *other, const struct question *q)
+{
+    uint32_t to = q->to;
+
+    for (uint8_t i = 0; other != NULL && i < other->count; i++) {
+        const struct run *o = &other->run[i];
+
+        if (is_of(o, q) && o->id != r->id && is_over(o, its) && o->low >= r->low && o->low <= to)
+            to = o->low - 1;
+    }
+    return to;
+}
+
 /* Of what lies above a->confirmed the first part that went into one connection. */
 static void find_one(const struct run_table *ours, const struct run_table *theirs,
                      struct question q, struct run_answer *a)
@@ -283,8 +305,10 @@ static void find_one(const struct run_table *ours, const struct run_table *their
     if (a->run == NULL)
         return;
     q.to = a->run->end != 0 && a->run->end <= most ? a->run->end - 1 : most;
+    q.to =
+        is_in(ours, a->run) ? told_to(a->run, ours, theirs, &q) : told_to(a->run, theirs, ours, &q);
     a->to = q.to;
-    if (the_one(ours, theirs, &q, from) != NULL)
+    if (q.to >= from && the_one(ours, theirs, &q, from) != NULL)
         a->word = RUN_TO_ASK;
     else
         a->run = NULL;

@@ -160,6 +160,36 @@ static void test_two_connections_at_once(void **state)
     assert_int_equal(ask(90, 110).word, RUN_TO_ASK);
 }
 
+/* Taken over and given back: the origin goes on in its own connection, and loses that.  The
+ * taker's, which is still open, has nothing of what went into the other one. */
+static void test_one_that_failed_after_another(void **state)
+{
+    struct run_answer a;
+
+    (void)state;
+    put(&theirs, 1, 439, 442, false);
+    put(&ours, 2, 442, 442, true);
+    a = ask(442, 1465);
+    assert_int_equal(a.word, RUN_UNKNOWN);
+    assert_int_equal(a.confirmed, 441);
+    theirs.run[0].first = 440;
+    a = ask(440, 1465);
+    assert_int_equal(a.word, RUN_TO_ASK);
+    assert_ptr_equal(a.run, &theirs.run[0]);
+    assert_int_equal(a.to, 441);
+    a = run_ask(&theirs, &ours, KEY, 0, EPOCH, 442, 1465); /* The taker, of the same. */
+    assert_int_equal(a.word, RUN_UNKNOWN);
+}
+
+/* Opened in vain, and again: nothing was written into the first. */
+static void test_one_opened_again(void **state)
+{
+    (void)state;
+    put(&theirs, 1, 442, 442, true);
+    put(&theirs, 2, 442, 450, false);
+    assert_int_equal(ask(442, 1465).word, RUN_TO_ASK);
+}
+
 /* The other node took it up, so that only that one can tell, now and when it has told. */
 static void test_taken_by_the_other_node(void **state)
 {
@@ -320,6 +350,8 @@ int main(void)
         cmocka_unit_test_setup(test_before_the_connection, begin),
         cmocka_unit_test_setup(test_one_connection_after_the_other, begin),
         cmocka_unit_test_setup(test_two_connections_at_once, begin),
+        cmocka_unit_test_setup(test_one_that_failed_after_another, begin),
+        cmocka_unit_test_setup(test_one_opened_again, begin),
         cmocka_unit_test_setup(test_taken_by_the_other_node, begin),
         cmocka_unit_test_setup(test_one_ends_where_the_next_begins, begin),
         cmocka_unit_test_setup(test_one_begins_below_the_other, begin),
