@@ -427,7 +427,8 @@ static void conclude(struct jetstream_place *p, struct jetstream_ask *a, uint64_
     }
 }
 
-/* 0, or -1: all of the subject was looked at from *start on. */
+/* Looks at the subject's last messages, from *start on: as far back as the questions need.  0 or
+ * -1. */
 static int look(struct jetstream_link *k, struct jetstream_ask *a, uint64_t *start, char *err)
 {
     struct jetstream_place *p = &k->place[a->origin];
