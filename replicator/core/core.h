@@ -406,8 +406,8 @@ struct core_output {
 void core_init(struct core *c, const struct core_options *o, uint64_t now_ns);
 
 /* Recovery, in this order, before the first step: every meta of the journal, oldest first; then
- * every segment with what of it the journal holds; then core_recovered().  0, or -1: not a meta of
- * ours. */
+ * every segment with what of it the journal holds; then the first records of our own; then
+ * core_recovered().  0, or -1: not a meta of ours. */
 int core_recover_meta(struct core *c, const uint8_t *at, size_t len);
 void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32_t first,
                           uint32_t last);
