@@ -1,4 +1,4 @@
-/* links: evrep_sinks */
+/* links: test_sink_host */
 /* A TCP sink, and ports that are no collector's: what counts as arrived there. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,34 +15,38 @@
 #include <unistd.h>
 
 #include "core.h"
-#include "sink.h"
+#include "sink_host.h"
 #include "syslog_heard.h"
 #include "tcp_map.h"
 
 enum { ROUNDS = 4, SINKS_MAX = 8 };
 
-static struct {
-    uv_loop_t loop;
-    struct sink *sink;
-} opened[SINKS_MAX]; /* One for each server; they stay, as in a daemon. */
-static size_t opened_count;
-
-static int listener;
-static char address[32];
+static struct port port;
+static struct test_host host[SINKS_MAX], *h; /* One for each server; h: the last. */
 
 static int setup(void **state)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(a);
-
     (void)state;
     signal(SIGPIPE, SIG_IGN);
-    listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
-    assert_int_equal(listen(listener, 4), 0);
-    getsockname(listener, (struct sockaddr *)&a, &len);
-    snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(a.sin_port));
+    port_take(&port, SOCK_STREAM);
+    assert_int_equal(listen(port.fd, 4), 0);
     return 0;
+}
+
+static struct sink_options options(const char *name)
+{
+    return (struct sink_options){.name = name,
+                                 .type = "syslog",
+                                 .transport = "tcp",
+                                 .address = port.address,
+                                 .window = 1024};
+}
+
+static void new_host(void)
+{
+    h = h == NULL ? host : h + 1;
+    assert_true(h < host + SINKS_MAX);
+    host_init(h);
 }
 
 /* ---- servers: each takes a connection, and ends it ---- */
@@ -77,115 +81,53 @@ static void serve(void *arg)
     void (*server)(int fd) = *(void (**)(int))arg;
     int fd;
 
-    while ((fd = accept(listener, NULL, NULL)) >= 0) {
+    while ((fd = accept(port.fd, NULL, NULL)) >= 0) {
         server(fd);
         close(fd);
     }
 }
 
-/* ---- the sink's host ---- */
-
-static struct host {
-    struct sink *sink;
-    char said[SINK_ERROR_MAX];
-    size_t most, handed, confirmed, lost, downs;
-} h;
-
-static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
-{
-    static const uint8_t record[] = "<14>1 abc";
-    size_t n = 0;
-
-    (void)ctx;
-    (void)max_bytes;
-    while (n < max && h.handed < h.most) {
-        items[n++] = (struct sink_item){.bytes = record, .len = sizeof(record)};
-        h.handed++;
-    }
-    return n;
-}
-
-static void on_confirmed(void *ctx, size_t n)
-{
-    (void)ctx;
-    h.confirmed += n;
-}
-
-static void on_lost(void *ctx, bool certain_none)
-{
-    (void)ctx;
-    (void)certain_none;
-    h.handed = h.confirmed;
-    h.lost++;
-}
-
-static void on_up(void *ctx, bool quiet)
-{
-    (void)ctx;
-    (void)quiet;
-}
-
-static void on_down(void *ctx, const char *why)
-{
-    (void)ctx;
-    h.downs++;
-    snprintf(h.said, sizeof(h.said), "%s", why);
-}
-
-static void on_warn(void *ctx, const char *what)
-{
-    (void)ctx;
-    (void)what;
-}
-
 /* Meets that server so many times, with `each` records to hand over. */
 static void meet(void (*server)(int), size_t each, size_t times)
 {
-    uv_loop_t *loop = &opened[opened_count].loop;
-    struct sink_host calls = {.pull = on_pull,
-                              .confirmed = on_confirmed,
-                              .lost = on_lost,
-                              .up = on_up,
-                              .down = on_down,
-                              .warn = on_warn};
-    struct sink_options o = {
-        .name = "t", .type = "syslog", .transport = "tcp", .address = address, .window = 1024};
+    static const uint8_t record[] = "<14>1 abc";
+    struct sink_options o = options("t");
     uv_thread_t thread;
-    char err[256];
 
-    h = (struct host){.most = each};
+    new_host();
+    h->record = record;
+    h->record_len = sizeof(record);
+    h->give = each;
     uv_thread_create(&thread, serve, &server);
-    uv_loop_init(loop);
-    assert_int_equal(sink_open(&h.sink, loop, &o, &calls, err, sizeof(err)), 0);
-    opened[opened_count++].sink = h.sink;
-    while (h.sink->state.reconnects < times && h.confirmed < each) {
-        sink_wake(h.sink);
-        uv_run(loop, UV_RUN_ONCE);
+    host_open(h, &o);
+    while (h->sink->state.reconnects < times && h->confirmed < each) {
+        sink_wake(h->sink);
+        uv_run(&h->loop, UV_RUN_ONCE);
     }
-    shutdown(listener, SHUT_RDWR);
-    uv_run(loop, UV_RUN_NOWAIT); /* The connection is closed. */
+    shutdown(port.fd, SHUT_RDWR);
+    uv_run(&h->loop, UV_RUN_NOWAIT); /* The connection is closed. */
     uv_thread_join(&thread);
-    close(listener);
+    close(port.fd);
 }
 
 static void a_port_that_speaks_tls_confirms_nothing(void **state)
 {
     (void)state;
     meet(speaks_tls, 500, ROUNDS);
-    assert_int_equal(h.confirmed, 0);
-    assert_int_equal(h.lost, ROUNDS);
-    assert_non_null(strstr(h.sink->state.last_error, "TLS"));
-    assert_int_equal(h.downs, 1);
-    assert_in_range(h.sink->backoff.ms, 800, BACKOFF_MAX_MS);
+    assert_int_equal(h->confirmed, 0);
+    assert_int_equal(h->losses, ROUNDS);
+    assert_non_null(strstr(h->sink->state.last_error, "TLS"));
+    assert_int_equal(h->downs, 1);
+    assert_in_range(h->sink->backoff.ms, 800, BACKOFF_MAX_MS);
 }
 
 static void who_resets_at_once_confirms_nothing(void **state)
 {
     (void)state;
     meet(resets, 500, ROUNDS);
-    assert_int_equal(h.confirmed, 0);
-    assert_int_equal(h.lost, ROUNDS);
-    assert_true(h.sink->backoff.flaps);
+    assert_int_equal(h->confirmed, 0);
+    assert_int_equal(h->losses, ROUNDS);
+    assert_true(h->sink->backoff.flaps);
 }
 
 /* It is slow, and gets on. */
@@ -193,8 +135,8 @@ static void who_closes_after_each_record_has_it(void **state)
 {
     (void)state;
     meet(closes_after_a_record, 1, 1);
-    assert_int_equal(h.confirmed, 1);
-    assert_true(h.sink->backoff.flaps);
+    assert_int_equal(h->confirmed, 1);
+    assert_true(h->sink->backoff.flaps);
 }
 
 /* ---- D1a: connections of a process before ---- */
@@ -258,14 +200,14 @@ static void leave(int i, uint32_t young_ms)
     assert_int_equal(fcntl(map_fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
     m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
     tcp_map_init(m);
-    snprintf(place, sizeof(place), "%s 0", address);
+    snprintf(place, sizeof(place), "%s 0", port.address);
     m->place = sink_key(place);
     tcp_map_note(m, sizeof(bytes) - 1, 0, position_make(EPOCH, 1), false);
     tcp_map_filled(m, 0, sizeof(bytes) - 1);
     m->proven_ms = (uint32_t)(sink_clock_ns() / 1000000 + young_ms);
-    a.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
+    a.sin_port = htons(port.number);
     assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-    its[i] = away(accept(listener, NULL, NULL));
+    its[i] = away(accept(port.fd, NULL, NULL));
     assert_int_equal(send(fd, bytes, sizeof(bytes) - 1, 0), sizeof(bytes) - 1);
     assert_int_equal(recv(its[i], got, sizeof(bytes) - 1, MSG_WAITALL), sizeof(bytes) - 1);
     left[i] = m;
@@ -275,27 +217,17 @@ static void leave(int i, uint32_t young_ms)
 
 static struct sink *adopt(const char *name)
 {
-    uv_loop_t *loop = &opened[opened_count].loop;
-    struct sink_host calls = {.pull = on_pull,
-                              .confirmed = on_confirmed,
-                              .lost = on_lost,
-                              .up = on_up,
-                              .down = on_down,
-                              .warn = on_warn,
-                              .answer = on_answer,
-                              .confirmed_written = on_confirmed_written};
-    struct sink_options o = {
-        .name = name, .type = "syslog", .transport = "tcp", .address = address, .window = 1024};
+    struct sink_options o = options(name);
     struct sink *s;
-    char err[256];
 
-    h = (struct host){0};
+    new_host();
+    h->calls.answer = on_answer;
+    h->calls.confirmed_written = on_confirmed_written;
     written_up_to = 0;
-    uv_loop_init(loop);
-    assert_int_equal(sink_open(&s, loop, &o, &calls, err, sizeof(err)), 0);
-    opened[opened_count++].sink = s;
+    host_open(h, &o);
+    s = h->sink;
     while (!s->up)
-        uv_run(loop, UV_RUN_NOWAIT);
+        uv_run(s->loop, UV_RUN_NOWAIT);
     sink_ask(s, &(struct sink_question){.epoch = EPOCH, .from = 1, .to = 1});
     sink_wake(s);
     return s;
@@ -303,7 +235,7 @@ static struct sink *adopt(const char *name)
 
 static void until_lost(struct sink *s)
 {
-    while (h.lost == 0)
+    while (h->losses == 0)
         uv_run(s->loop, UV_RUN_ONCE);
     assert_int_equal(written_up_to, 0);
     assert_true(s->backoff.flaps);
@@ -319,7 +251,7 @@ static void an_adopted_connection_is_as_young_as_it_was(void **state)
     char pid[16];
 
     (void)state;
-    listener = away(listener);
+    port.fd = away(port.fd);
     for (int i = 0; i < HANDED; i++)
         leave(i, young_ms[i]);
     snprintf(pid, sizeof(pid), "%d", getpid());

@@ -1,11 +1,11 @@
-/* links: evrep_sinks */
+/* links: test_sink_host */
 /* A TLS sink and servers that ask for more than they read, or speak what is too old; a file of its
  * own that is not there. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -17,13 +17,31 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sink.h"
+#include "sink_host.h"
 
-enum { UPDATES_MAX = 50000, SMALL = 4096, FDS_MAX = 64 };
+enum { UPDATES_MAX = 50000, SMALL = 4096, FDS_MAX = 64, HOSTS_MAX = 8 };
 
-static int listener;
-static char address[32];
-static struct sockaddr_in where;
+static struct port port;
+static struct test_host host[HOSTS_MAX];
+static size_t host_count;
+
+/* It asks nobody who he is. */
+static struct sink_options options(void)
+{
+    return (struct sink_options){.name = "t",
+                                 .type = "syslog",
+                                 .transport = "tls",
+                                 .address = port.address,
+                                 .no_verify = true,
+                                 .window = 16};
+}
+
+static struct test_host *new_host(void)
+{
+    assert_true(host_count < HOSTS_MAX);
+    host_init(&host[host_count]);
+    return &host[host_count++];
+}
 
 static SSL_CTX *server_context(int oldest, int newest)
 {
@@ -52,23 +70,18 @@ static SSL_CTX *server_context(int oldest, int newest)
 static int setup_deaf(void **state)
 {
     static const int small = SMALL;
-    socklen_t len = sizeof(where);
 
     (void)state;
     signal(SIGPIPE, SIG_IGN);
-    where = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    listener = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    assert_int_equal(bind(listener, (struct sockaddr *)&where, sizeof(where)), 0);
-    getsockname(listener, (struct sockaddr *)&where, &len);
-    snprintf(address, sizeof(address), "127.0.0.1:%u", ntohs(where.sin_port));
+    port_take(&port, SOCK_STREAM);
+    setsockopt(port.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
     return 0;
 }
 
 static int setup(void **state)
 {
     setup_deaf(state);
-    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(listen(port.fd, 4), 0);
     return 0;
 }
 
@@ -92,7 +105,7 @@ static void serve(void *ctx)
 {
     int fd;
 
-    while ((fd = accept(listener, NULL, NULL)) >= 0)
+    while ((fd = accept(port.fd, NULL, NULL)) >= 0)
         serve_one(ctx, fd);
 }
 
@@ -105,87 +118,47 @@ static void shrink_send_buffer(void)
         struct sockaddr_in a;
         socklen_t len = sizeof(a);
 
-        if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && a.sin_port == where.sin_port)
+        if (getpeername(fd, (struct sockaddr *)&a, &len) == 0 && ntohs(a.sin_port) == port.number)
             setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     }
 }
 
-static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
-{
-    (void)ctx;
-    (void)items;
-    (void)max;
-    (void)max_bytes;
-    return 0;
-}
-
-static void on_lost(void *ctx, bool certain_none)
-{
-    (void)ctx;
-    (void)certain_none;
-}
-
-static void on_up(void *ctx, bool quiet)
+static void shrink_once_up(void *ctx, bool quiet)
 {
     (void)ctx;
     (void)quiet;
     shrink_send_buffer();
 }
 
-static void on_said(void *ctx, const char *why)
-{
-    snprintf(ctx, SINK_ERROR_MAX, "%s", why);
-}
-
 static void who_asks_without_reading_is_left(void **state)
 {
-    static char why[SINK_ERROR_MAX];
-    static uv_loop_t loop;
-    struct sink_host calls = {.ctx = why,
-                              .pull = on_pull,
-                              .lost = on_lost,
-                              .up = on_up,
-                              .down = on_said,
-                              .warn = on_said};
-    struct sink_options o = {.name = "t",
-                             .type = "syslog",
-                             .transport = "tls",
-                             .address = address,
-                             .no_verify = true,
-                             .window = 16};
+    struct sink_options o = options();
+    struct test_host *h = new_host();
     SSL_CTX *ctx = server_context(TLS1_3_VERSION, TLS1_3_VERSION);
     uv_thread_t server;
-    struct sink *s;
-    char err[256];
 
     (void)state;
+    h->calls.up = shrink_once_up;
     uv_thread_create(&server, serve, ctx);
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
+    host_open(h, &o);
     /* On a busy machine a handshake may take too long at first. */
-    while (strstr(why, "closed") == NULL && strstr(why, "asks for more than it reads") == NULL)
-        uv_run(&loop, UV_RUN_ONCE);
-    shutdown(listener, SHUT_RDWR);
-    uv_run(&loop, UV_RUN_NOWAIT); /* The connection is closed. */
+    while (strstr(h->said, "closed") == NULL &&
+           strstr(h->said, "asks for more than it reads") == NULL)
+        uv_run(&h->loop, UV_RUN_ONCE);
+    shutdown(port.fd, SHUT_RDWR);
+    uv_run(&h->loop, UV_RUN_NOWAIT); /* The connection is closed. */
     uv_thread_join(&server);
-    assert_null(strstr(why, "closed"));
+    assert_null(strstr(h->said, "closed"));
     SSL_CTX_free(ctx);
 }
 
 /* ---- versions ---- */
 
-enum { MEETINGS_MAX = 8 };
-
 static int met; /* With which version; 0: it refused. */
-static struct {
-    uv_loop_t loop;
-    struct sink *sink;
-} meeting[MEETINGS_MAX]; /* They stay, as in a daemon. */
-static size_t meeting_count;
 
 static void serve_version(void *arg)
 {
-    int fd = accept(listener, NULL, NULL);
+    int fd = accept(port.fd, NULL, NULL);
     SSL *ssl = SSL_new(arg);
 
     SSL_set_fd(ssl, fd);
@@ -194,38 +167,17 @@ static void serve_version(void *arg)
     close(fd);
 }
 
-static void ignore_up(void *ctx, bool quiet)
-{
-    (void)ctx;
-    (void)quiet;
-}
-
 /* The version in which it speaks to a server that has none but these. */
 static int meets(int oldest, int newest)
 {
-    char why[SINK_ERROR_MAX] = "", err[256];
-    uv_loop_t *loop = &meeting[meeting_count].loop;
-    struct sink_host calls = {.ctx = why,
-                              .pull = on_pull,
-                              .lost = on_lost,
-                              .up = ignore_up,
-                              .down = on_said,
-                              .warn = on_said};
-    struct sink_options o = {.name = "t",
-                             .type = "syslog",
-                             .transport = "tls",
-                             .address = address,
-                             .no_verify = true,
-                             .window = 16};
+    struct sink_options o = options();
+    struct test_host *h = new_host();
     SSL_CTX *ctx = server_context(oldest, newest);
     uv_thread_t server;
 
     uv_thread_create(&server, serve_version, ctx);
-    uv_loop_init(loop);
-    assert_int_equal(sink_open(&meeting[meeting_count++].sink, loop, &o, &calls, err, sizeof(err)),
-                     0);
-    while (why[0] == '\0') /* The server closes at the latest. */
-        uv_run(loop, UV_RUN_ONCE);
+    host_open(h, &o);
+    host_run_until_said(h, ""); /* The server closes at the latest. */
     uv_thread_join(&server);
     SSL_CTX_free(ctx);
     return met;
@@ -243,21 +195,6 @@ static void versions_before_1_2_are_refused(void **state)
 
 /* ---- files ---- */
 
-static bool was_up;
-
-static void note_up(void *ctx, bool quiet)
-{
-    (void)ctx;
-    (void)quiet;
-    was_up = true;
-}
-
-static void until_said(uv_loop_t *loop, char *why, const char *text)
-{
-    while (strstr(why, text) == NULL)
-        uv_run(loop, UV_RUN_ONCE);
-}
-
 static void write_certificate(SSL_CTX *ctx, const char *path)
 {
     FILE *f = fopen(path, "w");
@@ -270,49 +207,36 @@ static void write_certificate(SSL_CTX *ctx, const char *path)
 /* Whoever waits for the collector learns too late that its certificate cannot be judged. */
 static void a_missing_file_is_said_before_anybody_answers(void **state)
 {
-    static char why[SINK_ERROR_MAX], path[] = "/tmp/evrep-test-tls-XXXXXX";
-    static uv_loop_t loop;
-    struct sink_host calls = {.ctx = why,
-                              .pull = on_pull,
-                              .lost = on_lost,
-                              .up = note_up,
-                              .down = on_said,
-                              .warn = on_said};
-    struct sink_options o = {.name = "t",
-                             .type = "syslog",
-                             .transport = "tls",
-                             .address = address,
-                             .server_name = "localhost",
-                             .ca_file = path,
-                             .window = 16};
+    static char path[] = "/tmp/evrep-test-tls-XXXXXX";
+    struct sink_options o = options();
+    struct test_host *h = new_host();
     SSL_CTX *ctx = server_context(TLS1_2_VERSION, TLS1_2_VERSION);
     SSL_CTX *other = server_context(TLS1_2_VERSION, TLS1_2_VERSION);
     uv_thread_t server;
-    struct sink *s;
-    char err[256], want[256];
+    char want[256];
 
     (void)state;
     close(mkstemp(path));
     unlink(path);
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
-    while (why[0] == '\0')
-        uv_run(&loop, UV_RUN_ONCE);
+    o.no_verify = false;
+    o.server_name = "localhost";
+    o.ca_file = path;
+    host_open(h, &o);
+    host_run_until_said(h, "");
     snprintf(want, sizeof(want), "ca-file \"%s\" cannot be used: No such file or directory", path);
-    assert_string_equal(why, want);
+    assert_string_equal(h->said, want);
     assert_int_equal(mkfifo(path, 0600), 0); /* Whoever opens it waits for a writer. */
-    until_said(&loop, why, "it is no regular file");
+    host_run_until_said(h, "it is no regular file");
     unlink(path);
     write_certificate(other, path);
-    until_said(&loop, why, "refused"); /* Nobody listens, and that is all that is wrong now. */
-    assert_int_equal(listen(listener, 4), 0);
+    host_run_until_said(h, "refused"); /* Nobody listens, and that is all that is wrong now. */
+    assert_int_equal(listen(port.fd, 4), 0);
     uv_thread_create(&server, serve_version, ctx);
-    until_said(&loop, why, "its certificate is refused");
+    host_run_until_said(h, "its certificate is refused");
     uv_thread_join(&server);
     write_certificate(ctx, path); /* Renewed, under the same name. */
     uv_thread_create(&server, serve_version, ctx);
-    while (!was_up)
-        uv_run(&loop, UV_RUN_ONCE);
+    host_run_until_up(h);
     uv_thread_join(&server);
     unlink(path);
     SSL_CTX_free(other);
@@ -323,34 +247,12 @@ static void a_missing_file_is_said_before_anybody_answers(void **state)
 
 enum { LATE_RECORDS = 4, LATE_BYTES = 1000 };
 
-static size_t late_given, late_confirmed;
-
-static size_t late_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
-{
-    static uint8_t bytes[LATE_BYTES];
-    size_t n = late_given == 0 && max >= LATE_RECORDS ? LATE_RECORDS : 0;
-
-    (void)ctx;
-    (void)max_bytes;
-    memset(bytes, 'x', sizeof(bytes));
-    for (size_t i = 0; i < n; i++)
-        items[i] = (struct sink_item){.position = i + 1, .bytes = bytes, .len = sizeof(bytes)};
-    late_given += n;
-    return n;
-}
-
-static void late_confirm(void *ctx, size_t n)
-{
-    (void)ctx;
-    late_confirmed += n;
-}
-
 /* Wants a certificate, and looks for it only when records lie behind where it should be: what the
  * handshake reads is handed to it, as the socket could have the answer at once. */
 static void serve_late(void *arg)
 {
     static uint8_t bytes[2 * LATE_RECORDS * LATE_BYTES];
-    int fd = accept(listener, NULL, NULL), here = 0;
+    int fd = accept(port.fd, NULL, NULL), here = 0;
     BIO *in = BIO_new(BIO_s_mem());
     SSL *ssl = SSL_new(arg);
 
@@ -373,38 +275,25 @@ static void serve_late(void *arg)
 static void what_went_before_a_refusal_does_not_count(void **state)
 {
     static const int room = 1 << 16;
-    static char why[SINK_ERROR_MAX];
-    static uv_loop_t loop;
-    struct sink_host calls = {.ctx = why,
-                              .pull = late_pull,
-                              .confirmed = late_confirm,
-                              .lost = on_lost,
-                              .up = ignore_up,
-                              .down = on_said,
-                              .warn = on_said};
-    struct sink_options o = {.name = "t",
-                             .type = "syslog",
-                             .transport = "tls",
-                             .address = address,
-                             .no_verify = true,
-                             .window = 16};
+    static const uint8_t record[LATE_BYTES];
+    struct sink_options o = options();
+    struct test_host *h = new_host();
     SSL_CTX *ctx = server_context(TLS1_3_VERSION, TLS1_3_VERSION);
     uv_thread_t server;
-    struct sink *s;
-    char err[256];
 
     (void)state;
-    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    h->record = record;
+    h->record_len = sizeof(record);
+    h->give = LATE_RECORDS;
+    setsockopt(port.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     uv_thread_create(&server, serve_late, ctx);
-    uv_loop_init(&loop);
-    assert_int_equal(sink_open(&s, &loop, &o, &calls, err, sizeof(err)), 0);
-    while (why[0] == '\0')
-        uv_run(&loop, UV_RUN_ONCE);
-    uv_run(&loop, UV_RUN_NOWAIT); /* The connection is closed. */
+    host_open(h, &o);
+    host_run_until_said(h, "");
+    uv_run(&h->loop, UV_RUN_NOWAIT); /* The connection is closed. */
     uv_thread_join(&server);
-    assert_non_null(strstr(why, "the collector refuses: certificate required"));
-    assert_int_equal(late_given, LATE_RECORDS);
-    assert_int_equal(late_confirmed, 0);
+    assert_non_null(strstr(h->said, "the collector refuses: certificate required"));
+    assert_int_equal(h->pulled, LATE_RECORDS);
+    assert_int_equal(h->confirmed, 0);
     SSL_CTX_free(ctx);
 }
 
