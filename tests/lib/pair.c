@@ -94,23 +94,16 @@ void pair_crash(struct pair *p, int n)
     pair_cut(p);
 }
 
-uint32_t pair_die_undelivered(struct pair *p)
+void pair_lose_ring(struct pair *p, int n)
 {
-    uint32_t e = pair_live(p, 0);
-
-    p->node[0].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
-    pair_elapse_ms(p, 1000);
-    pair_crash(p, 0);
-    return e;
+    p->node[n].ring_epoch = p->node[n].ring_next = 0;
 }
 
 void pair_power_cut(struct pair *p, int n, size_t meta_len)
 {
     pair_crash(p, n);
+    pair_lose_ring(p, n);
     p->node[n].disk.meta_len = meta_len;
-    p->node[n].ring_epoch = p->node[n].ring_next = 0;
     p->boot[n]++;
 }
 
@@ -171,6 +164,14 @@ void pair_produce(struct pair *p, int n, uint32_t count)
     node->ring_next += count;
     if (node->alive)
         journal(p, n, (uint8_t)n, node->ring_epoch, from, from + count - 1);
+}
+
+void pair_tagged(struct pair *p, int n, uint32_t last)
+{
+    struct core_input in = {.kind = CORE_PRODUCED,
+                            .records = {(uint8_t)n, p->node[n].ring_epoch, 1, last}};
+
+    step(p, n, &in);
 }
 
 static void open_epoch(struct pair *p, int n, uint32_t epoch)
@@ -304,6 +305,15 @@ void pair_confirm(struct pair *p, int n)
     node->unconfirmed_count = 0;
 }
 
+void pair_meet(struct pair *p)
+{
+    pair_start(p, 0);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
+}
+
 struct pair *pair_begin(void (*options)(struct core_sink_options *))
 {
     struct pair *p = malloc(sizeof(*p));
@@ -311,10 +321,7 @@ struct pair *pair_begin(void (*options)(struct core_sink_options *))
     assert_non_null(p);
     pair_init(p, 8);
     options(&p->options.sink[0]);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    pair_meet(p);
     return p;
 }
 
@@ -561,11 +568,7 @@ int pair_up(void **state)
     if (p == NULL)
         return -1;
     pair_init(p, 8);
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_settle(p);
-    pair_elapse_ms(p, 2020); /* T5: a new journal waits two seconds. */
+    pair_meet(p);
     *state = p;
     return p->node[0].core.session == SESSION_UP && p->node[1].core.session == SESSION_UP ? 0 : -1;
 }
@@ -576,16 +579,20 @@ int pair_end(void **state)
     return 0;
 }
 
-bool pair_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q)
+bool pair_stated_by(const struct pair *p, int n, uint8_t kind, uint8_t origin, uint32_t e,
+                    uint32_t q)
 {
-    for (int n = 0; n < NODE_COUNT; n++) {
-        for (size_t i = 0; i < p->node[n].statement_count; i++) {
-            const struct core_note *s = &p->node[n].statement[i];
+    for (size_t i = 0; i < p->node[n].statement_count; i++) {
+        const struct core_note *s = &p->node[n].statement[i];
 
-            if (s->kind == kind && s->range.origin == origin && s->range.epoch == e &&
-                q >= s->range.from && q <= s->range.to)
-                return true;
-        }
+        if (s->kind == kind && s->range.origin == origin && s->range.epoch == e &&
+            q >= s->range.from && q <= s->range.to)
+            return true;
     }
     return false;
+}
+
+bool pair_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q)
+{
+    return pair_stated_by(p, 0, kind, origin, e, q) || pair_stated_by(p, 1, kind, origin, e, q);
 }

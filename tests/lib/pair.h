@@ -67,10 +67,10 @@ void pair_init(struct pair *p, uint32_t window);
 /* Two nodes in a session, with a window of 8, whose sink is as `options` makes it; to be freed. */
 struct pair *pair_begin(void (*options)(struct core_sink_options *));
 void pair_start(struct pair *p, int node);
-/* Node 0 produces 20 records, none of which its sink takes, all of which node 1 has, and dies.  The
- * epoch, of 21. */
-uint32_t pair_die_undelivered(struct pair *p);
+/* Both start; then they are in a session, each in an epoch of its own. */
+void pair_meet(struct pair *p);
 void pair_crash(struct pair *p, int node); /* The process dies: the journal and the ring stay. */
+void pair_lose_ring(struct pair *p, int node);
 /* The host dies: of the marks only the first meta_len bytes are on the disk. */
 void pair_power_cut(struct pair *p, int node, size_t meta_len);
 void pair_lose_journal(struct pair *p, int node); /* Of a dead node. */
@@ -78,6 +78,8 @@ void pair_connect(struct pair *p);
 void pair_cut(struct pair *p);
 void pair_cluster(struct pair *p, int node, bool peer_dead, bool may_take);
 void pair_produce(struct pair *p, int node, uint32_t count);
+/* Its dataplane has tagged up to there: what was not produced lies in its ring. */
+void pair_tagged(struct pair *p, int node, uint32_t last);
 void pair_confirm(struct pair *p, int node); /* All that its sink holds. */
 /* D1: the oldest question. */
 void pair_answer(struct pair *p, int node, enum core_answer kind, uint32_t last);
@@ -97,7 +99,10 @@ void pair_give(struct pair *p, int node, int link, const uint8_t *frame, size_t 
 void pair_settle(struct pair *p);
 void pair_elapse_ms(struct pair *p, uint32_t ms); /* In steps of 10 ms, working. */
 
-/* Is that record named in a statement of that kind by either node? */
+/* Is that record named in a statement of that kind by that node? */
+bool pair_stated_by(const struct pair *p, int node, uint8_t kind, uint8_t origin, uint32_t e,
+                    uint32_t q);
+/* By either. */
 bool pair_stated(const struct pair *p, uint8_t kind, uint8_t origin, uint32_t e, uint32_t q);
 
 /* How often a record is at the collector; marked: how many of these are marked as in doubt. */

@@ -7,29 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
 #include "settle.h"
 
-static bool is_stated(const struct pair *p, int n, uint8_t kind, uint32_t e, uint32_t q)
+static bool is_stated(const struct pair *p, uint8_t kind, uint32_t e, uint32_t q)
 {
-    for (size_t i = 0; i < p->node[n].statement_count; i++) {
-        const struct core_note *s = &p->node[n].statement[i];
-
-        if (s->kind == kind && s->range.origin == 0 && s->range.epoch == e && q >= s->range.from &&
-            q <= s->range.to)
-            return true;
-    }
-    return false;
-}
-
-static void produced(struct pair *p, uint32_t e, uint32_t to)
-{
-    struct core_input in = {.kind = CORE_PRODUCED, .now_ns = p->now_ns, .records = {0, e, 0, to}};
-
-    core_step(&p->node[0].core, &in);
+    return pair_stated_by(p, 1, kind, 0, e, q);
 }
 
 /* L4: node 1 states (R, P] as pending, node 0 returns for a moment, which is enough to hear that
@@ -37,17 +23,13 @@ static void produced(struct pair *p, uint32_t e, uint32_t to)
 static void a_gap_that_grew_is_stated(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
+    uint32_t e = pair_tag_ahead(p);
 
-    pair_produce(p, 0, 10);
-    produced(p, e, 40);
-    pair_elapse_ms(p, 200);
     p->node[1].disk_full = p->node[0].sink_off = true;
     pair_cut(p);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
-    assert_true(is_stated(p, 1, RECORD_GAP_PENDING, e, 12));
-    assert_true(is_stated(p, 1, RECORD_GAP_PENDING, e, 40));
+    pair_take_over(p, 600);
+    assert_true(is_stated(p, RECORD_GAP_PENDING, e, 12));
+    assert_true(is_stated(p, RECORD_GAP_PENDING, e, 40));
     pair_cluster(p, 1, false, false);
     pair_produce(p, 0, 60); /* From its ring: it ended at 71. */
     pair_elapse_ms(p, 1500);
@@ -55,26 +37,13 @@ static void a_gap_that_grew_is_stated(void **state)
     pair_elapse_ms(p, 100);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->last, 71);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 11);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 2000);
-    assert_true(is_stated(p, 1, RECORD_GAP_PENDING, e, 71));
+    pair_fail_over(p, 2000);
+    assert_true(is_stated(p, RECORD_GAP_PENDING, e, 71));
 }
 
-/* L3, section 5: node 1 has taken over, with a long backlog; its peer's facts come and the link
- * goes before ours are out: nobody can have taken it back. */
-static void a_hello_that_is_cut_costs_no_takeover(void **state)
+/* Node 0 returns; its facts come to node 1, and the link goes before those of node 1 are out. */
+static void cut_the_hello(struct pair *p)
 {
-    struct pair *p = *state;
-    uint32_t e;
-    unsigned marked;
-
-    p->node[1].sink_off = true;
-    e = pair_die_undelivered(p);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1500);
-    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
-    assert_true(pair_span(p, 1, 0, e, 15)->resumed);
     pair_start(p, 0);
     pair_connect(p);
     pair_work_once(p, 1); /* Its hello goes; then its disk is slow, */
@@ -83,6 +52,18 @@ static void a_hello_that_is_cut_costs_no_takeover(void **state)
     pair_read(p, 1); /* and all that came is read at once. */
     assert_false(p->node[1].core.facts_out);
     pair_cut(p);
+}
+
+/* L3, section 5: node 1 has taken over, with a long backlog; its peer's facts come and the link
+ * goes before ours are out: nobody can have taken it back. */
+static void a_hello_that_is_cut_costs_no_takeover(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_take_over_backlog(p, 1500);
+    unsigned marked;
+
+    assert_true(pair_span(p, 1, 0, e, 15)->resumed);
+    cut_the_hello(p);
     p->node[1].sink_off = false;
     pair_elapse_ms(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
@@ -93,21 +74,11 @@ static void a_hello_that_is_cut_costs_no_takeover(void **state)
 static void a_hello_that_is_cut_marks_no_backlog(void **state)
 {
     struct pair *p = *state;
-    uint32_t e;
+    uint32_t e = pair_take_over_backlog(p, 31000);
     unsigned marked;
 
-    p->node[1].sink_off = true;
-    e = pair_die_undelivered(p);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 31000);
     assert_true(pair_span(p, 1, 0, e, 15)->resumed);
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_work_once(p, 1);
-    pair_work_once(p, 0);
-    pair_work_once(p, 0);
-    pair_read(p, 1);
-    pair_cut(p);
+    cut_the_hello(p);
     p->node[1].sink_off = false;
     pair_elapse_ms(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
@@ -128,16 +99,12 @@ static void pending_noted_late_is_not_lost_noted(void **state)
 {
     struct pair *p = *state;
     struct pair_node *taker = &p->node[1];
-    uint32_t e = pair_live(p, 0);
     struct core_note pending;
+    uint32_t e;
 
     p->node[0].sink_off = true;
-    pair_produce(p, 0, 10);
-    produced(p, e, 40);
-    pair_elapse_ms(p, 200);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    e = pair_tag_ahead(p);
+    pair_lose_host(p, 0);
     pair_elapse_ms(p, 2000);
     pair_cluster(p, 1, true, true);
     core_output_clear(&taker->out);
@@ -157,8 +124,8 @@ static void pending_noted_late_is_not_lost_noted(void **state)
     assert_int_equal(core_segment(&taker->core, 0, e)->gap, GAP_LOST);
     noted(p, 1, &pending);
     pair_elapse_ms(p, 5000);
-    assert_true(is_stated(p, 1, RECORD_GAP_LOST, e, 12));
-    assert_true(is_stated(p, 1, RECORD_GAP_LOST, e, 40));
+    assert_true(is_stated(p, RECORD_GAP_LOST, e, 12));
+    assert_true(is_stated(p, RECORD_GAP_LOST, e, 40));
 }
 
 /* D2 skip, a full journal, T2: the records that are to be skipped are given up before the statement
@@ -176,10 +143,7 @@ static void skipped_and_given_up_is_over(void **state)
     pair_init(p, 8);
     p->options.sink[0].policy = IN_DOUBT_SKIP;
     p->options.drain_ns = 100 * MS;
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    pair_meet(p);
     e = pair_live(p, 0);
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 20);

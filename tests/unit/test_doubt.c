@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "segment.h"
 #include "record.h"
 
@@ -63,9 +63,7 @@ static void expect_times(const struct pair *p, uint32_t e, uint32_t q, unsigned 
 
 static void take_over(struct pair *p)
 {
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_fail_over(p, 600);
 }
 
 static void restart(struct pair *p)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
@@ -32,6 +32,18 @@ static void restart_with(struct pair *p, int n, const char *sink)
     pair_crash(p, n);
     p->options.sink[0].key = sink_key(sink);
     pair_start(p, n);
+}
+
+/* Both end, and node 0 starts without a peer, which its operator says is dead: a minute later. */
+static void the_peer_leaves(struct pair *p)
+{
+    pair_crash(p, 1); /* For good. */
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    p->node[0].sink_off = p->node[0].disk_full = false;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 60000);
 }
 
 /* D2: a sink is taken out of the configuration and put back; the log of marks is renewed in
@@ -67,8 +79,7 @@ static void the_taker_is_started_without_the_sink(void **state)
     uint32_t e = pair_die_undelivered(p);
     unsigned marked;
 
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
+    pair_take_over(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
     assert_int_equal(marked, 0);
     p->node[0].sink_off = false;
@@ -103,9 +114,7 @@ static void its_facts_were_the_last_of_it(void **state)
         pair_work_once(p, 1);
     assert_int_equal(p->node[1].core.session, SESSION_UP);
     assert_int_not_equal(p->node[0].core.session, SESSION_UP);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
+    pair_fail_over(p, 1000);
     assert_true(pair_times(p, 0, e, 20, &marked) >= 1);
     p->node[0].sink_off = false;
     pair_start(p, 0);
@@ -139,8 +148,7 @@ static void the_power_took_that_the_taker_had_the_sink(void **state)
     pair_connect(p);
     pair_settle(p);
     pair_power_cut(p, 0, synced);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
+    pair_take_over(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
     pair_start(p, 0);
     restart_with(p, 1, "other");
@@ -173,8 +181,7 @@ static void a_sink_is_put_back_at_the_taker(void **state)
     pair_crash(p, 0);
     p->node[1].sink_off = false;
     restart_with(p, 1, "siem");
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 2000);
+    pair_take_over(p, 2000);
     pair_expect_exactly_once(p);
 }
 
@@ -195,15 +202,10 @@ static void a_sink_is_put_back_at_the_replica(void **state)
     pair_produce(p, 0, 20);
     pair_settle(p);
     pair_power_cut(p, 0, synced);
-    for (size_t i = 0; i < p->node[0].disk.held_count; i++) {
-        if (p->node[0].disk.held[i].origin == 0 && p->node[0].disk.held[i].epoch == e)
-            p->node[0].disk.held[i].to = 1;
-    }
+    pair_lose_tail(p, 0, e, 1);
     p->node[1].sink_off = false;
     restart_with(p, 1, "siem");
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_elapse_ms(p, 3000);
+    pair_return(p, 3000);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
     pair_expect_exactly_once(p);
 }
@@ -249,13 +251,7 @@ static void what_was_handed_over_when_the_peer_leaves(void **state)
     pair_handover(p, 0);
     pair_settle(p);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
-    pair_crash(p, 1); /* For good. */
-    pair_crash(p, 0);
-    p->options.has_peer = false;
-    p->node[0].sink_off = false;
-    pair_start(p, 0);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 60000);
+    the_peer_leaves(p);
     assert_true(pair_times(p, 0, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
@@ -270,12 +266,7 @@ static void what_the_peer_had_when_it_leaves(void **state)
     pair_produce(p, 1, 20);
     pair_settle(p);
     assert_int_equal(core_segment(&p->node[0].core, 1, e)->journaled, 21);
-    pair_crash(p, 1); /* For good. */
-    pair_crash(p, 0);
-    p->options.has_peer = false;
-    pair_start(p, 0);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 60000);
+    the_peer_leaves(p);
     assert_true(pair_times(p, 1, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 1, e, 15));
     assert_null(core_segment(&p->node[0].core, 1, e));
 }
@@ -301,13 +292,7 @@ static void what_the_peer_had_closed_when_it_leaves(void **state)
     assert_true(core_segment(&p->node[0].core, 1, e)->closed);
     assert_int_equal(core_segment(&p->node[0].core, 1, e)->last, 21);
     assert_int_equal(core_segment(&p->node[0].core, 1, e)->journaled, 11);
-    pair_crash(p, 1); /* For good. */
-    pair_crash(p, 0);
-    p->options.has_peer = false;
-    p->node[0].disk_full = false;
-    pair_start(p, 0);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 60000);
+    the_peer_leaves(p);
     assert_true(pair_times(p, 1, e, 11, &marked) > 0);
     assert_true(pair_stated(p, RECORD_GAP_LOST, 1, e, 12));
     assert_true(pair_stated(p, RECORD_GAP_LOST, 1, e, 21));
@@ -328,13 +313,7 @@ static void what_was_offered_when_the_peer_leaves(void **state)
     pair_handover(p, 0);
     pair_work_once(p, 0);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->handing, HAND_OFFERED);
-    pair_crash(p, 1); /* For good. */
-    pair_crash(p, 0);
-    p->options.has_peer = false;
-    p->node[0].sink_off = false;
-    pair_start(p, 0);
-    pair_fenced(p, 0);
-    pair_elapse_ms(p, 60000);
+    the_peer_leaves(p);
     assert_true(pair_times(p, 0, e, 15, &marked) > 0 || pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
@@ -343,14 +322,9 @@ static void what_was_offered_when_the_peer_leaves(void **state)
 static void the_origin_comes_back_without_the_sink(void **state)
 {
     struct pair *p = *state;
-    uint32_t e;
+    uint32_t e = pair_take_over_backlog(p, 1000);
     unsigned marked;
 
-    p->node[1].sink_off = true;
-    e = pair_die_undelivered(p);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
-    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
     restart_with(p, 0, "other");
     pair_connect(p);
     pair_elapse_ms(p, 1500);

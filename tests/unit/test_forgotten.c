@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "segment.h"
 #include "wire.h"
 
@@ -165,9 +165,7 @@ static void nothing_was_settled_in_a_new_journal(void **state)
     p->node[1].sink_off = true;
     pair_produce(p, 1, 10);
     pair_settle(p);
-    pair_crash(p, 1);
-    pair_lose_journal(p, 1);
-    p->node[1].ring_epoch = p->node[1].ring_next = 0;
+    pair_lose_host(p, 1);
     pair_start(p, 1);
     p->node[1].core.first_epoch = 1;
     pair_connect(p);

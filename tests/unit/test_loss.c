@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 
 /* N4, L2, T6: without a lease the owner hands nothing over, not even under the intent. */
@@ -79,28 +79,19 @@ static void survivor_goes_on_in_a_new_epoch(void **state)
 static void gap_is_stated_and_filled(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
-    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
+    uint32_t e = pair_tag_ahead(p); /* P = 40, of which 29 still lie in the ring. */
     const struct segment *g;
     unsigned marked;
 
-    pair_produce(p, 0, 10);
-    in.now_ns = p->now_ns;
-    core_step(&p->node[0].core, &in); /* P = 40, of which 29 still lie in the ring. */
-    pair_elapse_ms(p, 200);
     p->node[0].ring_next = 41;
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_fail_over(p, 600);
     g = core_segment(&p->node[1].core, 0, e);
     assert_non_null(g);
     assert_int_equal(g->gap, GAP_PENDING);
     assert_int_equal(g->gap_from, 12);
     assert_int_equal(g->gap_to, 40);
     assert_true(g->gap_told);
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_elapse_ms(p, 1000);
+    pair_return(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 40, &marked), 1);
     pair_expect_exactly_once(p);
     for (int n = 0; n < NODE_COUNT;
@@ -114,7 +105,6 @@ static void lost_tail_is_told_to_the_replica(void **state)
 {
     struct pair *p = *state;
     uint32_t e = pair_live(p, 0);
-    struct pair_disk *d = &p->node[0].disk;
 
     pair_elapse_ms(p, 1000);
     p->node[0].sink_off = true;
@@ -126,11 +116,7 @@ static void lost_tail_is_told_to_the_replica(void **state)
     pair_cut(p);
     pair_elapse_ms(p, 100); /* Closed at 40, of which the peer has 11. */
     pair_crash(p, 0);
-    for (size_t i = 0; i < d->held_count; i++) {
-        if (d->held[i].epoch == e)
-            d->held[i].to = 11;
-    }
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_tail(p, 0, e, 11);
     pair_start(p, 0);
     pair_connect(p);
     pair_settle(p);
@@ -147,7 +133,6 @@ static void lost_tail_is_told_to_the_replica(void **state)
 static void confirmed_tail_is_not_lost(void **state)
 {
     struct pair *p = *state;
-    struct pair_disk *d = &p->node[0].disk;
     uint32_t e = pair_live(p, 0);
 
     pair_produce(p, 0, 10);
@@ -157,11 +142,7 @@ static void confirmed_tail_is_not_lost(void **state)
     pair_cut(p);
     pair_elapse_ms(p, 100); /* 12-40 were never sent: they went out, alone. */
     pair_crash(p, 0);
-    for (size_t i = 0; i < d->held_count; i++) {
-        if (d->held[i].epoch == e)
-            d->held[i].to = 11;
-    }
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_tail(p, 0, e, 11);
     pair_start(p, 0);
     assert_int_equal(core_segment(&p->node[0].core, 0, e)->last, 40);
     pair_elapse_ms(p, 1100); /* Its ring has nothing more of it. */
@@ -178,26 +159,21 @@ static void gap_is_stated_without_what_has_come(void **state)
     struct pair *p = *state;
     uint32_t e = pair_live(p, 0);
     struct core *taker = &p->node[1].core;
-    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
 
     pair_produce(p, 0, 10);
     pair_settle(p);
     p->node[1].disk_full = true;
     pair_produce(p, 0, 9);
-    in.now_ns = p->now_ns;
-    core_step(&p->node[0].core, &in);
+    pair_tagged(p, 0, 40);
     pair_elapse_ms(p, 200);
     p->node[0].ring_next = 41;
     pair_crash(p, 0);
     taker->live_epoch = 0;
     taker->epoch_asked = true; /* Its ring is slow to open the next. */
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_take_over(p, 600);
     assert_int_equal(core_segment(taker, 0, e)->gap_from, 12);
     p->node[1].disk_full = false;
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_elapse_ms(p, 100);
+    pair_return(p, 100);
     assert_int_equal(core_segment(taker, 0, e)->journaled, 20);
     taker->epoch_asked = false;
     pair_elapse_ms(p, 1000);
@@ -318,24 +294,14 @@ static void thawed_writer_hands_nothing_over(void **state)
 static void gap_is_lost_with_its_origins_journal(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = pair_live(p, 0);
-    struct core_input in = {.kind = CORE_PRODUCED, .records = {0, e, 0, 40}};
+    uint32_t e = pair_tag_ahead(p);
     const struct core_note *said;
 
-    pair_produce(p, 0, 10);
-    in.now_ns = p->now_ns;
-    core_step(&p->node[0].core, &in);
-    pair_elapse_ms(p, 200);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     p->node[1].sink_off = true;
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_take_over(p, 600);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->gap, GAP_PENDING);
-    pair_start(p, 0);
-    pair_connect(p);
-    pair_elapse_ms(p, 100);
+    pair_return(p, 100);
     said = &p->node[1].stated;
     assert_int_equal(said->kind, RECORD_GAP_LOST);
     assert_int_equal(said->range.from, 12);
@@ -355,18 +321,13 @@ static void sinks_do_not_wait_for_each_other(void **state)
     pair_init(p, 8);
     p->options.sink_count = 2;
     p->options.sink[1] = (struct core_sink_options){.key = sink_key("archive"), .window = 8};
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    pair_meet(p);
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
     assert_int_equal(pair_span(p, 0, 0, pair_live(p, 0), 9)->handed, 9);
     assert_int_equal(p->node[0].second, 101);
-    pair_crash(p, 0); /* And each is settled by itself: nothing of the second is in doubt. */
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_fail_over(p, 600); /* And each is settled by itself: nothing of the second is in doubt. */
     assert_int_equal(p->node[1].core.in_doubt[0], 8);
     assert_int_equal(p->node[1].core.in_doubt[1], 0);
     assert_false(p->node[1].second_marked);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 
@@ -39,7 +39,7 @@ static uint32_t die(struct pair *p)
 {
     uint32_t e = pair_die_undelivered(p);
 
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->node[0].sink_off = false;
     return e;
 }
@@ -147,7 +147,7 @@ static void the_peer_is_no_witness_of_it(void **state)
     assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
     assert_int_equal(segment_find(&p->node[1].core, 0, e)->journaled, 6);
     pair_power_cut(p, 0, synced);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     start(p, 0);
     pair_connect(p);
     pair_elapse_ms(p, 3000);

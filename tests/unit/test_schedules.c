@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
@@ -16,32 +16,18 @@
 /* Both nodes start, and have a session; the epoch that node 0 opened. */
 static uint32_t start_both(struct pair *p)
 {
-    pair_start(p, 0);
-    pair_start(p, 1);
-    pair_connect(p);
-    pair_elapse_ms(p, 2020);
+    pair_meet(p);
     return pair_live(p, 0);
-}
-
-static void produced(struct pair *p, uint32_t e, uint32_t to)
-{
-    struct core_input in = {.kind = CORE_PRODUCED, .now_ns = p->now_ns, .records = {0, e, 0, to}};
-
-    core_step(&p->node[0].core, &in);
 }
 
 /* Node 1 knows that node 0 has tagged 40 records, of which it has 11; node 0's host goes, and the
  * ring with it. */
 static uint32_t die_with_a_full_ring(struct pair *p)
 {
-    uint32_t e = pair_live(p, 0);
+    uint32_t e = pair_tag_ahead(p);
 
-    pair_produce(p, 0, 10);
-    produced(p, e, 40);
-    pair_elapse_ms(p, 200);
-    assert_int_equal(core_segment(&p->node[1].core, 0, e)->produced, 40);
     pair_crash(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     return e;
 }
 
@@ -59,7 +45,7 @@ static void an_epoch_that_grows_is_told_before_the_next(void **state)
     pair_connect(p);
     pair_settle(p);
     assert_int_equal(pair_live(p, 0), 0);
-    produced(p, e, 40);
+    pair_tagged(p, 0, 40);
     pair_elapse_ms(p, 200);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->produced, 40);
 }
@@ -252,9 +238,7 @@ static void a_new_journal_remembers_its_own(void **state)
     pair_init(p, 8);
     p->options.sink[0].policy = IN_DOUBT_HOLD;
     start_both(p);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     p->node[0].sink_off = true; /* Nothing of what follows goes anywhere. */
     p->options.clock_epoch = 1000;
     pair_start(p, 0);
@@ -280,9 +264,7 @@ static void the_peer_leaves_the_configuration(void **state)
     p->node[0].sink_off = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
+    pair_fail_over(p, 1000);
     p->options.has_peer = false;
     p->node[0].sink_off = false;
     pair_start(p, 0);
@@ -429,7 +411,7 @@ static void the_journal_comes_back(void **state)
     pair_crash(p, 0);
     kept = p->node[0].disk;
     pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->options.clock_epoch = 1000;
     pair_start(p, 0);
     pair_connect(p);
@@ -437,7 +419,7 @@ static void the_journal_comes_back(void **state)
     assert_int_equal(p->node[0].core.session, SESSION_UP);
     pair_crash(p, 0);
     p->node[0].disk = kept;
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->node[0].sink_off = false;
     p->options.clock_epoch = 1100;
     pair_start(p, 0);
@@ -465,7 +447,7 @@ static void the_journal_comes_back_to_a_segment_that_waits(void **state)
     pair_crash(p, 0);
     kept = p->node[0].disk;
     pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->options.clock_epoch = 1000;
     pair_start(p, 0);
     pair_connect(p);
@@ -473,7 +455,7 @@ static void the_journal_comes_back_to_a_segment_that_waits(void **state)
     pair_crash(p, 0);
     assert_non_null(core_segment(&p->node[1].core, 0, e));
     p->node[0].disk = kept;
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->node[0].sink_off = p->node[1].sink_off = false;
     p->options.clock_epoch = 1100;
     pair_start(p, 0);
@@ -555,9 +537,7 @@ static void what_a_forgetful_taker_delivered_is_asked_for(void **state)
     unsigned marked;
 
     assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
-    pair_crash(p, 1);
-    pair_lose_journal(p, 1);
-    p->node[1].ring_epoch = p->node[1].ring_next = 0;
+    pair_lose_host(p, 1);
     p->options.clock_epoch = 1000;
     pair_start(p, 1);
     pair_start(p, 0);
@@ -585,7 +565,7 @@ static void a_lost_file_is_not_done(void **state)
         if (p->node[0].disk.held[i].epoch == e)
             p->node[0].disk.held[i].from = 11;
     }
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->node[0].sink_off = p->node[1].sink_off = false;
     pair_start(p, 0);
     pair_connect(p);

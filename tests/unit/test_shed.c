@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "segment.h"
 
@@ -106,9 +106,7 @@ static void what_was_taken_over(void **state)
     p->node[0].sink_off = p->node[1].sink_off = true;
     pair_produce(p, 0, 100);
     pair_settle(p);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_fail_over(p, 600);
     assert_true(full(p, 1, 50)); /* 2 to 51 of the peer's stream. */
     pair_elapse_ms(p, 20);
     assert_int_equal(p->node[1].stated.range.origin, 0);

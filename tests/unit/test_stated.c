@@ -6,39 +6,17 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
-
-static void produced(struct pair *p, int n, uint32_t to)
-{
-    core_step(&p->node[n].core,
-              &(struct core_input){.kind = CORE_PRODUCED,
-                                   .now_ns = p->now_ns,
-                                   .records = {(uint8_t)n, p->node[n].ring_epoch, 1, to}});
-}
-
-static bool is_stated_lost(const struct pair *p, uint32_t e, uint32_t q)
-{
-    for (int n = 0; n < 2; n++) {
-        for (size_t i = 0; i < p->node[n].statement_count; i++) {
-            const struct core_note *s = &p->node[n].statement[i];
-
-            if (s->kind == RECORD_GAP_LOST && s->range.epoch == e && q >= s->range.from &&
-                q <= s->range.to)
-                return true;
-        }
-    }
-    return false;
-}
 
 static void expect_here_or_stated(const struct pair *p, uint32_t e, uint32_t last)
 {
     unsigned bad = 0, marked;
 
     for (uint32_t q = 1; q <= last; q++) {
-        if (pair_times(p, 0, e, q, &marked) == 0 && !is_stated_lost(p, e, q)) {
+        if (pair_times(p, 0, e, q, &marked) == 0 && !pair_stated(p, RECORD_GAP_LOST, 0, e, q)) {
             print_message("%u is nowhere, and nobody says so\n", q);
             bad++;
         }
@@ -60,7 +38,7 @@ static void lost_twice(void **state)
     pair_settle(p);
     p->node[1].disk_full = true;
     pair_produce(p, 0, 10);
-    produced(p, 0, 26); /* The ring has five more. */
+    pair_tagged(p, 0, 26); /* The ring has five more. */
     pair_settle(p);
     pair_elapse_ms(p, 1000);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->produced, 26);
@@ -79,9 +57,7 @@ static void lost_twice(void **state)
     pair_elapse_ms(p, 1000);
     pair_connect(p);
     pair_elapse_ms(p, 1000);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     pair_start(p, 0);
     p->node[1].disk_full = false;
     p->node[0].sink_off = p->node[1].sink_off = false;
@@ -103,7 +79,7 @@ static void known_at_both(void **state)
     p->node[1].sink_off = true;
     pair_produce(p, 0, 20);
     pair_settle(p);
-    produced(p, 0, 26); /* The ring has five more. */
+    pair_tagged(p, 0, 26); /* The ring has five more. */
     pair_cut(p);
     pair_connect(p); /* So node 0 writes that mark. */
     pair_settle(p);
@@ -143,9 +119,7 @@ static void what_the_origin_emitted_alone_is_not_lost(void **state)
     pair_connect(p);
     pair_elapse_ms(p, 100);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 11);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     p->options.clock_epoch = 1000;
     p->node[1].disk_full = p->node[0].sink_off = p->node[1].sink_off = false;
     pair_start(p, 0);

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
@@ -45,7 +45,7 @@ static void ended_before_the_session(void **state)
     struct pair *p = *state;
     uint32_t e = lose_the_end(p);
 
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     pair_start(p, 0);
     pair_elapse_ms(p, 3000);
     assert_true(core_segment(&p->node[0].core, 0, e)->ended);
@@ -60,7 +60,7 @@ static void ended_in_the_session(void **state)
     struct pair *p = *state;
     uint32_t e = lose_the_end(p);
 
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     pair_start(p, 0);
     pair_connect(p);
     pair_settle(p);
@@ -77,7 +77,7 @@ static void a_broken_hello_is_no_news(void **state)
     uint32_t e = lose_the_end(p);
 
     p->node[1].sink_off = true;
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     pair_start(p, 0);
     pair_connect(p);
     pair_settle(p);

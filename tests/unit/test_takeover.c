@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "segment.h"
 
@@ -120,9 +120,7 @@ static void solo_hand_over_crosses_the_session_start(void **state)
     pair_settle(p);
     assert_int_equal(pair_span(p, 1, 0, e, 3)->intent, 7);
     pair_elapse_ms(p, 20);
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 600);
+    pair_fail_over(p, 600);
     for (uint32_t q = 2; q <= 7; q++) {
         assert_int_equal(pair_times(p, 0, e, q, &marked), 2);
         assert_int_equal(marked, 1);
@@ -338,9 +336,7 @@ static void taker_fences_first(void **state)
     pair_cut(p);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 20); /* It goes on alone. */
-    pair_crash(p, 0);
-    pair_cluster(p, 1, true, true);
-    pair_elapse_ms(p, 1000);
+    pair_fail_over(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 50, &marked), 1); /* Not without fencing. */
     pair_fenced(p, 1);
     pair_elapse_ms(p, 20);
@@ -448,9 +444,7 @@ static void lost_journal_is_told_the_highest_epoch(void **state)
     pair_produce(p, 0, 30);
     pair_settle(p);
     pair_elapse_ms(p, 1000);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 20);
     highest = p->node[1].core.highest_epoch;
@@ -503,7 +497,7 @@ static void lost_file_is_the_replicas(void **state)
     pair_elapse_ms(p, 1000);
     pair_crash(p, 0);
     p->node[0].disk.held_count = 0;
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     pair_start(p, 0);
     pair_connect(p);
     pair_work_once(p, 0);
@@ -558,9 +552,7 @@ static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
 
     pair_crash(p, 1);
     for (int i = 0; i < 2; i++) {
-        pair_crash(p, 0);
-        pair_lose_journal(p, 0);
-        p->node[0].ring_epoch = p->node[0].ring_next = 0;
+        pair_lose_host(p, 0);
         p->options.clock_epoch = 400000 + 8 * (uint32_t)i; /* Its first start took two seconds. */
         pair_start(p, 0);
         pair_elapse_ms(p, 100);
@@ -595,9 +587,7 @@ static void what_was_opened_alone_ahead_of_the_clock(void **state)
     }
     alone = pair_live(p, 0);
     assert_int_equal(alone, highest + 3);
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     p->options.clock_epoch = highest - 8;
     pair_start(p, 0);
     pair_connect(p);
@@ -614,9 +604,7 @@ static void what_was_opened_alone_is_heard_of_late(void **state)
     uint32_t alone;
 
     for (int i = 0; i < 2; i++) {
-        pair_crash(p, 0);
-        pair_lose_journal(p, 0);
-        p->node[0].ring_epoch = p->node[0].ring_next = 0;
+        pair_lose_host(p, 0);
         p->options.clock_epoch = i == 0 ? 100000 : 1000;
         pair_start(p, 0);
         if (i == 1) {

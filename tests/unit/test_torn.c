@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 #include "rules.h"
 #include "segment.h"
@@ -93,9 +93,7 @@ static void a_new_journal_and_then_a_kill(void **state)
     pair_cluster(p, 1, true, true);
     pair_elapse_ms(p, 1000); /* Node 1 emits all of it. */
     expect_marked(p, 0, e, 21);
-    pair_crash(p, 1);
-    pair_lose_journal(p, 1);
-    p->node[1].ring_epoch = p->node[1].ring_next = 0;
+    pair_lose_host(p, 1);
     pair_start(p, 1);
     pair_connect(p);
     pair_work_once(p, 0); /* Hello, */
@@ -165,7 +163,7 @@ static void lost_is_known_and_not_whose(void **state)
     size_t at;
 
     pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_ring(p, 0);
     p->node[0].sink_off = false;
     pair_start(p, 0);
     pair_connect(p);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "pair.h"
+#include "pair_steps.h"
 #include "segment.h"
 #include "wire.h"
 
@@ -184,9 +184,7 @@ static void the_hello_tells_the_highest_epoch(void **state)
 {
     struct pair *p = *state;
 
-    pair_crash(p, 0);
-    pair_lose_journal(p, 0);
-    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_lose_host(p, 0);
     pair_elapse_ms(p, 1500);
     p->node[1].core.highest_epoch = 5000;
     pair_start(p, 0);
