@@ -10,6 +10,7 @@ def story(s):
     for back_after_s in (0, 2):
         n = s.primary()
         before = s.node[1 - n].takeovers()
+        s.note_confirmed(n)
         s.say("evrepd of node%d is killed" % n)
         s.fault("evrepd of node%d is killed" % n, n, taker=1 - n)
         s.node[n].kill("evrepd")

@@ -12,6 +12,7 @@ def story(s):
     for _ in range(2):
         n = s.primary()
         before = s.node[1 - n].takeovers()
+        s.note_confirmed(n)
         s.node[n].signal(signal.SIGSTOP)
         s.fault("node%d freezes" % n, n, taker=1 - n)
         s.say("node%d is frozen" % n)

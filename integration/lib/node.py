@@ -151,6 +151,12 @@ class Node:
     def table(self):
         return self.ctl("watermark")[1]
 
+    def emitted(self, sink="siem"):
+        """(origin, epoch): up to where the sink has confirmed all of that segment."""
+        w = self.ask()
+        return {(x["origin"], g["epoch"]): at["emitted"] for x in (w["streams"] if w else []) for g in x["segments"]
+                for at in g["sinks"] if at["name"] == sink}
+
     def primary(self):
         w = self.ask()
         return w["redundancyGroups"][0]["primary"] if w else None

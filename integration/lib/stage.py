@@ -27,6 +27,7 @@ class Stage:
         self.begin, self.begin_time = time.monotonic(), time.time()
         self.faults, self.said, self.problems = [], [], self.processes.problems
         self.nothing_in_doubt = False
+        self.confirmed = {}  # (origin, epoch): up to where both nodes had heard of the collector's confirmations.
         self.moved = False  # By a hand-over: segments stay with the other node while they are open.
         self.undo = []  # What a story set up outside its folder and namespaces.
         self.samplers = []
@@ -99,8 +100,22 @@ class Stage:
     def mend(self, text, node=None):
         return self.fault(text, node, kind="mend")
 
+    def note_confirmed(self, n):
+        """Before node n, or its evrepd, dies: what it knows to be confirmed of a segment that both nodes speak of is in
+        doubt for nobody, once its peer has heard so.  Thus in doubt is at most what is on its way at the fault."""
+        mine, both = self.node[n].emitted(), {}
+
+        def heard():
+            theirs = self.node[1 - n].emitted()
+            both.update((g, e) for g, e in mine.items() if g in theirs)
+            return theirs and all(theirs.get(g, e) >= e for g, e in mine.items())
+        self.wait("node%d to hear what node%d has confirmed" % (1 - n, n), heard)
+        for g, e in both.items():
+            self.confirmed[g] = max(e, self.confirmed.get(g, 0))
+
     def die(self, n):
         """Its processes and its links end in the same instant."""
+        self.note_confirmed(n)
         self.net.quieten(self.node[n].name, True)
         fault = self.fault("node%d dies" % n, n, taker=1 - n)
         self.net.set_links(self.node[n].name, "down")

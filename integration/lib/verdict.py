@@ -34,6 +34,7 @@ class File:
         self.suppressed = {}
         self.differ = []  # Copies of one position that are not the same record (d42).
         self.marked = [0, 0]
+        self.doubtful = set()  # Positions of what is marked.
         self.lines = 0
         with open(path, errors="replace") as f:
             for line in f:
@@ -57,6 +58,8 @@ class File:
                             if word.group(1).startswith("EVREP_GAP_")]
             return
         self.marked[position[0]] += marked
+        if marked:
+            self.doubtful.add(position)
         text = hash(unmarked(line))
         if self.events.setdefault(position, text) != text:
             self.differ.append(position)
@@ -173,6 +176,10 @@ class Verdict:
             self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
         elif marked and self.s.nothing_in_doubt:
             self.problems.append("%d records are marked in doubt, though no node died" % marked)
+        known = [p for p in self.file.doubtful if p[2] <= self.s.confirmed.get(p[:2], 0)]
+        if known:
+            self.problems.append("%d records are marked in doubt that both nodes knew to be confirmed before, the first "
+                                 "%d/%d/%d" % ((len(known),) + min(known)))
 
     # ---- who sent what, and when ----
 
