@@ -22,6 +22,9 @@ from verdict import Verdict
 def leave(folder, stage, verdict):
     os.makedirs(folder, exist_ok=True)
     shutil.copy(stage.collector.received, folder)
+    if not verdict.good:  # For whoever looks for the cause.
+        for name in ("trace.log", "evrepd0.log", "evrepd1.log"):
+            shutil.copy(stage.path(name), folder)
     files = {"decided.json": verdict.decided, "drill.json": verdict.json(), "node0.json": stage.last[0],
              "node1.json": stage.last[1], "timeline.json": timeline.collect(stage, verdict)}
     for name, value in files.items():

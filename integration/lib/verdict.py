@@ -1,5 +1,6 @@
 """The judge: `evrepctl audit` on the collector's file alone, and a count of its own that what the dataplanes
 tagged is what arrived or what a gap record covers."""
+import collections
 import datetime
 import json
 import re
@@ -10,6 +11,7 @@ TAG = re.compile(r' evrep-origin="(\d)" evrep-epoch="(\d+)" evrep-seq="(\d+)"( e
 STATEMENT = re.compile(r' EVREP - (?:- )?(EVREP_\w+) ')
 SUPPRESSED = re.compile(r'EVREP_SUPPRESSED .* cause="(\w+)" count="(\d+)"')
 RANGE = re.compile(r'range-origin="(\d)" range-epoch="(\d+)" range-from="(\d+)" range-to="(\d+)"')
+WINDOW = 1024  # `window` by default: of a segment so many records can be in doubt at a time (W).
 
 
 def parse_tag(line):
@@ -95,9 +97,9 @@ class Verdict:
         self.gaps()
         self.suppressed()
         self.undecided()
-        self.doubt()
         self.read_logs()
         self.read_trace()
+        self.doubt()
         self.good = self.audit["verdict"] == "OK" and not self.problems
 
     def run_audit(self):
@@ -176,10 +178,29 @@ class Verdict:
             self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
         elif marked and self.s.nothing_in_doubt:
             self.problems.append("%d records are marked in doubt, though no node died" % marked)
+        for segment, count in collections.Counter(p[:2] for p in self.file.doubtful).items():
+            often = max(1, self.interrupted(segment))
+            if count > often * WINDOW:
+                self.problems.append("%d records of %d/%d are marked in doubt, more than the %d faults of its time can leave so" %
+                                     (count, *segment, often))
         known = [p for p in self.file.doubtful if p[2] <= self.s.confirmed.get(p[:2], 0)]
         if known:
             self.problems.append("%d records are marked in doubt that both nodes knew to be confirmed before, the first "
                                  "%d/%d/%d" % ((len(known),) + min(known)))
+
+    def interrupted(self, segment):
+        """How often something befell the cluster from when that segment was opened until its last record arrived."""
+        end = max((at for at, _, p, _ in self.seen if p[:2] == segment), default=0)
+        begin = min(self.said(self.s.node[segment[0]], "epoch %d is open" % segment[1]), default=end)
+        events = [f["time"] for f in self.s.faults if f["kind"] == "fault"]
+        for node in self.s.node:
+            events += self.said(node, "session with the peer: lost")
+        return sum(begin <= at <= end for at in events)
+
+    def said(self, node, words):
+        """When it said so in its log."""
+        with open(node.log(), errors="replace") as log:
+            return [moment(line.split(" ", 1)[0]) - node.shift for line in log if line[:2] == "20" and words in line]
 
     # ---- who sent what, and when ----
 

@@ -202,7 +202,7 @@ static void fail(struct revival *v, const char *why)
 {
     sink_warn(v->sink, "the connection that may have carried %u/%u from %u on tells nothing: %s",
               v->run.origin, v->run.epoch, v->begin, why);
-    run_is_over(v, v->begin - 1);
+    run_is_over(v, v->run.first - 1); /* Not begin: what lies below was not asked about. */
     confirm_before(v, v->begin - 1);
     answer(v, ANSWER_UNKNOWN, 0);
     over(v);

@@ -1,8 +1,10 @@
 /* links: evrep_sinks */
 /* D1b: a connection that another host takes up.  Three hosts in network namespaces; the collector
  * is a plain socket.  What arrives there is every byte, once, on one connection. */
+#include "core.h"
 #include "floating.h"
 #include "repair.h"
+#include "revival.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -360,6 +362,63 @@ static void test_it_moves_twice(void **state)
     end(b, c);
 }
 
+/* ---- what is said of one that tells nothing ---- */
+
+static enum core_answer answered;
+
+static size_t none_again(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                         struct sink_item *items, size_t max)
+{
+    (void)ctx, (void)origin, (void)epoch, (void)from, (void)to, (void)items, (void)max;
+    return 0;
+}
+
+static void on_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
+                      enum core_answer kind, uint32_t last)
+{
+    (void)ctx, (void)origin, (void)epoch, (void)from, (void)to, (void)last;
+    answered = kind;
+}
+
+static void on_warn(void *ctx, const char *what)
+{
+    (void)ctx, (void)what;
+}
+
+/* D1b: it failed at 1335, from where on it was asked about.  Of 1 .. 1334, which the other node
+ * still has to settle, that says nothing. */
+static void test_what_was_not_asked_is_not_confirmed(void **state)
+{
+    static struct run_book book;
+    static struct revival v;
+    struct sink s = {.o = {.name = "siem", .book = &book, .place = 1},
+                     .host = {.again = none_again, .answer = on_answer, .warn = on_warn}};
+    struct run_ip own;
+    struct run r = {
+        .key = sink_key("siem"), .id = 7, .epoch = 12, .low = 1, .first = 1, .place = 1};
+    struct run_answer a;
+
+    (void)state;
+    begin(false);
+    enter(B);
+    run_ip_parse(&own, "10.97.0.101");
+    r.tcp.local = floating;
+    r.tcp.remote = collector;
+    r.tcp.remote_port = PORT;
+    book.theirs.run[book.theirs.count++] = r;
+    s.loop = uv_default_loop();
+    revival_init(&v, &s, &own, &collector, PORT);
+    answered = ANSWER_HAS;
+    revival_ask(&v, 0, 12, 1335, 2132);
+    uv_run(s.loop, UV_RUN_DEFAULT);
+    assert_int_equal(answered, ANSWER_UNKNOWN);
+    assert_int_equal(book.theirs.run[0].state, RUN_CLOSED);
+    a = run_ask(&book.own, &book.theirs, r.key, 0, 12, 1, 1024);
+    assert_int_equal(a.word, RUN_UNKNOWN);
+    assert_int_equal(a.confirmed, 0);
+    end(-1, -1);
+}
+
 static void test_only_addresses_of_the_network(void **state)
 {
     struct run_ip other;
@@ -387,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_it_has_reset),
         cmocka_unit_test(test_its_window_is_closed),
         cmocka_unit_test(test_it_moves_twice),
+        cmocka_unit_test(test_what_was_not_asked_is_not_confirmed),
         cmocka_unit_test(test_only_addresses_of_the_network),
     };
 
