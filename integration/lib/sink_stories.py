@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -92,6 +93,46 @@ def meet_hostile(s, c, sink, count, rate):
 def tcp_hostile(s, r):
     """A collector that closes, resets, half-closes, stalls, sips and talks, again before the last is digested."""
     meet_hostile(s, HostileTcp(s.path("received"), 601, r), 'address = "127.0.0.1:601"', 30000, 10000)
+
+
+@story
+def words(s, r):
+    """A port that says something and closes, as a server of something else does: the log has its words."""
+    certificate(s, "ca", "Test CA")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificate(s, "good", "logs.example", "ca"))
+    listeners = {name: socket.create_server(("127.0.0.1", port)) for name, port in (("tcp", 601), ("floating", 602), ("tls", 6514))}
+    for name, listener in listeners.items():
+        threading.Thread(target=speak, args=(listener, b"421 %s is closed\r\n" % name.encode(), tls if name == "tls" else None), daemon=True).start()
+    s.configure('sink "tcp" { type = syslog address = "127.0.0.1:601" }',
+                'sink "floating" { type = syslog address = "127.0.0.1:602" source = "127.0.0.50" }',
+                'sink "tls" { type = syslog transport = tls address = "127.0.0.1:6514" server-name = "logs.example" ca-file = "%s" }' %
+                s.path("ca.crt"))
+    try:
+        s.start()
+        for name in listeners:
+            s.wait_said('says "421 %s is closed", which no collector of syslog does' % name)
+            s.wait_said("closed by the collector", name)
+    finally:
+        for listener in listeners.values():
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def speak(listener, words, tls):
+    while True:
+        try:
+            c, _ = listener.accept()
+            c = tls.wrap_socket(c, server_side=True) if tls else c
+            c.sendall(words)
+            c.shutdown(socket.SHUT_WR)
+            while c.recv(4096):
+                pass
+        except ssl.SSLError:
+            pass
+        except OSError:
+            if listener.fileno() < 0:
+                return
+        c.close()
 
 
 @story

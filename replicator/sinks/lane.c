@@ -49,6 +49,17 @@ static void connected(struct lane *l)
     l->ops->open(l);
 }
 
+static void hear(struct lane *l, const uint8_t *at, size_t n)
+{
+    char words[SYSLOG_HEARD_MAX];
+
+    if (l->heard)
+        return;
+    l->heard = true;
+    syslog_heard_words(at, n, words);
+    l->ops->said(l, words);
+}
+
 bool lane_read(struct lane *l)
 {
     uint8_t bytes[READ_BYTES];
@@ -60,6 +71,8 @@ bool lane_read(struct lane *l)
             l->ops->failed(l, SYSLOG_HEARD_TLS);
             return false;
         }
+        if (n > 0)
+            hear(l, bytes, (size_t)n);
         if (n > 0 || (n < 0 && errno == EINTR))
             continue;
         if (n < 0 && errno == EAGAIN)
@@ -129,7 +142,7 @@ int lane_connect(struct lane *l, const struct run_ip *from, const struct run_ip 
 {
     int family = from->family == 6 ? AF_INET6 : AF_INET, error;
 
-    l->assigned = l->plain = l->alone = l->stored = false;
+    l->assigned = l->plain = l->alone = l->stored = l->heard = false;
     l->offset = l->acked = 0;
     l->in_flight = l->left = 0;
     l->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -14,7 +14,8 @@ struct lane_ops { /* From the loop. */
     void (*open)(struct lane *l);
     void (*writable)(struct lane *l); /* All that was left is with the kernel. */
     void (*failed)(struct lane *l, const char *why);
-    void (*gone)(struct lane *l); /* After lane_end(): it is free. */
+    void (*said)(struct lane *l, const char *words); /* The collector, for the first time. */
+    void (*gone)(struct lane *l);                    /* After lane_end(): it is free. */
 };
 
 struct lane {
@@ -29,6 +30,7 @@ struct lane {
     bool plain;    /* or what no run can hold: marked ones. */
     bool alone;    /* They were never sent to the peer. */
     bool stored;   /* With the keeper. */
+    bool heard;    /* The collector has said something. */
     struct run run;
     uint32_t must;     /* Generation of the book that the peer has to hold. */
     uint32_t next;     /* The record that comes next. */
@@ -45,8 +47,8 @@ void lane_init(struct lane *l, uv_loop_t *loop, const struct lane_ops *ops, void
 int lane_connect(struct lane *l, const struct run_ip *from, const struct run_ip *to, uint16_t port);
 /* false: it has ended; `failed` was called. */
 bool lane_write(struct lane *l, const uint8_t *at, size_t len);
-/* Takes and drops what the collector says, as syslog has no answers.  false: it has ended, `failed`
- * was called. */
+/* Takes what the collector says, for which syslog has no use.  false: it has ended, `failed` was
+ * called. */
 bool lane_read(struct lane *l);
 /* Looks at what is acknowledged.  false: nobody is there any more; `failed` was called. */
 bool lane_look(struct lane *l);

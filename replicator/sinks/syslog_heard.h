@@ -1,4 +1,4 @@
-/* A collector of plain syslog says nothing.  What comes all the same tells what is there. */
+/* A collector of syslog says nothing.  What comes all the same tells what is there. */
 #ifndef EVREP_SYSLOG_HEARD_H
 #define EVREP_SYSLOG_HEARD_H
 
@@ -12,5 +12,10 @@
     "'transport = tls', or another port"
 
 bool syslog_heard_tls(const uint8_t *at, size_t n);
+
+enum { SYSLOG_HEARD_MAX = 160 };
+
+/* The first line of what else came, up to 60 bytes of it as they are, and what that tells. */
+void syslog_heard_words(const uint8_t *at, size_t n, char out[SYSLOG_HEARD_MAX]);
 
 #endif

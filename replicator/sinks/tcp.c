@@ -133,6 +133,7 @@ static void on_adopted(struct conn *c)
 static void on_data(struct conn *c, const uint8_t *at, size_t n)
 {
     struct tcp_sink *t = of(c);
+    char words[SYSLOG_HEARD_MAX];
 
     if (t->heard)
         return;
@@ -142,9 +143,8 @@ static void on_data(struct conn *c, const uint8_t *at, size_t n)
         conn_end(c, "%s: " SYSLOG_HEARD_TLS, c->shown);
         return;
     }
-    sink_warn(&t->base,
-              "%s: says something, which no collector of plain syslog does: check 'address'",
-              c->shown);
+    syslog_heard_words(at, n, words);
+    sink_warn(&t->base, "%s: %s", c->shown, words);
 }
 
 static void on_ending(struct conn *c)

@@ -144,6 +144,13 @@ static void on_failed(struct lane *l, const char *why)
     fail(f, text);
 }
 
+static void on_words(struct lane *l, const char *words)
+{
+    struct floater *f = l->ctx;
+
+    sink_warn(&f->base, "%s: %s", f->base.o.address, words);
+}
+
 static struct lane *lane_in(struct floater *f, enum lane_state state)
 {
     for (size_t i = 0; i < LANES; i++) {
@@ -542,8 +549,11 @@ static void floating_end(struct sink *s)
 
 static const struct sink_ops ops = {
     .wake = floating_wake, .ask = floating_ask, .end = floating_end};
-static const struct lane_ops lane_ops = {
-    .open = on_open, .writable = on_writable, .failed = on_failed, .gone = on_gone};
+static const struct lane_ops lane_ops = {.open = on_open,
+                                         .writable = on_writable,
+                                         .failed = on_failed,
+                                         .said = on_words,
+                                         .gone = on_gone};
 
 static int parse(struct floater *f, char *err, size_t err_size)
 {

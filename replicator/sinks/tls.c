@@ -3,6 +3,7 @@
 #include "conn.h"
 #include "ends.h"
 #include "frame.h"
+#include "syslog_heard.h"
 #include "tls_context.h"
 
 #include <openssl/err.h>
@@ -28,6 +29,7 @@ struct tls_sink {
     uv_timer_t wait;                   /* For the handshake, then for the verdict. */
     bool shaken, ready, pulling;       /* shaken: the handshake is over at this side. */
     bool asked, judged;                /* For our certificate; and has said something since. */
+    bool heard;                        /* Something that is none of TLS's own messages. */
     uint64_t proven_ms;                /* uv_now(): what is acknowledged counts; if not judged. */
     uint8_t *plain, *sealed;           /* sealed: given to the connection. */
     size_t item_end[ITEMS], items, at; /* Where items end in plain; `at`: the first not sealed. */
@@ -144,15 +146,27 @@ static void on_message(int sent, int version, int type, const void *at, size_t n
         t->judged = true;
 }
 
+static void hear(struct tls_sink *t, const uint8_t *at, size_t n)
+{
+    char words[SYSLOG_HEARD_MAX];
+
+    t->judged = true;
+    if (t->heard)
+        return;
+    t->heard = true;
+    syslog_heard_words(at, n, words);
+    sink_warn(&t->base, "%s: %s", t->conn.shown, words);
+}
+
 /* Nothing is expected but TLS's own messages. */
 static void read_all(struct tls_sink *t)
 {
-    char scratch[4096];
+    uint8_t scratch[4096];
     int n;
 
     ERR_clear_error();
     while ((n = SSL_read(t->ssl, scratch, sizeof(scratch))) > 0)
-        t->judged = true;
+        hear(t, scratch, (size_t)n);
     switch (SSL_get_error(t->ssl, n)) {
     case SSL_ERROR_WANT_READ:
     case SSL_ERROR_WANT_WRITE:
@@ -283,7 +297,7 @@ static void on_connected(struct conn *c)
     struct tls_sink *t = of(c);
 
     ends_clear(&t->ends);
-    t->shaken = t->asked = false;
+    t->shaken = t->asked = t->heard = false;
     t->in = SSL_get_rbio(t->ssl);
     t->out = SSL_get_wbio(t->ssl);
     uv_timer_start(&t->wait, on_wait, HANDSHAKE_MS, 0);
