@@ -45,6 +45,7 @@ static void on_resolved(uv_getaddrinfo_t *r, int status, struct addrinfo *list)
     }
     c->list = list;
     c->addresses = c->tried = 0;
+    c->slow = false;
     for (const struct addrinfo *a = list; a != NULL; a = a->ai_next)
         c->addresses++;
     try_next(c);
@@ -106,6 +107,10 @@ static void failed(struct conn *c, const char *why)
                        c->addresses, c->host, c->shown, why);
         else
             sink_fault(c->sink, "%s: %s", c->shown, why);
+    } else if (c->timed_out && !c->slow) { /* Once a round: they may be many. */
+        c->slow = true;
+        sink_warn(c->sink, "%s: %s; the next of the %zu addresses of \"%s\" is tried", c->shown,
+                  why, c->addresses, c->host);
     }
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }

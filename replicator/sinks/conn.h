@@ -38,6 +38,7 @@ struct conn {
     bool finished; /* The other side ended it in order (FIN), not by a reset. */
     struct addrinfo *list;
     size_t addresses, first, tried; /* first: which one is tried first. */
+    bool slow;                      /* One of them did not answer, which was said. */
     uint64_t began_ms, confirmed;   /* When it connected, and what the sink had confirmed then. */
     uint8_t read[CONN_READ_BYTES];
 };

@@ -17,13 +17,18 @@ enum {
     PROBE_MS = 100,
     PACE_MS = 2,
     SEND_BUFFER = 1 << 20,
-    BURST_MIN = 8
+    BURST_MIN = 8,
+    LOOK_MS = 60000
 };
 
 struct udp_sink {
     struct sink base;
     uv_timer_t timer; /* To try again, to look at the probe, or for the pace. */
     uv_getaddrinfo_t resolve;
+    uv_timer_t look;
+    uv_getaddrinfo_t looking_up;
+    bool looking; /* It is under way. */
+    struct sockaddr_storage to;
     uv_poll_t poll;
     char host[ADDRESS_HOST_MAX], port[ADDRESS_PORT_MAX], shown[INET6_ADDRSTRLEN + 20];
     unsigned address; /* Which of the name's addresses is tried; the next after each fault. */
@@ -81,6 +86,7 @@ static int open_socket(struct udp_sink *u, const struct addrinfo *a)
 {
     static const int buffer = SEND_BUFFER, whole = IP_PMTUDISC_DONT;
 
+    memcpy(&u->to, a->ai_addr, a->ai_addrlen);
     u->fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (u->fd < 0)
         return errno;
@@ -148,6 +154,41 @@ static void on_retry(uv_timer_t *timer)
     rc = uv_getaddrinfo(u->base.loop, &u->resolve, on_resolved, u->host, u->port, &hints);
     if (rc != 0)
         on_resolved(&u->resolve, rc, NULL);
+}
+
+/* ---- whether its name is still that address ---- */
+
+static bool is_among(const struct udp_sink *u, const struct addrinfo *list)
+{
+    const struct addrinfo *a = list;
+
+    while (a != NULL && memcmp(&u->to, a->ai_addr, a->ai_addrlen) != 0)
+        a = a->ai_next;
+    return a != NULL;
+}
+
+/* A name server that does not answer now changes nothing. */
+static void on_looked(uv_getaddrinfo_t *r, int status, struct addrinfo *list)
+{
+    struct udp_sink *u = r->data;
+    char why[SINK_ERROR_MAX];
+
+    u->looking = false;
+    snprintf(why, sizeof(why), "\"%.200s\" has other addresses now", u->host);
+    if (status == 0 && u->base.up && !is_among(u, list))
+        fault(u, why);
+    uv_freeaddrinfo(list);
+}
+
+/* Nothing that is sent in vain comes back. */
+static void on_look(uv_timer_t *timer)
+{
+    struct udp_sink *u = timer->data;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+
+    u->looking =
+        u->looking || (u->base.up && uv_getaddrinfo(u->base.loop, &u->looking_up, on_looked,
+                                                    u->host, u->port, &hints) == 0);
 }
 
 /* ---- to send ---- */
@@ -283,7 +324,9 @@ int udp_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options 
     u->base = (struct sink){.ops = &udp_ops, .host = *host, .o = *o, .loop = loop};
     u->fd = -1;
     uv_timer_init(loop, &u->timer);
-    u->timer.data = u->resolve.data = u;
+    uv_timer_init(loop, &u->look);
+    u->timer.data = u->resolve.data = u->look.data = u->looking_up.data = u;
+    uv_timer_start(&u->look, on_look, LOOK_MS, LOOK_MS);
     *out = &u->base;
     return uv_timer_start(&u->timer, on_retry, 0, 0);
 }

@@ -13,6 +13,8 @@ static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max
     struct test_host *h = ctx;
     size_t n = 0;
 
+    if (h->at_once != 0 && max > h->at_once)
+        max = h->at_once;
     for (; n < max && h->pulled - h->back < h->give && (n + 1) * h->record_len <= max_bytes; n++) {
         items[n] =
             (struct sink_item){.position = ++h->pulled, .bytes = h->record, .len = h->record_len};
@@ -37,20 +39,23 @@ static void on_lost(void *ctx, bool certain_none)
 static void on_up(void *ctx, bool quiet)
 {
     (void)quiet;
-    ((struct test_host *)ctx)->was_up = true;
+    ((struct test_host *)ctx)->ups++;
 }
 
 static void on_warn(void *ctx, const char *what)
 {
     struct test_host *h = ctx;
 
+    h->warns++;
     snprintf(h->said, sizeof(h->said), "%s", what);
 }
 
 static void on_down(void *ctx, const char *why)
 {
-    ((struct test_host *)ctx)->downs++;
-    on_warn(ctx, why);
+    struct test_host *h = ctx;
+
+    h->downs++;
+    snprintf(h->said, sizeof(h->said), "%s", why);
 }
 
 void host_init(struct test_host *h)
@@ -76,8 +81,17 @@ void host_open(struct test_host *h, const struct sink_options *o)
 
 void host_run_until_up(struct test_host *h)
 {
-    while (!h->was_up)
+    while (h->ups == 0)
         uv_run(&h->loop, UV_RUN_ONCE);
+}
+
+void host_give(struct test_host *h, size_t n)
+{
+    h->give = n;
+    while (h->confirmed < n) {
+        sink_wake(h->sink);
+        uv_run(&h->loop, UV_RUN_ONCE);
+    }
 }
 
 void host_run_until_said(struct test_host *h, const char *text)

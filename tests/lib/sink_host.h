@@ -11,9 +11,9 @@ struct test_host { /* It stays, as in a daemon: a sink is never closed. */
     struct sink_host calls; /* A test may put its own in before host_open(). */
     const void *record;     /* To give, again and again, until `give` are confirmed. */
     size_t record_len, give;
+    size_t at_once; /* So many of them at most in one pull; 0: as many as it has room for. */
     size_t pulled, back, confirmed; /* Records; back: of those pulled, they were lost. */
-    size_t losses, downs;
-    bool was_up;
+    size_t ups, downs, warns, losses;
     char said[SINK_ERROR_MAX]; /* What it was down for, or warned of, last; "": nothing yet. */
 };
 
@@ -21,7 +21,8 @@ struct test_host { /* It stays, as in a daemon: a sink is never closed. */
 void host_init(struct test_host *h);
 /* What the options point to has to stay. */
 void host_open(struct test_host *h, const struct sink_options *o);
-void host_run_until_up(struct test_host *h); /* It was, if only for a moment. */
+void host_run_until_up(struct test_host *h);   /* It was, if only for a moment. */
+void host_give(struct test_host *h, size_t n); /* Until so many are confirmed in all. */
 /* Until the last that was said has that in it; "": until anything is said. */
 void host_run_until_said(struct test_host *h, const char *text);
 
