@@ -140,14 +140,25 @@ static void rotate_beside(uv_work_t *w)
     file_disk_rotate(&f->disk);
 }
 
+static void say_stuck(struct file_sink *f)
+{
+    const struct file_disk *d = &f->disk;
+    const char *slash = strrchr(d->path, '/');
+    char from[FILE_PATH_MAX], to[FILE_PATH_MAX];
+
+    file_name(from, slash != NULL ? slash + 1 : d->path, d->rotation.stuck);
+    file_name(to, slash != NULL ? slash + 1 : d->path, d->rotation.stuck + 1);
+    sink_warn(&f->base, "%s: cannot rotate it, as %s cannot become %s: %s; it grows on", d->path,
+              from, to, strerror(-d->rc));
+}
+
 static void on_rotated(uv_work_t *w, int status)
 {
     struct file_sink *f = w->data;
 
     (void)status;
     if (!is_good(f) && !f->disk.gone)
-        sink_warn(&f->base, "%s: cannot rotate it: %s; it grows on", f->disk.path,
-                  strerror(-f->disk.rc));
+        say_stuck(f);
     f->reopen |= f->disk.gone;
     pump(f);
 }

@@ -81,6 +81,7 @@ int file_rotate(struct file_rotation *r, const char *path, unsigned keep)
         file_name(to, path, k + 1);
         if (rename(from, to) != 0) {
             r->not_before = now_s() + RETRY_S;
+            r->stuck = k;
             return -errno;
         }
     }

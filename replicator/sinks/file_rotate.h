@@ -8,7 +8,8 @@
 
 struct file_rotation {
     uint64_t born_s;     /* When its first record was written, seconds since 1970. */
-    uint64_t not_before; /* After a failure: no try before then. */
+    uint64_t not_before; /* After a failure: no try before then; */
+    unsigned stuck;      /* it was PATH.k of this k that could not be renamed. */
 };
 
 void file_rotation_start(struct file_rotation *r, int fd, off_t size);

@@ -1,4 +1,4 @@
-/* links: evrep_sinks */
+/* links: test_sink_host */
 /* The parts of sinks that need no network: RELP's frames, addresses, the tail of files. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 #include "file_tail.h"
 #include "nats_url.h"
 #include "relp_frame.h"
-#include "sink.h"
+#include "sink_host.h"
 
 /* ---- RELP ---- */
 
@@ -479,98 +479,46 @@ int fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
-struct host {
-    uv_loop_t loop;
-    struct sink *sink;
-    size_t most, handed, confirmed, ups, lost, warned;
-};
-
-static size_t on_pull(void *ctx, struct sink_item *items, size_t max, size_t max_bytes)
-{
-    static uint8_t record[999];
-    struct host *h = ctx;
-
-    if (h->handed == h->most || max == 0 || max_bytes < sizeof(record))
-        return 0;
-    h->handed++;
-    memset(record, 'x', sizeof(record));
-    *items = (struct sink_item){.bytes = record, .len = sizeof(record)};
-    return 1;
-}
-
-static void on_confirmed(void *ctx, size_t n)
-{
-    ((struct host *)ctx)->confirmed += n;
-}
-
-static void on_up(void *ctx, bool quiet)
-{
-    (void)quiet;
-    ((struct host *)ctx)->ups++;
-}
-
-static void on_lost(void *ctx, bool certain_none)
-{
-    (void)certain_none;
-    ((struct host *)ctx)->lost++;
-}
-
 static void on_down(void *ctx, const char *why)
 {
     (void)ctx;
     fail_msg("down: %s", why);
 }
 
-static void on_warn(void *ctx, const char *what)
+/* Lines are 1000 bytes, and come one by one. */
+static void open_sink(struct test_host *h, struct sink_options o)
 {
-    (void)what;
-    ((struct host *)ctx)->warned++;
-}
+    static uint8_t record[999];
 
-static void open_sink(struct host *h, struct sink_options o)
-{
-    struct sink_host calls = {.ctx = h,
-                              .pull = on_pull,
-                              .confirmed = on_confirmed,
-                              .lost = on_lost,
-                              .up = on_up,
-                              .down = on_down,
-                              .warn = on_warn};
-    char err[256];
-
+    memset(record, 'x', sizeof(record));
     o.name = "f";
     o.type = "file";
     o.path = path;
-    uv_loop_init(&h->loop);
-    assert_int_equal(sink_open(&h->sink, &h->loop, &o, &calls, err, sizeof(err)), 0);
-}
-
-static void confirm_up_to(struct host *h, size_t n)
-{
-    h->most = n;
-    while (h->confirmed < n) {
-        sink_wake(h->sink);
-        uv_run(&h->loop, UV_RUN_ONCE);
-    }
+    host_init(h);
+    h->calls.down = on_down;
+    h->record = record;
+    h->record_len = sizeof(record);
+    h->at_once = 1;
+    host_open(h, &o);
 }
 
 /* A slow disk would keep every other sink, and the heartbeats, waiting. */
 static void no_sync_is_waited_for_in_the_loop(void **state)
 {
-    static struct host h;
+    static struct test_host h;
 
     (void)state;
     loop_thread = uv_thread_self();
     open_sink(&h, (struct sink_options){.sync = true, .rotate_bytes = 2000, .rotate_keep = 30});
-    confirm_up_to(&h, 11);
+    host_give(&h, 11);
     sink_reopen(h.sink); /* In the midst of it. */
-    confirm_up_to(&h, 19);
+    host_give(&h, 19);
     assert_true(there(9));
     assert_false(there(10));
     assert_true(atomic_load(&syncs) >= 19 + 9);
     assert_int_equal(atomic_load(&syncs_in_loop), 0);
     assert_int_equal(h.ups, 1);
-    assert_int_equal(h.lost + h.warned, 0);
+    assert_int_equal(h.losses + h.warns, 0);
 }
 
 /* Bytes of the file; -1: with some that nobody wrote. */
@@ -587,42 +535,61 @@ static long bytes_there(void)
     return n;
 }
 
-/* Lines are 1000 bytes. */
 static void a_file_that_is_cut_off_goes_on_at_its_end(void **state)
 {
-    static struct host h;
+    static struct test_host h;
 
     (void)state;
     open_sink(&h, (struct sink_options){.rotate_keep = 1});
-    confirm_up_to(&h, 5);
+    host_give(&h, 5);
     for (size_t round = 1; round <= 2; round++) { /* logrotate's copytruncate */
         assert_int_equal(truncate(path, 0), 0);
-        confirm_up_to(&h, 5 + round);
+        host_give(&h, 5 + round);
         assert_int_equal(bytes_there(), 1000);
     }
     put(0, "<14>1 torn"); /* And then a line of somebody else's. */
     put(0, " no more\n");
-    confirm_up_to(&h, 9);
+    host_give(&h, 9);
     assert_int_equal(bytes_there(), 3019);
-    assert_int_equal(h.warned, 1);
+    assert_int_equal(h.warns, 1);
     assert_int_equal(h.ups, 1);
-    assert_int_equal(h.lost, 0);
+    assert_int_equal(h.losses, 0);
 }
 
 static void a_file_that_is_removed_is_begun_anew(void **state)
 {
-    static struct host h;
+    static struct test_host h;
 
     (void)state;
     open_sink(&h, (struct sink_options){.rotate_keep = 1});
     for (size_t round = 1; round <= 2; round++) {
-        confirm_up_to(&h, 5 * round);
+        host_give(&h, 5 * round);
         unlink(path);
     }
-    confirm_up_to(&h, 13);
+    host_give(&h, 13);
     assert_int_equal(bytes_there(), 3000);
-    assert_int_equal(h.warned, 1);
-    assert_int_equal(h.lost, 0);
+    assert_int_equal(h.warns, 1);
+    assert_int_equal(h.losses, 0);
+}
+
+/* The folder stands for whatever is in the way: with more files it is one of many names. */
+static void what_cannot_be_rotated_is_named(void **state)
+{
+    static struct test_host h;
+    char name[FILE_PATH_MAX], want[SINK_ERROR_MAX];
+
+    (void)state;
+    file_name(name, path, 1);
+    assert_int_equal(mkdir(name, 0700), 0);
+    open_sink(&h, (struct sink_options){.rotate_bytes = 2000, .rotate_keep = 1});
+    host_give(&h, 5);
+    snprintf(want, sizeof(want),
+             "%s: cannot rotate it, as %s cannot become %s.1: Is a directory; it grows on", path,
+             strrchr(path, '/') + 1, strrchr(path, '/') + 1);
+    assert_string_equal(h.said, want);
+    assert_int_equal(h.warns, 1);
+    assert_int_equal(bytes_there(), 5000);
+    rmdir(name);
 }
 
 /* ---- the age of a file ---- */
@@ -712,6 +679,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_that_is_cut_off_goes_on_at_its_end, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_file_that_is_removed_is_begun_anew, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(what_cannot_be_rotated_is_named, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(an_age_survives_where_no_birth_is_kept, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(rotation_keeps_so_many, make_dir, remove_dir),
