@@ -64,6 +64,16 @@ fits() { # NODE: within an eighth of its limit
 }
 delivered() { holds 'w["waiting"] == 0 and w["held"] == 0'; }
 balance() { holds 'all(c["balance"] == "ok" for c in w["counters"].values())'; }
+# One line a second at most, however many are given up: what all of them say is what the counter says.
+said() {
+    python3 - "$dir/err0" "$(ctl 0 watermark | python3 -c 'import json, re, sys; print(re.search(r"(\d+) records were given up", str(json.load(sys.stdin)["news"]))[1])')" <<'P' 2>"$dir/err-said"
+import datetime, re, sys
+lines = re.findall(r"^(\S+)Z \S+ journal: its limit \S+ is reached: (\d+) records are given up", open(sys.argv[1]).read(), re.M)
+times = [datetime.datetime.fromisoformat(t) for t, _ in lines]
+assert all((b - a).total_seconds() > 0.9 for a, b in zip(times, times[1:])), lines
+assert sum(int(n) for _, n in lines) == int(sys.argv[2]), (lines, sys.argv[2])
+P
+}
 counted() { balance && holds 'w["counters"]["policy_deny"]["gap"] > 0 and "were given up" in str(w["news"])'; }
 
 "$build/bin/evrepctl" keygen "$dir/key" >/dev/null
@@ -78,6 +88,7 @@ wait "$load"
 until_true "the journal of the origin keeps to its limit" fits 0
 until_true "so does its copy at the peer" fits 1
 until_true "the counters balance, and count what was given up" counted
+until_true "the log says how many, and not more often than once a second" said
 kill -9 "${evrepd[0]}"
 wait "${evrepd[0]}" 2>/dev/null
 start 0

@@ -290,24 +290,10 @@ static void say_damage(struct shell *s)
     s->ring_damage_said = damage != NULL;
 }
 
-/* Once a second at most: another process decides how often.  0: nothing to say now. */
-static uint64_t new_ones(uint64_t n, uint64_t *said, uint64_t *said_ns)
-{
-    uint64_t now = shell_now_ns(), more = n - *said;
-
-    if (more == 0 || (*said_ns != 0 && now - *said_ns < 1000000000ull))
-        return 0;
-    *said = n;
-    *said_ns = now;
-    return more;
-}
-
 static void say_overwritten(struct shell *s)
 {
-    uint64_t slots =
-        new_ones(ingest_ring_repaired(s->ring), &s->ring_repaired_said, &s->ring_repaired_ns);
-    uint64_t counts =
-        new_ones(ingest_ring_miscounted(s->ring), &s->ring_miscounted_said, &s->ring_miscounted_ns);
+    uint64_t slots = shell_more(ingest_ring_repaired(s->ring), &s->ring_repaired_said);
+    uint64_t counts = shell_more(ingest_ring_miscounted(s->ring), &s->ring_miscounted_said);
 
     if (slots != 0)
         shell_log("ring %s: another process overwrote %llu of its free slots; they are set right; "

@@ -52,9 +52,6 @@ static void ask_to_shed(struct shell *s)
     end = journal_file_end(s->journal, r->origin, r->epoch, r->from);
     if (end != 0 && r->to > end) /* Whole files: a part of one frees nothing. */
         r->to = end + (r->to - end) / JOURNAL_CHUNK_RECORDS * JOURNAL_CHUNK_RECORDS;
-    shell_log("journal: its limit (journal-limit-mib) is reached: segment %u/%u: records %u to %u "
-              "are given up and stated as lost",
-              r->origin, r->epoch, r->from, r->to);
     shell_input(s, &in);
     shell_flush(s);
 }
@@ -93,10 +90,23 @@ static void free_delivered(struct shell *s)
         free_files(s);
 }
 
+static void say_given_up(struct shell *s)
+{
+    const struct core_range *r = &s->given_up_last;
+    uint64_t more = shell_more(s->given_up, &s->given_up_said);
+
+    if (more > 0)
+        shell_log(
+            "journal: its limit (journal-limit-mib) is reached: %llu records are given up, and "
+            "stated as lost; the last of them is %u/%u/%u",
+            (unsigned long long)more, r->origin, r->epoch, r->to);
+}
+
 void full_look(struct shell *s)
 {
     uint64_t limit = s->config->journal_limit;
 
+    say_given_up(s);
     if (!s->config->journal_oldest) {
         free_delivered(s);
         return;
@@ -118,6 +128,7 @@ void full_noted(struct shell *s, uint64_t count_before)
         return;
     forget_given(s, r);
     s->given_up += r->to - r->from + 1;
+    s->given_up_last = *r;
     if (r->origin == s->config->node)
         tally_shed(s, r);
 }

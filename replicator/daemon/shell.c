@@ -65,6 +65,16 @@ void shell_log(const char *format, ...)
         fprintf(stderr, "evrepd: %s\n", text);
 }
 
+uint64_t shell_more(uint64_t count, struct shell_said *said)
+{
+    uint64_t now_ns = shell_now_ns(), more = count - said->count;
+
+    if (more == 0 || (said->ns != 0 && now_ns - said->ns < SECOND_NS))
+        return 0;
+    *said = (struct shell_said){count, now_ns};
+    return more;
+}
+
 void shell_input(struct shell *s, struct core_input *in)
 {
     in->now_ns = shell_now_ns();

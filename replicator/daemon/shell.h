@@ -90,6 +90,10 @@ struct ring_watch {
     char why_not[256]; /* The ring that is there now is not used. */
 };
 
+struct shell_said {     /* Of something that is counted. */
+    uint64_t count, ns; /* As it was then; 0: not yet. */
+};
+
 struct shell {
     uv_loop_t loop;
     uv_timer_t tick;
@@ -110,7 +114,9 @@ struct shell {
     struct failover_log failover;
     struct tally tally;
     struct retained retained;
-    uint64_t given_up;                  /* Records, since start. */
+    uint64_t given_up; /* Records, since start. */
+    struct shell_said given_up_said;
+    struct core_range given_up_last;
     uint64_t trimmed_ns, trimmed_count; /* full.c: when, and core.shed.count then. */
     struct metrics *metrics;
     struct tail *tail[TAILS_MAX];
@@ -144,8 +150,7 @@ struct shell {
     uint64_t first_epoch_ns; /* Since then; sink_clock_ns(). */
     uint32_t epoch_waits;    /* To be opened, once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
-    uint64_t ring_repaired_said, ring_repaired_ns; /* Of its slots; when that was. */
-    uint64_t ring_miscounted_said, ring_miscounted_ns;
+    struct shell_said ring_repaired_said, ring_miscounted_said; /* Of its slots; of its counts. */
     /* What was said of a link since it was up last: each once.  peer.c */
     char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
     uint64_t disk_said_ns; /* members.c */
@@ -167,6 +172,9 @@ void shell_log_open(void);
 void shell_log_close(void);
 uint64_t shell_log_dropped(void); /* Lines. */
 void shell_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* How many there are beyond those that were said, which then count as said; 0: none, or a line of
+ * the last second said others. */
+uint64_t shell_more(uint64_t count, struct shell_said *said);
 /* Feeds one input; shell_flush() must follow before the loop goes on. */
 void shell_input(struct shell *s, struct core_input *in);
 void shell_flush(struct shell *s);
