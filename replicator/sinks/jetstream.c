@@ -208,7 +208,7 @@ static void on_stored(struct jetstream_sink *t, uint32_t n, const struct jetstre
     t->in_vain = 0;
     t->chain.at_end = !a->duplicate;
     if (!a->duplicate) {
-        jetstream_link_wrote(&t->link, s->origin, position_epoch(s->position), a->sequence);
+        place_wrote(&t->link.place[s->origin], position_epoch(s->position), a->sequence);
         return;
     }
     /* Its sequence is of the first with that id: it says nothing about the subject's last. */
@@ -457,7 +457,7 @@ static void job_run(void *ctx)
     if (t->job == JOB_OPEN)
         t->job_result = jetstream_link_open(&t->link, &t->loop, t->job_error);
     else if (t->job == JOB_ASK || t->job == JOB_LOOK)
-        t->job_result = jetstream_link_find(&t->link, &t->asking, t->job_error);
+        t->job_result = jetstream_find(&t->link, &t->asking, t->job_error);
     else
         jetstream_link_close(&t->link);
     nats_ReleaseThreadMemory();
@@ -495,7 +495,7 @@ static void put_questions(struct jetstream_sink *t)
         if (runs_tell(&t->runs[a->origin], one))
             one->floor = t->link.place[a->origin].last;
         else
-            jetstream_link_floor(&t->link, one, floor_of(t, &one->q));
+            jetstream_floor(&t->link, one, floor_of(t, &one->q));
         a->count++;
     }
     t->question_count = left;
@@ -656,19 +656,6 @@ static void jetstream_ask(struct sink *s, const struct sink_question *q)
 }
 
 static const struct sink_ops jetstream_ops = {.wake = jetstream_wake, .ask = jetstream_ask};
-
-/* A % in the stream's name stands for the origin: then each has a stream of its own. */
-static void place_init(struct jetstream_place *p, const struct sink_options *o, int origin)
-{
-    const char *percent = strchr(o->stream, '%');
-
-    if (percent != NULL)
-        snprintf(p->stream, sizeof(p->stream), "%.*s%d%s", (int)(percent - o->stream), o->stream,
-                 origin, percent + 1);
-    else
-        snprintf(p->stream, sizeof(p->stream), "%s", o->stream);
-    snprintf(p->subject, sizeof(p->subject), "%s.%d", o->subject, origin);
-}
 
 int jetstream_sink_open(struct sink **out, uv_loop_t *loop, const struct sink_options *o,
                         const struct sink_host *host, char *err, size_t err_size)

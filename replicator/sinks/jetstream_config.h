@@ -2,7 +2,7 @@
 #ifndef EVREP_JETSTREAM_CONFIG_H
 #define EVREP_JETSTREAM_CONFIG_H
 
-#include "jetstream_link.h"
+#include "jetstream_place.h"
 
 /* Of a stream that may remove messages: fewer could go before their acknowledgement is here, or
  * before it is asked about them (D1), and nothing would tell of it. */

@@ -4,7 +4,7 @@
 #ifndef EVREP_JETSTREAM_RUNS_H
 #define EVREP_JETSTREAM_RUNS_H
 
-#include "jetstream_link.h"
+#include "jetstream_find.h"
 
 struct jetstream_runs {
     struct jetstream_question run[JETSTREAM_QUESTIONS];

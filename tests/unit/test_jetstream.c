@@ -2,7 +2,7 @@
 /* The JetStream sink against a real nats-server on loopback: nothing twice, no gap, whoever else
  * writes, and whatever dies. */
 #include "jetstream_ack.h"
-#include "jetstream_link.h"
+#include "jetstream_find.h"
 #include "sink.h"
 
 #include <nats/nats.h>
@@ -503,7 +503,7 @@ static void test_says_how_far_it_looked(void **state)
         a.question[0].floor = i == 2 ? 1 : i == 3 ? 4202 : 0;
         a.count = 2;
         k.depth = i == 1 || i == 4 ? 0 : 4096;
-        assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+        assert_int_equal(jetstream_find(&k, &a, err), 0);
         jetstream_link_tidy(&k);
         assert_int_equal(a.question[0].known, i > 0 && i != 2);
         assert_int_equal(a.question[0].last, i == 1 ? 2 : 0);
@@ -512,7 +512,7 @@ static void test_says_how_far_it_looked(void **state)
     js_PurgeStream(js, "DEEP", NULL, NULL); /* All of it is what is left. */
     publish_id("deep.0", "0/14/2");
     k.depth = 4096;
-    assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+    assert_int_equal(jetstream_find(&k, &a, err), 0);
     jetstream_link_tidy(&k);
     assert_true(a.question[0].known && a.question[0].last == 0);
 }
@@ -561,12 +561,12 @@ static void test_believes_the_leader(void **state)
     a.question[0] = (struct jetstream_question){.q = {0, 12, 1, 9, 1, 9, 0}};
     a.count = 1;
     atomic_store(&lies, 2);
-    assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+    assert_int_equal(jetstream_find(&k, &a, err), 0);
     jetstream_link_tidy(&k);
     assert_int_equal(atomic_load(&lies), 0);
     assert_true(a.question[0].known && a.question[0].last == 2);
     atomic_store(&lies, 1000);
-    assert_int_equal(jetstream_link_find(&k, &a, err), -1);
+    assert_int_equal(jetstream_find(&k, &a, err), -1);
     jetstream_link_tidy(&k);
     assert_non_null(strstr(err, "servers of stream LEAD differ"));
     natsSubscription_Destroy(sub);
@@ -606,7 +606,7 @@ static void test_a_record_sent_again_is_no_end(void **state)
             publish_id("again.0", "0/12/10");
         a.question[0] = (struct jetstream_question){.q = {0, 12, 5, 20, 1, 20, 0}};
         a.count = 1;
-        assert_int_equal(jetstream_link_find(&k, &a, err), 0);
+        assert_int_equal(jetstream_find(&k, &a, err), 0);
         jetstream_link_tidy(&k);
         assert_int_equal(a.question[0].known, i == 2);
         assert_int_equal(a.question[0].last, i == 0 ? 0 : i * 5);
