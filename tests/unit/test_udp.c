@@ -13,6 +13,14 @@
  * program does not run. */
 enum { MANY = 10000, BURST_MOST = 200 };
 
+static uint64_t clock_ns = 1000000000;
+
+/* In the place of libuv's, so that a machine that is busy gives no more time than the test. */
+uint64_t uv_hrtime(void)
+{
+    return clock_ns;
+}
+
 static void on_said(void *ctx, const char *why)
 {
     (void)ctx;
@@ -42,8 +50,10 @@ static void a_backlog_does_not_go_at_once(void **state)
     while (h.confirmed == 0) /* So that it is the first turn of the loop that sends. */
         uv_run(&h.loop, UV_RUN_ONCE);
     assert_in_range(h.confirmed, 1, BURST_MOST);
-    while (h.confirmed < MANY) /* And all of it goes. */
+    while (h.confirmed < MANY) { /* And all of it goes. */
+        clock_ns += 1000000;
         uv_run(&h.loop, UV_RUN_ONCE);
+    }
     close(port.fd);
 }
 
