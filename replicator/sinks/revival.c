@@ -1,7 +1,6 @@
 #include "revival.h"
 #include "core.h"
 #include "floating.h"
-#include "frame.h"
 #include "kept.h"
 #include "repair.h"
 #include "tcp_acked.h"
@@ -9,13 +8,11 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { STEP_MS = 1, ITEMS = 64, BYTES_FIRST = 1 << 20, BYTES_MAX = 16 << 20 };
-enum { STAMP_MORE_MS = 200, DRIFT_PPM = 1000, TRY_MS = 1000 };
+enum { STEP_MS = 1, STAMP_MORE_MS = 200, DRIFT_PPM = 1000, TRY_MS = 1000 };
 
 #define LIMIT_NS (30000 * MS_NS) /* An answer that does not come: D2. */
 #define CLOSE_NS (1000 * MS_NS)  /* For the collector to close too. */
@@ -57,77 +54,6 @@ static uint32_t key(const struct revival *v)
     return sink_key(v->sink->o.name);
 }
 
-/* ---- the bytes ---- */
-
-static int reserve(struct revival *v, size_t more)
-{
-    size_t room = v->room == 0 ? BYTES_FIRST : v->room;
-    uint8_t *bytes;
-
-    while (room < v->len + more)
-        room *= 2;
-    if (room == v->room)
-        return 0;
-    if (room > BYTES_MAX)
-        return -1;
-    bytes = realloc(v->bytes, room);
-    if (bytes == NULL)
-        return -1;
-    v->bytes = bytes;
-    v->room = room;
-    return 0;
-}
-
-static void forget_bytes(struct revival *v)
-{
-    free(v->bytes);
-    free(v->end);
-    v->bytes = NULL;
-    v->end = NULL;
-    v->len = v->room = v->at = 0;
-}
-
-static int take_item(struct revival *v, const struct sink_item *item)
-{
-    uint32_t q = position_sequence(item->position);
-
-    if (reserve(v, item->len + FRAME_OVERHEAD_MAX) != 0)
-        return -1;
-    v->len += frame_put(&v->sink->o, item, v->bytes + v->len);
-    if (q < v->begin) {
-        v->offset += v->len; /* It only tells where the next begins. */
-        v->len = 0;
-    } else {
-        v->end[q - v->begin] = v->len;
-    }
-    return 0;
-}
-
-/* Those of begin .. last, and where they begin in the connection.  0 or -1. */
-static int render(struct revival *v)
-{
-    const struct run *r = &v->run;
-    struct sink_item items[ITEMS];
-    struct sink *s = v->sink;
-    size_t n;
-
-    v->offset = r->offset;
-    v->len = v->at = 0;
-    v->end = calloc((size_t)(v->last - v->begin) + 1, sizeof(*v->end));
-    if (v->end == NULL)
-        return -1;
-    for (uint32_t q = r->first; q <= v->last; q += (uint32_t)n) {
-        n = s->host.again(s->host.ctx, r->origin, r->epoch, q, v->last, items, ITEMS);
-        for (size_t i = 0; i < n; i++) {
-            if (take_item(v, &items[i]) != 0)
-                return -1;
-        }
-        if (n == 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* ---- the end of one ---- */
 
 static void give_back(struct revival *v)
@@ -144,7 +70,7 @@ static void over(struct revival *v)
         repair_drop(v->fd);
     v->fd = -1;
     give_back(v);
-    forget_bytes(v);
+    run_bytes_forget(&v->bytes);
     v->phase = REVIVAL_IDLE;
     if (v->answered)
         memmove(v->ask, v->ask + 1, --v->ask_count * sizeof(v->ask[0]));
@@ -182,7 +108,8 @@ static void close_in(struct revival *v, struct run_table *t, uint32_t last)
         return;
     if (last + 1 > r->first) {
         r->first = last + 1;
-        r->offset = v->offset + (last >= v->begin ? v->end[last - v->begin] : 0);
+        r->offset =
+            v->bytes.offset + (last >= v->bytes.begin ? v->bytes.end[last - v->bytes.begin] : 0);
     }
     if (t == &v->book->theirs)
         r->state = RUN_CLOSED;
@@ -201,9 +128,9 @@ static void run_is_over(struct revival *v, uint32_t last)
 static void fail(struct revival *v, const char *why)
 {
     sink_warn(v->sink, "the connection that may have carried %u/%u from %u on tells nothing: %s",
-              v->run.origin, v->run.epoch, v->begin, why);
+              v->run.origin, v->run.epoch, v->bytes.begin, why);
     run_is_over(v, v->run.first - 1); /* Not begin: what lies below was not asked about. */
-    confirm_before(v, v->begin - 1);
+    confirm_before(v, v->bytes.begin - 1);
     answer(v, ANSWER_UNKNOWN, 0);
     over(v);
 }
@@ -222,7 +149,7 @@ static int probe(struct revival *v)
 {
     if (v->fd >= 0)
         repair_drop(v->fd);
-    v->fd = repair_revive(&v->run.tcp, v->offset, stamp(v), v->bytes, v->len);
+    v->fd = repair_revive(&v->run.tcp, v->bytes.offset, stamp(v), v->bytes.at, v->bytes.len);
     v->tried_ns = sink_clock_ns();
     v->phase = REVIVAL_PROBE;
     if (v->fd < 0)
@@ -237,14 +164,14 @@ static int go_on(struct revival *v, size_t at)
     repair_drop(v->fd);
     v->at = at;
     v->phase = REVIVAL_FINISH;
-    v->fd = repair_revive(&v->run.tcp, v->offset + at, stamp(v), NULL, 0);
+    v->fd = repair_revive(&v->run.tcp, v->bytes.offset + at, stamp(v), NULL, 0);
     return v->fd < 0 ? -1 : repair_speak(v->fd);
 }
 
 static void step_probe(struct revival *v)
 {
     uint64_t acked;
-    int rc = repair_heard(v->fd, v->len, &acked);
+    int rc = repair_heard(v->fd, v->bytes.len, &acked);
 
     if (rc < 0) {
         fail(v, strerror(-rc));
@@ -252,7 +179,8 @@ static void step_probe(struct revival *v)
         sink_warn(v->sink,
                   "the other node's connection is revived: of %u/%u from %u on the "
                   "collector had %llu of %zu bytes",
-                  v->run.origin, v->run.epoch, v->begin, (unsigned long long)acked, v->len);
+                  v->run.origin, v->run.epoch, v->bytes.begin, (unsigned long long)acked,
+                  v->bytes.len);
         if (go_on(v, (size_t)acked) != 0)
             fail(v, strerror(errno));
     } else if (sink_clock_ns() - v->started_ns > LIMIT_NS) {
@@ -270,11 +198,11 @@ static bool has_more(const struct revival *v)
 
 static void finished(struct revival *v)
 {
-    run_is_over(v, v->last);
+    run_is_over(v, v->bytes.last);
     if (!has_more(v)) {
-        answer(v, ANSWER_HAS, v->last >= v->ask[0].from ? v->last : 0);
-    } else if (v->last < v->to) {
-        confirm_before(v, v->last);
+        answer(v, ANSWER_HAS, v->bytes.last >= v->ask[0].from ? v->bytes.last : 0);
+    } else if (v->bytes.last < v->to) {
+        confirm_before(v, v->bytes.last);
         answer(v, ANSWER_UNKNOWN, 0);
     }
     shutdown(v->fd, SHUT_WR);
@@ -296,8 +224,9 @@ static void step_finish(struct revival *v)
     struct tcp_progress p;
     int queued = 0;
 
-    while (v->at < v->len) {
-        ssize_t n = send(v->fd, v->bytes + v->at, v->len - v->at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (v->at < v->bytes.len) {
+        ssize_t n =
+            send(v->fd, v->bytes.at + v->at, v->bytes.len - v->at, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n <= 0 && (errno == EAGAIN || errno == EINTR))
             break;
@@ -311,11 +240,11 @@ static void step_finish(struct revival *v)
         fail(v, "no answer any more");
         return;
     }
-    if (stands_still(v, v->len - v->at + (size_t)queued)) {
+    if (stands_still(v, v->bytes.len - v->at + (size_t)queued)) {
         fail(v, "it takes nothing more");
         return;
     }
-    if (v->at == v->len && queued == 0 && p.established)
+    if (v->at == v->bytes.len && queued == 0 && p.established)
         finished(v);
     else if (!p.established)
         fail(v, "it was reset");
@@ -395,21 +324,21 @@ void revival_tidy(struct revival *v)
 static int begin_kept(struct revival *v)
 {
     uint64_t written;
-    uint32_t n = 0, count = v->last - v->begin + 1;
+    uint32_t n = 0, count = v->bytes.last - v->bytes.begin + 1;
 
     errno = 0;
     v->fd = take_kept(v, v->run.id);
-    if (v->fd < 0 || tcp_written(v->fd, &written) != 0 || written < v->offset ||
-        written > v->offset + v->len)
+    if (v->fd < 0 || tcp_written(v->fd, &written) != 0 || written < v->bytes.offset ||
+        written > v->bytes.offset + v->bytes.len)
         return -1;
-    v->at = (size_t)(written - v->offset);
-    while (n < count && v->end[n] < v->at)
+    v->at = (size_t)(written - v->bytes.offset);
+    while (n < count && v->bytes.end[n] < v->at)
         n++;
     if (v->at == 0)
-        v->last = v->begin - 1;
+        v->bytes.last = v->bytes.begin - 1;
     else
-        v->last = v->begin + n;
-    v->len = v->at == 0 ? 0 : v->end[n];
+        v->bytes.last = v->bytes.begin + n;
+    v->bytes.len = v->at == 0 ? 0 : v->bytes.end[n];
     v->phase = REVIVAL_FINISH;
     return 0;
 }
@@ -437,12 +366,13 @@ static void begin(struct revival *v, const struct run_answer *a)
 {
     v->run = *a->run;
     v->theirs = a->run >= v->book->theirs.run && a->run < v->book->theirs.run + RUN_MAX;
-    v->begin = a->confirmed + 1;
-    v->last = v->to = a->to;
+    v->bytes.begin = a->confirmed + 1;
+    v->bytes.last = v->to = a->to;
     v->started_ns = v->moved_ns = sink_clock_ns();
     v->moved = 0;
     v->told_ns = v->book->theirs_ns;
-    if (render(v) != 0) {
+    v->at = 0;
+    if (run_bytes_render(&v->bytes, v->sink, &v->run) != 0) {
         fail(v, "its records cannot be rendered again");
         return;
     }

@@ -11,6 +11,7 @@
 #define EVREP_REVIVAL_H
 
 #include "run_book.h"
+#include "run_bytes.h"
 #include "sink.h"
 
 enum { REVIVAL_ASKS_MAX = 32, REVIVAL_KEPT_MAX = 8 };
@@ -40,12 +41,9 @@ struct revival {
     bool theirs, answered;
     struct run run;
     int fd;
-    uint32_t begin, last; /* Records in `bytes`; */
-    uint32_t to;          /* of what it may hold. */
-    uint8_t *bytes;
-    size_t len, room, at; /* at: given to the kernel. */
-    uint64_t *end;        /* Of each, in `bytes`. */
-    uint64_t offset;      /* Where `bytes` begins. */
+    struct run_bytes bytes;
+    uint32_t to; /* The last that it may hold. */
+    size_t at;   /* Of the bytes: given to the kernel. */
     uint64_t started_ns, tried_ns;
     uint64_t told_ns;         /* When the peer told of the run. */
     uint64_t moved_ns, moved; /* When something was acknowledged last, and what was left then. */
