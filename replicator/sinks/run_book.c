@@ -86,10 +86,16 @@ bool run_book_in_vain(const struct run_book *b, uint32_t generation, bool alone)
     return !b->link && !b->leased && !run_book_may_write(b, generation, alone);
 }
 
+bool run_book_is_stale(const struct run_book *b, uint32_t turn, bool alone)
+{
+    return b->turns != turn && (b->turns != turn + 1 || b->link != alone);
+}
+
 void run_book_link(struct run_book *b, bool up)
 {
     bool again = up && !b->link;
 
+    b->turns += up != b->link;
     b->link = up;
     if (!again)
         return;

@@ -12,6 +12,7 @@ struct run_book {
     uint32_t acked;               /* The generation of ours that the peer holds; */
     uint32_t base;                /* none below this one, since the link is there. */
     uint32_t told;                /* Sent. */
+    uint32_t turns;               /* How often the link came or went. */
     bool link;                    /* To a peer that knows runs; */
     bool deaf;                    /* to one that does not. */
     bool leased;                  /* The peer cannot take over now what it may know of (N4). */
@@ -39,6 +40,11 @@ bool run_book_is_held(const struct run_book *b, const struct run_ip *ip);
 bool run_book_may_write(const struct run_book *b, uint32_t generation, bool alone);
 /* It will never know, as it is gone. */
 bool run_book_in_vain(const struct run_book *b, uint32_t generation, bool alone);
+
+/* Records that were pulled in that turn, alone or not, and are not written yet: may the peer have
+ * taken them over meanwhile?  What was handed over under a session may be written until the next
+ * one, where the peer looks; what was handed over alone, in no session but the next. */
+bool run_book_is_stale(const struct run_book *b, uint32_t turn, bool alone);
 
 /* The link is there, or gone: what the peer holds has to be told anew. */
 void run_book_link(struct run_book *b, bool up);

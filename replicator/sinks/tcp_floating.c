@@ -50,6 +50,7 @@ struct floater {
     struct lane *writing;
     struct waiting waiting[ITEMS];
     size_t waiting_at, waiting_count, buffer_at;
+    uint32_t pulled; /* In which turn of the book they were. */
     struct given given[ENDS_MAX];
     size_t given_head, given_count;
     uint8_t buffer[BUFFER];
@@ -364,6 +365,7 @@ static bool pull(struct floater *f)
     }
     f->waiting_at = f->buffer_at = 0;
     f->waiting_count = n;
+    f->pulled = f->base.o.book->turns;
     return n > 0;
 }
 
@@ -392,11 +394,19 @@ static size_t take(struct floater *f, struct lane *l)
 static bool place(struct floater *f)
 {
     const uint8_t *at = f->buffer + f->buffer_at;
+    const struct waiting *w = &f->waiting[f->waiting_at];
     struct run_book *b = f->base.o.book;
-    struct lane *l = lane_for(f, &f->waiting[f->waiting_at]);
-    bool alone = l != NULL && (l->plain || l->alone);
+    struct lane *l;
+    bool alone;
     size_t len;
 
+    /* No connection was there to write it into: in a new one it could be there twice. */
+    if (!w->plain && run_book_is_stale(b, f->pulled, w->alone)) {
+        fail(f, "the other node may have taken over what waited for a connection");
+        return false;
+    }
+    l = lane_for(f, w);
+    alone = l != NULL && (l->plain || l->alone);
     if (l != NULL && run_book_in_vain(b, l->must, alone)) {
         fail(f, "the other node is gone, and does not know of this connection");
         return false;

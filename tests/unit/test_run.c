@@ -341,6 +341,29 @@ static void test_older_tables_are_dropped(void **state)
     assert_false(run_book_is_held(&b, &t.held[0]));
 }
 
+/* D1b: what waits for a connection is not written once the peer may have taken it over. */
+static void test_what_waits_gets_stale(void **state)
+{
+    struct run_book b = {.own.generation = 1};
+    uint32_t alone, together;
+
+    (void)state;
+    alone = b.turns; /* Before any session: it is told in the first one. */
+    assert_false(run_book_is_stale(&b, alone, true));
+    run_book_link(&b, true);
+    assert_false(run_book_is_stale(&b, alone, true));
+    together = b.turns; /* In a session: until the next one, in a connection that is known. */
+    run_book_link(&b, true);
+    assert_false(run_book_is_stale(&b, together, false));
+    run_book_link(&b, false);
+    assert_true(run_book_is_stale(&b, alone, true));
+    assert_true(run_book_is_stale(&b, together, true)); /* Sent meanwhile. */
+    assert_false(run_book_is_stale(&b, together, false));
+    run_book_link(&b, true);
+    assert_true(run_book_is_stale(&b, alone, true));
+    assert_true(run_book_is_stale(&b, together, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup(test_one_that_failed_after_another, begin),
         cmocka_unit_test_setup(test_one_opened_again, begin),
         cmocka_unit_test_setup(test_taken_by_the_other_node, begin),
+        cmocka_unit_test(test_what_waits_gets_stale),
         cmocka_unit_test_setup(test_one_ends_where_the_next_begins, begin),
         cmocka_unit_test_setup(test_one_begins_below_the_other, begin),
         cmocka_unit_test_setup(test_asked_before_the_kill, begin),
