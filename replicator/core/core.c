@@ -330,8 +330,10 @@ static bool epoch_known(struct core *c)
      * lately caught up with the clock counts as well.
      */
     if (c->highest_epoch + (uint64_t)EPOCH_WAIT >
-        c->o.clock_epoch + (c->forgot ? 0u : 3u * EPOCH_WAIT))
+        c->o.clock_epoch + (c->earlier == EARLIER_HEARD ? 0u : 3u * EPOCH_WAIT))
         epoch_leap(c);
+    if (c->earlier == EARLIER_HEARD)
+        c->earlier = EARLIER_PASSED;
     c->highest_epoch = max_u32(c->highest_epoch, clock);
     return true;
 }

@@ -209,7 +209,12 @@ struct core {
     bool kept_known; /* The journal says which sinks it was last run with: */
     uint8_t kept_count;
     uint32_t kept[SINK_COUNT_MAX];
-    bool fresh;          /* T5: this journal has never opened an epoch. */
+    bool fresh; /* T5: this journal has never opened an epoch. */
+    enum earlier_journal {
+        EARLIER_UNHEARD, /* That there was one of this node before ours; */
+        EARLIER_HEARD,   /* what it opened alone is not passed yet; */
+        EARLIER_PASSED,
+    } earlier;           /* T5 */
     bool stale, durable; /* stale: the journal's marks are not all there. */
     uint32_t live_epoch; /* Ours that is open; 0: none. */
     bool epoch_wanted, epoch_asked;

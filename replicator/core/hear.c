@@ -39,6 +39,10 @@ static void get_hello(struct core *c, int link, uint32_t word, const uint8_t *at
         c->must_fence = c->node_dirty = true;
     c->hello_journal = h.journal;
     c->forgot = h.peer_journal != 0 && h.peer_journal != c->journal;
+    if (c->forgot && c->earlier == EARLIER_UNHEARD) { /* T5: the next hello need not say it. */
+        c->earlier = EARLIER_HEARD;
+        c->node_dirty = true;
+    }
     c->peer_first_epoch = h.first_epoch;
     c->peer_fresh = c->peer_journal != 0 && h.journal != c->peer_journal; /* T5 */
     c->hello_done = false;

@@ -135,11 +135,12 @@ int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
     case 'K':
         return recover_kept(c, at, len);
     case 'N':
-        if (len != NODE_IMAGE_SIZE)
+        if (len != NODE_IMAGE_SIZE || at[1] >> 2 > EARLIER_PASSED)
             return -1;
         c->highest_epoch = max_u32(c->highest_epoch, get_le32(at + 4));
         c->must_fence = (at[1] & 1) != 0;
         c->power_seen = (at[1] & 2) != 0;
+        c->earlier = (enum earlier_journal)(at[1] >> 2);
         c->boot_seen = get_le64(at + 8);
         c->journal = get_le64(at + 16);
         c->peer_journal = c->peer_journal_kept = get_le64(at + 24);
@@ -358,7 +359,7 @@ static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t
 {
     memset(out, 0, NODE_IMAGE_SIZE);
     out[0] = 'N';
-    out[1] = (uint8_t)(c->must_fence | c->power_seen << 1);
+    out[1] = (uint8_t)(c->must_fence | c->power_seen << 1 | c->earlier << 2);
     put_le32(out + 4, c->highest_epoch);
     put_le64(out + 8, boot);
     put_le64(out + 16, c->journal);

@@ -227,8 +227,12 @@ static void heard(const struct core *c, struct segment *g)
  * got as far as that, and may have opened more alone. */
 static void leap_late(struct core *c)
 {
-    if (c->forgot && c->own_epoch != 0 && c->highest_epoch > c->own_epoch)
+    if (c->earlier != EARLIER_HEARD || c->own_epoch == 0)
+        return;
+    if (c->highest_epoch > c->own_epoch)
         epoch_leap(c);
+    c->earlier = EARLIER_PASSED;
+    c->node_dirty = true;
 }
 
 /* T3: all facts of the peer are known. */

@@ -621,6 +621,72 @@ static void what_was_opened_alone_is_heard_of_late(void **state)
     }
 }
 
+/* T5: the peer took up the new journal in a session that ended before an epoch was opened; in the
+ * next one it says nothing of an earlier journal any more, and a restart does not change that. */
+static void what_was_opened_alone_is_passed_a_session_later(void **state)
+{
+    struct pair *p = *state;
+    uint32_t highest, alone;
+
+    for (int restart = -1; restart < 2; restart++) {
+        highest = p->node[1].core.highest_epoch;
+        alone = highest + 1000; /* So far its earlier journal got. */
+        pair_crash(p, 0);
+        pair_lose_journal(p, 0);
+        p->node[0].ring_epoch = p->node[0].ring_next = 0;
+        p->options.clock_epoch = restart < 0 ? 100000 : highest - 10;
+        pair_start(p, 0);
+        pair_connect(p);
+        pair_elapse_ms(p, 500);
+        assert_int_equal(p->node[0].core.session, SESSION_UP);
+        pair_cut(p);
+        if (restart == 1) {
+            pair_crash(p, 0);
+            pair_start(p, 0);
+        }
+        pair_elapse_ms(p, 100);
+        pair_connect(p);
+        pair_elapse_ms(p, 3000);
+        assert_int_equal(p->node[0].core.session, SESSION_UP);
+        assert_true(pair_live(p, 0) > alone);
+        pair_cut(p);
+    }
+}
+
+/* T5: so it is where an epoch had been opened and the peer's hello was cut off at its facts. */
+static void what_was_opened_alone_is_heard_of_in_part(void **state)
+{
+    struct pair *p = *state;
+    uint32_t own;
+
+    pair_crash(p, 0);
+    p->options.clock_epoch = 100000;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_cut(p);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    p->options.clock_epoch = 1000;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 2500);
+    own = pair_live(p, 0);
+    assert_in_range(own, 1, 99999);
+    pair_connect(p);
+    for (int i = 0; i < 6 && p->node[1].core.session != SESSION_UP; i++) {
+        pair_work_once(p, i % 2);
+        if (p->node[0].core.earlier == EARLIER_HEARD && p->node[0].core.session != SESSION_UP)
+            p->node[0].in.tail = p->node[0].in.head; /* The rest of it is cut off. */
+    }
+    pair_cut(p);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    assert_true(pair_live(p, 0) > 100000 + (1u << 16));
+}
+
 /* T4a: both fenced as the session was made.  Node 1 starts anew without its fencing command while
  * the link is down: it takes over by the cluster's word alone, and node 0 goes on. */
 static void fencing_goes_at_a_restart(void **state)
@@ -681,6 +747,8 @@ int main(void)
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
         T(what_was_opened_alone_ahead_of_the_clock),
         T(what_was_opened_alone_is_heard_of_late),
+        T(what_was_opened_alone_is_passed_a_session_later),
+        T(what_was_opened_alone_is_heard_of_in_part),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
