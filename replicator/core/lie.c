@@ -42,11 +42,12 @@ const char *lie_in_fact(const struct core *c, const struct segment *fact)
     return NULL;
 }
 
-/* The highest that either node has ever known to be tagged; of an open segment of the peer, that it
- * can have: its own word (P) may be on its way. */
+/* The highest that either node has ever known to be tagged; of a segment that is not closed, that
+ * it can have: of the peer's its word (P) may be on its way, and of an earlier one of ours, whose
+ * end went with our memory, a sink may have told the peer more. */
 static uint32_t known_end(const struct core *c, const struct segment *g)
 {
-    if (g->origin != c->o.node && !g->closed)
+    if (!g->closed && !is_open_here(c, g))
         return EPOCH_RECORDS_MAX;
     return max_u32(max_u32(g->journaled, g->produced), max_u32(g->sent, g->last));
 }

@@ -142,11 +142,11 @@ static bool guard(struct world *w, struct flight *f, struct item *i)
     struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
 
     i->rejected = f->refused || s == NULL ||
-                  (s->writer[f->sink] != i->guard && s->written[f->sink] > i->guard);
+                  (s->writer[f->sink] != f->name && s->written[f->sink] > i->guard);
     f->refused |= i->rejected;
     if (i->rejected)
         return false;
-    s->writer[f->sink] = i->guard;
+    s->writer[f->sink] = f->name;
     s->written[f->sink] = ++w->stamps;
     return true;
 }
@@ -334,7 +334,7 @@ static bool is_overtaken(struct world *w, const struct node *n, unsigned sink,
     uint64_t view = s->view[sink][n->id];
 
     return w->sink_kind[sink] == SINK_STREAM && view > flight_of(w, n, sink)->stamp &&
-           s->writer[sink] != view && s->written[sink] > view;
+           s->writer[sink] != flight_of(w, n, sink)->name && s->written[sink] > view;
 }
 
 /* D1: asked of the collector when it can be reached, answered a moment later. */

@@ -169,6 +169,28 @@ static void marks_before_the_word_of_what_is_tagged(void **state)
     assert_int_equal(core_segment(&p->node[0].core, 1, e)->produced, known + 7);
 }
 
+/* Section 9: so it is with an earlier epoch of ours, whose end went with our ring and disk: a sink
+ * that the peer asked may know of more. */
+static void marks_above_what_is_remembered(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = busy(p);
+    const struct segment *g;
+
+    pair_crash(p, 0);
+    p->node[0].ring_epoch = p->node[0].ring_next = 0;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(p->node[0].core.live_epoch, 0);
+    g = core_segment(&p->node[0].core, 0, e);
+    assert_false(g->closed);
+    say_mark(p, e, g->produced + 7, 1);
+    assert_int_equal(p->node[0].core.lies, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, g->produced + 8)->emitted, g->produced + 7);
+}
+
 /* Section 9: an honest peer is taken for a liar.  Node 0 is started anew in the epoch that its ring
  * has open; the peer's journal is gone, so that all that may have been sent is in doubt, and may go
  * out above what the facts told. */
@@ -207,10 +229,15 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(an_honest_peer_is_no_liar),  T(marks_before_the_word_of_what_is_tagged),
-        T(marks_of_what_there_is_not), T(more_than_an_epoch_has),
-        T(the_end_of_what_goes_on),    T(a_hello_that_leaves_no_epochs),
-        T(facts_that_cannot_be),       T(a_backup_finds_its_peer),
+        T(marks_above_what_is_remembered),
+        T(an_honest_peer_is_no_liar),
+        T(marks_before_the_word_of_what_is_tagged),
+        T(marks_of_what_there_is_not),
+        T(more_than_an_epoch_has),
+        T(the_end_of_what_goes_on),
+        T(a_hello_that_leaves_no_epochs),
+        T(facts_that_cannot_be),
+        T(a_backup_finds_its_peer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
