@@ -1,6 +1,7 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations] */
+ *                  [--jobs N] [--keep-going] [--brief] [--story flips | --story fenced]
+ *                  [--plain | --operations] */
 #include "sim.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ struct job { /* What one process runs. */
     uint64_t from, runs, step;
     double until; /* By now_s(); 0: no end. */
     bool keep_going, brief, plain, unaimed;
+    enum sim_story story;
     const struct listed *listed; /* Instead of `from` on, when not NULL. */
 };
 
@@ -108,6 +110,7 @@ static int show(uint64_t seed, bool trace, const struct job *job)
     w->out = trace ? stdout : NULL;
     w->plain = job->plain;
     w->unaimed = job->unaimed;
+    w->story = job->story;
     good = world_run(w, seed, trace);
     if (good)
         printf("seed %" PRIu64 ": OK, %.1f s simulated\n", seed, (double)w->now / 1e9);
@@ -132,6 +135,7 @@ static void work(const struct job *job, struct shared *out)
 
         w->plain = job->listed != NULL ? job->listed[i].plain : job->plain;
         w->unaimed = job->listed != NULL ? job->listed[i].unaimed : job->unaimed;
+        w->story = job->story;
         good = run_seed(w, seed, job->keep_going || job->brief);
         out->stats = w->stats;
         out->violations += !good;
@@ -306,9 +310,10 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-                    "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain "
-                    "| --operations]\n");
+    fprintf(stderr,
+            "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
+            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--story flips "
+            "| --story fenced]\n                 [--plain | --operations]\n");
     return 2;
 }
 
@@ -343,13 +348,19 @@ static int run_all(struct job *job, unsigned jobs)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
-        {"from", required_argument, NULL, 'f'},    {"runs", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 'S'}, {"seeds", required_argument, NULL, 'F'},
-        {"jobs", required_argument, NULL, 'j'},    {"keep-going", no_argument, NULL, 'k'},
-        {"brief", no_argument, NULL, 'b'},         {"plain", no_argument, NULL, 'p'},
-        {"operations", no_argument, NULL, 'o'},    {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"runs", required_argument, NULL, 'r'},
+                                            {"seconds", required_argument, NULL, 'S'},
+                                            {"seeds", required_argument, NULL, 'F'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"keep-going", no_argument, NULL, 'k'},
+                                            {"brief", no_argument, NULL, 'b'},
+                                            {"plain", no_argument, NULL, 'p'},
+                                            {"operations", no_argument, NULL, 'o'},
+                                            {"story", required_argument, NULL, 'y'},
+                                            {0}};
     struct job job = {.from = (uint64_t)time(NULL) << 20, .runs = UINT64_MAX, .step = 1};
     const char *one = NULL, *file = NULL;
     unsigned long jobs = 1;
@@ -379,6 +390,10 @@ int main(int argc, char **argv)
             job.plain = true;
         else if (opt == 'o') /* No aimed faults. */
             job.unaimed = true;
+        else if (opt == 'y' && strcmp(optarg, "flips") == 0)
+            job.story = STORY_FLIPS;
+        else if (opt == 'y' && strcmp(optarg, "fenced") == 0)
+            job.story = STORY_FENCED;
         else
             return usage();
     }

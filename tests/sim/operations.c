@@ -137,11 +137,29 @@ static void draw_edits(struct world *w)
     w->edits_sinks = on && rng_chance(&w->editing, 500);
     w->host_falls = on && rng_chance(&w->editing, 500);
     w->flips = w->operations && w->sink_count > 1 && rng_chance(&w->flipping, 80);
+    w->flips |= w->operations && w->sink_count > 1 && w->story == STORY_FLIPS;
     for (int i = 0; i < NODE_COUNT; i++) {
         w->node[i]->power = w->power;
         w->node[i]->drops_sink = false;
         memcpy(w->node[i]->configured, w->options.sink, sizeof(w->node[i]->configured));
     }
+}
+
+/* An owner goes on without its peer, dies with its host, and is back before it is taken from. */
+static void draw_story(struct world *w)
+{
+    if (w->story != STORY_FENCED)
+        return;
+    w->fencing[0] = w->fencing[1] = true;
+    w->fence_fails = 1000;
+    w->refences = w->power = w->options.power = false;
+    for (int i = 0; i < NODE_COUNT; i++)
+        w->node[i]->power = false;
+    for (int f = 0; f < FAULTS_DRAWN; f++)
+        w->rate[f] = 0;
+    w->rate[FAULT_HOST] = w->rate[FAULT_CUT_ALL] = 20;
+    w->rate[FAULT_SINK_SILENT] = 5;
+    w->rate_sum = 45;
 }
 
 static void draw_versions(struct world *w)
@@ -161,6 +179,7 @@ void operations_draw(struct world *w)
         w->node[i]->version = 0;
     }
     w->operations = !w->plain && rng_chance(&w->more, 800);
+    w->operations |= w->story != STORY_ANY;
     w->answering.state = w->seed ^ 0xa5e5;
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
     w->unsyncing.state = w->seed ^ 0xd15c;
@@ -172,12 +191,13 @@ void operations_draw(struct world *w)
     w->refencing.state = w->seed ^ 0xfe9ce;
     w->refences = false;
     w->narrow = w->operations && rng_chance(&w->narrowing, 350);
-    w->quiet = w->operations && rng_chance(&w->more, 150);
+    w->quiet = w->operations && rng_chance(&w->more, 150) && w->story == STORY_ANY;
     if (!w->operations)
         return;
     draw_options(w);
     draw_fencing(w);
     draw_versions(w);
+    draw_story(w);
     w->staggered = rng_chance(&w->more, 500);
     draw_rates(w);
     TRACE(w, "operations%s%s, fencing %u %u, wire versions %u %u", w->quiet ? ", and no fault" : "",

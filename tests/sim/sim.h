@@ -375,7 +375,13 @@ struct world {
     bool sink_came;      /* that was so. */
     struct rng flipping; /* Of its own, too. */
     bool flips;          /* A taker loses the last sink; one that gets it back meets a power cut. */
-    bool host_falls;     /* A process that dies in an effect may take its host along. */
+    enum sim_story {     /* What every seed has, where a rare coincidence is looked for. */
+                     STORY_ANY,
+                     STORY_FLIPS,
+                     STORY_FENCED, /* Both nodes fence, in vain, and the power takes what was not
+                                      synced. */
+    } story;
+    bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng refencing; /* Of its own, too. */
     bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */
