@@ -118,6 +118,22 @@ static void confirmed_since(const struct core *c, const struct delivery *now, st
     }
 }
 
+/* L3: its origin has the sink again.  While it was without, the replica had nothing more to expect
+ * there: that is not done. */
+static void expect_again(struct delivery *replica, uint8_t origin, uint32_t held)
+{
+    uint32_t above = held;
+    struct span *s;
+
+    if (replica->count > 0)
+        above = max_u32(above, replica->span[replica->count - 1].to);
+    if (above == SEQUENCE_MAX || replica->count == SPAN_MAX)
+        return;
+    s = &replica->span[replica->count++];
+    *s = (struct span){.from = above + 1, .to = SEQUENCE_MAX, .owner = origin};
+    s->emitted = s->handed = s->intent = s->requested = s->granted = s->doubt = above;
+}
+
 /* T3 for one segment at one sink. */
 void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
 {
@@ -125,6 +141,13 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     struct delivery mine = as_told(c, &now);
     struct delivery other = *theirs;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
+
+    if (g->origin == c->o.node && now.unheard)
+        expect_again(&other, g->origin, g->replicated);
+    if (g->origin != c->o.node && theirs->unheard) {
+        expect_again(&mine, g->origin, g->journaled);
+        g->seen.done[k] = 0;
+    }
 
     delivery_tidy(&mine, g->closed, g->last, -1);
     delivery_tidy(&other, g->closed, g->last, -1);

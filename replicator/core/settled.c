@@ -57,16 +57,42 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
     d->shared = c->peer_has[k];
 }
 
+/* L3: what waits at a sink that its owner was started without waits for nobody there.  As after a
+ * death it is this node's, which holds it and has had the sink all the time. */
+static void take_from_owner(struct core *c, const struct segment *g, struct delivery *d, uint8_t n)
+{
+    struct span *s = &d->span[n];
+
+    if (s->to > g->journaled && delivery_split(d, s, g->journaled))
+        delivery_remove(d, &d->span[n + 1]); /* What is to come is not for that sink. */
+    s->doubt = span_perhaps(g, s);
+    if (g->peer_unsure || c->o.fencing || c->must_fence)
+        s->doubt = span_end(g, s);
+    s->owner = c->o.node;
+    s->term++;
+    s->foreign = s->doubt > s->emitted;
+    s->intent = max_u32(s->intent, s->doubt);
+    s->handed = s->emitted;
+    s->granted = s->requested = s->from - 1;
+    s->asked = ASK_NONE;
+    delivery_unguard(s);
+    c->durable = true;
+}
+
 /* What is ours of a peer's stream, and here, stays ours at a sink that the peer does not have any
  * more: it may have taken it back there, and emitted it. */
-static void keep_ours(const struct core *c, struct segment *g, struct delivery *d)
+static void keep_ours(struct core *c, struct segment *g, struct delivery *d)
 {
     for (uint8_t n = d->count; n-- > 0;) {
         struct span *s = &d->span[n];
         uint32_t high = min_u32(s->to, g->journaled);
 
-        if (s->owner != c->o.node || high < s->from) {
+        if (high < s->from || (s->owner != c->o.node && d->unheard)) {
             delivery_remove(d, s);
+            continue;
+        }
+        if (s->owner != c->o.node) {
+            take_from_owner(c, g, d, n);
             continue;
         }
         s->doubt = max_u32(s->doubt, high);

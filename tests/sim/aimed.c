@@ -9,7 +9,7 @@ void aimed_draw(struct world *w)
     w->aim_behind = w->aim_file = 0;
     w->late = false;
     w->steady = w->questions_go = false;
-    if (!w->operations || w->unaimed)
+    if (!w->operations || w->unaimed || w->story == STORY_EDITS)
         return;
     w->aim_hello = rng_chance(&w->aim, 300) ? rng_between(&w->aim, 100, 800) : 0;
     w->steady = rng_chance(&w->aim, 300);

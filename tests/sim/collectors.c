@@ -151,9 +151,20 @@ static bool guard(struct world *w, struct flight *f, struct item *i)
     return true;
 }
 
+/* Its message id is known from this connection, and nobody wrote since: acknowledged, not stored.
+ */
+static bool is_own_again(struct world *w, const struct flight *f, const struct item *i)
+{
+    const struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
+
+    return w->sink_kind[f->sink] == SINK_STREAM && s != NULL && s->writer[f->sink] == f->name &&
+           oracle_has(w, f->sink, i);
+}
+
 static void arrive(struct world *w, struct flight *f)
 {
     struct item *i = &f->item[f->arrived++ % FLIGHT_MAX];
+    bool own_again = is_own_again(w, f, i);
 
     if (w->sink_kind[f->sink] == SINK_STREAM && !guard(w, f, i)) {
         TRACE(w, "sink %u: refuses %u/%u %u from node %u", f->sink, i->origin, i->epoch,
@@ -162,6 +173,8 @@ static void arrive(struct world *w, struct flight *f)
     }
     if (w->sink_kind[f->sink] == SINK_TABLE && oracle_has(w, f->sink, i))
         return; /* The key is there: nothing is inserted, and the commit succeeds. */
+    if (own_again)
+        return;
     TRACE(w, "sink %u: gets %u/%u %u from node %u%s", f->sink, i->origin, i->epoch, i->sequence,
           f->node, i->in_doubt ? ", marked" : "");
     oracle_received(w, f->sink, f->node, i);

@@ -1,7 +1,7 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
- *                  [--jobs N] [--keep-going] [--brief] [--story flips | --story fenced]
- *                  [--plain | --operations] */
+ *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations]
+ *                  [--story flips | edits | fenced] */
 #include "sim.h"
 
 #include <errno.h>
@@ -23,6 +23,7 @@ struct listed { /* A line of tests/sim/seeds. */
     uint64_t seed;
     bool plain;   /* Without operations: from before there were any. */
     bool unaimed; /* With them, from before there were aimed faults. */
+    enum sim_story story;
 };
 
 struct job { /* What one process runs. */
@@ -135,7 +136,7 @@ static void work(const struct job *job, struct shared *out)
 
         w->plain = job->listed != NULL ? job->listed[i].plain : job->plain;
         w->unaimed = job->listed != NULL ? job->listed[i].unaimed : job->unaimed;
-        w->story = job->story;
+        w->story = job->listed != NULL ? job->listed[i].story : job->story;
         good = run_seed(w, seed, job->keep_going || job->brief);
         out->stats = w->stats;
         out->violations += !good;
@@ -284,8 +285,16 @@ static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared
     return good;
 }
 
-/* The seeds of a file: a number at the start of a line, perhaps `plain` or `operations`, and why it
- * is there. */
+/* The seeds of a file: a number at the start of a line, perhaps `plain`, `operations` or a story,
+ * and why it is there. */
+static enum sim_story story_of(const char *words)
+{
+    return strncmp(words, " flips ", 7) == 0    ? STORY_FLIPS
+           : strncmp(words, " edits ", 7) == 0  ? STORY_EDITS
+           : strncmp(words, " fenced ", 8) == 0 ? STORY_FENCED
+                                                : STORY_ANY;
+}
+
 static struct listed *read_seeds(const char *path, uint64_t *count)
 {
     static struct listed listed[LISTED_MAX];
@@ -301,6 +310,7 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
         if (line[0] < '0' || line[0] > '9')
             continue;
         listed[*count].seed = strtoull(line, &end, 10);
+        listed[*count].story = story_of(end);
         listed[*count].unaimed = strncmp(end, " operations ", 12) == 0;
         listed[(*count)++].plain = strncmp(end, " plain ", 7) == 0;
     }
@@ -312,8 +322,8 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--story flips "
-            "| --story fenced]\n                 [--plain | --operations]\n");
+            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain | "
+            "--operations]\n                 [--story flips | edits | fenced]\n");
     return 2;
 }
 
@@ -392,6 +402,8 @@ int main(int argc, char **argv)
             job.unaimed = true;
         else if (opt == 'y' && strcmp(optarg, "flips") == 0)
             job.story = STORY_FLIPS;
+        else if (opt == 'y' && strcmp(optarg, "edits") == 0)
+            job.story = STORY_EDITS;
         else if (opt == 'y' && strcmp(optarg, "fenced") == 0)
             job.story = STORY_FENCED;
         else

@@ -60,6 +60,8 @@ static void set_sink(struct world *w, struct node *n, size_t sink, bool has)
         return;
     n->has[sink] = has;
     w->sink_came = true;
+    if (!has)
+        oracle_sink_goes(w, n);
     TRACE(w, "operation: node %u starts with%s sink %zu", n->id, has ? "" : "out", sink);
 }
 
@@ -145,11 +147,25 @@ static void draw_edits(struct world *w)
     }
 }
 
-/* An owner goes on without its peer, dies with its host, and is back before it is taken from. */
-static void draw_story(struct world *w)
+static void draw_edits_alone(struct world *w)
 {
-    if (w->story != STORY_FENCED)
-        return;
+    static const enum fault forgets[] = {FAULT_HOST,      FAULT_JOURNAL_LOST, FAULT_ROT,
+                                         FAULT_MISDIRECT, FAULT_CLOCK,        FAULT_FENCED};
+
+    w->edits_sinks = true;
+    w->edits_limits = w->edits_power = w->host_falls = w->small_journals = w->flips = false;
+    for (size_t i = 0; i < sizeof(forgets) / sizeof(forgets[0]); i++)
+        w->rate[forgets[i]] = 0;
+    w->rate[FAULT_CRASH] += 20;
+    w->rate[FAULT_SINK_DEAD] += 20;
+    w->rate_sum = 0;
+    for (int f = 0; f < FAULTS_DRAWN; f++)
+        w->rate_sum += w->rate[f];
+}
+
+/* An owner goes on without its peer, dies with its host, and is back before it is taken from. */
+static void draw_fenced_in_vain(struct world *w)
+{
     w->fencing[0] = w->fencing[1] = true;
     w->fence_fails = 1000;
     w->refences = w->power = w->options.power = false;
@@ -160,6 +176,14 @@ static void draw_story(struct world *w)
     w->rate[FAULT_HOST] = w->rate[FAULT_CUT_ALL] = 20;
     w->rate[FAULT_SINK_SILENT] = 5;
     w->rate_sum = 45;
+}
+
+static void draw_story(struct world *w)
+{
+    if (w->story == STORY_EDITS)
+        draw_edits_alone(w);
+    if (w->story == STORY_FENCED)
+        draw_fenced_in_vain(w);
 }
 
 static void draw_versions(struct world *w)

@@ -67,6 +67,7 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
     s->last = sequence;
     memset(&s->record[sequence], 0, sizeof(s->record[0]));
     s->record[sequence].kind = kind;
+    s->record[sequence].unowed = !w->node[origin]->has[w->sink_count - 1];
 }
 
 /* Answering sinks refuse a second writer; a node's own file does so for that node. */
@@ -389,6 +390,27 @@ static bool opening_is_held(const struct world *w, unsigned sink, const struct s
     return false;
 }
 
+/* What its peer holds, and has had the sink for all the time, is the peer's. */
+static bool is_held_there(const struct core *peer, const struct seen_segment *s, uint32_t q)
+{
+    const struct segment *g = core_segment(peer, s->origin, s->epoch);
+
+    return g != NULL && g->base <= q && q <= g->journaled && !g->at[peer->o.sink_count - 1].unheard;
+}
+
+void oracle_sink_goes(struct world *w, const struct node *n)
+{
+    const struct node *peer = w->node[1 - n->id];
+    bool serves = peer->running && peer->has[w->sink_count - 1];
+
+    for (size_t i = 0; i < w->segment_count; i++) {
+        struct seen_segment *s = &w->segment[i];
+
+        for (uint32_t q = 1; q <= s->last; q++)
+            s->record[q].unowed |= !serves || !is_held_there(&peer->core, s, q);
+    }
+}
+
 /* The disk destroyed that first record, or it went with its journal, before anybody had read it. */
 static bool opening_is_lost(const struct world *w, const struct seen_segment *s)
 {
@@ -404,12 +426,18 @@ static bool opening_is_lost(const struct world *w, const struct seen_segment *s)
     return false;
 }
 
+/* Somebody forgot something. */
+static bool memory_went(const struct world *w)
+{
+    return w->power_lost || w->marks_lost || w->journal_lost || w->disk_lied || w->given_up;
+}
+
 static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
 {
     const struct seen *r = &s->record[q];
 
-    if (w->sink_came && sink == w->sink_count - 1)
-        return NULL; /* No node had it for a while. */
+    if (w->sink_came && sink == w->sink_count - 1 && (r->unowed || memory_went(w)))
+        return NULL;
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;
     if ((w->disk_lied || w->journal_lost) && statement_is_lost(w, sink, s, q))

@@ -294,6 +294,7 @@ struct seen { /* One record of one segment. */
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
     bool own;                              /* Its origin has journaled it. */
+    bool unowed;                           /* To the last sink: an operator took that away. */
     bool copied;                           /* The peer's journal has it, or had no need to. */
     bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
@@ -378,6 +379,7 @@ struct world {
     enum sim_story {     /* What every seed has, where a rare coincidence is looked for. */
                      STORY_ANY,
                      STORY_FLIPS,
+                     STORY_EDITS,  /* A sink comes and goes, and nobody forgets anything. */
                      STORY_FENCED, /* Both nodes fence, in vain, and the power takes what was not
                                       synced. */
     } story;
@@ -496,6 +498,8 @@ void oracle_reset(struct world *w);
 /* T5: `epoch`, or one above what was used before both journals went, which no clock may name again.
  */
 uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch);
+/* Node n starts without the last sink. */
+void oracle_sink_goes(struct world *w, const struct node *n);
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
                    uint8_t kind);
 void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,

@@ -334,16 +334,72 @@ static void the_origin_comes_back_without_the_sink(void **state)
     assert_int_equal(marked, 1); /* Its origin may have taken it back before, and emitted it. */
 }
 
+/* L3: node 0 is started without the sink, has a session, and is started with it again: what waited
+ * for it there is its peer's, which has had the sink all the time. */
+static void a_sink_is_put_back_at_the_origin_of_a_pair(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    restart_with(p, 0, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    restart_with(p, 0, "siem");
+    pair_connect(p);
+    pair_elapse_ms(p, 5000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
+    pair_expect_exactly_once(p);
+}
+
+/* L3: so is what comes after that, in the epoch that goes on: its peer had nothing more to expect
+ * there. */
+static void a_sink_is_put_back_for_what_is_to_come(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e, first;
+    unsigned marked;
+
+    restart_with(p, 0, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    e = pair_live(p, 0);
+    restart_with(p, 0, "siem");
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(p->node[0].ring_epoch, e);
+    first = p->node[0].ring_next;
+    pair_produce(p, 0, 20);
+    pair_elapse_ms(p, 1500);
+    for (uint32_t q = first; q < first + 20; q++)
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(its_facts_were_the_last_of_it),         T(the_power_took_that_the_taker_had_the_sink),
-        T(a_sink_is_put_back_at_the_origin),      T(the_taker_is_started_without_the_sink),
-        T(a_sink_is_put_back_at_the_taker),       T(a_sink_is_put_back_at_the_replica),
-        T(an_added_sink_has_lost_nothing),        T(what_was_handed_over_when_the_peer_leaves),
-        T(what_the_peer_had_when_it_leaves),      T(what_the_peer_had_closed_when_it_leaves),
-        T(what_was_offered_when_the_peer_leaves), T(the_origin_comes_back_without_the_sink),
+        T(its_facts_were_the_last_of_it),
+        T(the_power_took_that_the_taker_had_the_sink),
+        T(a_sink_is_put_back_at_the_origin_of_a_pair),
+        T(a_sink_is_put_back_for_what_is_to_come),
+        T(a_sink_is_put_back_at_the_origin),
+        T(the_taker_is_started_without_the_sink),
+        T(a_sink_is_put_back_at_the_taker),
+        T(a_sink_is_put_back_at_the_replica),
+        T(an_added_sink_has_lost_nothing),
+        T(what_was_handed_over_when_the_peer_leaves),
+        T(what_the_peer_had_when_it_leaves),
+        T(what_the_peer_had_closed_when_it_leaves),
+        T(what_was_offered_when_the_peer_leaves),
+        T(the_origin_comes_back_without_the_sink),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
