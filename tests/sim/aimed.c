@@ -21,7 +21,10 @@ void aimed_draw(struct world *w)
     w->aim_behind = rng_chance(&w->spoil, 100) ? rng_between(&w->spoil, 2, 40) : 0;
     w->aim_file = rng_chance(&w->spoil, 50) ? rng_between(&w->spoil, 50, 600) : 0;
     if (w->sink_count > 1 && rng_chance(&w->spoil, 60)) {
-        w->node[rng_below(&w->spoil, NODE_COUNT)]->has[w->sink_count - 1] = false;
+        struct node *without = w->node[rng_below(&w->spoil, NODE_COUNT)];
+
+        without->has[w->sink_count - 1] = false;
+        w->went |= (uint8_t)(1 << without->id);
         TRACE(w, "the last sink is only at node %d", w->node[1]->has[w->sink_count - 1]);
     }
     w->late = rng_chance(&w->spoil, 150);

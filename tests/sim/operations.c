@@ -134,6 +134,7 @@ static void draw_edits(struct world *w)
     bool on = w->operations && rng_chance(&w->editing, 350);
 
     w->sink_came = false;
+    w->went = 0;
     w->edits_limits = on && rng_chance(&w->editing, 300);
     w->edits_power = on && rng_chance(&w->editing, 300);
     w->edits_sinks = on && rng_chance(&w->editing, 500);

@@ -403,6 +403,8 @@ void oracle_sink_goes(struct world *w, const struct node *n)
     const struct node *peer = w->node[1 - n->id];
     bool serves = peer->running && peer->has[w->sink_count - 1];
 
+    w->went |= (uint8_t)(1 << n->id);
+
     for (size_t i = 0; i < w->segment_count; i++) {
         struct seen_segment *s = &w->segment[i];
 
@@ -436,7 +438,8 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
 {
     const struct seen *r = &s->record[q];
 
-    if (w->sink_came && sink == w->sink_count - 1 && (r->unowed || memory_went(w)))
+    if (w->sink_came && sink == w->sink_count - 1 &&
+        (r->unowed || memory_went(w) || w->went == 3)) /* Of both in turn neither knows all. */
         return NULL;
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;

@@ -373,7 +373,8 @@ struct world {
     bool edits_limits;   /* Window, hold time and policy may be others at a start, */
     bool edits_power;    /* the durability, */
     bool edits_sinks;    /* and whether a node has the last sink; */
-    bool sink_came;      /* that was so. */
+    bool sink_came;      /* that was so, */
+    uint8_t went;        /* at these (bits). */
     struct rng flipping; /* Of its own, too. */
     bool flips;          /* A taker loses the last sink; one that gets it back meets a power cut. */
     enum sim_story {     /* What every seed has, where a rare coincidence is looked for. */
