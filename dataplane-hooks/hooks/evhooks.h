@@ -22,6 +22,7 @@ extern "C" {
 #define EVHOOKS_EVENT_SIZE 136 /* The reference contract, section 4. */
 #define EVHOOKS_KIND_MAX   8   /* Kinds 1..6 of the contract; 0: any other type. */
 #define EVHOOKS_GROUP_MAX  128 /* Redundancy groups 0..127. */
+#define EVHOOKS_EPOCHS     64  /* Epochs that may lie in a ring at a time, by half their number. */
 #define EVHOOKS_ZONE_MAX   256 /* Limited and counted apart; zones above share the last. */
 #define EVHOOKS_NAME_MAX   64  /* Of a ring, with its final zero. */
 #define EVHOOKS_WORKER_MAX 64  /* Open at a time in one ring, the reader's own included. */
@@ -256,7 +257,8 @@ uint32_t evhooks_slots(const struct evhooks_ring *r);
 /* Opens `epoch` (above the one that is open): claims from now on are tagged (epoch, 2), (epoch, 3),
  * …; sequence 1 is the EPOCH-OPEN record, which the caller makes itself and which is not in the
  * ring. previous, last: the epoch that was open (0: none) and its last claimed sequence.
- * -EAGAIN: records of too many epochs are in the ring; read and release some first. */
+ * -EAGAIN: the place of this number (epoch / 2 modulo EVHOOKS_EPOCHS) is taken: by records of an
+ * earlier epoch, so read and release some first; or by the epoch that is open, until another is. */
 int evhooks_epoch_open(struct evhooks_ring *r, uint32_t epoch, uint32_t *previous, uint32_t *last);
 
 /* How the epoch that is open was opened, for a reader whose predecessor died before it could make

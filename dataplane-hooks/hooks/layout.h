@@ -11,8 +11,8 @@
 
 enum {
     RING_SLOTS_DEFAULT = 16384,
-    RING_EPOCHS = 64, /* Epochs that may lie in a ring at a time. */
-    RING_CAUSES = 3,  /* Limited, capped, ring full. */
+    RING_EPOCHS = EVHOOKS_EPOCHS,
+    RING_CAUSES = 3, /* Limited, capped, ring full. */
     RING_LOCK_READER = 0,
     RING_LOCK_WORKER = 1, /* Byte that a worker locks: this + its place. */
 };

@@ -158,7 +158,7 @@ static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint
         older_epochs_ended(c, epoch);
     if (segment_find(c, c->o.node, epoch) == NULL)
         add_own(c, epoch, 1);
-    c->live_epoch = epoch;
+    c->live_epoch = c->placed_epoch = epoch;
     c->fresh = false;
     c->epoch_wanted = c->epoch_asked = false;
     c->epoch_opened_ns = c->now_ns;
@@ -338,6 +338,13 @@ static bool epoch_known(struct core *c)
     return true;
 }
 
+/* L1: a ring keeps an epoch at a place by its number, and has the one that it is in for as long as
+ * that is the newest. */
+static uint32_t epoch_place(uint32_t epoch)
+{
+    return epoch / NODE_COUNT % EPOCH_PLACES;
+}
+
 static void open_epoch(struct core *c, struct core_output *out)
 {
     uint32_t epoch;
@@ -348,11 +355,13 @@ static void open_epoch(struct core *c, struct core_output *out)
         return; /* N6 */
     if (!epoch_known(c))
         return;
-    if (c->highest_epoch >= UINT32_MAX - 2)
+    if (c->highest_epoch >= UINT32_MAX - 4)
         return; /* There is none. */
     epoch = c->highest_epoch + 1;
     if ((epoch & 1) != c->o.node)
         epoch++;
+    if (epoch_place(epoch) == epoch_place(c->placed_epoch))
+        epoch += NODE_COUNT;
     c->highest_epoch = c->own_epoch = epoch;
     if (c->first_epoch == 0)
         c->first_epoch = epoch;
@@ -413,6 +422,7 @@ int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t 
  * that the one before it is closed. */
 bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
+    c->placed_epoch = epoch;
     if (epoch == 0)
         return false;
     if ((epoch & 1) == c->o.node) /* T5: the journal may be an older copy, or a new one. */

@@ -18,6 +18,7 @@
 
 enum {
     SEGMENT_MAX = 256, /* Segments that a node keeps of both origins until they are settled. */
+    EPOCH_PLACES = 64, /* Epochs of a node that lie in its ring at a time (evhooks.h), by number. */
     DROPPED_MAX = 256,
     GONE_MAX = 16,
     SPAN_MAX = 8, /* Runs of positions of one segment at one sink. */
@@ -214,9 +215,10 @@ struct core {
         EARLIER_UNHEARD, /* That there was one of this node before ours; */
         EARLIER_HEARD,   /* what it opened alone is not passed yet; */
         EARLIER_PASSED,
-    } earlier;           /* T5 */
-    bool stale, durable; /* stale: the journal's marks are not all there. */
-    uint32_t live_epoch; /* Ours that is open; 0: none. */
+    } earlier;             /* T5 */
+    bool stale, durable;   /* stale: the journal's marks are not all there. */
+    uint32_t live_epoch;   /* Ours that is open; 0: none. */
+    uint32_t placed_epoch; /* That the ring is in; 0: none. */
     bool epoch_wanted, epoch_asked;
     uint64_t epoch_opened_ns;
     uint64_t started_ns;

@@ -372,6 +372,9 @@ static void epoch_opened(struct shell *s, uint32_t epoch, uint32_t previous, uin
     journaled(s, epoch, 1, 1);
 }
 
+_Static_assert(EPOCH_PLACES == EVHOOKS_EPOCHS && NODE_COUNT == 2,
+               "the core knows the ring's places");
+
 /* L1: the ring is switched first, so that its last sequence is known. */
 void feed_epoch_open(struct shell *s, uint32_t epoch)
 {

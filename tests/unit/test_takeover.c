@@ -565,6 +565,27 @@ static void clock_gives_the_epoch_without_a_journal_or_a_peer(void **state)
     }
 }
 
+/* L1: the ring has a place for each epoch by its number, and cannot open one at the place of that
+ * which it is in, wherever the clock is after a journal was lost under a ring that lives. */
+static void no_epoch_takes_the_place_of_the_one_before(void **state)
+{
+    struct pair *p = *state;
+    uint32_t ring = 400010;
+
+    pair_crash(p, 1);
+    for (uint32_t ahead = 110; ahead < 140; ahead++) {
+        pair_crash(p, 0);
+        pair_lose_journal(p, 0);
+        pair_lose_ring(p, 0);
+        p->options.clock_epoch = ring + ahead;
+        pair_start(p, 0);
+        core_recover_ring(&p->node[0].core, ring, 0, 0);
+        pair_elapse_ms(p, 2200);
+        assert_true(pair_live(p, 0) > ring);
+        assert_int_not_equal(pair_live(p, 0) / 2 % EPOCH_PLACES, ring / 2 % EPOCH_PLACES);
+    }
+}
+
 /* T5: the clock is level again with an epoch that had been opened ahead of it; above that one node
  * 0 opened another, alone, before its journal went. */
 static void what_was_opened_alone_ahead_of_the_clock(void **state)
@@ -746,6 +767,7 @@ int main(void)
         T(silence_about_a_segment_is_no_word),
         T(clock_gives_the_epoch_without_a_journal_or_a_peer),
         T(what_was_opened_alone_ahead_of_the_clock),
+        T(no_epoch_takes_the_place_of_the_one_before),
         T(what_was_opened_alone_is_heard_of_late),
         T(what_was_opened_alone_is_passed_a_session_later),
         T(what_was_opened_alone_is_heard_of_in_part),
