@@ -119,7 +119,7 @@ static void confirmed_since(const struct core *c, const struct delivery *now, st
 }
 
 /* L3: its origin has the sink again.  While it was without, the replica had nothing more to expect
- * there: that is not done. */
+ * there: that is not done.  Of a journal that is gone (T5) nothing is to come. */
 static void expect_again(struct delivery *replica, uint8_t origin, uint32_t held)
 {
     uint32_t above = held;
@@ -142,9 +142,9 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     struct delivery other = *theirs;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
-    if (g->origin == c->o.node && now.unheard)
+    if (g->origin == c->o.node && now.unheard && !g->lost)
         expect_again(&other, g->origin, g->replicated);
-    if (g->origin != c->o.node && theirs->unheard) {
+    if (g->origin != c->o.node && theirs->unheard && !g->lost) {
         expect_again(&mine, g->origin, g->journaled);
         g->seen.done[k] = 0;
     }
