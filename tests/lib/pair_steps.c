@@ -23,6 +23,13 @@ void pair_return(struct pair *p, uint32_t ms)
     pair_elapse_ms(p, ms);
 }
 
+void pair_wait_for_sinks(struct pair *p, uint32_t count)
+{
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, count);
+    pair_settle(p);
+}
+
 uint32_t pair_die_undelivered(struct pair *p)
 {
     uint32_t e = pair_live(p, 0);

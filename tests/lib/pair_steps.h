@@ -11,6 +11,9 @@ void pair_fail_over(struct pair *p, uint32_t ms);
 /* It starts, and both work for so long, with a link between them. */
 void pair_return(struct pair *p, uint32_t ms);
 
+/* Node 0 produces so many, which both have, and the sink takes none from either. */
+void pair_wait_for_sinks(struct pair *p, uint32_t count);
+
 /* Node 0 produces 20 records, none of which its sink takes, all of which node 1 has, and dies.  The
  * epoch, of 21. */
 uint32_t pair_die_undelivered(struct pair *p);

@@ -182,9 +182,7 @@ static void a_ragged_outcome_ends_no_process(void **state)
     struct pair *p = *state;
     uint32_t e = pair_live(p, 0);
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 99);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 99);
     for (int n = 0; n < NODE_COUNT; n++) {
         struct delivery *d = &segment_find(&p->node[n].core, 0, e)->at[0];
 

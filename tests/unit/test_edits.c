@@ -46,6 +46,15 @@ static void the_peer_leaves(struct pair *p)
     pair_elapse_ms(p, 60000);
 }
 
+/* It is started so, and has a session. */
+static void meet_with(struct pair *p, int n, const char *sink)
+{
+    restart_with(p, n, sink);
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    assert_int_equal(p->node[n].core.session, SESSION_UP);
+}
+
 /* D2: a sink is taken out of the configuration and put back; the log of marks is renewed in
  * between: all of the segment goes out again. */
 static void a_sink_is_put_back_at_the_origin(void **state)
@@ -245,9 +254,7 @@ static void what_was_handed_over_when_the_peer_leaves(void **state)
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 20);
     pair_handover(p, 0);
     pair_settle(p);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
@@ -307,9 +314,7 @@ static void what_was_offered_when_the_peer_leaves(void **state)
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 20);
     pair_handover(p, 0);
     pair_work_once(p, 0);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->handing, HAND_OFFERED);
@@ -325,9 +330,7 @@ static void the_origin_comes_back_without_the_sink(void **state)
     uint32_t e = pair_take_over_backlog(p, 1000);
     unsigned marked;
 
-    restart_with(p, 0, "other");
-    pair_connect(p);
-    pair_elapse_ms(p, 1500);
+    meet_with(p, 0, "other");
     p->node[1].sink_off = false;
     pair_elapse_ms(p, 5000);
     assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
@@ -342,12 +345,8 @@ static void a_sink_is_put_back_at_the_origin_of_a_pair(void **state)
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
-    restart_with(p, 0, "other");
-    pair_connect(p);
-    pair_elapse_ms(p, 1500);
+    pair_wait_for_sinks(p, 20);
+    meet_with(p, 0, "other");
     assert_int_equal(p->node[0].core.session, SESSION_UP);
     p->node[0].sink_off = p->node[1].sink_off = false;
     restart_with(p, 0, "siem");
@@ -366,9 +365,7 @@ static void a_sink_is_put_back_for_what_is_to_come(void **state)
     uint32_t e, first;
     unsigned marked;
 
-    restart_with(p, 0, "other");
-    pair_connect(p);
-    pair_elapse_ms(p, 1500);
+    meet_with(p, 0, "other");
     e = pair_live(p, 0);
     restart_with(p, 0, "siem");
     pair_connect(p);

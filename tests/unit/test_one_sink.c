@@ -96,9 +96,7 @@ static void a_sink_is_taken_from_the_peer(void **state)
     pair_connect(p);
     pair_elapse_ms(p, 2020);
     e = pair_live(p, 0);
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 20);
     pair_handover(p, 0);
     pair_settle(p);
     assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);

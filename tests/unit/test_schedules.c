@@ -437,9 +437,7 @@ static void the_journal_comes_back_to_a_segment_that_waits(void **state)
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 10);
     pair_elapse_ms(p, 200);
     pair_cut(p);
     pair_produce(p, 0, 20);

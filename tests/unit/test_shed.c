@@ -103,9 +103,7 @@ static void what_was_taken_over(void **state)
     uint32_t e = live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 100);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 100);
     pair_fail_over(p, 600);
     assert_true(full(p, 1, 50)); /* 2 to 51 of the peer's stream. */
     pair_elapse_ms(p, 20);
@@ -139,9 +137,7 @@ static void not_what_is_offered(void **state)
     struct pair *p = *state;
     uint32_t e = live(p, 0);
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 100);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 100);
     pair_handover(p, 0);
     for (int i = 0; i < 20 && pair_span(p, 0, 0, e, 50)->handing != HAND_OFFERED; i++)
         pair_work_once(p, 0);

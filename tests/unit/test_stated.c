@@ -103,9 +103,7 @@ static void what_the_origin_emitted_alone_is_not_lost(void **state)
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 10);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 10);
     p->node[1].disk_full = true;
     pair_produce(p, 0, 20);
     pair_settle(p);

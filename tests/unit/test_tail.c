@@ -104,9 +104,7 @@ static void a_ring_does_not_outlive_its_journal(void **state)
     struct core *c = &p->node[0].core;
     uint32_t e = pair_live(p, 0);
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 20);
     assert_false(core_forgot(c, e));
     pair_crash(p, 0);
     pair_start(p, 0);

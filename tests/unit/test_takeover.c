@@ -463,9 +463,7 @@ static void a_lost_journal_had_nothing_that_is_to_come(void **state)
     struct pair *p = *state;
     uint32_t e = pair_live(p, 0);
 
-    p->node[0].sink_off = p->node[1].sink_off = true;
-    pair_produce(p, 0, 20);
-    pair_settle(p);
+    pair_wait_for_sinks(p, 20);
     pair_handover(p, 0);
     pair_elapse_ms(p, 100);
     pair_crash(p, 0);
