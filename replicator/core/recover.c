@@ -165,6 +165,10 @@ void core_recover_segment(struct core *c, uint8_t origin, uint32_t epoch, uint32
         g = segment_add(c, origin, epoch);
     if (g == NULL)
         return;
+    if (origin == c->o.node && g->closed && !g->lost) { /* L4: the end that was told stays. */
+        last = min_u32(last, g->last);
+        first = min_u32(first, last + 1);
+    }
     g->base = first;
     g->journaled = last;
     g->produced = max_u32(g->produced, last);

@@ -320,6 +320,29 @@ static void a_file_begins_above_what_is_done(void **state)
     assert_int_equal(core_needed(&l->after, 0, FIRST), 11);
 }
 
+/* L4: the end of an epoch was told, and the power has brought back what had lain behind it. */
+static void a_file_that_comes_back_moves_no_end(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 1);
+    open_epoch(l, &l->before, SECOND, FIRST, 1);
+    journal(l, &l->before, SECOND, 1, 1);
+    for (uint32_t from = 1; from <= 5; from += 4) {
+        start_again(l);
+        core_recover_segment(&l->after, 0, FIRST, from, 7);
+        core_recover_segment(&l->after, 0, SECOND, 1, 1);
+        core_recovered(&l->after);
+        g = core_segment(&l->after, 0, FIRST);
+        assert_true(g->closed);
+        assert_int_equal(g->last, 1);
+        assert_int_equal(g->journaled, 1);
+        assert_int_equal(g->base, from == 1 ? 1 : 2);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -336,6 +359,7 @@ int main(void)
         T(an_old_copy_learns_from_the_ring),
         T(what_was_settled_is_not_taken_up_again),
         T(a_file_begins_above_what_is_done),
+        T(a_file_that_comes_back_moves_no_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
