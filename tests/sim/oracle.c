@@ -22,8 +22,10 @@ struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t ep
 
 uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch)
 {
-    uint64_t both = w->journal_lost_ns[0] < w->journal_lost_ns[1] ? w->journal_lost_ns[0]
-                                                                  : w->journal_lost_ns[1];
+    uint64_t one = w->journal_lost_ns[0], other = w->journal_lost_ns[1];
+    uint64_t first = one < other ? one : other, second = one < other ? other : one;
+    /* Of what was opened between the two nobody was told, if they did not meet. */
+    uint64_t both = first != 0 && w->met_ns < first ? second : first;
 
     for (size_t i = 0; i < w->segment_count; i++) {
         const struct seen_segment *s = &w->segment[i];

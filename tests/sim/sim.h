@@ -411,6 +411,7 @@ struct world {
     struct sim_stats stats;
     bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
     uint64_t journal_lost_ns[NODE_COUNT];
+    uint64_t met_ns; /* When the last session began. */
     bool unasked; /* Something was stated as lost while a sink that might have told was gone, or it
                    * was still on its way to one. */
     bool small_journals, given_up; /* Some journal was at its limit. */

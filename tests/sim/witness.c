@@ -492,6 +492,8 @@ static void check_settled(struct world *w, struct node *n)
     bool was_up = n->was_up;
 
     n->was_up = a->session == SESSION_UP;
+    if (n->was_up && !was_up)
+        w->met_ns = w->now;
     if (was_up || !n->was_up || b->session != SESSION_UP || a->peer_nonce != b->nonce ||
         b->peer_nonce != a->nonce)
         return;

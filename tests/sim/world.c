@@ -216,6 +216,7 @@ static void reset(struct world *w, uint64_t seed)
     w->ending = w->power_lost = w->journal_lost = w->disk_lied = w->clock_lied = false;
     w->marks_lost = w->unasked = false;
     memset(w->journal_lost_ns, 0, sizeof(w->journal_lost_ns));
+    w->met_ns = 0;
     w->limit_rng.state = ~seed; /* Of its own, so that other seeds keep their stories. */
     w->small_journals = rng_chance(&w->limit_rng, 100);
     w->given_up = false;
