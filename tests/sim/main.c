@@ -1,7 +1,7 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
  *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations]
- *                  [--story flips | edits | fenced] */
+ *                  [--story flips | edits | openings | fenced] */
 #include "sim.h"
 
 #include <errno.h>
@@ -289,10 +289,11 @@ static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared
  * and why it is there. */
 static enum sim_story story_of(const char *words)
 {
-    return strncmp(words, " flips ", 7) == 0    ? STORY_FLIPS
-           : strncmp(words, " edits ", 7) == 0  ? STORY_EDITS
-           : strncmp(words, " fenced ", 8) == 0 ? STORY_FENCED
-                                                : STORY_ANY;
+    return strncmp(words, " flips ", 7) == 0       ? STORY_FLIPS
+           : strncmp(words, " edits ", 7) == 0     ? STORY_EDITS
+           : strncmp(words, " fenced ", 8) == 0    ? STORY_FENCED
+           : strncmp(words, " openings ", 10) == 0 ? STORY_OPENINGS
+                                                   : STORY_ANY;
 }
 
 static struct listed *read_seeds(const char *path, uint64_t *count)
@@ -323,7 +324,7 @@ static int usage(void)
     fprintf(stderr,
             "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
             "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain | "
-            "--operations]\n                 [--story flips | edits | fenced]\n");
+            "--operations]\n                 [--story flips | edits | openings | fenced]\n");
     return 2;
 }
 
@@ -402,6 +403,8 @@ int main(int argc, char **argv)
             job.unaimed = true;
         else if (opt == 'y' && strcmp(optarg, "flips") == 0)
             job.story = STORY_FLIPS;
+        else if (opt == 'y' && strcmp(optarg, "openings") == 0)
+            job.story = STORY_OPENINGS;
         else if (opt == 'y' && strcmp(optarg, "edits") == 0)
             job.story = STORY_EDITS;
         else if (opt == 'y' && strcmp(optarg, "fenced") == 0)

@@ -158,6 +158,8 @@ static void epoch_opened(struct world *w, struct node *n, uint32_t epoch, uint32
     }
     TRACE(w, "node %u: epoch %u is open, before it %u/%u", n->id, epoch, in.epoch.previous,
           in.epoch.last);
+    if (w->story == STORY_OPENINGS && !w->ending && rng_chance(&w->editing, 300))
+        n->fuse = 1 + rng_below(&w->editing, 4);
     input(w, n, &in);
     journaled(w, n, n->id, epoch, 1, 1);
 }

@@ -185,6 +185,7 @@ static void draw_story(struct world *w)
         draw_edits_alone(w);
     if (w->story == STORY_FENCED)
         draw_fenced_in_vain(w);
+    w->host_falls |= w->story == STORY_OPENINGS;
 }
 
 static void draw_versions(struct world *w)

@@ -380,9 +380,10 @@ struct world {
     enum sim_story {     /* What every seed has, where a rare coincidence is looked for. */
                      STORY_ANY,
                      STORY_FLIPS,
-                     STORY_EDITS,  /* A sink comes and goes, and nobody forgets anything. */
-                     STORY_FENCED, /* Both nodes fence, in vain, and the power takes what was not
-                                      synced. */
+                     STORY_EDITS,    /* A sink comes and goes, and nobody forgets anything. */
+                     STORY_OPENINGS, /* The power goes as an epoch opens. */
+                     STORY_FENCED,   /* Both nodes fence, in vain, and the power takes what was not
+                                                     synced. */
     } story;
     bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng refencing; /* Of its own, too. */
