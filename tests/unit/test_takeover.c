@@ -9,6 +9,7 @@
 
 #include "pair_steps.h"
 #include "record.h"
+#include "rules.h"
 #include "segment.h"
 
 /* d45: T1: a node that the cluster does not name takes nothing, however long it waits. */
@@ -706,6 +707,26 @@ static void what_was_opened_alone_is_heard_of_in_part(void **state)
     assert_true(pair_live(p, 0) > 100000 + (1u << 16));
 }
 
+/* T5: a second leap begins above where the first one began, with a clock that has gone back by as
+ * much: it leads elsewhere. */
+static void two_leaps_do_not_meet(void **state)
+{
+    struct core *c = &((struct pair *)*state)->node[0].core;
+
+    for (uint32_t by = 1; by < 400; by++) {
+        uint32_t first;
+
+        c->highest_epoch = 265577;
+        c->o.clock_epoch = 100019;
+        epoch_leap(c);
+        first = c->highest_epoch;
+        c->highest_epoch = 265577 + by;
+        c->o.clock_epoch = 100019 - by;
+        epoch_leap(c);
+        assert_true(c->highest_epoch > first + 16 || c->highest_epoch + 16 < first);
+    }
+}
+
 /* T4a: both fenced as the session was made.  Node 1 starts anew without its fencing command while
  * the link is down: it takes over by the cluster's word alone, and node 0 goes on. */
 static void fencing_goes_at_a_restart(void **state)
@@ -767,6 +788,7 @@ int main(void)
         T(what_was_opened_alone_ahead_of_the_clock),
         T(no_epoch_takes_the_place_of_the_one_before),
         T(what_was_opened_alone_is_heard_of_late),
+        T(two_leaps_do_not_meet),
         T(what_was_opened_alone_is_passed_a_session_later),
         T(what_was_opened_alone_is_heard_of_in_part),
     };
