@@ -403,6 +403,7 @@ def file_taken_away(s, r):
         s.restart()
         s.wait("it is written", lambda: s.lines("out.log") > 0)
         os.kill(s.evrepd.pid, signal.SIGSTOP)  # What is written between copy and cut is lost to all who do so.
+        os.waitid(os.P_PID, s.evrepd.pid, os.WSTOPPED)  # Not in the midst of a write.
         shutil.copy(s.path("out.log"), s.path("copied.%d" % i))
         os.truncate(s.path("out.log"), 0)
         os.kill(s.evrepd.pid, signal.SIGCONT)
