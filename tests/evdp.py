@@ -116,7 +116,8 @@ class Run(dataplane.Run):
         family = socket.AF_INET6 if address and ":" in address else socket.AF_INET
         s = self.ns[name].socket(family, kind)
         s.settimeout(PATIENCE_S)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:  # Two datagram sockets with it may be given one port, and only one of them hears.
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address:
             s.bind((address, port))
         if name == "server" and kind == socket.SOCK_STREAM:
