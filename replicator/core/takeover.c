@@ -158,6 +158,18 @@ static void take_over(struct core *c)
     }
 }
 
+/* A replica goes on with what it knows that it holds: its file may have more, of a write that
+ * failed, which the next process finds there.  false: nothing of it, or too ragged to cut. */
+static bool cut_at_held(const struct core *c, const struct segment *g, struct delivery *d,
+                        struct span *s)
+{
+    uint32_t held = max_u32(g->journaled, s->intent);
+
+    if (g->origin == c->o.node || s->to <= held)
+        return true;
+    return s->from <= held && delivery_split(d, s, held);
+}
+
 /* T4, D2: its owner goes on; all that the peer may have taken is in doubt. */
 static void resume(struct core *c, struct segment *g, size_t k)
 {
@@ -171,6 +183,8 @@ static void resume(struct core *c, struct segment *g, size_t k)
             g->at[k].dirty = c->durable = true;
         }
         if (s->owner != c->o.node || s->resumed || span_may_go_solo(c, g, s))
+            continue;
+        if (!cut_at_held(c, g, &g->at[k], s))
             continue;
         s->resumed = true;
         s->handing = HAND_NONE;

@@ -535,6 +535,41 @@ static void nothing_is_told_across_a_cut(void **state)
     assert_false(span_is_apart(&d, &d.span[2]));
 }
 
+/* T4: its disk fails a write of what comes, and keeps it none the less: the next process finds
+ * there what its owner has no doubt of, and the origin has taken over and written meanwhile. */
+static void what_a_failed_write_left_is_held(void **state)
+{
+    struct pair *p = *state;
+    struct pair_disk *disk = &p->node[1].disk;
+    uint32_t e;
+
+    p->options.sink[0].hold_ns = 500 * MS;
+    e = begin(p);
+    pair_handover(p, 0);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_span(p, 0, 0, e, 105)->owner, 1);
+    p->node[1].disk_full = true;
+    pair_produce(p, 0, 20); /* 102-121 */
+    pair_settle(p);
+    expect_times(p, e, 102, 0, 0);
+    pair_cut(p);
+    pair_cluster(p, 0, true, true);
+    pair_elapse_ms(p, 1000);
+    expect_times(p, e, 102, 1, 0);
+    pair_crash(p, 1);
+    for (size_t i = 0; i < disk->held_count; i++) {
+        if (disk->held[i].origin == 0 && disk->held[i].epoch == e)
+            disk->held[i].to = 121;
+    }
+    pair_start(p, 1);
+    pair_elapse_ms(p, 100);
+    expect_times(p, e, 102, 1, 0); /* T4: it has held it for less than its time. */
+    pair_elapse_ms(p, 1000);
+    expect_times(p, e, 102, 2, 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
@@ -560,6 +595,7 @@ int main(void)
         T(a_copy_of_what_was_declined_is_declined),
         T(a_ragged_one_is_declined_from_the_cut_on),
         T(nothing_is_told_across_a_cut),
+        T(what_a_failed_write_left_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
