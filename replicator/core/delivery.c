@@ -295,6 +295,12 @@ static uint32_t unknown_to(const struct core *c, size_t sink, const struct segme
     return max_u32(s->doubt, min_u32(s->to, g->peer_sent));
 }
 
+/* What may be there of what is held, or was when it was handed over. */
+static uint32_t to_know(const struct segment *g, const struct span *s)
+{
+    return max_u32(g->journaled, s->intent);
+}
+
 /* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can; at
  * least of one record, so that the answer says whether there is more. */
 static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *g,
@@ -304,7 +310,7 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
 
     if (!sink_knows_all(c, sink))
         return to;
-    to = max_u32(to, max_u32(g->journaled, s->emitted == SEQUENCE_MAX ? 0 : s->emitted + 1));
+    to = max_u32(to, max_u32(to_know(g, s), s->emitted == SEQUENCE_MAX ? 0 : s->emitted + 1));
     return min_u32(to, s->to);
 }
 
@@ -314,7 +320,7 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
 static bool is_whole(const struct core *c, size_t sink, const struct segment *g,
                      const struct span *s, const struct core_range *r, uint32_t last)
 {
-    return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, g->journaled) || last < r->to;
+    return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, to_know(g, s)) || last < r->to;
 }
 
 /* D1, D1a, D1b */
@@ -354,14 +360,25 @@ void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,
     g->at[sink].dirty = true;
 }
 
-/* A3: what is stated as lost must not be there. */
+/* A3: what is stated as lost must not be there: also not as what was on its way when the sink said
+ * so, and came since, which ends the guard. */
+static bool may_be_there(const struct core *c, const struct segment *g, size_t k,
+                         const struct span *s)
+{
+    if (s->asked == ASK_DONE)
+        return false;
+    if (s->doubt > g->journaled && s->handed < s->doubt)
+        return true;
+    return s->intent > max_u32(g->journaled, s->emitted) && !is_guarded(c, k, s);
+}
+
 static bool asks_first(struct core *c, const struct segment *g, size_t k, struct span *s)
 {
     bool comes = c->sink[k].up || c->now_ns - c->sink[k].since_ns < c->o.hello_ns;
 
     if (!c->o.sink[k].answers || !comes || s->owner != c->o.node)
         return false;
-    if (s->doubt <= g->journaled || s->handed >= s->doubt || s->asked == ASK_DONE)
+    if (!may_be_there(c, g, k, s))
         return false;
     if (s->asked == ASK_NONE && s->handed == s->emitted)
         s->asked = ASK_WANTED;
