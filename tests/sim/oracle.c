@@ -320,22 +320,6 @@ static bool end_is_told(struct world *w, unsigned sink, const struct seen_segmen
     return false;
 }
 
-/* The disk destroyed the statement that named it, or it went with its journal, before anybody had
- * read that: then the place of the statement itself is named. */
-static bool statement_is_lost(struct world *w, unsigned sink, const struct seen_segment *s,
-                              uint32_t q)
-{
-    for (size_t i = 0; i < w->stated_count; i++) {
-        const struct stated *t = &w->stated[i];
-        const struct seen_segment *at = oracle_segment(w, t->origin, t->epoch);
-
-        if (t->range.origin == s->origin && t->range.epoch == s->epoch && t->range.from <= q &&
-            q <= t->range.to && at != NULL && !at->record[t->sequence].intact[sink])
-            return true;
-    }
-    return false;
-}
-
 /* Not promised: a node's marks are gone, or the power takes them (durability = process), and it
  * asks a sink for the last position of a stream whose owner had gone on alone above a hole (L2).
  * See README.md. */
@@ -364,19 +348,37 @@ static bool is_held(const struct world *w, unsigned sink, const struct seen_segm
     return false;
 }
 
-/* D2 hold: what names it waits for the operator itself. */
-static bool statement_is_held(struct world *w, unsigned sink, const struct seen_segment *s,
-                              uint32_t q)
+/* A statement that names it and that this holds of. */
+typedef bool statement_test(const struct world *w, unsigned sink, const struct seen_segment *s,
+                            uint32_t q);
+
+static bool statement_is(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q,
+                         statement_test *test)
 {
     for (size_t i = 0; i < w->stated_count; i++) {
         const struct stated *t = &w->stated[i];
         const struct seen_segment *at = oracle_segment(w, t->origin, t->epoch);
 
         if (t->range.origin == s->origin && t->range.epoch == s->epoch && t->range.from <= q &&
-            q <= t->range.to && at != NULL && is_held(w, sink, at, t->sequence))
+            q <= t->range.to && at != NULL && test(w, sink, at, t->sequence))
             return true;
     }
     return false;
+}
+
+/* The disk destroyed it, or it went with its journal, before anybody had read that: then the place
+ * of the statement itself is named. */
+static bool is_not_read(const struct world *w, unsigned sink, const struct seen_segment *s,
+                        uint32_t q)
+{
+    (void)w;
+    return !s->record[q].intact[sink];
+}
+
+static bool is_unowed(const struct world *w, unsigned sink, const struct seen_segment *s,
+                      uint32_t q)
+{
+    return sink == w->sink_count - 1 && s->record[q].unowed;
 }
 
 /* D2 hold: the first record of a later epoch, which would say that the end before it is unknown,
@@ -441,13 +443,14 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
     const struct seen *r = &s->record[q];
 
     if (w->sink_came && sink == w->sink_count - 1 &&
-        (r->unowed || memory_went(w) || w->went == 3)) /* Of both in turn neither knows all. */
+        (r->unowed || memory_went(w) || w->went == 3 || /* Of both in turn neither knows all. */
+         statement_is(w, sink, s, q, is_unowed)))
         return NULL;
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;
-    if ((w->disk_lied || w->journal_lost) && statement_is_lost(w, sink, s, q))
+    if ((w->disk_lied || w->journal_lost) && statement_is(w, sink, s, q, is_not_read))
         return NULL;
-    if (is_held(w, sink, s, q) || statement_is_held(w, sink, s, q))
+    if (is_held(w, sink, s, q) || statement_is(w, sink, s, q, is_held))
         return NULL;
     if ((w->power_lost || w->marks_lost) && w->options.sink[sink].answers && has_later(s, sink, q))
         return NULL;
