@@ -320,9 +320,9 @@ static bool end_is_told(struct world *w, unsigned sink, const struct seen_segmen
     return false;
 }
 
-/* Not promised: a node's marks are gone, or the power takes them (durability = process), and it
- * asks a sink for the last position of a stream whose owner had gone on alone above a hole (L2).
- * See README.md. */
+/* Not promised: a node's marks are gone, or the power takes them (durability = process), or it had
+ * not had the sink, and it asks that for the last position of a stream whose owner had gone on
+ * alone above a hole (L2).  See README.md. */
 static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
 {
     while (++q <= s->last) {
@@ -330,6 +330,11 @@ static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
             return true;
     }
     return false;
+}
+
+static bool has_no_marks(const struct world *w, unsigned sink)
+{
+    return w->power_lost || w->marks_lost || (w->sink_came && sink == w->sink_count - 1);
 }
 
 /* D2 hold: it waits for the operator, and all that follows it in its stream. */
@@ -452,7 +457,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (is_held(w, sink, s, q) || statement_is(w, sink, s, q, is_held))
         return NULL;
-    if ((w->power_lost || w->marks_lost) && w->options.sink[sink].answers && has_later(s, sink, q))
+    if (w->options.sink[sink].answers && has_no_marks(w, sink) && has_later(s, sink, q))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
