@@ -140,6 +140,7 @@ struct segment {
     bool ack;         /* A replica owes the origin an acknowledgement. */
     bool dirty;
     bool lost;        /* The origin's journal is gone: nothing above R will come. */
+    bool peer_keeps;  /* Of ours, at a sink that we lack, as the facts of this session say. */
     bool peer_unsure; /* As its hello says. */
     bool has_marks;   /* In recovery: of some sink. */
     bool unsure;      /* Marks of this node may be older than what it did: the power took them. */

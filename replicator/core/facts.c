@@ -187,6 +187,7 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         return;
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
+    g->peer_keeps = false;
     for (size_t k = 0; k < c->o.sink_count; k++)
         g->at[k].blind = false;
     learn_marks(c, g, fact);
@@ -204,8 +205,10 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         at += used;
         len -= (size_t)used;
         k = sink_index(c, key);
-        if (k < 0)
+        if (k < 0) {
+            g->peer_keeps |= delivery_is_undone(&d);
             continue;
+        }
         reconcile(c, g, (size_t)k, &d);
         g->at[k].blind = d.unheard;
     }

@@ -233,6 +233,15 @@ struct span *delivery_find(struct delivery *d, uint32_t sequence)
     return NULL;
 }
 
+bool delivery_is_undone(const struct delivery *d)
+{
+    for (uint8_t i = 0; i < d->count; i++) {
+        if (d->span[i].emitted < d->span[i].to)
+            return true;
+    }
+    return false;
+}
+
 uint32_t span_end(const struct segment *g, const struct span *s)
 {
     return s->to != SEQUENCE_MAX ? s->to : max_u32(max_u32(g->journaled, g->produced), s->intent);

@@ -40,6 +40,7 @@ uint32_t span_perhaps(const struct segment *g, const struct span *s);
 /* Up to where there are records of it, or may be: a span of an open segment ends where what may
  * have been sent was marked ahead, and of what is to come nothing is in doubt. */
 uint32_t span_reach(const struct segment *g, const struct span *s);
+bool delivery_is_undone(const struct delivery *d);
 struct span *delivery_find(struct delivery *d, uint32_t sequence);
 /* Cuts the span so that one ends at `at`; false when the list is full. */
 bool delivery_split(struct delivery *d, struct span *s, uint32_t at);

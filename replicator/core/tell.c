@@ -65,12 +65,18 @@ static void put_facts(struct core *c, struct core_output *out)
     session_establish(c);
 }
 
+/* Where the peer begins anew behind what all our sinks have, it forgets what it holds below. */
+static uint32_t worth_sending(const struct core *c, const struct segment *g)
+{
+    return g->peer_keeps ? g->base : segment_needed(c, g);
+}
+
 static void send_segment(struct core *c, struct segment *g, uint32_t *credit,
                          struct core_output *out)
 {
     while (*credit > 0 && out->send_count < OUT_SEND_MAX && g->cursor < g->journaled &&
            g->cursor - g->replicated < SEND_WINDOW) {
-        uint32_t from = max_u32(g->cursor + 1, segment_needed(c, g));
+        uint32_t from = max_u32(g->cursor + 1, worth_sending(c, g));
         uint32_t to = min_u32(g->journaled, from + min_u32(SEND_BATCH_MAX, *credit) - 1);
 
         if (from > g->journaled || from > to)

@@ -379,6 +379,52 @@ static void a_sink_is_put_back_for_what_is_to_come(void **state)
         assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
 }
 
+/* What its second sink has confirmed of that epoch of its own ends there. */
+static void confirmed_less(struct pair *p, int n, uint32_t epoch, uint32_t last)
+{
+    struct delivery *d = &segment_find(&p->node[n].core, (uint8_t)n, epoch)->at[1];
+
+    assert_true(d->count > 0 && d->span[0].emitted > last);
+    d->span[0].emitted = d->span[0].handed = last;
+    renew_log(p, n);
+}
+
+/* L3: its other sink has most of it, also of what its peer could not journal: it skips none of
+ * that, or its peer would begin anew behind it, and forget what waits there for the sink that node
+ * 0 lacks. */
+static void nothing_is_skipped_where_the_peer_waits(void **state)
+{
+    struct pair *p = *state;
+    unsigned marked;
+    uint32_t e;
+
+    pair_init(p, 8);
+    p->options.sink[0].hold_ns = 500 * MS;
+    p->options.sink[1] = (struct core_sink_options){.key = sink_key("all"), .hold_ns = 500 * MS};
+    p->options.sink_count = 2;
+    pair_meet(p);
+    e = pair_live(p, 0);
+    pair_wait_for_sinks(p, 20);
+    p->node[1].disk_full = true;
+    pair_produce(p, 0, 20); /* 22-41, of which node 1 has none. */
+    pair_settle(p);
+    pair_cut(p);
+    pair_elapse_ms(p, 2000);
+    confirmed_less(p, 0, e, 31);
+    pair_crash(p, 0);
+    p->node[1].disk_full = false;
+    p->options.sink[0] = p->options.sink[1];
+    p->options.sink_count = 1;
+    pair_return(p, 1500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->base, 1);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 41);
+    p->node[1].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    for (uint32_t q = 2; q <= 21; q++)
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -397,6 +443,7 @@ int main(void)
         T(what_the_peer_had_closed_when_it_leaves),
         T(what_was_offered_when_the_peer_leaves),
         T(the_origin_comes_back_without_the_sink),
+        T(nothing_is_skipped_where_the_peer_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
