@@ -276,6 +276,8 @@ def both_at_once(p):
 def one_alone_the_other_much_later(p):
     p.start(1)
     wait("node 1 to be primary", lambda: p.primary(1) == 1, 5)
+    said = "is declared dead: it was not heard since this program's start"
+    check("it says why its peer counts as dead", said in p.log(1), p.log(1))
     p.events(1)
     wait("records at the collector", lambda: p.collector.count > 500, 10)
     p.start(0)
@@ -415,6 +417,30 @@ def names_change_before_a_takeover(p):
         first += bool(re.search('policy-name="first-[abc]" source-zone-name="trust" destination-zone-name="untrust".*="ge-0/0/1.0"', line))
         second += bool(re.search('policy-name="second-[abc]" source-zone-name="lan" destination-zone-name="wan".*="ge-0/0/9.0"', line))
     check("each has the names of its time", (first, second) == (3000, 3000), (first, second))
+
+
+def names_cannot_be_kept(p):
+    """The disk takes no name tables: each node says so of its own disk, the records wait, and have their names in the end."""
+    up(p)
+    journals = [p.dir + "/n%d/journal/" % n for n in (0, 1)]
+    for j in journals:
+        os.mkdir(j + "names-new")
+    with open(p.dir + "/tables", "w") as f:
+        f.write("z 1 trust\nz 2 untrust\np 7 web-a\np 8 web-b\np 9 web-c\ni 3 ge-0/0/1.0\n")
+    subprocess.run([EVLOAD, p.ring + "0", "0", "0", "3000", "0", "d", p.dir + "/tables"], check=True, stdout=subprocess.DEVNULL)
+    wait("node 0 to say so", lambda: "journal: Is a directory: records wait in the ring" in p.log(0), 10)
+    check("no record went without them", p.collector.count < 10, p.collector.count)
+    os.rmdir(journals[0] + "names-new")
+    wait("node 1 to say so", lambda: "journal: Is a directory: name tables of the peer are not kept" in p.log(1), 10)
+    check("nor was one acknowledged", "names-0-" not in str(os.listdir(journals[1])) and p.collector.count < 10, p.collector.count)
+    os.rmdir(journals[1] + "names-new")
+    a = p.audit()
+    check("all are there once", a["once"] - a["statements"] == 3000, a)
+    with open(p.dir + "/collector.log") as f:
+        named = len(re.findall('policy-name="web-[abc]" source-zone-name="trust" destination-zone-name="untrust"', f.read()))
+    check("with their names", named == 3000, named)
+    check("the peer has them too", "names-0-" in str(os.listdir(journals[1])), os.listdir(journals[1]))
+    check("nobody blames the peer", "broke the protocol" not in p.log(0) + p.log(1))
 
 
 def lost_here_only(p):
@@ -815,6 +841,7 @@ STORIES = {
     "commands": (commands, {}),
     "handover": (handover, {}),
     "names change before a takeover": (names_change_before_a_takeover, {"collector": Late}),
+    "names cannot be kept": (names_cannot_be_kept, {}),
     "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),
     "the ring is replaced": (the_ring_is_replaced, {}),
     "nobody reads the log": (nobody_reads_the_log, {}),

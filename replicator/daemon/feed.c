@@ -55,15 +55,17 @@ int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const u
                    size_t len)
 {
     struct names_entry *e = names_slot(s);
+    int rc = -EPROTO;
 
-    if (names_generation(at, len) != generation || names_file_parse(&e->names, at, len) != 0) {
-        e->used = 0;
-        return -1;
-    }
+    e->used = 0;
+    if (names_generation(at, len) == generation && names_file_parse(&e->names, at, len) == 0)
+        rc = journal_names_put(s->journal, origin, generation, at, len);
+    if (rc != 0)
+        return rc; /* Not in memory either: what is found there counts as journaled. */
     e->origin = origin;
     e->generation = generation;
     e->used = shell_now_ns();
-    return journal_names_put(s->journal, origin, generation, at, len);
+    return 0;
 }
 
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation)
@@ -91,40 +93,46 @@ const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generat
     return &e->names;
 }
 
-bool feed_names_keep(struct shell *s, uint32_t generation)
+int feed_names_keep(struct shell *s, uint32_t generation)
 {
     static uint8_t blob[NAMES_BLOB_MAX];
     long len;
 
     if (feed_names(s, s->config->node, generation) != NULL)
-        return true;
+        return 0;
     len = ingest_ring_names(s->ring, generation, blob, sizeof(blob));
-    return len > 0 && feed_names_put(s, s->config->node, generation, blob, (size_t)len) == 0;
+    return len > 0 ? feed_names_put(s, s->config->node, generation, blob, (size_t)len) : -EPROTO;
 }
 
-/* The tables in force at a decision are journaled before the record that needs them. */
-static void journal_names(struct shell *s, uint32_t generation)
+/* The tables in force at a decision are journaled before the record that needs them: 0, or a
+ * negative errno where they cannot be.  What is not to be had keeps no record waiting. */
+static int journal_names(struct shell *s, uint32_t generation)
 {
     uint64_t now_ns;
+    int rc;
 
     if (generation == 0 || in_list(s->names_journaled, s->names_journaled_count, generation))
-        return;
+        return 0;
     now_ns = shell_now_ns();
     if (generation == s->names_missing && now_ns - s->names_missing_ns < SECOND_NS)
-        return;
-    s->names_missing_ns = now_ns;
-    if (feed_names_keep(s, generation)) {
+        return 0;
+    rc = feed_names_keep(s, generation);
+    if (rc == 0) {
         remember(s->names_journaled, &s->names_journaled_count, 64, generation);
         if (generation == s->names_missing)
             s->names_sent_count = 0; /* The peer was sent records without them. */
         s->names_missing = 0;
-        return;
+        return 0;
     }
+    if (rc != -EPROTO)
+        return rc;
     if (generation != s->names_missing)
         shell_log("name tables %08" PRIx32 ": not readable beside the ring; records that use them "
                   "show numbers instead of names until they are",
                   generation);
+    s->names_missing_ns = now_ns;
     s->names_missing = generation;
+    return 0;
 }
 
 /* ---- records ---- */
@@ -157,18 +165,20 @@ static void tell_noted(struct shell *s, const uint8_t *record)
     full_noted(s, given_up);
 }
 
-static void look_at_records(struct shell *s, size_t n)
+static int journal_their_names(struct shell *s, size_t n)
 {
     uint32_t generation = 0;
+    int rc = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && rc == 0; i++) {
         const uint8_t *r = s->records + i * RECORD_SIZE;
 
         if (get_le32(r + 16) != generation) {
             generation = get_le32(r + 16);
-            journal_names(s, generation);
+            rc = journal_names(s, generation);
         }
     }
+    return rc;
 }
 
 static void tell_notes(struct shell *s, size_t n)
@@ -225,8 +235,9 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
         s->feed_pending = n;
         return;
     }
-    rc = full_refuses(s, false) ? -E2BIG : fill_hole(s, epoch, from);
-
+    rc = full_refuses(s, false) ? -E2BIG : journal_their_names(s, n);
+    if (rc == 0)
+        rc = fill_hole(s, epoch, from);
     if (rc == 0)
         rc = journal_append(s->journal, s->config->node, epoch, from, s->records, n);
     if (rc == 0)
@@ -325,7 +336,6 @@ bool feed_run(struct shell *s)
         n = forgotten(s, n) ? 0 : skip_known(s, n);
         if (n == 0)
             return true;
-        look_at_records(s, n);
     }
     append_or_wait(s, get_le32(s->records), get_le32(s->records + 4), n);
     return s->feed_pending == 0;

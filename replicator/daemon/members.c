@@ -67,16 +67,22 @@ static void after_step(struct shell *s)
     say_fencing(s);
 }
 
+static void say_peer(struct shell *s, bool dead)
+{
+    if (s->config->has_peer)
+        shell_log("the peer is %s%s", dead ? "declared dead" : "alive",
+                  dead && !s->cluster->met ? ": it was not heard since this program's start" : "");
+    s->peer_was_dead = dead;
+}
+
 static void tell_core(struct shell *s)
 {
     struct core_input in = {.kind = CORE_CLUSTER};
 
     in.cluster.peer_dead = cluster_peer_dead(s->cluster);
     in.cluster.may_take = cluster_is_primary(s->cluster);
-    if (in.cluster.peer_dead != s->peer_was_dead) {
-        shell_log("the peer is %s", in.cluster.peer_dead ? "declared dead" : "alive");
-        s->peer_was_dead = in.cluster.peer_dead;
-    }
+    if (in.cluster.peer_dead != s->peer_was_dead)
+        say_peer(s, in.cluster.peer_dead);
     shell_input(s, &in);
 }
 

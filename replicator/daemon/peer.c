@@ -87,6 +87,13 @@ static void refuse(struct shell *s, int link, const char *why)
     link_set_kick(s->links, link, why);
 }
 
+static void not_journaled(struct shell *s, int link, int rc, const char *what)
+{
+    shell_log("journal: %s: %s",
+              rc == -E2BIG ? "its limit (journal-limit-mib) is reached" : strerror(-rc), what);
+    link_set_kick(s->links, link, "our journal cannot be written");
+}
+
 /* N2 at the peer: journaled first, then the core hears of it and acknowledges. */
 static void take_records(struct shell *s, int link, const uint8_t *at, size_t len)
 {
@@ -120,9 +127,7 @@ static void take_records(struct shell *s, int link, const uint8_t *at, size_t le
     if (rc == 0)
         rc = journal_commit(s->journal, false);
     if (rc != 0) { /* Not acknowledged: the origin keeps it and sends it again. */
-        shell_log("journal: %s: a batch of the peer is not acknowledged",
-                  rc == -E2BIG ? "its limit (journal-limit-mib) is reached" : strerror(-rc));
-        link_set_kick(s->links, link, "our journal cannot be written");
+        not_journaled(s, link, rc, "a batch of the peer is not acknowledged");
         return;
     }
     s->replicated_in += (uint64_t)(w.count - skip);
@@ -133,9 +138,14 @@ static void take_records(struct shell *s, int link, const uint8_t *at, size_t le
 
 static void take_names(struct shell *s, int link, const uint8_t *at, size_t len)
 {
-    if (len < FRAME_HEADER_SIZE + 5 || at[8] != 1 - s->config->node ||
-        feed_names_put(s, at[8], get_le32(at + 9), at + 13, len - 13) != 0)
+    int rc = -EPROTO;
+
+    if (len >= FRAME_HEADER_SIZE + 5 && at[8] == 1 - s->config->node)
+        rc = feed_names_put(s, at[8], get_le32(at + 9), at + 13, len - 13);
+    if (rc == -EPROTO)
         refuse(s, link, "malformed name tables");
+    else if (rc != 0) /* The peer sends them again, before the records that need them. */
+        not_journaled(s, link, rc, "name tables of the peer are not kept");
 }
 
 static void take_heartbeat(struct shell *s, int link, const uint8_t *at, size_t len)

@@ -70,7 +70,7 @@ static void look_for_dataplane(struct shell *s)
 
 static bool is_kept(void *ctx, uint32_t generation)
 {
-    return feed_names_keep(ctx, generation);
+    return feed_names_keep(ctx, generation) == 0;
 }
 
 /* While nothing in the ring needs them. */

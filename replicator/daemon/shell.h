@@ -186,8 +186,9 @@ void feed_epoch_open(struct shell *s, uint32_t epoch);
 void feed_epoch_resume(struct shell *s);
 void feed_notes(struct shell *s);
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
-/* Ours are in the journal: they were, or are from now on. */
-bool feed_names_keep(struct shell *s, uint32_t generation);
+/* 0: in the journal.  -EPROTO: they are not what they should be, or not to be had; else the journal
+ * cannot be written.  keep: ours, from beside the ring where the journal does not have them. */
+int feed_names_keep(struct shell *s, uint32_t generation);
 int feed_names_put(struct shell *s, uint8_t origin, uint32_t generation, const uint8_t *at,
                    size_t len);
 

@@ -65,10 +65,11 @@ static void of_peer(const struct shell *s, json_t *list)
             "tried again; if it is dead for certain: `evrepctl peer fenced`",
             s->fence_text);
     if (s->core->session != SESSION_UP)
-        add(list, "no session with the peer (%s)%s", status_session_word(s),
+        add(list, "no session with the peer (%s)%s%s", status_session_word(s),
             c->fenced ? "; it is fenced"
             : c->dead ? "; it is declared dead"
-                      : "");
+                      : "",
+            c->met ? "" : "; it was not heard since this program's start");
     for (size_t i = 0; i < s->config->link_count; i++) {
         if (!(s->core->links_up & (1u << i)))
             add(list, "link %s is down", s->config->link[i].name);
