@@ -1,4 +1,5 @@
 """One node of the pair: evdp and evrepd in a namespace, a folder with its state, a ring."""
+import datetime
 import json
 import os
 import signal
@@ -53,6 +54,10 @@ def at_rest(watermark, moved=False):
             if g["state"] not in good:
                 return False
     return True
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 class Node:
@@ -116,6 +121,14 @@ class Node:
         with open(self.log(), "rb") as f:
             f.seek(since)
             return words.encode() in f.read()
+
+    def said(self, words):
+        """When it said so, as the host's clock goes."""
+        with open(self.log(), errors="replace") as log:
+            return [moment(line.split(" ", 1)[0]) - self.shift for line in log if line[:2] == "20" and words in line]
+
+    def last_said(self, words):
+        return max(self.said(words), default=0)
 
     def log_size(self):
         return os.path.getsize(self.log())

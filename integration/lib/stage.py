@@ -27,7 +27,7 @@ class Stage:
         self.begin, self.begin_time = time.monotonic(), time.time()
         self.faults, self.said, self.problems = [], [], self.processes.problems
         self.nothing_in_doubt = False
-        self.confirmed = {}  # (origin, epoch): up to where both nodes had heard of the collector's confirmations.
+        self.confirmed = []  # When, and (origin, epoch): up to where both nodes had then heard of confirmations.
         self.moved = False  # By a hand-over: segments stay with the other node while they are open.
         self.undo = []  # What a story set up outside its folder and namespaces.
         self.samplers = []
@@ -47,10 +47,11 @@ class Stage:
         self.said.append((at, text))
         print("%7.2f s  %s" % (at, text), flush=True)
 
-    def wait(self, what, test, seconds=PATIENCE_S):
+    def wait(self, what, test, seconds=PATIENCE_S, begins=lambda: 0):
+        """begins: when, as time.time() says, what is waited for began anew."""
         until = time.monotonic() + seconds
         while not test():
-            if time.monotonic() > until:
+            if time.monotonic() > until and time.time() > begins() + seconds:
                 raise RuntimeError("waited %d s in vain for: %s" % (seconds, what))
             time.sleep(0.02)
 
@@ -110,8 +111,7 @@ class Stage:
             both.update((g, e) for g, e in mine.items() if g in theirs)
             return theirs and all(theirs.get(g, e) >= e for g, e in mine.items())
         self.wait("node%d to hear what node%d has confirmed" % (1 - n, n), heard)
-        for g, e in both.items():
-            self.confirmed[g] = max(e, self.confirmed.get(g, 0))
+        self.confirmed.append((time.time(), both))
 
     def die(self, n):
         """Its processes and its links end in the same instant."""
@@ -165,7 +165,13 @@ class Stage:
     def await_settled(self):
         """A session, nothing held, every segment settled or live: ready for the next fault."""
         self.await_session()
-        self.wait("every segment to be settled", lambda: self.node[0].settled() and self.node[1].settled())
+        self.wait("every segment to be settled", lambda: self.node[0].settled() and self.node[1].settled(),
+                  begins=self.last_lost)
+
+    def last_lost(self):
+        """When a session was lost last: on a machine that is so busy that a node counts as dead again and again, the
+        nodes begin anew each time.  A drill that comes to no end has its bound in batch.py."""
+        return max(n.last_said("session with the peer: lost") for n in self.node)
 
     def await_records(self, count=200):
         """So many more records at the collector: what was decided after a fault gets through."""
@@ -256,7 +262,8 @@ class Stage:
 
     def await_quiet(self):
         try:
-            self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet())
+            self.wait("everything to be delivered and settled", lambda: self.node[0].quiet() and self.node[1].quiet(),
+                      begins=self.last_lost)
         except RuntimeError as e:
             self.problems.append(str(e))
 

@@ -1,10 +1,11 @@
 """The judge: `evrepctl audit` on the collector's file alone, and a count of its own that what the dataplanes
 tagged is what arrived or what a gap record covers."""
 import collections
-import datetime
 import json
 import re
 import subprocess
+
+from node import moment
 
 TAG = re.compile(r' evrep-origin="(\d)" evrep-epoch="(\d+)" evrep-seq="(\d+)"( evrep-in-doubt="1")?\]\s*$'
                  r'| tag=(\d)/(\d+)/(\d+)(!)?\s*$')
@@ -79,10 +80,6 @@ class File:
         return len(absent)
 
 
-def moment(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
 class Verdict:
     def __init__(self, stage, story):
         self.s, self.story = stage, story
@@ -97,6 +94,7 @@ class Verdict:
         self.gaps()
         self.suppressed()
         self.undecided()
+        self.blamed()
         self.read_logs()
         self.read_trace()
         self.doubt()
@@ -160,6 +158,12 @@ class Verdict:
                 self.problems.append("node%d refused %d events for want of room or rate; %d are stated" %
                                      (n, refused, stated))
 
+    def blamed(self):
+        """A full disk, a cut, a death: none of it makes a node of ours speak other than the protocol."""
+        for node in self.s.node:
+            if node.says("the peer broke the protocol"):
+                self.problems.append("%s says that its peer broke the protocol" % node.name)
+
     def lost_in_memory(self, n):
         """What was claimed in a ring that went with its memory, above the highest that is known of."""
         lost = 0
@@ -183,7 +187,9 @@ class Verdict:
             if count > often * WINDOW:
                 self.problems.append("%d records of %d/%d are marked in doubt, more than the %d faults of its time can leave so" %
                                      (count, *segment, often))
-        known = [p for p in self.file.doubtful if p[2] <= self.s.confirmed.get(p[:2], 0)]
+        # What was marked before, as a node of a busy machine was thought dead, is none of that.
+        known = [p for at, _, p, marked in self.seen if marked and p in self.file.doubtful and
+                 any(at > told and p[2] <= upto.get(p[:2], 0) for told, upto in self.s.confirmed)]
         if known:
             self.problems.append("%d records are marked in doubt that both nodes knew to be confirmed before, the first "
                                  "%d/%d/%d" % ((len(known),) + min(known)))
@@ -191,16 +197,11 @@ class Verdict:
     def interrupted(self, segment):
         """How often something befell the cluster from when that segment was opened until its last record arrived."""
         end = max((at for at, _, p, _ in self.seen if p[:2] == segment), default=0)
-        begin = min(self.said(self.s.node[segment[0]], "epoch %d is open" % segment[1]), default=end)
+        begin = min(self.s.node[segment[0]].said("epoch %d is open" % segment[1]), default=end)
         events = [f["time"] for f in self.s.faults if f["kind"] == "fault"]
         for node in self.s.node:
-            events += self.said(node, "session with the peer: lost")
+            events += node.said("session with the peer: lost")
         return sum(begin <= at <= end for at in events)
-
-    def said(self, node, words):
-        """When it said so in its log."""
-        with open(node.log(), errors="replace") as log:
-            return [moment(line.split(" ", 1)[0]) - node.shift for line in log if line[:2] == "20" and words in line]
 
     # ---- who sent what, and when ----
 
