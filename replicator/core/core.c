@@ -1,5 +1,6 @@
 #include "core.h"
 #include "rules.h"
+#include "lie.h"
 
 #include <assert.h>
 #include <string.h>
@@ -177,6 +178,11 @@ static void produced(struct core *c, const struct core_range *r)
 {
     struct segment *g = segment_find(c, c->o.node, r->epoch);
 
+    if (c->fresh && (r->epoch & 1) == c->o.node && core_forgot(c, r->epoch) &&
+        lie_in_produced(r->to) == NULL) {
+        c->forgotten.epoch = r->epoch;
+        c->forgotten.last = r->to;
+    }
     if (g == NULL || g->lost)
         return;
     g->produced = max_u32(g->produced, r->to);

@@ -212,6 +212,9 @@ struct core {
     uint8_t kept_count;
     uint32_t kept[SINK_COUNT_MAX];
     bool fresh; /* T5: this journal has never opened an epoch. */
+    struct {
+        uint32_t epoch, last;
+    } forgotten; /* T5: that the ring was in as it began, and what it had tagged in that. */
     enum earlier_journal {
         EARLIER_UNHEARD, /* That there was one of this node before ours; */
         EARLIER_HEARD,   /* what it opened alone is not passed yet; */

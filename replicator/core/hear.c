@@ -194,19 +194,35 @@ static void get_mark(struct core *c, const struct wire_entry *e)
     g->at[k].dirty = true;
 }
 
+/* N5: P of a segment of the peer's.  false: the session is broken. */
+static bool get_produced(struct core *c, const uint8_t *at)
+{
+    struct segment *g = segment_find(c, (uint8_t)(1 - c->o.node), get_le32(at));
+
+    if (session_lies(c, lie_in_produced(get_le32(at + 4))))
+        return false;
+    if (g != NULL && !g->closed && get_le32(at + 4) > g->produced)
+        g->produced = get_le32(at + 4);
+    return true;
+}
+
+/* T5: where that ended whose journal is gone, as its ring says. */
+static void get_forgotten(struct core *c, const uint8_t *at, size_t len)
+{
+    if (len != 8)
+        session_break(c, "malformed marks in a hello");
+    else if (c->peer_fresh)
+        get_produced(c, at);
+}
+
 static void get_marks(struct core *c, const uint8_t *at, size_t len)
 {
-    struct segment *g;
-
     if (len < 8 || (len - 8) % ENTRY_SIZE != 0) {
         session_break(c, "malformed marks");
         return;
     }
-    g = segment_find(c, (uint8_t)(1 - c->o.node), get_le32(at));
-    if (session_lies(c, lie_in_produced(get_le32(at + 4))))
+    if (!get_produced(c, at))
         return;
-    if (g != NULL && !g->closed && get_le32(at + 4) > g->produced)
-        g->produced = get_le32(at + 4);
     for (size_t i = 8; i < len; i += ENTRY_SIZE) {
         struct wire_entry e;
 
@@ -358,6 +374,8 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
             return;
         if (type == FRAME_FACT) {
             get_fact(c, at, len);
+        } else if (type == FRAME_MARKS) {
+            get_forgotten(c, at, len);
         } else if (type == FRAME_HELLO_END) {
             c->hello_done = true;
             session_establish(c);

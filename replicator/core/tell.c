@@ -48,9 +48,26 @@ static void put_fact(struct core *c, const struct segment *g, struct core_output
         memcpy(p, image, len);
 }
 
+static void put_produced(uint8_t *p, uint32_t epoch, uint32_t produced)
+{
+    put_le32(p, epoch);
+    put_le32(p + 4, produced);
+}
+
+/* T5, L4: what went with our journal the peer has, and states what it has not: the ring knows where
+ * it ended. */
+static void put_forgotten(struct core *c, struct core_output *out)
+{
+    uint8_t *p = c->forgotten.epoch != 0 ? frame(c, out, FRAME_MARKS, 8) : NULL;
+
+    if (p != NULL)
+        put_produced(p, c->forgotten.epoch, c->forgotten.last);
+}
+
 /* N6, T3: all that we know, once the peer's nonce is known. */
 static void put_facts(struct core *c, struct core_output *out)
 {
+    put_forgotten(c, out); /* Before the fact that closes it. */
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
@@ -264,8 +281,7 @@ static void put_marks(struct core *c, struct core_output *out)
         report_again(c);
         return;
     }
-    put_le32(p, g != NULL ? g->epoch : 0);
-    put_le32(p + 4, g != NULL ? g->produced : 0);
+    put_produced(p, g != NULL ? g->epoch : 0, g != NULL ? g->produced : 0);
     memcpy(p + 8, entries, len);
     c->marks_due = false;
 }

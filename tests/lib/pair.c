@@ -62,6 +62,13 @@ static void recover(struct pair *p, int n)
     core_recovered(&node->core);
 }
 
+/* As the shell does, before anything else is done. */
+static void tell_tagged(struct pair *p, int n)
+{
+    if (p->node[n].ring_epoch != 0)
+        pair_tagged(p, n, p->node[n].ring_next - 1);
+}
+
 void pair_start(struct pair *p, int n)
 {
     struct pair_node *node = &p->node[n];
@@ -70,6 +77,7 @@ void pair_start(struct pair *p, int n)
     node->in.head = node->in.tail = 0;
     node->unconfirmed_count = node->note_count = node->asked_count = 0;
     recover(p, n);
+    tell_tagged(p, n);
     pair_sink_up(p, n);
     work(p, n);
 }

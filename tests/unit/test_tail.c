@@ -122,6 +122,27 @@ static void a_ring_does_not_outlive_its_journal(void **state)
     assert_true(core_forgot(c, e));
 }
 
+/* T5, L4: but where it ended the ring knows: its peer, which was not told so far before, states
+ * what went with the journal. */
+static void its_ring_says_what_went_with_the_journal(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    pair_produce(p, 0, 9); /* 22-30, in its ring. */
+    pair_return(p, 3000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_true(pair_live(p, 0) > e);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 21));
+    assert_true(pair_stated_by(p, 1, RECORD_GAP_LOST, 0, e, 22));
+    assert_true(pair_stated_by(p, 1, RECORD_GAP_LOST, 0, e, 30));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 31));
+}
+
 /* T1: what it has none of it does not take back. */
 static void it_is_not_handed_back(void **state)
 {
@@ -318,6 +339,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(a_broken_hello_is_no_news, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(its_ring_says_what_went_with_the_journal, pair_up,
+                                        pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
