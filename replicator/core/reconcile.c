@@ -2,12 +2,14 @@
 #include "rules.h"
 #include "settle.h"
 
-/* An answer, or a noted statement, that is under way is of the range of then. */
+/* An answer, or a noted statement, that is under way is of the range of then; one that came is of
+ * what was in doubt then. */
 static void keep_asked(const struct span *o, struct span *s)
 {
     bool under_way = o->asked == ASK_SENT || o->asked == ASK_SKIPPING;
+    bool outdated = o->asked == ASK_DONE && s->doubt > max_u32(o->doubt, o->handed);
 
-    s->asked = under_way && o->from != s->from ? ASK_NONE : o->asked;
+    s->asked = outdated || (under_way && o->from != s->from) ? ASK_NONE : o->asked;
 }
 
 /* What this process had handed over under an old span it must not hand over again: its confirmation

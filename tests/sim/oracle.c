@@ -181,6 +181,9 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
     if (i->in_doubt) {
         r->marked[sink] += r->marked[sink] < 255;
         w->stats.marked++;
+        if (never_twice(w, sink)) /* D1: it knows all, and was to be asked. */
+            world_fail(w, "sink %u, which can be asked, got %u/%u/%u marked from node %u", sink,
+                       i->origin, i->epoch, i->sequence, by);
     } else {
         r->once[sink]++;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pair_steps.h"
+#include "rules.h"
 #include "segment.h"
 #include "record.h"
 
@@ -442,6 +443,36 @@ static void survivor_goes_on_in_the_connection(void **state)
     free(p);
 }
 
+/* D1: the peer knows of a higher intent than this process does, so that more is in doubt than the
+ * sink was asked about. */
+static void answer_of_before_the_hello_is_no_answer(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    struct core *c = &p->node[0].core;
+    struct delivery theirs;
+    struct segment *g;
+    struct span *s;
+
+    (void)state;
+    pair_produce(p, 0, 60);
+    pair_settle(p);
+    g = segment_find(c, 0, c->live_epoch);
+    s = &g->at[0].span[0];
+    s->emitted = s->handed = 10;
+    s->doubt = 12;
+    s->intent = 18;
+    s->asked = ASK_DONE;
+    s->guarded = true;
+    theirs = g->at[0];
+    reconcile(c, g, 0, &theirs);
+    assert_int_equal(g->at[0].span[0].asked, ASK_DONE);
+    theirs.span[0].intent = 40;
+    reconcile(c, g, 0, &theirs);
+    assert_int_equal(g->at[0].span[0].doubt, 40);
+    assert_int_equal(g->at[0].span[0].asked, ASK_NONE);
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +487,7 @@ int main(void)
         cmocka_unit_test(start_of_an_epoch_is_not_skipped),
         cmocka_unit_test(older_answer_is_no_answer),
         cmocka_unit_test(answer_of_a_longer_run_is_no_answer),
+        cmocka_unit_test(answer_of_before_the_hello_is_no_answer),
         cmocka_unit_test(written_is_not_handed_over_again),
         cmocka_unit_test(written_and_lost_is_in_doubt_again),
         cmocka_unit_test(unknown_marks_what_was_intended),
