@@ -169,9 +169,9 @@ class Stage:
                   begins=self.last_lost)
 
     def last_lost(self):
-        """When a session was lost last: on a machine that is so busy that a node counts as dead again and again, the
-        nodes begin anew each time.  A drill that comes to no end has its bound in batch.py."""
-        return max(n.last_said("session with the peer: lost") for n in self.node)
+        """When a session, or a sink, was lost last: on a machine that is so busy that a node or its server counts as dead
+        again and again, the nodes begin anew each time.  A drill that comes to no end has its bound in batch.py."""
+        return max(n.last_said(words) for n in self.node for words in ("session with the peer: lost", "sink siem: down: "))
 
     def await_records(self, count=200):
         """So many more records at the collector: what was decided after a fault gets through."""
