@@ -178,8 +178,14 @@ class Verdict:
 
     def doubt(self):
         marked = sum(self.file.marked)
-        if marked and (not self.s.collector.marks_doubt or self.story.NAME in self.s.collector.unmarked):
-            self.problems.append("%d records are marked in doubt, at a sink that can answer" % marked)
+        if not self.s.collector.marks_doubt:
+            unexpected = marked
+        elif self.story.NAME in self.s.collector.unmarked:
+            unexpected = marked - self.of_the_living()
+        else:
+            unexpected = 0
+        if unexpected > 0:
+            self.problems.append("%d records are marked in doubt, at a sink that can answer" % unexpected)
         elif marked and self.s.nothing_in_doubt:
             self.problems.append("%d records are marked in doubt, though no node died" % marked)
         for segment, count in collections.Counter(p[:2] for p in self.file.doubtful).items():
@@ -194,10 +200,28 @@ class Verdict:
             self.problems.append("%d records are marked in doubt that both nodes knew to be confirmed before, the first "
                                  "%d/%d/%d" % ((len(known),) + min(known)))
 
+    def of_the_living(self):
+        """How many records are marked of segments that were open as a node was thought dead that was not: the other ends
+        its connection, and has its address, while it may still send."""
+        wrong = [at for node in self.s.node for at in node.said("the peer is declared dead") if not self.is_dead(1 - node.n, at)]
+        began = {g: self.opened(g, float("inf")) for g in {p[:2] for p in self.file.doubtful}}
+        marked = sum(any(began[p[:2]] <= w <= at for w in wrong)
+                     for at, _, p, mark in self.seen if mark and p in self.file.doubtful)
+        if marked:
+            self.remarks.append("%d records were marked as a node that stood still was thought dead" % marked)
+        return marked
+
+    def is_dead(self, n, at):
+        told = [f["kind"] for f in self.s.faults if f["node"] == n and f["time"] <= at]
+        return told[-1:] == ["fault"]
+
+    def opened(self, segment, otherwise):
+        return min(self.s.node[segment[0]].said("epoch %d is open" % segment[1]), default=otherwise)
+
     def interrupted(self, segment):
         """How often something befell the cluster from when that segment was opened until its last record arrived."""
         end = max((at for at, _, p, _ in self.seen if p[:2] == segment), default=0)
-        begin = min(self.s.node[segment[0]].said("epoch %d is open" % segment[1]), default=end)
+        begin = self.opened(segment, end)
         events = [f["time"] for f in self.s.faults if f["kind"] == "fault"]
         for node in self.s.node:
             events += node.said("session with the peer: lost")
