@@ -49,7 +49,7 @@ enum frame_type {
     FRAME_ACK = 5,
     FRAME_INTENT = 6,
     FRAME_INTENT_ACK = 7,
-    FRAME_MARKS = 8,
+    FRAME_MARKS = 8, /* In a hello: P of an epoch whose journal is gone (T5), no entries. */
     FRAME_DONE = 9,
     FRAME_HANDOVER = 10,
     FRAME_HANDOVER_ACK = 11,
