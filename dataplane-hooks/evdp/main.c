@@ -489,11 +489,14 @@ static int show_stats(const struct evdp_config *c, struct evhooks_ring *ring)
 {
     static struct stats stats;
     struct evhooks_counters counters;
-    uint32_t epoch, last;
+    uint32_t epoch, last, before, before_last;
 
     evhooks_counters(ring, &counters);
+    evhooks_epoch_opened(ring, &epoch, &before, &before_last);
     evhooks_produced(ring, &epoch, &last);
-    printf("{\"ring\":{\"epoch\":%" PRIu32 ",\"last\":%" PRIu32 "},", epoch, last);
+    printf("{\"ring\":{\"epoch\":%" PRIu32 ",\"last\":%" PRIu32 ",\"previous_epoch\":%" PRIu32
+           ",\"previous_last\":%" PRIu32 "},",
+           epoch, last, before, before_last);
     stats_print(stdout, &counters, stats_look(c->ring, &stats) ? &stats : NULL);
     return 0;
 }

@@ -72,7 +72,7 @@ class Node:
         self.env = None
         self.shift = 0  # s, of its wall clock against that of the host.
         self.lost_counters = []  # Of rings that went with their memory,
-        self.lost_tails = []     # and the epoch and the last sequence in each.
+        self.lost_tails = []     # and each one's newest epochs, with the last sequence in each.
         self.evdp_kills = 0
         self.companions = {}  # What else runs on it: a name, and its command.
         os.makedirs(self.dir)
@@ -216,7 +216,8 @@ class Node:
     def lose_ring(self):
         """Its memory is gone, as after a power cut; the counters in it are taken over by the drill."""
         self.lost_counters = [self.counters()]
-        self.lost_tails.append((self.ring_end["epoch"], self.ring_end["last"]))
+        for which in ("", "previous_"):  # The power may go as the next epoch has just begun.
+            self.lost_tails.append((self.ring_end[which + "epoch"], self.ring_end[which + "last"]))
         for name in os.listdir("/dev/shm"):
             if name.startswith(self.ring):
                 os.unlink("/dev/shm/" + name)
