@@ -225,6 +225,7 @@ class Verdict:
         events = [f["time"] for f in self.s.faults if f["kind"] == "fault"]
         for node in self.s.node:
             events += node.said("session with the peer: lost")
+            events += node.said("sink siem: down: ")
         return sum(begin <= at <= end for at in events)
 
     # ---- who sent what, and when ----
