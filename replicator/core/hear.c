@@ -382,6 +382,8 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
         }
         return;
     }
+    if (!c->peer_heard)
+        settled_peer_heard(c);
     c->peer_heard = true;
     switch (type) {
     case FRAME_ACK:

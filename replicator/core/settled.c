@@ -240,12 +240,23 @@ static void memory_lost(const struct core *c, struct segment *g)
     }
 }
 
-/* From now on it knows what the peer hands over at each sink. */
 static void heard(const struct core *c, struct segment *g)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
         g->at[k].dirty |= g->at[k].unheard;
         g->at[k].unheard = false;
+    }
+}
+
+/* L3: the peer has what we told of our own, durably: it speaks behind its settlement.  Until then
+ * it may die, and forget that it has to expect again what comes at a sink that we have anew. */
+void settled_peer_heard(struct core *c)
+{
+    for (uint16_t i = 0; i < c->count; i++) {
+        struct segment *g = &c->segment[c->order[i]];
+
+        if (g->origin == c->o.node && g->fact_told)
+            heard(c, g);
     }
 }
 
@@ -277,7 +288,8 @@ void settled_hello_done(struct core *c)
             forgotten_by_peer(c, g);
         memory_lost(c, g);
         unsure_settled(c, g);
-        heard(c, g);
+        if (g->origin != c->o.node)
+            heard(c, g); /* From now on it knows what the peer hands over at each sink. */
         if (g->gap == GAP_PENDING && g->lost)
             gap_note(c, g, GAP_LOST);
         g->told_done = false;

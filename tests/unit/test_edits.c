@@ -379,6 +379,39 @@ static void a_sink_is_put_back_for_what_is_to_come(void **state)
         assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
 }
 
+/* L3: so it is where its peer dies before it has settled that: node 0 has, and has to say it again.
+ */
+static void its_peer_forgets_what_is_to_come(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e, first;
+    unsigned marked;
+
+    meet_with(p, 0, "other");
+    e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    restart_with(p, 0, "siem");
+    pair_connect(p);
+    for (int i = 0; i < 8 && !p->node[1].core.facts_out; i++)
+        pair_work_once(p, i % 2);
+    for (int i = 0; i < 8 && p->node[0].core.session != SESSION_UP; i++)
+        pair_work_once(p, 0);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_not_equal(p->node[1].core.session, SESSION_UP);
+    assert_int_equal(p->node[0].ring_epoch, e);
+    first = p->node[0].ring_next;
+    pair_produce(p, 0, 20);
+    pair_crash(p, 1);
+    pair_cut(p);
+    pair_settle(p);
+    pair_start(p, 1);
+    pair_connect(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    for (uint32_t q = first; q < first + 20; q++)
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+}
+
 /* What its second sink has confirmed of that epoch of its own ends there. */
 static void confirmed_less(struct pair *p, int n, uint32_t epoch, uint32_t last)
 {
@@ -433,6 +466,7 @@ int main(void)
         T(the_power_took_that_the_taker_had_the_sink),
         T(a_sink_is_put_back_at_the_origin_of_a_pair),
         T(a_sink_is_put_back_for_what_is_to_come),
+        T(its_peer_forgets_what_is_to_come),
         T(a_sink_is_put_back_at_the_origin),
         T(the_taker_is_started_without_the_sink),
         T(a_sink_is_put_back_at_the_taker),
