@@ -178,8 +178,7 @@ static void produced(struct core *c, const struct core_range *r)
 {
     struct segment *g = segment_find(c, c->o.node, r->epoch);
 
-    if (c->fresh && (r->epoch & 1) == c->o.node && core_forgot(c, r->epoch) &&
-        lie_in_produced(r->to) == NULL) {
+    if ((r->epoch & 1) == c->o.node && core_forgot(c, r->epoch) && lie_in_produced(r->to) == NULL) {
         c->forgotten.epoch = r->epoch;
         c->forgotten.last = r->to;
     }

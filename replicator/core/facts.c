@@ -187,7 +187,6 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         return;
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
-    g->peer_keeps = false;
     for (size_t k = 0; k < c->o.sink_count; k++)
         g->at[k].blind = false;
     learn_marks(c, g, fact);

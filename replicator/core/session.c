@@ -77,7 +77,7 @@ void session_forget_facts(struct core *c)
 
         g->replicated = g->base - 1;
         g->cursor = g->base - 1;
-        g->fact_seen = false;
+        g->fact_seen = g->peer_keeps = false;
     }
 }
 

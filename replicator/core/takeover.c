@@ -159,7 +159,8 @@ static void take_over(struct core *c)
 }
 
 /* A replica goes on with what it knows that it holds: its file may have more, of a write that
- * failed, which the next process finds there.  false: nothing of it, or too ragged to cut. */
+ * failed, which the next process finds there.  Too ragged, it goes on with all of it.  false: there
+ * is nothing of it. */
 static bool cut_at_held(const struct core *c, const struct segment *g, struct delivery *d,
                         struct span *s)
 {
@@ -167,7 +168,10 @@ static bool cut_at_held(const struct core *c, const struct segment *g, struct de
 
     if (g->origin == c->o.node || s->to <= held)
         return true;
-    return s->from <= held && delivery_split(d, s, held);
+    if (s->from > held)
+        return false;
+    delivery_split(d, s, held);
+    return true;
 }
 
 /* T4, D2: its owner goes on; all that the peer may have taken is in doubt. */

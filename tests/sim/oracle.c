@@ -78,13 +78,14 @@ static bool never_twice(const struct world *w, unsigned sink)
     return w->sink_kind[sink] == SINK_STREAM || w->sink_kind[sink] == SINK_TABLE;
 }
 
-void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
+void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence, uint8_t kind,
                    const struct record_note *note)
 {
     if (w->stated_count == STATED_MAX)
         world_fail(w, "too many statements for this simulator");
     w->stated[w->stated_count++] =
         (struct stated){origin,
+                        kind,
                         epoch,
                         sequence,
                         {note->range_origin, note->range_epoch, note->range_from, note->range_to}};
@@ -335,9 +336,10 @@ static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
     return false;
 }
 
-static bool has_no_marks(const struct world *w, unsigned sink)
+static bool has_no_marks(const struct world *w, unsigned sink, uint8_t origin)
 {
-    return w->power_lost || w->marks_lost || (w->sink_came && sink == w->sink_count - 1);
+    return w->power_lost || w->marks_lost ||
+           (w->sink_came && sink == w->sink_count - 1 && (w->went & (1u << (1 - origin))) != 0);
 }
 
 /* D2 hold: it waits for the operator, and all that follows it in its stream. */
@@ -356,7 +358,7 @@ static bool is_held(const struct world *w, unsigned sink, const struct seen_segm
     return false;
 }
 
-/* A statement that names it and that this holds of. */
+/* A statement that names it for good and that this holds of. */
 typedef bool statement_test(const struct world *w, unsigned sink, const struct seen_segment *s,
                             uint32_t q);
 
@@ -367,8 +369,9 @@ static bool statement_is(struct world *w, unsigned sink, const struct seen_segme
         const struct stated *t = &w->stated[i];
         const struct seen_segment *at = oracle_segment(w, t->origin, t->epoch);
 
-        if (t->range.origin == s->origin && t->range.epoch == s->epoch && t->range.from <= q &&
-            q <= t->range.to && at != NULL && test(w, sink, at, t->sequence))
+        if (t->kind != RECORD_GAP_PENDING && t->range.origin == s->origin &&
+            t->range.epoch == s->epoch && t->range.from <= q && q <= t->range.to && at != NULL &&
+            test(w, sink, at, t->sequence))
             return true;
     }
     return false;
@@ -386,7 +389,7 @@ static bool is_not_read(const struct world *w, unsigned sink, const struct seen_
 static bool is_unowed(const struct world *w, unsigned sink, const struct seen_segment *s,
                       uint32_t q)
 {
-    return sink == w->sink_count - 1 && s->record[q].unowed;
+    return sink == w->sink_count - 1 && s->record[q].unowed && !s->record[q].intact[sink];
 }
 
 /* D2 hold: the first record of a later epoch, which would say that the end before it is unknown,
@@ -460,7 +463,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (is_held(w, sink, s, q) || statement_is(w, sink, s, q, is_held))
         return NULL;
-    if (w->options.sink[sink].answers && has_no_marks(w, sink) && has_later(s, sink, q))
+    if (w->options.sink[sink].answers && has_no_marks(w, sink, s->origin) && has_later(s, sink, q))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */

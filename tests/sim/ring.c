@@ -52,7 +52,7 @@ bool ring_state(struct world *w, struct node *n, uint8_t kind, const struct reco
     if (e == NULL)
         return false;
     e->note = *note;
-    oracle_stated(w, n->id, e->epoch, e->sequence, note);
+    oracle_stated(w, n->id, e->epoch, e->sequence, kind, note);
     return true;
 }
 

@@ -316,7 +316,7 @@ struct gap {
 };
 
 struct stated { /* A statement as its node made it: what it says, and where it stands. */
-    uint8_t origin;
+    uint8_t origin, kind;
     uint32_t epoch, sequence;
     struct core_range range;
 };
@@ -505,7 +505,7 @@ uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch);
 void oracle_sink_goes(struct world *w, const struct node *n);
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
                    uint8_t kind);
-void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,
+void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence, uint8_t kind,
                    const struct record_note *note);
 /* D1a: what the present connection of that node was given of it. */
 void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct item *i,

@@ -143,6 +143,26 @@ static void its_ring_says_what_went_with_the_journal(void **state)
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 31));
 }
 
+/* Section 9: a ring that another process has written to names no end that an epoch cannot have, nor
+ * one of the peer's: the peer would take it for a lie, and end each session. */
+static void its_ring_may_lie(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint32_t e = pair_live(p, 0);
+
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    p->node[0].ring_next = EPOCH_RECORDS_MAX + 2;
+    pair_start(p, 0);
+    assert_int_equal(c->forgotten.epoch, 0);
+    pair_crash(p, 0);
+    p->node[0].ring_epoch = e + 1;
+    p->node[0].ring_next = 30;
+    pair_start(p, 0);
+    assert_int_equal(c->forgotten.epoch, 0);
+}
+
 /* T1: what it has none of it does not take back. */
 static void it_is_not_handed_back(void **state)
 {
@@ -341,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_ring_does_not_outlive_its_journal, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(its_ring_says_what_went_with_the_journal, pair_up,
                                         pair_end),
+        cmocka_unit_test_setup_teardown(its_ring_may_lie, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
