@@ -12,6 +12,15 @@
 #include "rules.h"
 #include "segment.h"
 
+/* Records of node 0, marked or not. */
+static void expect_each_once(const struct pair *p, uint32_t epoch, uint32_t from, uint32_t to)
+{
+    unsigned marked;
+
+    for (uint32_t q = from; q <= to; q++)
+        assert_int_equal(pair_times(p, 0, epoch, q, &marked), 1);
+}
+
 /* A new generation of the log of marks. */
 static void renew_log(struct pair *p, int n)
 {
@@ -363,7 +372,6 @@ static void a_sink_is_put_back_for_what_is_to_come(void **state)
 {
     struct pair *p = *state;
     uint32_t e, first;
-    unsigned marked;
 
     meet_with(p, 0, "other");
     e = pair_live(p, 0);
@@ -375,8 +383,7 @@ static void a_sink_is_put_back_for_what_is_to_come(void **state)
     first = p->node[0].ring_next;
     pair_produce(p, 0, 20);
     pair_elapse_ms(p, 1500);
-    for (uint32_t q = first; q < first + 20; q++)
-        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+    expect_each_once(p, e, first, first + 19);
 }
 
 /* L3: so it is where its peer dies before it has settled that: node 0 has, and has to say it again.
@@ -385,7 +392,6 @@ static void its_peer_forgets_what_is_to_come(void **state)
 {
     struct pair *p = *state;
     uint32_t e, first;
-    unsigned marked;
 
     meet_with(p, 0, "other");
     e = pair_live(p, 0);
@@ -408,8 +414,7 @@ static void its_peer_forgets_what_is_to_come(void **state)
     pair_connect(p);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 3000);
-    for (uint32_t q = first; q < first + 20; q++)
-        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+    expect_each_once(p, e, first, first + 19);
 }
 
 /* What its second sink has confirmed of that epoch of its own ends there. */
@@ -428,7 +433,6 @@ static void confirmed_less(struct pair *p, int n, uint32_t epoch, uint32_t last)
 static void nothing_is_skipped_where_the_peer_waits(void **state)
 {
     struct pair *p = *state;
-    unsigned marked;
     uint32_t e;
 
     pair_init(p, 8);
@@ -454,8 +458,7 @@ static void nothing_is_skipped_where_the_peer_waits(void **state)
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 41);
     p->node[1].sink_off = false;
     pair_elapse_ms(p, 3000);
-    for (uint32_t q = 2; q <= 21; q++)
-        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+    expect_each_once(p, e, 2, 21);
 }
 
 int main(void)
