@@ -145,14 +145,25 @@ void faults_leap(struct world *w, struct node *n, uint64_t by_ns)
         n->waits_until = n->started_at + 2 * SECOND_NS;
 }
 
+/* Not back where journals are lost without aim: mostly nothing could say which epochs are used. */
+static void set_wall_clock(struct world *w, struct node *n)
+{
+    int64_t by_s = rng_below(&w->rng, 3600);
+
+    if (w->rate[FAULT_JOURNAL_LOST] == 0 && rng_chance(&w->rng, 500)) {
+        n->set_back = true;
+        by_s = -by_s;
+    }
+    n->wall_offset += by_s;
+}
+
 static void strike_clock(struct world *w, struct node *n)
 {
     w->clock_lied = true;
     if (rng_chance(&w->rng, 500))
         faults_leap(w, n, rng_between(&w->rng, 10, 2000) * MS);
-    else /* Backwards and without a journal nothing could say which epochs are used. */
-        n->wall_offset += (int64_t)rng_below(&w->rng, 3600) *
-                          (w->rate[FAULT_JOURNAL_LOST] == 0 && rng_chance(&w->rng, 500) ? -1 : 1);
+    else
+        set_wall_clock(w, n);
 }
 
 void faults_strike(struct world *w)

@@ -824,11 +824,12 @@ static void snapshot(void *ctx, struct journal *j)
         journal_meta(j, meta, len);
 }
 
-/* T5: where both journals went, the operator has set the clock ahead of what it was before. */
+/* T5: where both journals went, or the clock was set back and the journal that alone knew of an
+ * epoch went, the operator has set the clock ahead of what it was before. */
 static uint32_t wall_epoch(const struct world *w, struct node *n)
 {
     uint32_t clock = (uint32_t)((int64_t)(w->now / (SECOND_NS / 4)) + 100000 + 4 * n->wall_offset);
-    uint32_t ahead_s = (oracle_fresh_epoch(w, clock) - clock + 3) / 4;
+    uint32_t ahead_s = (oracle_fresh_epoch(w, n, clock) - clock + 3) / 4;
 
     n->wall_offset += ahead_s;
     return clock + 4 * ahead_s;

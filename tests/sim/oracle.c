@@ -20,7 +20,13 @@ struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t ep
     return NULL;
 }
 
-uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch)
+static bool known_to_none(const struct world *w, const struct node *n, const struct seen_segment *s)
+{
+    return n->set_back && s->origin == n->id && s->opened_ns >= w->met_ns &&
+           s->opened_ns < w->journal_lost_ns[n->id];
+}
+
+uint32_t oracle_fresh_epoch(const struct world *w, const struct node *n, uint32_t epoch)
 {
     uint64_t one = w->journal_lost_ns[0], other = w->journal_lost_ns[1];
     uint64_t first = one < other ? one : other, second = one < other ? other : one;
@@ -30,7 +36,7 @@ uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch)
     for (size_t i = 0; i < w->segment_count; i++) {
         const struct seen_segment *s = &w->segment[i];
 
-        if (s->opened_ns < both && s->epoch + 2 >= epoch)
+        if ((s->opened_ns < both || known_to_none(w, n, s)) && s->epoch + 2 >= epoch)
             epoch = s->epoch + 4;
     }
     return epoch;

@@ -236,6 +236,7 @@ struct node {
     uint32_t life; /* Of the process. */
     uint64_t clock_offset;
     int64_t wall_offset;
+    bool set_back;                    /* The wall clock, since it was last right. */
     uint64_t started_at, waits_until; /* True time: of this life's start; see faults_leap(). */
     uint32_t clock_ppm;               /* Faster than true time by so much. */
     uint64_t boot;
@@ -498,9 +499,10 @@ void collector_retry(struct world *w, struct node *n, unsigned sink);
 
 /* oracle.c */
 void oracle_reset(struct world *w);
-/* T5: `epoch`, or one above what was used before both journals went, which no clock may name again.
- */
-uint32_t oracle_fresh_epoch(const struct world *w, uint32_t epoch);
+/* T5: `epoch`, or one above what no clock of node n may name again: what was used before both
+ * journals went; and, where its clock was set back, what it opened after both last met and before
+ * its journal went, which nobody else was told. */
+uint32_t oracle_fresh_epoch(const struct world *w, const struct node *n, uint32_t epoch);
 /* Node n starts without the last sink. */
 void oracle_sink_goes(struct world *w, const struct node *n);
 void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t sequence,

@@ -189,6 +189,7 @@ static void reset_node(struct world *w, int i)
     n->life = 0;
     n->clock_offset = 1000 * SECOND_NS + rng_below(&w->rng, 1000) * MS;
     n->wall_offset = 0;
+    n->set_back = false;
     n->started_at = n->waits_until = 0;
     n->clock_ppm = rng_below(&w->rng, rng_chance(&w->rng, 900) ? 900 : 200000);
     w->clock_lied |= n->clock_ppm >= 900;
