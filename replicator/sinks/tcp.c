@@ -17,7 +17,8 @@ struct tcp_sink {
     struct conn conn;
     bool pulling;
     bool heard;         /* The collector has said something. */
-    uint64_t proven_ms; /* uv_now(): from then on what is acknowledged counts. */
+    uint64_t proven_ms; /* uv_now(): who has said nothing by then is taken for a collector. */
+    bool proven;        /* And was: what is acknowledged counts. */
     struct tcp_kept kept;
     uint64_t offset; /* Of the connection's bytes, given to it or in the buffer. */
     struct ends ends;
@@ -33,8 +34,18 @@ static struct tcp_sink *of(struct conn *c)
  * a word: a program that leaves something unread resets (RFC 1122 section 4.2.2.13). */
 static bool counts(const struct tcp_sink *t)
 {
-    return uv_now(t->base.loop) >= t->proven_ms ||
+    return t->proven ||
            (t->conn.finished && !t->heard && !t->kept.adopted); /* What was heard before? */
+}
+
+/* That the time is over proves nothing by itself: this process may have slept, and the end that
+ * came meanwhile is not read yet.  False: the connection has ended. */
+static bool read_and_prove(struct tcp_sink *t)
+{
+    if (!conn_read_now(&t->conn))
+        return false;
+    t->proven |= uv_now(t->base.loop) >= t->proven_ms;
+    return true;
 }
 
 static void confirm(struct tcp_sink *t)
@@ -75,7 +86,7 @@ static void pump(struct tcp_sink *t)
     struct conn *c = &t->conn;
     size_t n;
 
-    if (!c->open || c->writing || t->pulling || !conn_read_now(c))
+    if (!c->open || c->writing || t->pulling || !read_and_prove(t))
         return;
     t->pulling = true;
     while (c->open && !c->writing && (n = fill(t)) > 0)
@@ -87,6 +98,8 @@ static void pump(struct tcp_sink *t)
 
 static void on_poll(struct conn *c)
 {
+    if (!read_and_prove(of(c)))
+        return;
     confirm(of(c));
     pump(of(c));
 }
@@ -101,7 +114,7 @@ static void on_connected(struct conn *c)
     struct tcp_sink *t = of(c);
 
     t->offset = 0;
-    t->heard = false;
+    t->heard = t->proven = false;
     t->proven_ms = uv_now(t->base.loop) + PROBATION_MS;
     ends_clear(&t->ends);
     tcp_kept_began(&t->kept, conn_fd(c), PROBATION_MS);
@@ -123,6 +136,7 @@ static void on_adopted(struct conn *c)
         return;
     }
     t->proven_ms = uv_now(t->base.loop) + young_ms;
+    t->proven = young_ms == 0; /* The process before had it for long enough. */
     t->offset = t->kept.written;
     if (len == 0 || conn_send(c, rest, len)) {
         sink_is_up(&t->base);
@@ -140,6 +154,7 @@ static void on_data(struct conn *c, const uint8_t *at, size_t n)
     t->heard = true;
     if (syslog_heard_tls(at, n)) {
         t->proven_ms = UINT64_MAX;
+        t->proven = false;
         conn_end(c, "%s: " SYSLOG_HEARD_TLS, c->shown);
         return;
     }
