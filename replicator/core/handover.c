@@ -346,6 +346,7 @@ void handover_acked(struct core *c, const struct wire_handover *e)
         return;
     }
     s->owner = (uint8_t)(1 - c->o.node);
+    s->asked = ASK_NONE; /* The answer is not for us any more; we may have it back. */
     s->term = e->term;
     s->handing = HAND_NONE;
     s->resumed = s->foreign = s->apart = false;

@@ -378,6 +378,27 @@ static void unsent_records_are_the_origins(void **state)
         assert_int_equal(p->node[n].core.count, 2);
 }
 
+/* D1: nor does it wait then for the answer to a question that it had asked before (L4 asks of a
+ * lost tail, also while it is offered): that came while the peer was the owner, and went by. */
+static void a_question_ends_with_the_ownership(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin(p);
+
+    pair_confirm(p, 0);
+    p->node[0].sink_stalls = false;
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_work_once(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 102)->handing, HAND_OFFERED);
+    delivery_find(&segment_find(&p->node[0].core, 0, e)->at[0], 102)->asked = ASK_SENT;
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 102)->owner, 1);
+    pair_cut(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 102)->owner, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 102)->asked, ASK_NONE);
+}
+
 /* L2: nor may the peer, which had accepted what was then still to be produced, emit what its origin
  * took back and has in flight. */
 static void taken_back_is_in_flight(void **state)
@@ -589,6 +610,7 @@ int main(void)
         T(giver_dies_before_the_answer),
         T(offered_is_held_under_fencing),
         T(unsent_records_are_the_origins),
+        T(a_question_ends_with_the_ownership),
         T(taken_back_is_in_flight),
         T(refused_while_it_drains),
         T(copies_are_answered_as_the_offer),
