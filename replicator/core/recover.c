@@ -258,6 +258,8 @@ static uint32_t undone_before(const struct core *c, const struct segment *g)
  * did there since, it was not told. */
 static void distrust(struct core *c, struct segment *g, struct delivery *d)
 {
+    uint32_t high = max_u32(g->journaled, g->origin == c->o.node ? segment_may_be_sent(g) : 0);
+
     d->dirty = true;
     d->unheard = true;
     for (uint8_t n = 0; n < d->count; n++) {
@@ -265,7 +267,7 @@ static void distrust(struct core *c, struct segment *g, struct delivery *d)
 
         if (s->owner != c->o.node)
             continue;
-        s->doubt = max_u32(s->doubt, min_u32(s->to, g->journaled));
+        s->doubt = max_u32(s->doubt, min_u32(s->to, high));
         s->intent = max_u32(s->intent, s->doubt);
         s->foreign = true;
         s->resumed = false; /* Its peer may have taken it back. */

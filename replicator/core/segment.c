@@ -252,6 +252,13 @@ uint32_t span_perhaps(const struct segment *g, const struct span *s)
     return max_u32(s->doubt, g->unsure ? span_end(g, s) : s->intent);
 }
 
+uint32_t segment_may_be_sent(const struct segment *g)
+{
+    uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
+
+    return g->begun_before ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
+}
+
 uint32_t span_reach(const struct segment *g, const struct span *s)
 {
     uint32_t there = max_u32(max_u32(g->journaled, g->replicated), g->produced);

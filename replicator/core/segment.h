@@ -37,6 +37,8 @@ uint32_t segment_needed(const struct core *c, const struct segment *g);
 uint32_t span_end(const struct segment *g, const struct span *s);
 /* Up to where the span's records may have been handed over, as far as this node can know. */
 uint32_t span_perhaps(const struct segment *g, const struct span *s);
+/* What of its own records the peer may have had. */
+uint32_t segment_may_be_sent(const struct segment *g);
 /* Up to where there are records of it, or may be: a span of an open segment ends where what may
  * have been sent was marked ahead, and of what is to come nothing is in doubt. */
 uint32_t span_reach(const struct segment *g, const struct span *s);

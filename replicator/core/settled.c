@@ -22,20 +22,12 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
     }
 }
 
-/* What of its own records the peer may have had. */
-static uint32_t may_be_sent(const struct segment *g)
-{
-    uint32_t there = g->closed ? g->last : SEQUENCE_MAX;
-
-    return g->begun_before ? max_u32(g->sent, min_u32(there, g->sent_bound)) : g->sent;
-}
-
 /* T3: a peer that had the sink may have taken over there what it had of ours, and emitted it. */
 static void had_it_before(const struct core *c, const struct segment *g, struct delivery *d)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
-        uint32_t high = min_u32(s->to, may_be_sent(g));
+        uint32_t high = min_u32(s->to, segment_may_be_sent(g));
 
         if (s->owner != c->o.node || s->resumed || high <= s->emitted)
             continue;
@@ -227,7 +219,7 @@ static void memory_lost(const struct core *c, struct segment *g)
         for (uint8_t n = 0; n < d->count; n++) {
             struct span *s = &d->span[n];
             bool had_all = s->owner == forgetful || g->origin == forgetful;
-            uint32_t high = had_all ? span_reach(g, s) : min_u32(s->to, may_be_sent(g));
+            uint32_t high = had_all ? span_reach(g, s) : min_u32(s->to, segment_may_be_sent(g));
 
             if (s->resumed || high <= s->emitted)
                 continue;

@@ -366,6 +366,39 @@ static void a_sink_is_put_back_at_the_origin_of_a_pair(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* D2: nor does it know there what its peer had of records that its disk has lost, and its ring
+ * gives again: the peer took over, and forgot that with its journal. */
+static void a_sink_is_put_back_under_a_ring_that_goes_on(void **state)
+{
+    struct pair *p = *state;
+    struct pair_disk *disk = &p->node[0].disk;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_wait_for_sinks(p, 20);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_fail_over(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 1);
+    pair_crash(p, 1);
+    pair_lose_journal(p, 1);
+    disk->held_count = 0;
+    p->node[0].ring_next = 2;
+    pair_start(p, 1);
+    restart_with(p, 0, "other");
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    restart_with(p, 0, "siem");
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    pair_produce(p, 0, 20);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 2);
+    assert_int_equal(marked, 1);
+}
+
 /* L3: so is what comes after that, in the epoch that goes on: its peer had nothing more to expect
  * there. */
 static void a_sink_is_put_back_for_what_is_to_come(void **state)
@@ -469,6 +502,7 @@ int main(void)
         T(the_power_took_that_the_taker_had_the_sink),
         T(a_sink_is_put_back_at_the_origin_of_a_pair),
         T(a_sink_is_put_back_for_what_is_to_come),
+        T(a_sink_is_put_back_under_a_ring_that_goes_on),
         T(its_peer_forgets_what_is_to_come),
         T(a_sink_is_put_back_at_the_origin),
         T(the_taker_is_started_without_the_sink),
