@@ -188,14 +188,14 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
     case FAULT_CRASH_IO:
     case FAULT_HOST:
     case FAULT_JOURNAL_LOST:
-        w->stats.failovers += n->running;
+        w->stats.outages += n->running;
         crash(w, n, f);
         break;
     case FAULT_FREEZE:
         n->frozen = n->running;
         break;
     case FAULT_CUT_ALL:
-        w->stats.failovers++;
+        w->stats.outages++;
         cut(w, f, a);
         break;
     case FAULT_CUT_ONE:
@@ -231,7 +231,7 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
     case FAULT_FENCED:
     case FAULT_FAILOVER:
     case FAULT_FAILOVER_RESET:
-        w->stats.failovers += f == FAULT_FAILOVER;
+        w->stats.outages += f == FAULT_FAILOVER;
         node_operator(w, n, f);
         if (f == FAULT_FAILOVER && rng_chance(&w->rng, 300)) /* Both at once. */
             node_operator(w, w->node[1 - node], f);

@@ -184,6 +184,7 @@ static void work_as_told(const struct job *job, struct shared *out)
 static void merge(struct sim_stats *sum, const struct sim_stats *s)
 {
     sum->runs += s->runs;
+    sum->outages += s->outages;
     sum->failovers += s->failovers;
     sum->records += s->records;
     sum->marked += s->marked;
@@ -213,12 +214,14 @@ static double cpu_s(int who)
 static void report(const struct sim_stats *s, uint64_t violations, double seconds)
 {
     double cpu = cpu_s(RUSAGE_SELF) + cpu_s(RUSAGE_CHILDREN);
+    double for_each_s = cpu > 0 ? 1 / cpu : 0;
 
-    printf("%" PRIu64 " seeds, %" PRIu64 " violations, %" PRIu64
-           " failovers, %.0f failovers/s for each core (%.1f s of "
-           "processor time, %.1f s passed)\n",
-           s->runs, violations, s->failovers, cpu > 0 ? (double)s->failovers / cpu : 0, cpu,
-           seconds);
+    printf("%" PRIu64 " seeds, %" PRIu64 " violations, %" PRIu64 " outages and %" PRIu64
+           " failovers, %.0f outages/s and %.0f failovers/s for each core (%.1f s of processor "
+           "time, %.1f s "
+           "passed)\n",
+           s->runs, violations, s->outages, s->failovers, (double)s->outages * for_each_s,
+           (double)s->failovers * for_each_s, cpu, seconds);
     printf("%" PRIu64 " records decided, %" PRIu64 " duplicates marked, %" PRIu64
            " gap records, %" PRIu64 " records lost in their place; %.1f h simulated, %" PRIu64
            " core steps\n",

@@ -377,8 +377,10 @@ static void flush(struct world *w, struct node *n)
         }
         core_output_clear(&n->out);
         witness_flushes(w, n);
+        progress_flushes(w, n);
         core_flush(&n->core, credit, &n->out);
         witness_flushed(w, n);
+        progress_flushed(w, n);
         perform(w, n);
     } while (n->out.more || n->out.epoch_open != 0);
     n->flushing = false;
@@ -882,10 +884,12 @@ static void start(struct world *w, struct node *n)
     options.journal = rng_next(&w->rng) | 1;
     options.clock_epoch = wall_epoch(w, n);
     n->started_at = w->now;
+    n->parted_ns = node_clock(w, n);
+    memset(&n->flap, 0, sizeof(n->flap));
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
     n->fence_out = false;
-    n->takeovers = n->epoch_opened_ns = n->taking_of = 0;
+    n->takeovers = n->settlements = n->epoch_opened_ns = n->taking_of = n->took_of = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
     o.node = n->id;

@@ -262,12 +262,23 @@ struct node {
     uint8_t version;       /* Of the wire; 0: the newest. */
     bool fence_out;        /* Its fencing command runs. */
     uint64_t asked_handover;
-    bool contested;                      /* The peer gives at the same time. */
-    uint64_t takeovers, epoch_opened_ns; /* In the life of this process. */
-    bool was_up;                         /* At its last flush. */
+    bool contested;                                   /* The peer gives at the same time. */
+    uint64_t takeovers, settlements, epoch_opened_ns; /* In the life of this process. */
+    uint64_t took_of;                                 /* The loss after which it took over. */
+    bool was_up;                                      /* At its last flush. */
     bool taking;        /* At this flush it may take over: how much of each may be in doubt. */
     uint64_t taking_of; /* The loss of which that was looked at. */
     uint32_t may_doubt[SEGMENT_MAX][SIM_SINKS];
+    bool alone, takes; /* progress.c: as this flush begins. */
+    uint64_t parted_ns;
+    struct {
+        struct flap {
+            uint32_t life[NODE_COUNT], losses[NODE_COUNT];
+            uint64_t takeovers[NODE_COUNT];
+        } up, lost;                /* As of the last flush in a session, also when that is lost. */
+        uint64_t doubt[SIM_SINKS]; /* As the last session was lost. */
+        bool is_up, resumed;
+    } flap;
     struct { /* Of segments of the other node that were not lost, when they were looked at last. */
         uint32_t epoch;
         bool lacking; /* Some sink lacks what was produced and is not held here. */
@@ -330,7 +341,10 @@ struct opened {
 };
 
 struct sim_stats {
-    uint64_t runs, failovers, records, marked, gaps, in_doubt_gaps, faults[FAULTS], steps, ns;
+    uint64_t runs, records, marked, gaps, in_doubt_gaps, faults[FAULTS], steps, ns;
+    /* Processes and hosts that died, both links cut, failover commands; after how many of them a
+     * node took over. */
+    uint64_t outages, failovers;
     uint64_t settlements, takeovers, lost_in_place;
     uint64_t handovers, handovers_done, moved, kept;
 };
@@ -547,6 +561,10 @@ void witness_tick(struct world *w, const struct node *n);
 void witness_note(struct world *w, const struct node *n, const struct core_note *note);
 void witness_epoch(struct world *w, struct node *n);
 void witness_handover(struct world *w, struct node *n, uint8_t sink);
+
+/* progress.c: before a flush and after it. */
+void progress_flushes(struct world *w, struct node *n);
+void progress_flushed(struct world *w, struct node *n);
 
 /* faults.c */
 void faults_draw(struct world *w);

@@ -348,6 +348,10 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
         world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
                    note->kind, note->range.origin, note->range.epoch, note->range.from,
                    note->range.to);
+    if (note->kind == RECORD_GAP_PENDING && g != NULL && taken_now(w, n, g) &&
+        note->range.to < g->produced)
+        world_fail(w, "node %u: says that %u/%u up to %u waits, and knows of %u", n->id, g->origin,
+                   g->epoch, note->range.to, g->produced);
     if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled &&
         !beyond_its_end(g, note))
         world_fail(w, "node %u: states %u/%u %u-%u, and holds up to %u", n->id, g->origin, g->epoch,
@@ -426,7 +430,10 @@ static void check_takeover(struct world *w, struct node *n)
 {
     if (n->core.takeovers == n->takeovers)
         return;
+    w->stats.takeovers += n->core.takeovers - n->takeovers;
     n->takeovers = n->core.takeovers;
+    w->stats.failovers += n->took_of != n->core.lost_ns + 1;
+    n->took_of = n->core.lost_ns + 1;
     check_doubt(w, n);
     if (must_be_certain(w))
         world_fail(w, "node %u took over, and there was no fault", n->id);
@@ -522,6 +529,8 @@ static void check_dropped(struct world *w, const struct node *n)
 
 void witness_flushed(struct world *w, struct node *n)
 {
+    w->stats.settlements += n->core.settlements - n->settlements;
+    n->settlements = n->core.settlements;
     if (n->core.session == SESSION_UP && !n->was_up)
         check_dropped(w, n);
     check_settled(w, n);

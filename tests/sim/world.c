@@ -373,11 +373,8 @@ bool world_run(struct world *w, uint64_t seed, bool trace)
     reset(w, seed);
     run(w);
     w->stats.ns += w->now;
-    for (int i = 0; i < NODE_COUNT; i++) {
+    for (int i = 0; i < NODE_COUNT; i++)
         w->stats.moved += w->node[i]->core.handover.moved;
-        w->stats.takeovers += w->node[i]->core.takeovers;
-        w->stats.settlements += w->node[i]->core.settlements;
-    }
     return true;
 }
 
