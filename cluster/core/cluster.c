@@ -46,6 +46,7 @@ static void take(struct cluster *c, const struct cluster_input *in, struct clust
         link_up(c, in);
         break;
     case CLUSTER_LINK_DOWN:
+        link_went(c, &c->link[in->link]);
         c->link[in->link].up = false;
         break;
     case CLUSTER_HEARTBEAT:

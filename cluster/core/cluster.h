@@ -36,8 +36,10 @@ struct cluster_link {
     uint64_t heard_ns, rtt_ns;    /* rtt_ns: of the last heartbeat; */
     uint64_t usual_ns;            /* smoothed. */
     uint64_t echo_ns, echo_at_ns; /* The peer's last stamp, and when it came. */
-    uint64_t expected, missed;    /* Heartbeats since it is up: due, and not come in their time. */
-    uint64_t boot_id, counter;    /* Of the last heartbeat since it is up; counter 0: none. */
+    struct {                      /* link_loss.c */
+        uint32_t due, lost;
+    } loss[2];                 /* Heartbeats: the newest, and as many before them. */
+    uint64_t boot_id, counter; /* Of the last heartbeat since it is up; counter 0: none. */
 };
 
 struct cluster_group {
@@ -148,8 +150,10 @@ bool cluster_is_primary(const struct cluster *c);
  * have declared it dead (A1). */
 uint64_t cluster_active_ns(const struct cluster_options *o);
 uint64_t cluster_rtt_us(const struct cluster *c, unsigned link);
-/* Of the heartbeats that were due on the link since it is up, so many of a million did not come in
- * their time. */
+/* Of the last 500 to 1000 heartbeats that were due on the link while it was up, so many of a
+ * million did not come: others came after them, or none has for three intervals and more.  One that
+ * is late counts only until it comes, and not at all while this process catches up after a stall.
+ */
 uint32_t cluster_loss_ppm(const struct cluster *c, unsigned link);
 /* Which link shall carry the records, of which `link` carries them now.  Another one: at once where
  * that one is silent and the other is not, else where the other has been much better for long.  To

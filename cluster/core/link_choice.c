@@ -4,7 +4,7 @@
  */
 #include "parts.h"
 
-enum { TIMES_BETTER = 4, SMOOTH = 8, SILENT_HEARTBEATS = 3 };
+enum { TIMES_BETTER = 4, SMOOTH = 8 };
 
 #define MARGIN_NS 2000000ull
 #define LASTS_NS  2000000000ull  /* So long it is better, at each look, before they move; */
@@ -76,11 +76,4 @@ unsigned cluster_choose_link(struct cluster *c, unsigned link, uint64_t now_ns)
     if (better_for_ns(c, link, other, now_ns) >= LASTS_NS && has_stayed(c, STAYS_NS, now_ns))
         return move(c, other, now_ns);
     return link;
-}
-
-uint32_t cluster_loss_ppm(const struct cluster *c, unsigned link)
-{
-    const struct cluster_link *l = &c->link[link];
-
-    return l->expected == 0 ? 0 : (uint32_t)(l->missed * 1000000 / l->expected);
 }

@@ -49,15 +49,6 @@ void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *
     }
 }
 
-/* One is due each interval; what comes half an interval late or more was missed meanwhile. */
-static void count_missed(const struct cluster *c, struct cluster_link *l, uint64_t now_ns)
-{
-    uint64_t due = (now_ns - l->heard_ns + c->o.heartbeat_ns / 2) / c->o.heartbeat_ns;
-
-    l->expected += due > 0 ? due : 1;
-    l->missed += due > 1 ? due - 1 : 0;
-}
-
 static void learn_round_trip(struct cluster_link *l, const struct heartbeat *h, uint64_t now_ns)
 {
     l->heard_ns = now_ns;
@@ -125,7 +116,7 @@ const char *membership_heartbeat(struct cluster *c, const struct cluster_input *
     lie = lie_in(c, l, &h);
     if (lie != NULL)
         return lie;
-    count_missed(c, l, in->now_ns);
+    link_came(l, h.counter);
     learn_round_trip(l, &h, in->now_ns);
     l->boot_id = h.boot_id;
     l->counter = h.counter;
@@ -174,7 +165,7 @@ bool membership_meanwhile(struct cluster *c, uint64_t now_ns)
 }
 
 /* Time and again blind, a node still listened in between. */
-static bool is_blind(const struct cluster *c, uint64_t now_ns)
+bool membership_is_blind(const struct cluster *c, uint64_t now_ns)
 {
     return now_ns < c->blind_until_ns && now_ns - c->blind_from_ns < 4 * c->o.dead_ns;
 }
@@ -249,7 +240,7 @@ static uint64_t patience_ns(const struct cluster *c)
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out)
 {
     uint64_t last = c->started_ns;
-    bool blind = is_blind(c, now_ns);
+    bool blind = membership_is_blind(c, now_ns);
 
     for (unsigned i = 0; i < c->o.link_count; i++) {
         struct cluster_link *l = &c->link[i];

@@ -4,6 +4,8 @@
 
 #include "cluster.h"
 
+enum { SILENT_HEARTBEATS = 3 }; /* With so many missing in a row a link is silent, not late. */
+
 int group_find(const struct cluster *c, unsigned id);
 
 /* membership.c */
@@ -14,11 +16,18 @@ void membership_send(struct cluster *c, uint64_t now_ns, struct cluster_output *
 bool membership_was_away(struct cluster *c, uint64_t now_ns);
 /* true: it counts as a step that did not listen. */
 bool membership_meanwhile(struct cluster *c, uint64_t now_ns);
+/* We were away, or it is not over yet: what the peer said meanwhile is still to be read. */
+bool membership_is_blind(const struct cluster *c, uint64_t now_ns);
 void membership_judge(struct cluster *c, uint64_t now_ns, struct cluster_output *out);
 void membership_fence_result(struct cluster *c, bool good);
 
 /* link_choice.c */
 void link_measured(struct cluster_link *l, uint64_t rtt_ns);
+
+/* link_loss.c: a heartbeat has come, with its counter, before l->counter is set to it; the link is
+ * about to go down. */
+void link_came(struct cluster_link *l, uint64_t counter);
+void link_went(const struct cluster *c, struct cluster_link *l);
 
 /* group.c */
 void groups_weigh(struct cluster *c, uint64_t now_ns, bool *changed);

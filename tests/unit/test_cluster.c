@@ -28,6 +28,7 @@ struct two {
     struct frame wire[WIRE_MAX];
     size_t frames;
     bool cut[LINKS], dead[2], frozen[2], speaks_1[2];
+    unsigned drop, sent; /* Of link 0 each drop-th heartbeat is lost; 0: none. */
     bool two_primaries;
     uint64_t random;            /* 0: a heartbeat takes a millisecond; else some, on each link. */
     uint64_t last_ns[2][LINKS]; /* To that node, over that link: none overtakes there. */
@@ -82,6 +83,8 @@ static void step(struct two *t, int n, struct cluster_input in)
 
         assert_true(t->frames < WIRE_MAX);
         if (t->cut[t->out.send[i].link])
+            continue;
+        if (t->drop > 0 && t->out.send[i].link == 0 && ++t->sent % t->drop == 0)
             continue;
         f->to = 1 - n;
         f->link = t->out.send[i].link;
@@ -907,11 +910,108 @@ static void records_stay_where_there_is_one_link(void **state)
     assert_int_equal(cluster_choose_link(&c, 0, 9000 * MS), 0);
 }
 
+/* ---- what a link loses ---- */
+
+static double loss(int n, unsigned link)
+{
+    return cluster_loss_ppm(&t.c[n], link) / 10000.0;
+}
+
+static void lose_nothing(void)
+{
+    for (int n = 0; n < 2; n++) {
+        for (unsigned l = 0; l < LINKS; l++)
+            assert_int_equal(cluster_loss_ppm(&t.c[n], l), 0);
+    }
+}
+
+/* Each node in turn stands still for as long as it may, and the way takes now this and now that. */
+static void a_late_heartbeat_is_not_lost(void **state)
+{
+    (void)state;
+    start(&t);
+    t.random = 1;
+    for (int i = 0; i < 40; i++) {
+        t.frozen[i % 2] = true;
+        run(&t, 180 + any(&t, 180));
+        t.frozen[i % 2] = false;
+        run(&t, 100);
+        lose_nothing();
+    }
+    assert_false(cluster_peer_dead(&t.c[0]) || cluster_peer_dead(&t.c[1]));
+}
+
+/* A program that stood still has not read yet what has long been there. */
+static void a_stall_of_ours_is_no_loss(void **state)
+{
+    (void)state;
+    start(&t);
+    t.frozen[0] = true;
+    run(&t, 390);
+    t.frozen[0] = false;
+    step(&t, 0, (struct cluster_input){.kind = CLUSTER_TICK});
+    assert_int_equal(cluster_loss_ppm(&t.c[0], 0), 0);
+}
+
+static void a_skipped_heartbeat_is_lost(void **state)
+{
+    (void)state;
+    start(&t);
+    t.drop = 4; /* Of both nodes' together, whose ticks are not at the same time. */
+    run(&t, 60000);
+    assert_true(loss(0, 0) + loss(1, 0) > 45 && loss(0, 0) + loss(1, 0) < 55);
+    assert_int_equal(cluster_loss_ppm(&t.c[0], 1) + cluster_loss_ppm(&t.c[1], 1), 0);
+    t.drop = 0;
+    run(&t, 110000); /* More than the thousand that count. */
+    lose_nothing();
+}
+
+static void a_silent_link_loses_what_is_due(void **state)
+{
+    (void)state;
+    start(&t);
+    run(&t, 700);
+    t.cut[0] = true;
+    run(&t, 190);
+    lose_nothing(); /* It may be late. */
+    run(&t, 260);
+    assert_true(loss(0, 0) > 20 && loss(0, 0) < 50);
+    assert_int_equal(cluster_loss_ppm(&t.c[0], 1), 0);
+    run(&t, 100);
+    for (int n = 0; n < 2; n++)
+        step(&t, n, (struct cluster_input){.kind = CLUSTER_LINK_DOWN});
+    assert_true(loss(0, 0) > 25 && loss(0, 0) < 55); /* It comes no more. */
+    t.cut[0] = false;
+    for (int n = 0; n < 2; n++)
+        step(&t, n, (struct cluster_input){.kind = CLUSTER_LINK_UP});
+    run(&t, 1000);
+    assert_true(loss(0, 0) > 10 && loss(0, 0) < 40);
+}
+
+/* It is authentic, and no program of ours. */
+static void a_counter_that_leaps_breaks_no_sum(void **state)
+{
+    struct cluster c = {.o = {.heartbeat_ns = 100 * MS}};
+
+    (void)state;
+    for (uint64_t n = 1; n < 63; n++) {
+        link_came(&c.link[0], 1ull << n);
+        c.link[0].counter = 1ull << n;
+        assert_true(cluster_loss_ppm(&c, 0) <= 1000000);
+    }
+    assert_true(cluster_loss_ppm(&c, 0) > 990000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_move_for_a_clear_and_lasting_advantage),
         cmocka_unit_test(records_stay_where_there_is_one_link),
+        cmocka_unit_test(a_late_heartbeat_is_not_lost),
+        cmocka_unit_test(a_stall_of_ours_is_no_loss),
+        cmocka_unit_test(a_skipped_heartbeat_is_lost),
+        cmocka_unit_test(a_silent_link_loses_what_is_due),
+        cmocka_unit_test(a_counter_that_leaps_breaks_no_sum),
         cmocka_unit_test(test_both_start_at_once),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_one_link_is_enough),
