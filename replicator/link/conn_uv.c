@@ -189,13 +189,18 @@ void conn_push(struct conn *c)
 }
 
 /* Handshake bytes: the kernel's buffer of a new connection always takes them. */
-static bool say_early(struct conn *c, const uint8_t *at, size_t len)
+static bool write_early(struct conn *c, const uint8_t *at, size_t len)
 {
     uv_buf_t buf = uv_buf_init((char *)at, (unsigned)len);
 
-    if (len == 0 || uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)len)
+    return len == 0 || uv_try_write((uv_stream_t *)&c->tcp, &buf, 1) == (int)len;
+}
+
+static bool say_early(struct conn *c, const uint8_t *at, size_t len)
+{
+    if (write_early(c, at, len))
         return true;
-    link_conn_end(c, "cannot write the handshake");
+    link_conn_broken_off(c, "cannot write the handshake");
     return false;
 }
 
@@ -240,8 +245,7 @@ static bool shake(struct conn *c)
             return false;
         }
         if (r == HANDSHAKE_FAILED) {
-            if (!say_early(c, out, out_len))
-                return false;
+            (void)write_early(c, out, out_len); /* It may be gone already. */
             link_refused(c->link, c->shake.why);
             link_conn_end(c, c->shake.why);
             return false;
@@ -316,8 +320,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct conn *c = stream->data;
 
     (void)buf;
-    if (n < 0 && c->state == CONN_SHAKING)
+    if (n < 0 && c->state == CONN_SHAKING) {
         link_conn_closed_early(c);
+        link_conn_broken_off(c,
+                             n == UV_EOF ? handshake_closed_why(&c->shake) : uv_strerror((int)n));
+        return;
+    }
     if (n == UV_EOF) {
         c->fin_read = true;
         link_conn_fin(c);

@@ -74,6 +74,8 @@ void conn_key_id(const uint8_t key[NOISE_KEY], uint8_t out[CONN_KEY_ID]);
 void link_conn_end(struct conn *c, const char *why);
 /* By the peer, in the handshake. */
 void link_conn_closed_early(struct conn *c);
+/* The handshake cannot go on: ends it.  why: for the dialler. */
+void link_conn_broken_off(struct conn *c, const char *why);
 /* false: the peer has said that this one leads to nothing. */
 bool link_conn_is_wanted(const struct conn *c);
 void link_conn_proved(struct conn *c);

@@ -50,10 +50,17 @@ void handshake_probe(struct handshake *h)
 const char *handshake_closed_why(const struct handshake *h)
 {
     if (!h->dialler)
-        return "the peer closed in the handshake";
+        return "the handshake was broken off";
     if (h->step == STEP_PREAMBLE)
         return "the peer closed at our first bytes: its log says why";
     return "the peer closed when it saw our key: it has another key, or its log says why";
+}
+
+uint16_t handshake_offered(const struct handshake *h)
+{
+    return !h->dialler && h->step == STEP_NOISE
+               ? (uint16_t)(h->preamble[0][4] | h->preamble[0][5] << 8)
+               : 0;
 }
 
 bool handshake_is_unheard(const struct handshake *h)

@@ -68,6 +68,8 @@ enum handshake_result handshake_take(struct handshake *h, const uint8_t *in, siz
 void handshake_probe(struct handshake *h);
 /* What it means that the peer closes now; a constant text. */
 const char *handshake_closed_why(const struct handshake *h);
+/* The wire version in a dialler's preamble, of which no more has been taken yet; 0: else. */
+uint16_t handshake_offered(const struct handshake *h);
 /* Nothing was heard yet: what a peer does that refuses our preamble. */
 bool handshake_is_unheard(const struct handshake *h);
 void handshake_wipe(struct handshake *h);

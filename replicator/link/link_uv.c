@@ -240,6 +240,29 @@ void link_conn_end(struct conn *c, const char *why)
         start_retry(l, DIAL_MS);
 }
 
+/* An honest dialler of a newer program asks from time to time whether we have learned more, and
+ * has its answer (CONN_NEWER). */
+static bool was_question(const struct conn *c)
+{
+    const struct conn *up = c->link->up;
+
+    return up != NULL && c->in_len == 0 && handshake_offered(&c->shake) > up->shake.version;
+}
+
+void link_conn_broken_off(struct conn *c, const char *why)
+{
+    struct link *l = c->link;
+
+    if (!c->shake.dialler && !was_question(c)) {
+        why = handshake_closed_why(&c->shake);
+        if (l->probe == c) /* It says nothing about why the link is down. */
+            tell_refused(l, why);
+        else
+            link_refused(l, why);
+    }
+    link_conn_end(c, why);
+}
+
 /* ---- succession ---- */
 
 void link_conn_finished(struct conn *c)
@@ -256,8 +279,7 @@ void link_conn_fin(struct conn *c)
     struct conn *next = l->up != NULL && l->up->before == c ? l->up : NULL;
 
     if (next == NULL) {
-        link_conn_end(c, c->state == CONN_SHAKING ? handshake_closed_why(&c->shake)
-                                                  : "closed by the peer");
+        link_conn_end(c, "closed by the peer");
         return;
     }
     if (c->in_len > 0) {
@@ -437,19 +459,26 @@ static void start_renew(struct link *l)
 
 /* ---- listening ---- */
 
-static bool from_peer(struct link *l, struct conn *c)
+static bool is_peers(const struct link *l, const struct sockaddr_storage *from)
+{
+    if (from->ss_family != l->remote.ss_family)
+        return false;
+    if (from->ss_family == AF_INET6)
+        return memcmp(&((struct sockaddr_in6 *)from)->sin6_addr,
+                      &((struct sockaddr_in6 *)&l->remote)->sin6_addr, 16) == 0;
+    return ((struct sockaddr_in *)from)->sin_addr.s_addr ==
+           ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
+}
+
+/* NULL, or why it is not.  Of one that was reset meanwhile nobody knows whose it was. */
+static const char *not_of_peer(const struct link *l, const struct conn *c)
 {
     struct sockaddr_storage from;
     int len = sizeof(from);
 
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) != 0 ||
-        from.ss_family != l->remote.ss_family)
-        return false;
-    if (from.ss_family == AF_INET6)
-        return memcmp(&((struct sockaddr_in6 *)&from)->sin6_addr,
-                      &((struct sockaddr_in6 *)&l->remote)->sin6_addr, 16) == 0;
-    return ((struct sockaddr_in *)&from)->sin_addr.s_addr ==
-           ((struct sockaddr_in *)&l->remote)->sin_addr.s_addr;
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) != 0)
+        return handshake_closed_why(&c->shake);
+    return is_peers(l, &from) ? NULL : "a connection from an address that is not the peer's";
 }
 
 static void probe_begins(struct link *l, struct conn *c)
@@ -466,6 +495,7 @@ static void probe_begins(struct link *l, struct conn *c)
 static void accept_one(struct link *l)
 {
     struct conn *c = conn_new(l, false, false);
+    const char *why;
 
     l->accepted++;
     l->accept_waits = c == NULL;
@@ -475,9 +505,10 @@ static void accept_one(struct link *l)
         conn_close(c);
         return;
     }
-    if (!from_peer(l, c)) {
+    why = not_of_peer(l, c);
+    if (why != NULL) {
         conn_close(c);
-        tell_refused(l, "a connection from an address that is not the peer's");
+        tell_refused(l, why);
         return;
     }
     if (l->set->o.shake.node == 0) {

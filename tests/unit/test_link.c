@@ -281,6 +281,14 @@ static void feed(struct test *t, int from, unsigned n)
         t->next++;
 }
 
+static unsigned refused(const struct test *t, int end)
+{
+    struct link_state now;
+
+    link_set_state(t->end[end].set, 0, &now);
+    return (unsigned)now.refused;
+}
+
 static void start_both(struct test *t)
 {
     end_open(t, 1);
@@ -471,6 +479,7 @@ static void renewed_under_load_nothing_is_lost_or_out_of_order(void **state)
     }
     assert_int_equal(t->end[0].downs + t->end[1].downs, 0);
     assert_int_equal(t->end[0].ups + t->end[1].ups, 2);
+    assert_int_equal(refused(t, 0) + refused(t, 1), 0);
 }
 
 static void keys(struct end *e, uint8_t use, int accept)
@@ -697,7 +706,7 @@ static void a_version_that_was_lowered_is_raised_again(void **state)
 static void to_ask_for_a_newer_version_ends_nothing(void **state)
 {
     struct test *t = *state;
-    unsigned passes;
+    unsigned passes, before;
 
     relay_open(t);
     t->end[1].o.shake.version = LINK_VERSION - 1;
@@ -706,7 +715,9 @@ static void to_ask_for_a_newer_version_ends_nothing(void **state)
     end_open(t, 0);
     WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
     passes = t->relay.passes;
-    WAIT(t, t->relay.passes > passes);
+    before = refused(t, 1);
+    WAIT(t, t->relay.passes > passes && t->relay.pass[passes % PASSES] == NULL);
+    assert_int_equal(refused(t, 1), before);
     WAIT(t, ({
              feed(t, 0, 1);
              t->end[1].next > 20;
@@ -796,15 +807,23 @@ static void a_frame_of_impossible_length_is_counted(void **state)
     assert_string_equal(t->end[1].why, "a frame of impossible length");
 }
 
+static int socket_at(const char *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at;
+
+    uv_ip4_addr(address, 0, &at);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
 static void connect_from(const char *address, int *fd, unsigned count)
 {
-    struct sockaddr_in from, to;
+    struct sockaddr_in to;
 
-    uv_ip4_addr(address, 0, &from);
     uv_ip4_addr("127.8.0.2", port(), &to);
     for (unsigned i = 0; i < count; i++) { /* The kernel answers, whether or not we do. */
-        fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(fd[i], (struct sockaddr *)&from, sizeof(from)), 0);
+        fd[i] = socket_at(address);
         assert_int_equal(connect(fd[i], (struct sockaddr *)&to, sizeof(to)), 0);
     }
 }
@@ -813,14 +832,6 @@ static void close_many(const int *fd, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         close(fd[i]);
-}
-
-static unsigned refused(const struct test *t, int end)
-{
-    struct link_state now;
-
-    link_set_state(t->end[end].set, 0, &now);
-    return (unsigned)now.refused;
 }
 
 static void a_turn_of_the_loop_accepts_a_few(void **state)
@@ -962,6 +973,90 @@ static void a_reflected_connection_is_refused(void **state)
                         "the same node id on both sides: the peer says that it is node 0 too");
 }
 
+/* As a dialler says it: its preamble, and the first bytes of a Noise message. */
+static void say_some_of_a_handshake(int fd, size_t len, uint16_t version)
+{
+    uint8_t said[PREAMBLE_SIZE + NOISE_MESSAGE] = "EVRL";
+
+    said[4] = (uint8_t)version;
+    said[8] = 7;
+    assert_int_equal(send(fd, said, len, 0), (ssize_t)len);
+}
+
+static void end_it(int fd, bool reset)
+{
+    struct linger at_once = {1, 0};
+
+    if (reset)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(fd);
+}
+
+static const size_t broken_at[] = {
+    0, 1, PREAMBLE_SIZE - 1, PREAMBLE_SIZE, PREAMBLE_SIZE + 1, PREAMBLE_SIZE + NOISE_MESSAGE - 1};
+
+/* What the other side has done before it ends; else that comes all at once. */
+enum { ACCEPTED = 1, READ = 2 };
+
+static void break_off(struct test *t, size_t at, bool reset, int done)
+{
+    unsigned before = refused(t, 1);
+    struct link_state now;
+    uint64_t have;
+    int fd;
+
+    link_set_state(t->end[1].set, 0, &now);
+    have = now.received;
+    connect_from("127.8.0.1", &fd, 1);
+    for (int i = 0; i < 3 && done >= ACCEPTED; i++)
+        uv_run(&t->loop, UV_RUN_NOWAIT);
+    say_some_of_a_handshake(fd, at, LINK_VERSION);
+    WAIT(t, ({
+             link_set_state(t->end[1].set, 0, &now);
+             done < READ || now.received == have + at;
+         }));
+    end_it(fd, reset);
+    WAIT(t, refused(t, 1) > before);
+    assert_int_equal(refused(t, 1), before + 1);
+    assert_string_equal(t->end[1].why, "the handshake was broken off");
+}
+
+static void a_handshake_that_is_broken_off_is_refused(void **state)
+{
+    struct test *t = *state;
+
+    end_open(t, 1);
+    uv_run(&t->loop, UV_RUN_NOWAIT);
+    for (int how = 0; how < 6; how++) {
+        for (size_t i = 0; i < sizeof(broken_at) / sizeof(broken_at[0]); i++)
+            break_off(t, broken_at[i], how & 1, how / 2);
+    }
+    assert_true(t->end[1].refused < 36); /* It is told once a second. */
+    end_open(t, 0);
+    WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
+    break_off(t, PREAMBLE_SIZE, false, READ); /* Beside a link that is up, too. */
+    assert_int_equal(t->end[1].downs, 0);
+}
+
+/* The dialler listens, too, while nothing is heard of the peer. */
+static void a_probe_that_is_broken_off_is_counted(void **state)
+{
+    struct test *t = *state;
+    int fd = socket_at("127.8.0.2");
+    struct sockaddr_in to;
+    struct link_state now;
+
+    end_open(t, 0);
+    uv_ip4_addr("127.8.0.1", port(), &to);
+    while (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 && !t->expired)
+        uv_run(&t->loop, UV_RUN_ONCE);
+    end_it(fd, false);
+    WAIT(t, refused(t, 0) == 1);
+    assert_string_equal(t->end[0].why, "the handshake was broken off");
+    link_set_state(t->end[0].set, 0, &now);
+    assert_string_not_equal(now.why, "the handshake was broken off");
+}
+
 /* A thief at the peer's own address opens connections and says nothing, or rubbish. */
 static void a_flood_of_handshakes_keeps_no_peer_out(void **state)
 {
@@ -1016,6 +1111,8 @@ int main(void)
         TEST(a_replayed_connection_is_refused),
         TEST(a_reflected_connection_is_refused),
         TEST(a_flood_of_handshakes_keeps_no_peer_out),
+        TEST(a_handshake_that_is_broken_off_is_refused),
+        TEST(a_probe_that_is_broken_off_is_counted),
     };
 
     signal(SIGPIPE, SIG_IGN); /* As evrepd has it: the relay writes to who has gone. */
