@@ -691,7 +691,7 @@ def is_closed(s):
 
 SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\\]|\\\\.)*",?)*)\})? (-?[0-9.]+(?:e-?[0-9]+)?)$')
 NAMES = """evrep_events_total evrep_watermark evrep_in_doubt_records_total evrep_held_records evrep_gap_records_total
-    evrep_session_up evrep_link_up evrep_takeovers_total evrep_failover_seconds evrep_sink_up evrep_sink_confirm_seconds
+    evrep_session_up evrep_link_up evrep_link_refused_total evrep_takeovers_total evrep_failover_seconds evrep_sink_up evrep_sink_confirm_seconds
     evrep_journal_bytes evrep_build_info""".split()
 
 

@@ -31,10 +31,10 @@ static void remark(struct libscols_line *l, size_t column, const json_t *link)
 
 static void links(const json_t *o)
 {
-    static const struct ctl_column columns[] = {{"LINK", false}, {"STATE", false},
-                                                {"WIRE", true},  {"ROUND TRIP", true},
-                                                {"LOSS", true},  {"", false}};
-    struct libscols_table *t = ctl_table(columns, 6);
+    static const struct ctl_column columns[] = {
+        {"LINK", false}, {"STATE", false},  {"WIRE", true}, {"ROUND TRIP", true},
+        {"LOSS", true},  {"REFUSED", true}, {"", false}};
+    struct libscols_table *t = ctl_table(columns, sizeof(columns) / sizeof(columns[0]));
     const json_t *v;
     size_t i;
 
@@ -48,7 +48,8 @@ static void links(const json_t *o)
             ctl_cell(l, 2, "%lld", ctl_num(v, "wireVersion"));
         ctl_cell(l, 3, "%lld us", ctl_num(v, "rttUs"));
         ctl_cell(l, 4, "%.2f %%", json_number_value(json_object_get(v, "lossPercent")));
-        remark(l, 5, v);
+        ctl_cell(l, 5, "%lld", ctl_num(v, "refused"));
+        remark(l, 6, v);
     }
     ctl_table_end(t);
 }

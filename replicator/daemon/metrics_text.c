@@ -160,6 +160,11 @@ static void cluster(struct shell *s, FILE *f)
     for (size_t i = 0; i < s->config->link_count; i++)
         fprintf(f, "evrep_link_round_trip_seconds{link=\"%s\"} %.6f\n", s->config->link[i].name,
                 (double)cluster_rtt_us(s->cluster, (unsigned)i) / 1e6);
+    head(f, "evrep_link_refused_total", "counter",
+         "Connections, handshakes and frames that were refused.");
+    for (size_t i = 0; i < s->config->link_count; i++)
+        fprintf(f, "evrep_link_refused_total{link=\"%s\"} %" PRIu64 "\n", s->config->link[i].name,
+                peer_refused(s, (int)i));
     head(f, "evrep_group_primary", "gauge", "1: this node is primary for the redundancy group.");
     for (size_t i = 0; i < cluster_group_count(s->cluster); i++)
         fprintf(f, "evrep_group_primary{group=\"%u\"} %d\n", s->config->group[i].id,

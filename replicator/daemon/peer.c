@@ -12,20 +12,19 @@
 
 enum { LINK_BACKLOG_MAX = 2 << 20 };
 
-/* true: not said yet since the link was up last.  A peer that is wrong is wrong each second. */
+/* Not said yet since the link was up last, or not for long. */
 static bool is_new(struct shell *s, int link, const char *reason)
 {
-    for (size_t i = 0; i < LINK_SAID_MAX; i++) {
-        char *said = s->link_said[link][i];
+    return link_said_is_news(&s->link_said[link], reason, shell_now_ns());
+}
 
-        if (strncmp(said, reason, LINK_WHY_MAX - 1) == 0)
-            return false;
-        if (said[0] != '\0')
-            continue;
-        snprintf(said, LINK_WHY_MAX, "%s", reason);
-        return true;
-    }
-    return false;
+uint64_t peer_refused(const struct shell *s, int link)
+{
+    struct link_state state = {0};
+
+    if (s->links != NULL)
+        link_set_state(s->links, link, &state);
+    return state.refused + s->refused_frames[link];
 }
 
 static void on_up(void *ctx, int link, uint16_t version)
@@ -33,7 +32,7 @@ static void on_up(void *ctx, int link, uint16_t version)
     struct shell *s = ctx;
     struct core_input in = {.kind = CORE_LINK_UP, .link = {link, 0}};
 
-    memset(s->link_said[link], 0, sizeof(s->link_said[link]));
+    memset(&s->link_said[link], 0, sizeof(s->link_said[link]));
     shell_log("link %s: up, wire version %u", s->config->link[link].name, version);
     randombytes_buf(&in.link.random, sizeof(in.link.random));
     s->names_sent_count = 0;
@@ -61,7 +60,8 @@ static void on_refused(void *ctx, int link, const char *reason)
     struct shell *s = ctx;
 
     if (is_new(s, link, reason))
-        shell_log("link %s: refused: %s", s->config->link[link].name, reason);
+        shell_log("link %s: refused: %s (%llu refused since the start)", s->config->link[link].name,
+                  reason, (unsigned long long)peer_refused(s, link));
 }
 
 static void on_failed(void *ctx, int link, const char *reason)

@@ -13,6 +13,7 @@
 #include "evhooks.h"
 #include "failover.h"
 #include "journal.h"
+#include "link_said.h"
 #include "link_uv.h"
 #include "metrics.h"
 #include "names.h"
@@ -34,7 +35,6 @@ enum {
     FRAME_NAMES = 16,     /* Our own frames, above the core's: a name table, */
     FRAME_HEARTBEAT = 17, /* the cluster's heartbeat. */
     SINK_RENDER_BYTES = 1 << 18,
-    LINK_SAID_MAX = 16,
 };
 
 enum given_what { GIVEN_RECORD, GIVEN_STATEMENT, GIVEN_HIDDEN, GIVEN_REPLAY };
@@ -151,10 +151,9 @@ struct shell {
     uint32_t epoch_waits;    /* To be opened, once the ring has room for one more; 0: none. */
     bool had_segments, journal_stuck, ring_damage_said;
     struct shell_said ring_repaired_said, ring_miscounted_said; /* Of its slots; of its counts. */
-    /* What was said of a link since it was up last: each once.  peer.c */
-    char link_said[CLUSTER_LINKS_MAX][LINK_SAID_MAX][LINK_WHY_MAX];
-    uint64_t disk_said_ns; /* members.c */
-    bool tags;             /* An epoch is open, so that what the dataplane decides has a tag. */
+    struct link_said link_said[CLUSTER_LINKS_MAX];              /* Since it was up last.  peer.c */
+    uint64_t disk_said_ns;                                      /* members.c */
+    bool tags; /* An epoch is open, so that what the dataplane decides has a tag. */
     bool stopping, flushing, waking, peer_was_dead, peer_flush;
     struct ring_watch ring_watch;
     bool again;           /* The process starts anew once it has ended. */
@@ -216,6 +215,8 @@ void peer_keys_reload(struct shell *s);
 void peer_perform(struct shell *s);
 void peer_choose_link(struct shell *s);
 uint32_t peer_credit(struct shell *s);
+/* Connections, handshakes and frames on the link, since the start. */
+uint64_t peer_refused(const struct shell *s, int link);
 void peer_close(struct shell *s);
 
 /* members.c: the shell around the cluster. */

@@ -37,8 +37,8 @@ json_t *status_links(const struct shell *s)
                       (json_int_t)cluster_rtt_us(s->cluster, (unsigned)i), "lossPercent",
                       (double)cluster_loss_ppm(s->cluster, (unsigned)i) / 10000, "carriesRecords",
                       s->core->link == (int)i, "why", state.why[0] != '\0' ? state.why : NULL,
-                      "refused", (json_int_t)(state.refused + s->refused_frames[i]), "key",
-                      key_words[state.key], "wireVersion",
+                      "refused", (json_int_t)peer_refused(s, (int)i), "key", key_words[state.key],
+                      "wireVersion",
                       state.version != 0 ? json_integer(state.version) : json_null()));
     }
     return list;
