@@ -37,7 +37,7 @@ static void flap_gives_everything_back_unmarked(void **state)
     pair_produce(p, 0, 100);
     pair_settle(p);
     pair_cut(p);
-    pair_elapse_ms(p, 100);
+    pair_elapse_ms(p, 400); /* Past the lease of 300 ms: only what the two say is left. */
     pair_connect(p);
     p->node[0].sink_off = false;
     pair_elapse_ms(p, 100);
@@ -138,7 +138,7 @@ static void nothing_above_the_facts_goes_out_during_the_hello(void **state)
 
     pair_elapse_ms(p, 1000);
     pair_cut(p);
-    pair_elapse_ms(p, 400); /* The lease is over. */
+    pair_elapse_ms(p, 400); /* Past the lease of 300 ms: only what the two say is left. */
     e = pair_live(p, 0);
     p->node[0].sink_off = true;
     pair_produce(p, 0, 50);
