@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -41,7 +42,7 @@ struct shared { /* Between the processes: each job fills its own. */
     bool finished;
 };
 
-static uint64_t running;
+static uint64_t shown; /* The seed that --seed runs in this very process. */
 
 static double now_s(void)
 {
@@ -51,23 +52,33 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void on_abort(int number)
+static const char *why_ended(int number)
+{
+    return number == SIGABRT     ? "an assertion"
+           : number == SIGVTALRM ? "a step without end"
+                                 : "the simulator died";
+}
+
+static void end_shown(int number)
 {
     char line[80];
-    int n = snprintf(line, sizeof(line), "seed %" PRIu64 ": VIOLATION: an assertion\n", running);
+    int n =
+        snprintf(line, sizeof(line), "seed %" PRIu64 ": VIOLATION: %s\n", shown, why_ended(number));
 
     (void)!write(STDOUT_FILENO, line, (size_t)n);
     _exit(128 + number);
 }
 
-static void on_alarm(int number)
+/* Its parent says why. */
+static void end_job(int number)
 {
-    char line[80];
-    int n =
-        snprintf(line, sizeof(line), "seed %" PRIu64 ": VIOLATION: a step without end\n", running);
-
-    (void)!write(STDOUT_FILENO, line, (size_t)n);
     _exit(128 + number);
+}
+
+static void on_ends(void (*handler)(int))
+{
+    signal(SIGABRT, handler);
+    signal(SIGVTALRM, handler);
 }
 
 /* No seed takes so much of the processor. */
@@ -87,7 +98,6 @@ static void show_lines(const struct world *w)
 /* A run that fails is run again with its trace: the same seed is the same run. */
 static bool run_seed(struct world *w, uint64_t seed, bool quiet)
 {
-    running = seed;
     watch();
     if (world_run(w, seed, false))
         return true;
@@ -107,7 +117,11 @@ static int show(uint64_t seed, bool trace, const struct job *job)
 
     if (w == NULL)
         return EXIT_FAILURE;
-    running = seed;
+    shown = seed;
+    on_ends(end_shown);
+    watch();
+    if (trace)
+        setvbuf(stdout, NULL, _IOLBF, 0); /* An assertion flushes nothing. */
     w->out = trace ? stdout : NULL;
     w->plain = job->plain;
     w->unaimed = job->unaimed;
@@ -121,6 +135,27 @@ static int show(uint64_t seed, bool trace, const struct job *job)
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static uint64_t seed_of(const struct job *job, uint64_t i)
+{
+    return job->listed != NULL ? job->listed[i].seed : job->from + i * job->step;
+}
+
+/* The job's seed number `i`, with what it is to be run as. */
+static uint64_t take_up(struct world *w, const struct job *job, uint64_t i)
+{
+    const struct listed *l = job->listed != NULL ? &job->listed[i] : NULL;
+
+    w->plain = l != NULL ? l->plain : job->plain;
+    w->unaimed = l != NULL ? l->unaimed : job->unaimed;
+    w->story = l != NULL ? l->story : job->story;
+    return seed_of(job, i);
+}
+
+static bool is_quiet(const struct job *job)
+{
+    return job->keep_going || job->brief;
+}
+
 static void work(const struct job *job, struct shared *out)
 {
     struct world *w = world_new();
@@ -131,13 +166,9 @@ static void work(const struct job *job, struct shared *out)
     w->stats = out->stats;
     while (out->next < job->runs && (job->until == 0 || now_s() < job->until) &&
            (good || job->keep_going)) {
-        uint64_t i = out->next++;
-        uint64_t seed = job->listed != NULL ? job->listed[i].seed : job->from + i * job->step;
+        uint64_t seed = take_up(w, job, out->next++);
 
-        w->plain = job->listed != NULL ? job->listed[i].plain : job->plain;
-        w->unaimed = job->listed != NULL ? job->listed[i].unaimed : job->unaimed;
-        w->story = job->listed != NULL ? job->listed[i].story : job->story;
-        good = run_seed(w, seed, job->keep_going || job->brief);
+        good = run_seed(w, seed, is_quiet(job));
         out->stats = w->stats;
         out->violations += !good;
     }
@@ -145,38 +176,73 @@ static void work(const struct job *job, struct shared *out)
     world_free(w);
 }
 
-/* An assertion, or a step without end, ends the process that ran the seed: another one goes on with
- * the next. */
-static void work_on(const struct job *job, struct shared *out)
-{
-    while (!out->finished) {
-        uint64_t begun = out->next;
-        int status = 0;
-        pid_t pid;
+/* ---- a seed that ended its process ---- */
 
-        fflush(stdout);
-        pid = fork();
-        if (pid == 0) {
-            work(job, out);
-            fflush(stdout);
-            _exit(EXIT_SUCCESS);
-        }
-        if (pid < 0)
-            return;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            continue;
-        if (out->finished || out->next == begun)
-            return;
-        out->violations++;
-    }
+/* Runs the seed again, each line written as it is said. */
+static void trace_into(const struct job *job, uint64_t i, int fd)
+{
+    struct world *w = world_new();
+    FILE *out = fdopen(fd, "w");
+
+    if (w == NULL || out == NULL)
+        return;
+    setvbuf(out, NULL, _IOLBF, 0);
+    (void)!freopen("/dev/null", "w", stderr); /* What it said at its end it has said already. */
+    w->out = out;
+    watch();
+    world_run(w, take_up(w, job, i), true);
 }
 
-static void work_as_told(const struct job *job, struct shared *out)
+static void show_last(FILE *in)
 {
-    if (job->keep_going)
-        work_on(job, out);
-    else
-        work(job, out);
+    static char line[TRACE_LINES][TRACE_WIDTH + 1];
+    uint64_t lines = 0;
+
+    while (fgets(line[lines % TRACE_LINES], sizeof(line[0]), in) != NULL)
+        lines++;
+    for (uint64_t i = lines > TRACE_LINES ? lines - TRACE_LINES : 0; i < lines; i++)
+        fputs(line[i % TRACE_LINES], stdout);
+}
+
+static void trace_again(const struct job *job, uint64_t i)
+{
+    int fd[2];
+    pid_t pid;
+    FILE *in;
+
+    if (pipe(fd) != 0)
+        return;
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        close(fd[0]);
+        trace_into(job, i, fd[1]);
+        _exit(EXIT_SUCCESS);
+    }
+    close(fd[1]);
+    in = fdopen(fd[0], "r");
+    if (in == NULL) {
+        close(fd[0]);
+    } else {
+        show_last(in);
+        fclose(in);
+    }
+    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* An assertion, or a step without end, ends the process that ran the seed; its trace is that of
+ * another one. */
+static void tell_end(const struct job *job, struct shared *out, int status)
+{
+    uint64_t i = out->next - 1;
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
+
+    out->violations++;
+    if (!is_quiet(job))
+        trace_again(job, i);
+    printf("seed %" PRIu64 ": VIOLATION: %s\n", seed_of(job, i), why_ended(number));
+    fflush(stdout);
 }
 
 /* ---- figures ---- */
@@ -237,53 +303,90 @@ static void report(const struct sim_stats *s, uint64_t violations, double second
 
 /* ---- processes ---- */
 
-static void stop_jobs(const pid_t *pid, unsigned jobs)
+struct process {
+    pid_t pid;      /* 0: it has ended. */
+    uint64_t begun; /* Where it went on. */
+    struct job job;
+    struct shared *out;
+};
+
+static void start(struct process *p)
+{
+    p->begun = p->out->next;
+    fflush(stdout);
+    p->pid = fork();
+    if (p->pid != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    on_ends(end_job);
+    work(&p->job, p->out);
+    exit(EXIT_SUCCESS); /* With what a sanitizer says at the end. */
+}
+
+static void stop_all(const struct process *p, unsigned jobs)
 {
     for (unsigned j = 0; j < jobs; j++) {
-        if (pid[j] > 0)
-            kill(pid[j], SIGTERM);
+        if (p[j].pid > 0)
+            kill(p[j].pid, SIGTERM);
     }
 }
 
-static void start_job(struct job job, unsigned j, struct shared *out, pid_t *pid)
+/* True: another one goes on with the next seed. */
+static bool goes_on(struct process *p, int status)
 {
-    job.from += j;
-    fflush(stdout);
-    *pid = fork();
-    if (*pid != 0)
-        return;
-    signal(SIGTERM, SIG_DFL);
-    work_as_told(&job, out);
-    fflush(stdout);
-    _exit(out->violations == 0 && out->finished ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (p->out->finished || p->out->next == p->begun)
+        return false;
+    tell_end(&p->job, p->out, status);
+    if (p->job.keep_going)
+        start(p);
+    return p->job.keep_going && p->pid > 0;
+}
+
+static struct process *that_ended(struct process *p, unsigned jobs, int *status)
+{
+    pid_t pid;
+
+    do
+        pid = wait(status);
+    while (pid < 0 && errno == EINTR);
+    for (unsigned j = 0; j < jobs && pid > 0; j++) {
+        if (p[j].pid == pid) {
+            p[j].pid = 0;
+            return &p[j];
+        }
+    }
+    return NULL;
 }
 
 /* True: no process found anything. */
 static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared)
 {
-    pid_t pid[JOBS_MAX] = {0};
-    bool good = true;
+    static struct process process[JOBS_MAX];
+    bool good = true, stopped = false;
 
-    for (unsigned j = 0; j < jobs; j++)
-        start_job(*job, j, &shared[j], &pid[j]);
+    for (unsigned j = 0; j < jobs; j++) {
+        struct process *p = &process[j];
+
+        *p = (struct process){.job = *job, .out = &shared[j]};
+        p->job.from += j;
+        start(p);
+    }
     for (unsigned left = jobs; left > 0;) {
-        int status;
-        pid_t ended = wait(&status);
+        int status = 0;
+        struct process *p = that_ended(process, jobs, &status);
 
-        if (ended < 0 && errno == EINTR)
-            continue;
-        if (ended < 0)
+        if (p == NULL)
             return false;
-        left--;
-        for (unsigned j = 0; j < jobs; j++) {
-            if (pid[j] == ended)
-                pid[j] = 0;
-        }
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        if (p->out->finished && p->out->violations == 0 && status == 0) {
+            left--;
             continue;
-        if (good && !job->keep_going)
-            stop_jobs(pid, jobs);
+        }
         good = false;
+        if (!stopped && !job->keep_going)
+            stop_all(process, jobs);
+        if (stopped || !goes_on(p, status))
+            left--;
+        stopped = !job->keep_going;
     }
     return good;
 }
@@ -344,12 +447,7 @@ static int run_all(struct job *job, unsigned jobs)
     if (shared == MAP_FAILED)
         return EXIT_FAILURE;
     job->step = jobs;
-    if (jobs > 1) {
-        good = run_jobs(job, jobs, shared);
-    } else {
-        work_as_told(job, &shared[0]);
-        good = shared[0].violations == 0 && shared[0].finished;
-    }
+    good = run_jobs(job, jobs, shared);
     for (unsigned j = 0; j < jobs; j++) {
         shared[j].stats.runs = shared[j].next;
         merge(&sum, &shared[j].stats);
@@ -415,8 +513,6 @@ int main(int argc, char **argv)
         else
             return usage();
     }
-    signal(SIGABRT, on_abort);
-    signal(SIGVTALRM, on_alarm);
     if (one != NULL)
         return show(strtoull(one, NULL, 10), trace, &job);
     if (jobs < 1 || jobs > JOBS_MAX || optind != argc)
