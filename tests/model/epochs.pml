@@ -1,8 +1,8 @@
 /* Unique positions: no epoch is ever minted twice, whatever restarts, lost journals and missing sessions (T5, N6, finding 9).
  *
  * Time is counted in halves of a second; the clock of T5 counts four a second.  Either node may restart or lose its journal at any moment
- * (FAULTS of them), and hear of the other's epochs at any moment, or never.  The wall clock is right here; clocks that ran
- * ahead once are the simulator's.
+ * (FAULTS of them), and hear of the other's epochs at any moment, or never.  The wall clock is right here, and one for both
+ * nodes: so unique positions are not shown for arbitrary clocks.  Clocks that ran ahead once are the simulator's.
  */
 #ifndef TICKS
 #define TICKS 9

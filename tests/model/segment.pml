@@ -10,12 +10,13 @@
  *   1 no duplicate outside the in-doubt range     hand(): a record goes out at most once without the mark
  *   2 no silent loss                              at the end each record is at the sink, or is named by a gap record
  *   3 one owner                                   at no time may both nodes hand the same record over without the mark
- *   4 unique positions                            epochs.pml
+ *   4 unique positions                            epochs.pml, for a right wall clock only
  *   5 no stuck certain record                     at the end each record is done
  * and, after a settlement that both finished, both nodes have the same owner for each record.
  *
  * What it leaves out: several sinks and segments, in-doubt policies other than resend, sinks that answer, the window beyond its
- * bound, hand-over, damaged disks.  The simulator (tests/sim) has those.
+ * bound, hand-over, damaged disks, a power cut that takes marks which were not synced, a lost journal of the replica, fencing.
+ * The simulator (tests/sim) has those.
  */
 #ifndef RECORDS
 #define RECORDS 2
