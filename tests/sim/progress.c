@@ -36,6 +36,28 @@ static uint64_t in_doubt(const struct node *n, size_t k)
     return sum;
 }
 
+/* What a taker was handed over and does not hold yet its giver counts as intended: after a flap the
+ * taker takes that for what it had forgotten. */
+static uint64_t intended_for(const struct node *n, const struct node *peer, size_t k)
+{
+    const struct core *c = &n->core;
+    uint64_t sum = 0;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+        const struct segment *h = core_segment(&peer->core, g->origin, g->epoch);
+
+        for (uint8_t m = 0; h != NULL && m < h->at[k].count; m++) {
+            const struct span *s = &h->at[k].span[m];
+            uint32_t low = s->emitted > g->journaled ? s->emitted : g->journaled;
+
+            if ((s->owner == n->id || s->handing == HAND_OFFERED) && s->intent > low)
+                sum += s->intent - s->emitted;
+        }
+    }
+    return sum;
+}
+
 static void flap_look(const struct world *w, struct flap *f)
 {
     memset(f, 0, sizeof(*f));
@@ -95,7 +117,7 @@ static void flap(struct world *w, struct node *n)
         n->flap.is_up = n->flap.resumed = false;
         n->flap.lost = n->flap.up;
         for (size_t k = 0; k < w->sink_count; k++)
-            n->flap.doubt[k] = in_doubt(n, k);
+            n->flap.doubt[k] = in_doubt(n, k) + intended_for(n, w->node[1 - n->id], k);
     }
     n->flap.resumed |= any_resumed(&n->core, w->sink_count);
 }
