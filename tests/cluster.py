@@ -727,15 +727,42 @@ def check_exposition(text):
         check("every name of the interface", name in types, name)
 
 
+def scrape(n):
+    with urllib.request.urlopen("http://%s.1%d:9180/metrics" % (NET, n), timeout=5) as r:
+        return r.read().decode()
+
+
+def refused_links(p):
+    """At node 1, which listens: who breaks off at the peer's own address is counted in all three places, and said once."""
+    def seen():
+        table = subprocess.run([BIN + "evrepctl", "-s", p.dir + "/n1.sock", "cluster"], capture_output=True, text=True).stdout
+        row = re.search(r"^LINK.*\n(control .*)", table, re.M).group(1).split()
+        head = re.search(r"^LINK.*", table, re.M).group(0).replace("ROUND TRIP", "ROUND").split()
+        # A cell has its unit beside it: "123 us", "0.00 %".
+        cells = [c for c in row if c not in ("us", "%")]
+        return (p.ctl(1, "cluster")["links"][0]["refused"], int(cells[head.index("REFUSED")]),
+                int(re.search(r'^evrep_link_refused_total\{link="control"\} (\d+)$', scrape(1), re.M).group(1)))
+
+    check("an honest pair is not refused", seen() == (0, 0, 0), seen())
+    for said in (b"", b"EVRL", b"EVRL" + bytes(8)):
+        s = socket.create_connection((NET + ".11", 5900), source_address=(NET + ".10", 0))
+        s.sendall(said)
+        s.close()
+    wait("the refusals", lambda: seen() == (3, 3, 3), 5)
+    check("each reason is said once", p.log(1).count("refused: the handshake was broken off (1 refused since the start)") == 1, p.log(1))
+    check("the link stays", "link control: down" not in p.log(1))
+
+
 def metrics(p):
-    p.configure(0, top='metrics = "%s.10:9180"' % NET)
+    for n in (0, 1):
+        p.configure(n, top='metrics = "%s.1%d:9180"' % (NET, n))
     up(p)
     p.events(0)
     wait("records at the collector", lambda: p.collector.count > 500, 10)
     p.quiet(0)
     p.audit()
-    with urllib.request.urlopen("http://%s.10:9180/metrics" % NET, timeout=5) as r:
-        text = r.read().decode()
+    refused_links(p)
+    text = scrape(0)
     check_exposition(text)
     check("a value", re.search(r'^evrep_session_up 1$', text, re.M), text)
     check("confirmations were measured", not re.search(r'^evrep_sink_confirm_seconds_count\{sink="siem"\} 0$', text, re.M))
@@ -748,8 +775,7 @@ def metrics(p):
     for s in silent:
         s.settimeout(15)
     check("silent clients are ended", all(s.recv(1) == b"" for s in silent))
-    with urllib.request.urlopen("http://%s.10:9180/metrics" % NET, timeout=5) as r:
-        check_exposition(r.read().decode())
+    check_exposition(scrape(0))
 
 
 def tail(p):
