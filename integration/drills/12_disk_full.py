@@ -14,9 +14,11 @@ def story(s):
     for of_primary in (True, False):
         p = s.primary()
         n = p if of_primary else 1 - p
+        before = s.node[n].log_size()
         s.disk[n].fill()
         s.fault("the disk of node%d is full" % n, n)
         s.say("the disk of node%d (%s) is full" % (n, "primary" if of_primary else "standby"))
+        s.wait("its journal to find that", lambda: s.node[n].says("journal: No space left on device", before))
         s.pause(4)
         s.disk[n].make_room()
         s.mend("the disk of node%d has room" % n, n)

@@ -4,6 +4,11 @@ The one that is back alone holds what its peer may have had to itself; it settle
 """
 
 
+def holds(node):
+    w = node.ask()
+    return w is not None and any(g["state"] == "held" for x in w["streams"] for g in x["segments"])
+
+
 def story(s):
     s.pause(2)
     for first in (0, 1):
@@ -21,6 +26,8 @@ def story(s):
             s.wait("node%d to know a primary" % n, lambda: s.node[n].primary() in (0, 1))
             s.say("node%d is back" % n)
             s.pause(3)
+            if n == first:
+                s.require("node%d alone holds what its peer may have" % n, holds(s.node[n]))
         s.await_settled()
         s.say("everything is settled, node%d is primary" % s.primary())
         s.await_records()

@@ -1,4 +1,4 @@
-"""A link flaps once a second for a minute: first control alone, then both at once (shorter in the quick set).
+"""A link flaps once a second for half a minute: first control alone, then both at once.
 
 One link carries on while the other flaps.  When both do, sessions come and go: nothing is lost, nothing doubled.
 """

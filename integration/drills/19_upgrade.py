@@ -1,7 +1,7 @@
 """Both nodes are upgraded, one after the other, from the wire version before the newest, and then set back to it.
 
 Each in turn is stopped and started with its journal, while the other speaks the version before: they agree on the
-older one.  A node that was told to end hands over or leaves what its peer takes; nothing is lost.
+older one, on both links.  A node that was told to end hands over or leaves what its peer takes; nothing is lost.
 """
 import os
 import re
@@ -15,24 +15,28 @@ def newest():
 
 
 def prepare(s):
+    s.version = [newest() - 1] * 2
     for n in (0, 1):
-        s.node[n].peer += "\n  wire-version = %d" % (newest() - 1)
+        s.node[n].peer += "\n  wire-version = %d" % s.version[n]
 
 
 def change(s, n, version):
     s.set_peer(n, 'key-file = "%s"\n  wire-version = %d' % (s.path("cluster.key"), version))
-    s.processes.end("evrepd%d" % n)
     s.fault("evrepd of node%d is stopped" % n, n)
+    s.processes.end("evrepd%d" % n)
     s.pause(1)
     s.node[n].start_evrepd()
     s.mend("node%d is back with wire version %d" % (n, version), n)
+    s.version[n] = version
     s.await_settled()
-    s.say("node%d is back with wire version %d, everything is settled" % (n, version))
+    s.await_links("wireVersion", min(s.version))  # One that is dialled anew may begin with less.
+    s.say("node%d is back with wire version %d, both links speak %d, everything is settled" % (n, version, min(s.version)))
     s.await_records()
     s.pause(1)
 
 
 def story(s):
+    s.await_links("wireVersion", min(s.version))
     s.pause(2)
     for version in (newest(), newest() - 1):
         standby = 1 - s.primary()

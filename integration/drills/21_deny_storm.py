@@ -5,6 +5,13 @@ What the limiter refuses is counted and stated (EVREP_SUPPRESSED); what it admit
 SETTINGS = {"event-rate": 1000}
 
 
+def judge(v):
+    """Of both nodes: each was primary in a storm.  That what is refused is stated, every verdict requires."""
+    for n in (0, 1):
+        if not sum(kind["rate_limited"] for kind in v.decided["node%d" % n].values()):
+            v.problems.append("the limiter of node%d refused nothing" % n)
+
+
 def story(s):
     s.pause(2)
     for n in (0, 1):

@@ -28,7 +28,7 @@ class Stage:
         self.faults, self.said, self.problems = [], [], self.processes.problems
         self.nothing_in_doubt = False
         self.confirmed = []  # When, and (origin, epoch): up to where both nodes had then heard of confirmations.
-        self.moved = False  # By a hand-over: segments stay with the other node while they are open.
+        self.moved = 0  # How often, by command: segments stay with the other node while they are open.
         self.undo = []  # What a story set up outside its folder and namespaces.
         self.samplers = []
         self.collector = collector(self)
@@ -85,6 +85,7 @@ class Stage:
         for s in self.samplers:
             s.start()
         self.processes.spawn("server", "server", sys.executable, LIB + "/traffic.py", "server")
+        self.traffic = [time.time()]  # Its begin and its end.
         self.processes.spawn("client", "client", sys.executable, LIB + "/traffic.py", "client", str(self.seed),
                              str(self.o.rate), self.path("sent.json"))
         self.await_records(20)
@@ -190,6 +191,14 @@ class Stage:
         w = self.node[n].ask()
         return next((x["state"] for x in w["session"]["links"] if x["name"] == name), None) if w else None
 
+    def await_links(self, field, *expected):
+        """Both links of each node are up, with that value of a field; one value for both nodes, or one for each."""
+        def are():
+            told = [node.ask("cluster") for node in self.node]
+            return all(c and all(x["state"] == "up" and x[field] == expected[n % len(expected)] for x in c["links"])
+                       for n, c in enumerate(told))
+        self.wait("%s of both links to be %s" % (field, " and ".join(map(str, expected))), are, begins=self.last_lost)
+
     def samples(self):
         """What both nodes said of themselves so far."""
         return [x for s in self.samplers for _, x in list(s.samples) if x]
@@ -256,6 +265,7 @@ class Stage:
 
     def rest(self):
         self.processes.end("client")
+        self.traffic.append(time.time())
         self.say("the traffic ends")
         self.await_quiet()
         self.await_silence(1.6)  # What a limiter refused is stated once a second.
