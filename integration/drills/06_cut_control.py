@@ -9,6 +9,7 @@ SETTINGS = {"timing": PATIENT}
 
 
 def story(s):
+    s.nothing_in_doubt = True
     s.pause(2)
     n = s.primary()
     for silent in (False, True):

@@ -7,6 +7,7 @@ QUICK = True
 
 
 def story(s):
+    s.nothing_in_doubt = True
     s.pause(2)
     for _ in range(2):
         s.collector.stall()

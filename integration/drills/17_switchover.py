@@ -1,6 +1,7 @@
 """The redundancy group is moved between the nodes a hundred times under load, by command.
 
-No takeover, nothing in doubt: a role is left before it is taken, and each node drains what it began (T1).
+No takeover, nothing in doubt, and few packets between two primaries: a role is left before it is taken, and each
+node drains what it began (T1).
 By turns the command runs on the node that gives and on the one that takes; now and then the giver also hands
 over what it has not delivered, at an exact position.
 """
@@ -11,9 +12,9 @@ SETTINGS = {"timing": PATIENT}
 
 
 def story(s):
-    s.nothing_in_doubt = s.moved = True
+    times = s.moved = s.long(100, 16)
+    s.nothing_in_doubt = True
     s.pause(2)
-    times = s.long(100, 16)
     for i in range(times):
         to = 1 - s.primary()
         s.wait("the nodes to hear each other", lambda: all(s.node[n].session() for n in (0, 1)))

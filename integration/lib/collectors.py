@@ -85,7 +85,8 @@ class Tcp(Rsyslog):
 class TcpFloating(Tcp):
     """Each node from an address of its own, which the survivor takes with the dead node's connection (D1b)."""
     kind, title = "tcp-floating", "TCP with a floating address"
-    unmarked = ("node-dies",)  # Without a keeper the death of evrepd alone ends its connections.
+    # A host dies, and its peer lives.  Without a keeper the death of evrepd alone ends its connections.
+    unmarked = ("node-dies", "clock-jumps", "journal-lost", "keepalived", "thief")
 
     def sink(self, n):
         return Tcp.sink(self, n).replace(" format", ' source = "10.97.0.%d" format' % (101 + n))

@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -126,6 +127,11 @@ class Node:
         """When it said so, as the host's clock goes."""
         with open(self.log(), errors="replace") as log:
             return [moment(line.split(" ", 1)[0]) - self.shift for line in log if line[:2] == "20" and words in line]
+
+    def stood_still_s(self):
+        """How long in all, by its own word."""
+        with open(self.log(), errors="replace") as log:
+            return sum(int(ms) for ms in re.findall(r"this program stood still for (\d+) ms", log.read())) / 1000.0
 
     def last_said(self, words):
         return max(self.said(words), default=0)

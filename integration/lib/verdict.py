@@ -12,6 +12,7 @@ TAG = re.compile(r' evrep-origin="(\d)" evrep-epoch="(\d+)" evrep-seq="(\d+)"( e
 STATEMENT = re.compile(r' EVREP - (?:- )?(EVREP_\w+) ')
 SUPPRESSED = re.compile(r'EVREP_SUPPRESSED .* cause="(\w+)" count="(\d+)"')
 RANGE = re.compile(r'range-origin="(\d)" range-epoch="(\d+)" range-from="(\d+)" range-to="(\d+)"')
+APART_S = 0.04  # Of a switchover, on average: so long nobody or both may be primary.  Measured are 0.5 to 4 ms.
 WINDOW = 1024  # `window` by default: of a segment so many records can be in doubt at a time (W).
 
 
@@ -98,6 +99,8 @@ class Verdict:
         self.read_logs()
         self.read_trace()
         self.doubt()
+        self.thought_dead()
+        getattr(story, "judge", lambda v: None)(self)
         self.good = self.audit["verdict"] == "OK" and not self.problems
 
     def run_audit(self):
@@ -114,9 +117,7 @@ class Verdict:
         return sum(kind["tagged"] for kind in self.decided["node%d" % n].values())
 
     def accounts(self):
-        if self.file.differ:
-            self.problems.append("%d positions hold two different records, the first %d/%d/%d" % (
-                (len(self.file.differ),) + self.file.differ[0]))
+        before = len(self.problems)
         for n in (0, 1):
             tagged, there, covered = self.tagged(n), self.file.count(n), self.file.covered(n)
             lost = self.lost_in_memory(n)
@@ -125,6 +126,10 @@ class Verdict:
                 continue
             self.problems.append("node%d tagged %d events; %d are at the collector, %d are covered by gap records%s" %
                                  (n, tagged, there, covered, ", %d went with its memory" % lost if lost else ""))
+        self.accounted = len(self.problems) == before
+        if self.file.differ:
+            self.problems.append("%d positions hold two different records, the first %d/%d/%d" % (
+                (len(self.file.differ),) + self.file.differ[0]))
 
     def gaps(self):
         """By the end a gap that waited for its origin is filled or stated as lost, and nothing is lost where no journal
@@ -145,8 +150,20 @@ class Verdict:
             return
         self.remarks.append("of %d packets for a screen or a logged filter %d were decided on" % (sent, decided))
         # Each packet comes to both nodes, and may wait at the one that becomes primary behind the other's decision.
-        if decided > sent and not self.s.moved:
+        if self.s.moved:
+            self.apart(sent, decided)
+        elif decided > sent:
             self.problems.append("%d packets were decided on by both nodes" % (decided - sent))
+
+    def apart(self, sent, decided):
+        """A role is left before it is taken: what comes between is nobody's, and both's what waits then at the taker.  A
+        program that stands still meanwhile lengthens that."""
+        rate = sent / (self.s.traffic[1] - self.s.traffic[0])
+        still = sum(node.stood_still_s() for node in self.s.node)
+        bound = rate * (APART_S * self.s.moved + still)
+        if abs(sent - decided) > bound:
+            self.problems.append("%d packets were decided on by %s in %d switchovers, more than %d" % (
+                abs(sent - decided), "nobody" if sent > decided else "both nodes", self.s.moved, bound))
 
     def suppressed(self):
         """What a limiter, a cap or a full ring refused is stated to the collector, every count of it once (A3)."""
@@ -186,7 +203,7 @@ class Verdict:
             unexpected = 0
         if unexpected > 0:
             self.problems.append("%d records are marked in doubt, at a sink that can answer" % unexpected)
-        elif marked and self.s.nothing_in_doubt:
+        elif marked and self.s.nothing_in_doubt and marked > self.of_the_living():
             self.problems.append("%d records are marked in doubt, though no node died" % marked)
         for segment, count in collections.Counter(p[:2] for p in self.file.doubtful).items():
             often = max(1, self.interrupted(segment))
@@ -203,7 +220,7 @@ class Verdict:
     def of_the_living(self):
         """How many records are marked of segments that were open as a node was thought dead that was not: the other ends
         its connection, and has its address, while it may still send."""
-        wrong = [at for node in self.s.node for at in node.said("the peer is declared dead") if not self.is_dead(1 - node.n, at)]
+        wrong = [at for node in self.s.node for at in self.false_deaths(1 - node.n)]
         began = {g: self.opened(g, float("inf")) for g in {p[:2] for p in self.file.doubtful}}
         marked = sum(any(began[p[:2]] <= w <= at for w in wrong)
                      for at, _, p, mark in self.seen if mark and p in self.file.doubtful)
@@ -211,9 +228,25 @@ class Verdict:
             self.remarks.append("%d records were marked as a node that stood still was thought dead" % marked)
         return marked
 
-    def is_dead(self, n, at):
-        told = [f["kind"] for f in self.s.faults if f["node"] == n and f["time"] <= at]
+    def is_done_to(self, what, n, at):
+        """Has the drill done a thing to `what`, a node or what both share (None), that is not mended, for node n, yet?"""
+        told = [f["kind"] for f in self.s.faults if f["time"] <= at and
+                (f["node"] == what or (what is None and f["kind"] == "mend" and f["node"] == n))]
         return told[-1:] == ["fault"]
+
+    def deaths(self, n):
+        return self.s.node[1 - n].said("the peer is declared dead")
+
+    def false_deaths(self, n):
+        return [at for at in self.deaths(n) if not self.is_done_to(n, n, at)]
+
+    def thought_dead(self):
+        for n in (0, 1):
+            wrong = [at for at in self.deaths(n) if self.s.traffic[0] < at < self.s.traffic[1] and
+                     not any(self.is_done_to(what, n, t) for what in (n, 1 - n, None) for t in (at, at + 1))]  # Told late.
+            if wrong:
+                self.remarks.append("node%d was thought dead, though the drill had done nothing to it: at %s" % (
+                    n, ", ".join("%.2f s" % (at - self.s.begin_time) for at in wrong)))
 
     def opened(self, segment, otherwise):
         return min(self.s.node[segment[0]].said("epoch %d is open" % segment[1]), default=otherwise)
@@ -329,5 +362,5 @@ class Verdict:
         return {"story": self.story.NAME, "title": self.story.TITLE, "sink": self.s.collector.kind,
                 "seed": self.s.seed, "verdict": self.word(), "faults": self.s.faults, "takeoverMs": self.first_taken,
                 "times": self.times, "audit": self.audit, "marked": sum(self.file.marked),
-                "problems": self.problems, "remarks": self.remarks, "statements": self.file.words,
+                "problems": self.problems, "accounted": self.accounted, "remarks": self.remarks, "statements": self.file.words,
                 "said": self.s.said}
