@@ -140,7 +140,7 @@ def checks(v, decided):
                   "(origin, epoch) is there exactly once, again but marked, or covered by a gap record"),
             check(a.get("twice", 1) == 0, "no position is there twice without a mark"),
             check(a.get("missing", 1) == 0, "no position is missing"),
-            check(not v["problems"], "the %s events that the dataplanes tagged are the events that arrived or are covered"
+            check(v["accounted"], "the %s events that the dataplanes tagged are the events that arrived or are covered"
                   % number(tagged))]
     rows += [check(False, p) for p in v["problems"]]
     rows += [["\u2022", escape(r)] for r in v["remarks"]]
@@ -160,7 +160,7 @@ def counters(decided):
 
 def segments(a):
     heads = ["origin", "epoch", "last", "end", "once", "again, marked", "twice", "missing", "covered"]
-    return table(heads, [[g["origin"], g["epoch"], number(g["last"]), "proven" if g["proven"] else "open"] +
+    return table(heads, [[g["origin"], g["epoch"], number(g["last"]), "proven" if g["proven"] else "unknown" if g["unproven"] else "open"] +
                          [number(g[k]) for k in ("once", "marked", "twice", "missing", "covered")]
                          for g in a.get("segments", [])])
 
