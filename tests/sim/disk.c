@@ -155,7 +155,8 @@ static void put(struct sim_disk *d, struct sim_file *f, const void *at, size_t l
     save_bytes(d, u, f, len);
     if (grow(f, offset) != 0 || reserve(f, offset + len) != 0)
         abort();
-    memcpy(f->data + offset, at, len);
+    if (len > 0) /* Else there may be no buffer yet. */
+        memcpy(f->data + offset, at, len);
     if (offset + len > f->len)
         f->len = offset + len;
 }
