@@ -706,6 +706,7 @@ static void a_version_that_was_lowered_is_raised_again(void **state)
 static void to_ask_for_a_newer_version_ends_nothing(void **state)
 {
     struct test *t = *state;
+    struct pass **asking;
     unsigned passes, before;
 
     relay_open(t);
@@ -715,8 +716,9 @@ static void to_ask_for_a_newer_version_ends_nothing(void **state)
     end_open(t, 0);
     WAIT(t, t->end[0].ups == 1 && t->end[1].ups == 1);
     passes = t->relay.passes;
+    asking = &t->relay.pass[passes % PASSES];
     before = refused(t, 1);
-    WAIT(t, t->relay.passes > passes && t->relay.pass[passes % PASSES] == NULL);
+    WAIT(t, t->relay.passes > passes && *asking == NULL);
     assert_int_equal(refused(t, 1), before);
     WAIT(t, ({
              feed(t, 0, 1);
