@@ -64,7 +64,7 @@ static void flap_look(const struct world *w, struct flap *f)
     for (int i = 0; i < NODE_COUNT; i++) {
         const struct node *n = w->node[i];
 
-        f->life[i] = n->life;
+        f->life[i] = n->running ? n->life : UINT32_MAX;
         f->takeovers[i] = n->core.takeovers;
         for (size_t k = 0; k < w->sink_count; k++)
             f->losses[i] += n->sink[k].losses;
@@ -116,6 +116,7 @@ static void flap(struct world *w, struct node *n)
     } else if (n->flap.is_up) {
         n->flap.is_up = n->flap.resumed = false;
         n->flap.lost = n->flap.up;
+        n->parted_ns = n->core.now_ns; /* As it sees it, which may have been frozen. */
         for (size_t k = 0; k < w->sink_count; k++)
             n->flap.doubt[k] = in_doubt(n, k) + intended_for(n, w->node[1 - n->id], k);
     }
@@ -127,8 +128,6 @@ void progress_flushes(struct world *w, struct node *n)
     flap(w, n);
     n->alone = n->core.session == SESSION_DOWN && !n->core.ending;
     n->takes = may_take(w, n);
-    if (n->core.session == SESSION_UP)
-        n->parted_ns = n->core.now_ns;
 }
 
 /* L3: what is here, undone and the peer's. */
