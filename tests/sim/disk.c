@@ -306,7 +306,8 @@ static void take_back(struct sim_disk *d, const struct undo *u)
     case UNDO_LENGTH:
         if (grow(f, u->offset + u->len > u->old_len ? u->offset + u->len : u->old_len) != 0)
             abort();
-        memcpy(f->data + u->offset, d->saved + u->at, u->len);
+        if (u->len > 0)
+            memcpy(f->data + u->offset, d->saved + u->at, u->len);
         f->len = u->old_len;
         break;
     case UNDO_CREATE:
