@@ -108,11 +108,15 @@ static void flap_ends(struct world *w, const struct node *n)
 
 static void flap(struct world *w, struct node *n)
 {
+    const struct node *peer = w->node[1 - n->id];
+
     if (n->core.session == SESSION_UP) {
         if (!n->flap.is_up)
             flap_ends(w, n);
         n->flap.is_up = true;
-        flap_look(w, &n->flap.up); /* When the loss is seen, either may be another process. */
+        /* When the loss is seen, either may be another process: as long as both are in this one. */
+        if (n->core.peer_nonce == peer->core.nonce && peer->core.peer_nonce == n->core.nonce)
+            flap_look(w, &n->flap.up);
     } else if (n->flap.is_up) {
         n->flap.is_up = n->flap.resumed = false;
         n->flap.lost = n->flap.up;
