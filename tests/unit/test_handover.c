@@ -33,6 +33,17 @@ static uint32_t begin(struct pair *p)
     return p->node[0].core.live_epoch;
 }
 
+/* All of them confirmed. */
+static uint32_t begin_confirmed(struct pair *p)
+{
+    uint32_t e = begin(p);
+
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_settle(p);
+    return e;
+}
+
 static void expect_times(const struct pair *p, uint32_t e, uint32_t q, unsigned times,
                          unsigned marked)
 {
@@ -359,11 +370,8 @@ static void offered_is_held_under_fencing(void **state)
 static void unsent_records_are_the_origins(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = begin(p);
+    uint32_t e = begin_confirmed(p);
 
-    pair_confirm(p, 0);
-    p->node[0].sink_stalls = false;
-    pair_settle(p);
     pair_handover(p, 0);
     pair_settle(p);
     pair_cut(p);
@@ -383,11 +391,8 @@ static void unsent_records_are_the_origins(void **state)
 static void a_question_ends_with_the_ownership(void **state)
 {
     struct pair *p = *state;
-    uint32_t e = begin(p);
+    uint32_t e = begin_confirmed(p);
 
-    pair_confirm(p, 0);
-    p->node[0].sink_stalls = false;
-    pair_settle(p);
     pair_handover(p, 0);
     pair_work_once(p, 0);
     assert_int_equal(pair_span(p, 0, 0, e, 102)->handing, HAND_OFFERED);
