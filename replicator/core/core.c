@@ -41,11 +41,10 @@ static void lost_tail(struct core *c, struct segment *g)
 {
     bool peer_may_have = c->o.has_peer && g->sent_bound > g->journaled && !c->fenced;
 
-    if (g->origin != c->o.node || !g->closed || g->lost || g->journaled >= g->last ||
-        g->epoch >= c->ring_epoch || segment_is_done(c, g))
+    if (!segment_lacks_tail(c, g) || segment_is_done(c, g))
         return;
-    if (c->session != SESSION_UP && peer_may_have)
-        return;
+    if (c->session != SESSION_UP && (peer_may_have || c->now_ns < c->grant_end_ns))
+        return; /* L3: by then it is ours. */
     if (delivery_asks_first(c, g))
         return;
     if (c->session == SESSION_UP && g->replicated >= g->last)

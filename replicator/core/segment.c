@@ -183,6 +183,12 @@ bool segment_is_done(const struct core *c, const struct segment *g)
     return true;
 }
 
+bool segment_lacks_tail(const struct core *c, const struct segment *g)
+{
+    return g->origin == c->o.node && g->closed && !g->lost && g->journaled < g->last &&
+           g->epoch < c->ring_epoch;
+}
+
 void segment_done_below(struct core *c, struct segment *g, uint32_t base)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {

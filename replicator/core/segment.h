@@ -25,6 +25,8 @@ void segment_close(struct core *c, struct segment *g, uint32_t last);
 void segment_show(struct core *c, struct segment *g);
 /* Everything confirmed at every sink of ours. */
 bool segment_is_done(const struct core *c, const struct segment *g);
+/* L4: an older one of ours whose rest is neither in our journal nor in the ring. */
+bool segment_lacks_tail(const struct core *c, const struct segment *g);
 /* Everything below is confirmed everywhere: its origin keeps it no longer. */
 void segment_done_below(struct core *c, struct segment *g, uint32_t base);
 /* First sequence that some sink of ours has not confirmed; SEQUENCE_MAX: none. */

@@ -93,8 +93,15 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     d->dirty = true;
 }
 
+/* L3, L4: of ours also the lost tail: only its owner asks the sinks, before it is stated. */
+static uint32_t take_to(const struct core *c, const struct segment *g)
+{
+    return segment_lacks_tail(c, g) ? g->last : g->journaled;
+}
+
 static void take_segment(struct core *c, struct segment *g)
 {
+    uint32_t to = take_to(c, g);
     bool taken = false;
 
     /* T3: the records are at the peer, unless it stays away: here are stand-ins. */
@@ -106,9 +113,9 @@ static void take_segment(struct core *c, struct segment *g)
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 
-            if (s->owner == c->o.node || s->from > g->journaled)
+            if (s->owner == c->o.node || s->from > to)
                 continue;
-            take_span(c, g, &g->at[k], s, g->journaled);
+            take_span(c, g, &g->at[k], s, to);
             here |= s->owner == c->o.node;
         }
         g->at[k].unheard &= !here; /* From now on its marks say it. */

@@ -6,7 +6,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "pair.h"
+#include "pair_steps.h"
+#include "record.h"
 #include "segment.h"
 
 static void stream(struct core_sink_options *o) /* JetStream, PostgreSQL */
@@ -150,6 +151,39 @@ static void a_guard_begins_with_a_connection(void **state)
     free(p);
 }
 
+/* L3, L4: what its disk has lost was settled to be the peer's, which is fenced before it can ask:
+ * it is taken back, and asked about, before it is stated as lost. */
+static void a_fenced_peer_leaves_its_question(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    (void)state;
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 1);
+    pair_return(p, 1500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 0, 0, e, 6)->owner, 1);
+    pair_crash(p, 1);
+    p->node[0].asked_count = 0;
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 2000);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
+    while (p->node[0].asked_count > 0) {
+        pair_answer(p, 0, ANSWER_HAS, p->node[0].asked[0].epoch == e ? 6 : 0);
+        pair_settle(p);
+    }
+    pair_elapse_ms(p, 2000);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->gap, GAP_NONE);
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +191,7 @@ int main(void)
         cmocka_unit_test(own_records_above_answer_for_nothing_below),
         cmocka_unit_test(an_answer_about_the_range_counts),
         cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
+        cmocka_unit_test(a_fenced_peer_leaves_its_question),
         cmocka_unit_test(a_guard_begins_with_a_connection),
     };
 
