@@ -162,7 +162,7 @@ def nobody_but_itself(s, r):
     """Where nobody listens, TCP and UDP can meet the very port that they come from: what goes there is lost."""
     ports = "/proc/sys/net/ipv4/ip_local_port_range"
     with open(ports, "w") as f:
-        f.write("40601 40602")
+        f.write("40601 40601")
     s.configure('sink "tcp" { type = syslog address = "127.0.0.1:40601" }',
                 'sink "udp" { type = syslog transport = udp address = "127.0.0.1:40601" }')
     try:
