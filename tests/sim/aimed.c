@@ -3,8 +3,21 @@
  * same run as ever. */
 #include "sim.h"
 
+/* The seeds from before there were relapses keep their stories. */
+#define RELAPSES_SINCE 1795791000000000ull
+
+static void draw_relapses(struct world *w)
+{
+    w->relapsing.state = w->seed * 0x8cb92ba72f3d8dd7ull + 5;
+    w->relapse = w->relapses = 0;
+    if (w->operations && !w->unaimed && !w->quiet && w->story == STORY_ANY &&
+        w->seed >= RELAPSES_SINCE && rng_chance(&w->relapsing, 400))
+        w->relapse = rng_between(&w->relapsing, 300, 1000);
+}
+
 void aimed_draw(struct world *w)
 {
+    draw_relapses(w);
     w->aim_hello = w->aim_settled = w->aim_lost = w->aim_asked = w->aim_fresh = 0;
     w->aim_behind = w->aim_file = 0;
     w->late = false;
@@ -48,6 +61,28 @@ void aimed_settled(struct world *w, const struct node *n)
         aim(w, FAULT_HOST, n->id, 8);
     else
         aim(w, FAULT_RESET_LINK, (unsigned)n->core.link, 1);
+}
+
+/* A second outage before the first is digested: while the facts cross, or soon after, when what
+ * waited is on its way.  It has none of its own. */
+void aimed_mended(struct world *w, enum fault mended)
+{
+    static const enum fault faults[] = {FAULT_CRASH,      FAULT_CRASH,      FAULT_CRASH_IO,
+                                        FAULT_CUT_ALL,    FAULT_CUT_ALL,    FAULT_CUT_WAY,
+                                        FAULT_CUT_ONE,    FAULT_RESET_LINK, FAULT_SINK_DEAD,
+                                        FAULT_SINK_RESET, FAULT_FREEZE,     FAULT_FAILOVER};
+    bool outage = mended <= FAULT_FREEZE || mended == FAULT_CUT_ALL || mended == FAULT_JOURNAL_LOST;
+    enum fault f = faults[rng_below(&w->relapsing, sizeof(faults) / sizeof(faults[0]))];
+    uint64_t after = rng_chance(&w->relapsing, 500)
+                         ? rng_below(&w->relapsing, 16 * (uint32_t)w->latency_ns)
+                         : rng_below(&w->relapsing, 500) * MS;
+    unsigned sink = rng_below(&w->relapsing, (uint32_t)w->sink_count);
+
+    if (w->ending || !outage || w->relapse == 0 || w->relapses++ % 2 != 0 ||
+        !rng_chance(&w->relapsing, w->relapse))
+        return;
+    world_event(w, w->now + after, EV_AIMED, (uint8_t)f,
+                (uint8_t)rng_below(&w->relapsing, NODE_COUNT), sink);
 }
 
 /* D1: the question goes with its connection. */

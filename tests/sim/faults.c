@@ -175,6 +175,28 @@ void faults_strike(struct world *w)
     faults_apply(w, f, node, sink);
 }
 
+/* Of the outage before: a session again, and what it closed is with the collectors. */
+static bool is_digested(const struct world *w)
+{
+    for (int i = 0; i < NODE_COUNT; i++) {
+        const struct core *c = &w->node[i]->core;
+
+        if (!w->node[i]->running || c->session != SESSION_UP)
+            return false;
+        for (uint16_t g = 0; g < c->count; g++) {
+            if (c->segment[c->order[g]].closed)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void count_outage(struct world *w)
+{
+    w->stats.outages++;
+    w->stats.relapses += w->met_ns != 0 && !is_digested(w);
+}
+
 void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
 {
     unsigned a = node;
@@ -188,14 +210,15 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
     case FAULT_CRASH_IO:
     case FAULT_HOST:
     case FAULT_JOURNAL_LOST:
-        w->stats.outages += n->running;
+        if (n->running)
+            count_outage(w);
         crash(w, n, f);
         break;
     case FAULT_FREEZE:
         n->frozen = n->running;
         break;
     case FAULT_CUT_ALL:
-        w->stats.outages++;
+        count_outage(w);
         cut(w, f, a);
         break;
     case FAULT_CUT_ONE:
@@ -231,7 +254,8 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
     case FAULT_FENCED:
     case FAULT_FAILOVER:
     case FAULT_FAILOVER_RESET:
-        w->stats.outages += f == FAULT_FAILOVER;
+        if (f == FAULT_FAILOVER)
+            count_outage(w);
         node_operator(w, n, f);
         if (f == FAULT_FAILOVER && rng_chance(&w->rng, 300)) /* Both at once. */
             node_operator(w, w->node[1 - node], f);
@@ -294,6 +318,7 @@ void faults_mend(struct world *w, enum fault f, unsigned a)
     }
     for (unsigned l = 0; l < SIM_LINKS; l++)
         links_mend(w, l);
+    aimed_mended(w, f);
 }
 
 void faults_mend_all(struct world *w)

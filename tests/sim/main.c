@@ -251,6 +251,7 @@ static void merge(struct sim_stats *sum, const struct sim_stats *s)
 {
     sum->runs += s->runs;
     sum->outages += s->outages;
+    sum->relapses += s->relapses;
     sum->failovers += s->failovers;
     sum->records += s->records;
     sum->marked += s->marked;
@@ -292,10 +293,11 @@ static void report(const struct sim_stats *s, uint64_t violations, double second
            " gap records, %" PRIu64 " records lost in their place; %.1f h simulated, %" PRIu64
            " core steps\n",
            s->records, s->marked, s->gaps, s->lost_in_place, (double)s->ns / 3.6e12, s->steps);
-    printf("%" PRIu64 " segments taken over, %" PRIu64 " settlements; %" PRIu64
-           " hand-overs, %" PRIu64 " done, %" PRIu64 " runs moved; %" PRIu64
-           " kept connections resumed\n",
-           s->takeovers, s->settlements, s->handovers, s->handovers_done, s->moved, s->kept);
+    printf("%" PRIu64 " outages before the one before was settled; %" PRIu64
+           " segments taken over, %" PRIu64 " settlements; %" PRIu64 " hand-overs, %" PRIu64
+           " done, %" PRIu64 " runs moved; %" PRIu64 " kept connections resumed\n",
+           s->relapses, s->takeovers, s->settlements, s->handovers, s->handovers_done, s->moved,
+           s->kept);
     for (int f = 0; f < FAULTS; f++)
         printf("%s%s %" PRIu64, f == 0 ? "faults: " : ", ", fault_names[f], s->faults[f]);
     printf("\n");

@@ -345,6 +345,7 @@ struct sim_stats {
     /* Processes and hosts that died, both links cut, failover commands; after how many of them a
      * node took over. */
     uint64_t outages, failovers;
+    uint64_t relapses; /* Outages before the one before was settled. */
     uint64_t settlements, takeovers, lost_in_place;
     uint64_t handovers, handovers_done, moved, kept;
 };
@@ -401,6 +402,9 @@ struct world {
                                                      synced. */
     } story;
     bool host_falls;      /* A process that dies in an effect may take its host along. */
+    struct rng relapsing; /* Of its own, too. */
+    uint32_t relapse;     /* Of 1,000 outages that end: those with a second one at their heels; */
+    uint32_t relapses;    /* those that had the choice. */
     struct rng refencing; /* Of its own, too. */
     bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */
@@ -585,6 +589,7 @@ void aimed_fresh(struct world *w, const struct node *n);
 void aimed_leap(struct world *w, struct node *n);
 void aimed_tick(struct world *w, const struct node *n);
 void aimed_killed(struct world *w, struct node *n);
+void aimed_mended(struct world *w, enum fault mended);
 void aimed_last(struct world *w);
 
 /* operations.c */
