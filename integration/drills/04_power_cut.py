@@ -8,7 +8,7 @@ from disk import Disk
 from verdict import File
 
 SETTINGS = {"daemon": "durability = power\n"}
-LOSES = True
+LOSES = 1
 
 
 def prepare(s):

@@ -5,7 +5,7 @@ It says so to its peer; what the peer had replicated is the peer's; what nobody 
 import shutil
 
 QUICK = True
-LOSES = True
+LOSES = 1
 
 
 def story(s):

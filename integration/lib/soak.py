@@ -17,7 +17,7 @@ BUSY = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_DFL)\nwhile True
 
 class Story:
     NAME, NUMBER, TITLE, NOT = "soak", 0, "a pair under load, and nobody is thought dead", {}
-    LOSES = False
+    LOSES = 0
 
     def __init__(self, o):
         self.o = o

@@ -1,6 +1,6 @@
 """The stories of integration/drills: NN_<story>.py, each with `story(s)`, a docstring, and perhaps
 `prepare(s)` before the nodes start, SETTINGS of their configuration, NOT: sinks it says nothing about, LOSES: what
-a journal or a ring alone had goes with it, `judge(verdict)`: what it requires beyond the common."""
+a journal or a ring alone had goes with it, of so many seconds at the most for each fault, `judge(verdict)`: what it requires beyond the common."""
 import importlib.util
 import os
 import re
@@ -21,6 +21,6 @@ def load():
         module.TITLE = module.__doc__.split("\n")[0].rstrip(".")
         module.SETTINGS = getattr(module, "SETTINGS", {})
         module.NOT = getattr(module, "NOT", {})
-        module.LOSES = getattr(module, "LOSES", False)
+        module.LOSES = getattr(module, "LOSES", 0)
         stories[module.NAME] = module
     return stories

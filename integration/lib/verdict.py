@@ -93,6 +93,7 @@ class Verdict:
         self.file = File(stage.collector.received)
         self.accounts()
         self.gaps()
+        self.bound_of_losses()
         self.suppressed()
         self.undecided()
         self.blamed()
@@ -118,9 +119,10 @@ class Verdict:
 
     def accounts(self):
         before = len(self.problems)
+        self.lost = [self.lost_in_memory(n) for n in (0, 1)]
         for n in (0, 1):
             tagged, there, covered = self.tagged(n), self.file.count(n), self.file.covered(n)
-            lost = self.lost_in_memory(n)
+            lost = self.lost[n]
             kills = self.s.node[n].evdp_kills  # Each may come between the commit and the count of one event.
             if there - kills <= tagged <= there + covered + lost:
                 continue
@@ -139,6 +141,16 @@ class Verdict:
             self.problems.append("%d positions wait in a gap that was neither filled nor stated as lost" % pending)
         if covered > pending and not self.story.LOSES:
             self.problems.append("%d positions are stated as lost, though no journal was lost" % (covered - pending))
+
+    def bound_of_losses(self):
+        """What a power cut or a lost journal takes is what had not reached the peer either: LOSES seconds of traffic for
+        each, and what a program stood still (measured: a tenth of a second)."""
+        lost = self.audit.get("covered", 0) - self.audit.get("pending", 0) + sum(self.lost)
+        rate = sum(self.tagged(n) for n in (0, 1)) / (self.s.traffic[1] - self.s.traffic[0])
+        faults = sum(f["kind"] == "fault" for f in self.s.faults)
+        bound = rate * (self.story.LOSES * faults + sum(node.stood_still_s() for node in self.s.node))
+        if lost > bound:
+            self.problems.append("%d events are lost with %d faults, more than %d" % (lost, faults, bound))
 
     def undecided(self):
         """Packets of the kinds that make exactly one event each, and that no node decided on; or both did, which two
