@@ -3,7 +3,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import report
 import stories
 import timeline
 from net import remove_leftovers
+from processes import end_on_signals
 from stage import Stage
 from verdict import Verdict
 
@@ -143,8 +143,7 @@ def main():
     known = stories.load()
     o = options(known)
     chosen = choose(o.name, known)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    end_on_signals()
     remove_leftovers()
     todo = [(s, k, o.seed + i) for i in range(o.repeat) for s in chosen for k in ([o.sink] if o.row else sinks(o))]
     if len(todo) == 1:

@@ -14,7 +14,7 @@ import traceback
 from exact_file import File
 from net import Net, keep_folder, remove_leftovers, working_folder
 from node import at_rest
-from processes import Processes
+from processes import Processes, end_on_signals
 
 EVREPD = """node = {n}
 cluster-id = 7
@@ -466,8 +466,7 @@ def main():
         if not set(o.deaths) <= {"host", "process", "lingering"}:
             p.error("--deaths: host, process or lingering")
         o.kills = len(o.deaths)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+    end_on_signals()
     remove_leftovers()
     good = sum(Run(o, o.seed + i).run() for i in range(o.repeat))
     print("%s: %d of %d runs OK" % (o.sink, good, o.repeat))

@@ -2,6 +2,19 @@
 import os
 import signal
 import subprocess
+import sys
+
+
+def end_on_signals():
+    """Ends, and cleans up: a second signal must not end that."""
+    both = (signal.SIGTERM, signal.SIGINT)
+
+    def end(number, _):
+        for n in both:
+            signal.signal(n, lambda *_: None)  # Not ignored, as children would inherit that.
+        sys.exit(128 + number)
+    for n in both:
+        signal.signal(n, end)
 
 
 def descendants(pid):
