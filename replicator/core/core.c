@@ -43,8 +43,12 @@ static void lost_tail(struct core *c, struct segment *g)
 
     if (!segment_lacks_tail(c, g) || segment_is_done(c, g))
         return;
-    if (c->session != SESSION_UP && (peer_may_have || c->now_ns < c->grant_end_ns))
+    if (c->session == SESSION_HELLO) /* What is the peer's is settled first. */
+        return;
+    if (c->session == SESSION_DOWN && (peer_may_have || c->now_ns < c->grant_end_ns))
         return; /* L3: by then it is ours. */
+    if (c->session == SESSION_UP)
+        takeover_tail(c, g, max_u32(g->journaled, g->replicated));
     if (delivery_asks_first(c, g))
         return;
     if (c->session == SESSION_UP && g->replicated >= g->last)

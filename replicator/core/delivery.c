@@ -189,6 +189,14 @@ static bool would_hide(const struct core *c, uint8_t sink, const struct span *s)
            s->asked != ASK_DONE;
 }
 
+/* L2: what was never sent goes on at once, also above what is held: this node's own file or
+ * connection can say now what is there. */
+static void ask_while_held(const struct core *c, uint8_t sink, struct span *s)
+{
+    if (c->o.sink[sink].local && s->asked == ASK_NONE && s->handed == s->emitted)
+        s->asked = ASK_WANTED;
+}
+
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give)
 {
     assert(sink < c->o.sink_count);
@@ -202,8 +210,10 @@ bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *giv
                 check_span(c, g, sink, s);
                 return true;
             }
-            if (would_hide(c, sink, s))
+            if (would_hide(c, sink, s)) {
+                ask_while_held(c, sink, s);
                 break;
+            }
         }
     }
     return false;

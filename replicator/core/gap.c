@@ -192,6 +192,21 @@ void gap_came_back(struct core *c, struct segment *g, uint32_t last)
         note_range(g, GAP_LOST, from, g->journaled);
 }
 
+/* T5: nobody can bring to that sink what this node lost with its journal. */
+void gap_gone_at(const struct delivery *d, struct segment *g)
+{
+    struct undone u = {SEQUENCE_MAX, 0};
+
+    undone_at(d, 0, g->last, &u);
+    if (u.from > u.to)
+        return;
+    if (g->gap == GAP_LOST && !g->gap_told) {
+        u.from = min_u32(u.from, g->gap_from);
+        u.to = max_u32(u.to, g->gap_to);
+    }
+    note_range(g, GAP_LOST, u.from, u.to);
+}
+
 void gap_filled(struct core *c, struct segment *g)
 {
     c->filled[g->origin] += g->gap_to - g->gap_from + 1;

@@ -113,15 +113,16 @@ static uint32_t cut_at(const struct core *c, size_t k, const struct span *s)
     return o->answers && o->local ? max_u32(s->handed, s->doubt) : s->handed;
 }
 
-/* The peer is its origin, and has lost it. */
-static bool serves_none(const struct core *c, const struct segment *g)
+/* The peer is its origin, and has lost it; or we are, and its sinks are asked of what we lost. */
+static bool serves_none(const struct core *c, const struct segment *g, const struct span *s)
 {
-    return g->lost && g->origin != c->o.node;
+    return (g->lost && g->origin != c->o.node) ||
+           (segment_lacks_tail(c, g) && s->to > g->journaled);
 }
 
 static bool has_rest(const struct core *c, const struct segment *g, const struct span *s, size_t k)
 {
-    if (serves_none(c, g))
+    if (serves_none(c, g, s))
         return false;
     return s->owner == c->o.node && cut_at(c, k, s) < s->to && s->handing != HAND_OFFERED;
 }
@@ -210,7 +211,7 @@ static void count_stayed(struct core *c, size_t k)
 
             if (s->owner == c->o.node)
                 c->handover.stayed +=
-                    (serves_none(c, g) ? s->to : min_u32(cut_at(c, k, s), s->to)) - s->emitted;
+                    (serves_none(c, g, s) ? s->to : min_u32(cut_at(c, k, s), s->to)) - s->emitted;
         }
     }
 }

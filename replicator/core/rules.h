@@ -34,6 +34,9 @@ void epoch_leap(struct core *c);
 void takeover_lost(struct core *c);
 void takeover_tick(struct core *c);
 void takeover_fenced(struct core *c);
+/* Takes what the peer owns of a lost tail of ours, of which it has no more than `have`: only an
+ * owner asks. */
+void takeover_tail(struct core *c, struct segment *g, uint32_t have);
 
 /* gap.c: L4, A3.  What a statement of `gap` is still to name; none where nothing is missing. */
 void gap_note(const struct core *c, struct segment *g, enum gap_state gap);
@@ -47,6 +50,7 @@ void gap_runs_lost(struct core *c, struct segment *g);
 void gap_tail_ours(struct core *c, struct segment *g);
 void gap_file_lost(struct segment *g, uint32_t from);
 void gap_came_back(struct core *c, struct segment *g, uint32_t last);
+void gap_gone_at(const struct delivery *d, struct segment *g);
 void gap_filled(struct core *c, struct segment *g);
 void gap_notes(struct core *c, struct core_output *out);
 void gap_noted(struct core *c, const struct core_input *in);

@@ -185,8 +185,9 @@ bool segment_is_done(const struct core *c, const struct segment *g)
 
 bool segment_lacks_tail(const struct core *c, const struct segment *g)
 {
-    return g->origin == c->o.node && g->closed && !g->lost && g->journaled < g->last &&
-           g->epoch < c->ring_epoch;
+    /* T5: what is the replica's may come from there, while there is one. */
+    return g->origin == c->o.node && g->closed && (!g->lost || !c->o.has_peer) &&
+           g->journaled < g->last && g->epoch < c->ring_epoch;
 }
 
 void segment_done_below(struct core *c, struct segment *g, uint32_t base)

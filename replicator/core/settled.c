@@ -108,10 +108,12 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
         }
         /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
          * come from it. */
-        if (g->origin == c->o.node)
+        if (g->origin == c->o.node) {
+            gap_gone_at(&g->at[k], g);
             g->at[k].count = 0;
-        else
+        } else {
             keep_ours(c, g, &g->at[k]);
+        }
         g->at[k].dirty = true;
     }
 }
@@ -155,7 +157,7 @@ static void unsure_span(const struct core *c, struct segment *g, size_t k, struc
     s->doubt = max_u32(s->doubt, span_reach(g, s));
     /* A replica that holds nothing may have taken it over, emitted all of it, and forgotten it; so
      * may its origin have, when its journal is gone. */
-    s->foreign |= held == 0 || other_unsure || g->lost;
+    s->foreign |= held < g->base || other_unsure || g->lost;
     s->intent = max_u32(s->intent, s->doubt);
     s->asked = ASK_NONE;
     d->dirty = true;

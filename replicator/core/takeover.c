@@ -93,6 +93,27 @@ static void take_span(struct core *c, const struct segment *g, struct delivery *
     d->dirty = true;
 }
 
+/* L4: nobody can bring what is above `have`, so that no node's facts speak against it. */
+void takeover_tail(struct core *c, struct segment *g, uint32_t have)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        struct delivery *d = &g->at[k];
+
+        for (uint8_t n = 0; n < d->count; n++) {
+            struct span *s = &d->span[n];
+
+            if (s->owner == c->o.node || s->to <= have)
+                continue;
+            if (s->from > have) {
+                take_span(c, g, d, s, g->last);
+                c->durable = true;
+            } else {
+                delivery_split(d, s, have); /* Its upper part is the next one. */
+            }
+        }
+    }
+}
+
 /* L3, L4: of ours also the lost tail: only its owner asks the sinks, before it is stated. */
 static uint32_t take_to(const struct core *c, const struct segment *g)
 {
@@ -118,7 +139,8 @@ static void take_segment(struct core *c, struct segment *g)
             take_span(c, g, &g->at[k], s, to);
             here |= s->owner == c->o.node;
         }
-        g->at[k].unheard &= !here; /* From now on its marks say it. */
+        if (g->origin != c->o.node)
+            g->at[k].unheard &= !here; /* From now on its marks say it. */
         taken |= here;
     }
     if (taken) {

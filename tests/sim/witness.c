@@ -139,6 +139,8 @@ static void check_done(struct world *w, struct node *n)
                 uint32_t stays =
                     w->options.sink[k].answers && s->doubt > s->handed ? s->doubt : s->handed;
 
+                if (segment_lacks_tail(c, g) && s->to > g->journaled)
+                    stays = s->to; /* Nobody has it: its sinks are asked, and it is stated. */
                 if (s->owner == n->id && stays < s->to && (!g->lost || g->origin == n->id))
                     world_fail(w,
                                "node %u: the hand-over is done, and %u/%u %u-%u at sink %u is "
@@ -469,6 +471,14 @@ static bool says(const struct segment *g, size_t k, uint32_t from, unsigned owne
     return g->closed; /* That all is done. */
 }
 
+/* L4: what nobody has of it its origin takes at once, to ask the sinks.  g is of `node`. */
+static bool takes_tail(const struct world *w, unsigned node, const struct segment *g,
+                       const struct segment *h, uint32_t from)
+{
+    return from > g->journaled && from > h->journaled &&
+           segment_lacks_tail(&w->node[g->origin]->core, g->origin == node ? g : h);
+}
+
 static void same_owners(struct world *w, unsigned node, const struct segment *g,
                         const struct segment *h, size_t k)
 {
@@ -486,7 +496,8 @@ static void same_owners(struct world *w, unsigned node, const struct segment *g,
             world_fail(w,
                        "node %u waits for %u/%u/%u at sink %zu, of which its owner can say nothing",
                        node, g->origin, g->epoch, r.from, k);
-        if (t != NULL && t->emitted < r.from && (t->owner != s->owner || t->term != s->term))
+        if (t != NULL && t->emitted < r.from && (t->owner != s->owner || t->term != s->term) &&
+            !takes_tail(w, node, g, h, r.from))
             world_fail(w, "the nodes settled %u/%u/%u at sink %zu as node %u's and as node %u's",
                        g->origin, g->epoch, r.from, k, s->owner, t->owner);
     }

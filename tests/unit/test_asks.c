@@ -151,15 +151,12 @@ static void a_guard_begins_with_a_connection(void **state)
     free(p);
 }
 
-/* L3, L4: what its disk has lost was settled to be the peer's, which is fenced before it can ask:
- * it is taken back, and asked about, before it is stated as lost. */
-static void a_fenced_peer_leaves_its_question(void **state)
+/* A node 0 whose disk has lost 2-6, which its sink has: they are the peer's, which holds them. */
+static uint32_t lose_what_is_there(struct pair *p)
 {
-    struct pair *p = pair_begin(stream);
     uint32_t e = pair_live(p, 0);
     unsigned marked;
 
-    (void)state;
     p->node[0].sink_stalls = true;
     pair_produce(p, 0, 5);
     pair_settle(p);
@@ -169,18 +166,176 @@ static void a_fenced_peer_leaves_its_question(void **state)
     pair_return(p, 1500);
     assert_int_equal(p->node[0].core.session, SESSION_UP);
     assert_int_equal(pair_span(p, 0, 0, e, 6)->owner, 1);
+    return e;
+}
+
+static void answer_all(struct pair *p, uint32_t e, uint32_t last)
+{
+    while (p->node[0].asked_count > 0) {
+        pair_answer(p, 0, ANSWER_HAS, p->node[0].asked[0].epoch == e ? last : 0);
+        pair_settle(p);
+    }
+}
+
+/* L3, L4: the peer is fenced before it can ask: they are taken back, and asked about, before they
+ * are stated as lost. */
+static void a_fenced_peer_leaves_its_question(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = lose_what_is_there(p);
+
+    (void)state;
     pair_crash(p, 1);
     p->node[0].asked_count = 0;
     pair_fenced(p, 0);
     pair_elapse_ms(p, 2000);
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
-    while (p->node[0].asked_count > 0) {
-        pair_answer(p, 0, ANSWER_HAS, p->node[0].asked[0].epoch == e ? 6 : 0);
-        pair_settle(p);
-    }
+    answer_all(p, e, 6);
     pair_elapse_ms(p, 2000);
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
     assert_int_equal(core_segment(&p->node[0].core, 0, e)->gap, GAP_NONE);
+    free(p);
+}
+
+/* L3: so it is where a connection begins before our count of the lease has run out. */
+static void a_hello_waits_with_the_tail(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = lose_what_is_there(p);
+    struct core_input up = {.kind = CORE_LINK_UP, .link = {0, 77}};
+
+    (void)state;
+    pair_elapse_ms(p, 1000);
+    pair_crash(p, 1);
+    pair_fenced(p, 0);
+    up.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &up);
+    p->node[0].asked_count = 0;
+    pair_elapse_ms(p, 400);
+    assert_int_equal(p->node[0].core.session, SESSION_HELLO);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
+    free(p);
+}
+
+/* T5: and where the peer comes back without its journal. */
+static void a_peer_without_its_journal_asks_nothing(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = lose_what_is_there(p);
+
+    (void)state;
+    pair_lose_host(p, 1);
+    p->node[0].asked_count = 0;
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 2500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
+    answer_all(p, e, 3);
+    pair_elapse_ms(p, 500);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 3));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 4));
+    free(p);
+}
+
+/* T1: handed over, and under way at the peer; both disks lose it. */
+static void what_both_disks_lose_is_asked_about(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    (void)state;
+    pair_wait_for_sinks(p, 20);
+    pair_handover(p, 0);
+    pair_elapse_ms(p, 100);
+    pair_cut(p);
+    pair_elapse_ms(p, 1100); /* It ends, and the next epoch is open. */
+    pair_connect(p);
+    pair_settle(p);
+    p->node[1].sink_off = false;
+    p->node[1].sink_stalls = true;
+    pair_elapse_ms(p, 50);
+    while (p->node[1].asked_count > 0) {
+        pair_answer(p, 1, ANSWER_HAS, p->node[1].asked[0].from - 1);
+        pair_settle(p);
+    }
+    assert_int_equal(pair_times(p, 0, e, 9, &marked), 1);
+    pair_elapse_ms(p, 50);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    pair_lose_tail(p, 0, e, 5);
+    for (size_t i = 0; i < p->node[1].disk.held_count; i++) {
+        if (p->node[1].disk.held[i].origin == 0 && p->node[1].disk.held[i].epoch == e)
+            p->node[1].disk.held[i].to = 5;
+    }
+    p->node[1].asked_count = 0;
+    pair_start(p, 1);
+    pair_return(p, 2500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 9));
+    free(p);
+}
+
+/* T1: nor is a lost tail handed over, which nobody has, while the sink is asked about it. */
+static void a_lost_tail_is_not_handed_over(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = pair_live(p, 0);
+    unsigned marked, term;
+
+    (void)state;
+    pair_cut(p);
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    pair_elapse_ms(p, 1100); /* The next epoch is open. */
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 1);
+    p->node[0].sink_stalls = false;
+    pair_return(p, 1500);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 0, 0, e, 6)->owner, 0);
+    term = pair_span(p, 0, 0, e, 6)->term;
+    pair_handover(p, 0);
+    pair_elapse_ms(p, 300);
+    assert_int_equal(pair_span(p, 0, 0, e, 6)->owner, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 6)->term, term);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 6));
+    free(p);
+}
+
+static void file(struct core_sink_options *o)
+{
+    o->answers = o->local = true;
+    o->hold_ns = 0; /* For ever. */
+}
+
+/* L2: its file was opened anew with 2-6 under way, which then wait for the peer: what was never
+ * sent to that goes on. */
+static void what_was_never_sent_goes_on_above_what_is_held(void **state)
+{
+    struct pair *p = pair_begin(file);
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    (void)state;
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5);
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    pair_crash(p, 0);
+    p->node[0].sink_stalls = false;
+    pair_start(p, 0);
+    pair_crash(p, 1);
+    pair_produce(p, 0, 5); /* 7-11 */
+    pair_elapse_ms(p, 2000);
+    answer_all(p, e, 1);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(pair_times(p, 0, e, 11, &marked), 1);
+    assert_int_equal(marked, 0);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1); /* As before: it is held. */
     free(p);
 }
 
@@ -188,11 +343,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_goes_out_above_a_question),
+        cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
         cmocka_unit_test(own_records_above_answer_for_nothing_below),
         cmocka_unit_test(an_answer_about_the_range_counts),
-        cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
-        cmocka_unit_test(a_fenced_peer_leaves_its_question),
         cmocka_unit_test(a_guard_begins_with_a_connection),
+        cmocka_unit_test(a_fenced_peer_leaves_its_question),
+        cmocka_unit_test(a_hello_waits_with_the_tail),
+        cmocka_unit_test(a_peer_without_its_journal_asks_nothing),
+        cmocka_unit_test(what_both_disks_lose_is_asked_about),
+        cmocka_unit_test(a_lost_tail_is_not_handed_over),
+        cmocka_unit_test(what_was_never_sent_goes_on_above_what_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

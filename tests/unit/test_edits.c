@@ -494,11 +494,85 @@ static void nothing_is_skipped_where_the_peer_waits(void **state)
     expect_each_once(p, e, 2, 21);
 }
 
+/* L3: what is to come was handed over; node 0 has a session without the sink, after which its peer
+ * expects nothing more there, gets it back, and takes over before they meet: what it decides since
+ * is for that sink. */
+static void a_sink_is_put_back_before_a_takeover(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_wait_for_sinks(p, 20);
+    pair_handover(p, 0);
+    pair_settle(p);
+    restart_with(p, 0, "other");
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    restart_with(p, 0, "siem");
+    pair_crash(p, 1);
+    pair_cluster(p, 0, true, true);
+    pair_elapse_ms(p, 400);
+    assert_int_equal(p->node[0].ring_epoch, e);
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_elapse_ms(p, 1500);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_elapse_ms(p, 5000);
+    for (uint32_t q = 2; q <= 41; q++)
+        assert_true(pair_times(p, 0, e, q, &marked) > 0);
+}
+
+/* T5: its journal went, and what its peer has is the peer's.  The epoch. */
+static uint32_t lose_its_journal(struct pair *p)
+{
+    uint32_t e = pair_live(p, 0);
+
+    pair_wait_for_sinks(p, 20);
+    pair_lose_host(p, 0);
+    pair_return(p, 3000);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->owner, 1);
+    return e;
+}
+
+/* L3: the peer leaves the configuration: nobody can bring it, and that is said. */
+static void what_the_peer_alone_had_when_it_leaves(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_its_journal(p);
+
+    the_peer_leaves(p);
+    pair_produce(p, 0, 5); /* So that its ring has nothing older. */
+    pair_elapse_ms(p, 3000);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
+}
+
+/* L4: the peer is started without the sink: so it is with what that lacks. */
+static void what_the_peer_alone_had_when_its_sink_goes(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = lose_its_journal(p);
+
+    meet_with(p, 1, "other");
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 5000);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(its_facts_were_the_last_of_it),
+        T(a_sink_is_put_back_before_a_takeover),
+        T(what_the_peer_alone_had_when_it_leaves),
+        T(what_the_peer_alone_had_when_its_sink_goes),
         T(the_power_took_that_the_taker_had_the_sink),
         T(a_sink_is_put_back_at_the_origin_of_a_pair),
         T(a_sink_is_put_back_for_what_is_to_come),
