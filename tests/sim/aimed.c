@@ -37,7 +37,6 @@ void aimed_draw(struct world *w)
         struct node *without = w->node[rng_below(&w->spoil, NODE_COUNT)];
 
         without->has[w->sink_count - 1] = false;
-        w->went |= (uint8_t)(1 << without->id);
         TRACE(w, "the last sink is only at node %d", w->node[1]->has[w->sink_count - 1]);
     }
     w->late = rng_chance(&w->spoil, 150);
@@ -177,7 +176,7 @@ void aimed_killed(struct world *w, struct node *n)
     if (!sim_disk_lose_segment(&n->disk, n->id, n->ring.epoch))
         return;
     TRACE(w, "node %u: and the file of epoch %u goes", n->id, n->ring.epoch);
-    w->disk_lied = true;
+    faults_disk_lies(w, n, w->now);
 }
 
 /* L4: the last thing that happens: a process dies, and files of older epochs go, so that the tails
@@ -197,6 +196,6 @@ void aimed_last(struct world *w)
             !sim_disk_lose_segment(&n->disk, n->id, g->epoch))
             continue;
         TRACE(w, "node %u: and the file of epoch %u goes", n->id, g->epoch);
-        w->disk_lied = true;
+        faults_disk_lies(w, n, w->now);
     }
 }

@@ -48,9 +48,16 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
     world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
 }
 
+void faults_disk_lies(struct world *w, const struct node *n, uint64_t at_ns)
+{
+    if (w->disk_lied_ns[n->id] < at_ns)
+        w->disk_lied_ns[n->id] = at_ns;
+}
+
 void faults_host_died(struct world *w, struct node *n)
 {
-    w->power_lost |= !n->power || w->edits_power; /* Some was written before it was to be synced. */
+    if (!n->power || w->edits_power) /* Some was written before it was to be synced. */
+        w->marks_lost_ns[n->id] = w->now;
     node_host_died(w, n);
 }
 
@@ -65,11 +72,10 @@ static void journal_lost(struct world *w, struct node *n)
     } else {
         faults_host_died(w, n);
     }
-    w->journal_lost = true;
     w->journal_lost_ns[n->id] = w->now;
     if (w->now / MS % 3 == 0 && !ring_lives && !w->refences) {
         sim_disk_lose_marks(&n->disk);
-        w->marks_lost = true;
+        w->marks_lost_ns[n->id] = w->now;
     } else {
         sim_disk_wipe(&n->disk);
     }
@@ -242,10 +248,11 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
             n->disk.full = true;
         break;
     case FAULT_ROT:
-        w->disk_lied |= sim_disk_rot(&n->disk);
+        if (sim_disk_rot(&n->disk))
+            faults_disk_lies(w, n, w->now);
         break;
     case FAULT_MISDIRECT:
-        w->disk_lied = true;
+        faults_disk_lies(w, n, UINT64_MAX);
         n->disk.misdirect_at = n->disk.writes + 1 + rng_below(&w->rng, 50);
         break;
     case FAULT_CLOCK:

@@ -53,7 +53,7 @@ static void same_segment(struct world *w, const struct node *n, const struct seg
         world_fail(w, "node %u forgot in a crash that %u/%u is closed", n->id, old->origin,
                    old->epoch);
     if (old->journaled > g->journaled && segment_undone(n->before, old) <= old->journaled &&
-        !w->disk_lied && !w->journal_lost)
+        w->disk_lied_ns[n->id] == 0 && w->journal_lost_ns[0] + w->journal_lost_ns[1] == 0)
         world_fail(w, "node %u forgot in a crash that it has %u/%u up to %u", n->id, old->origin,
                    old->epoch, old->journaled);
     for (size_t k = 0; k < w->sink_count && n->has[k]; k++) {

@@ -558,7 +558,7 @@ static void journal_full(struct world *w, struct node *n)
         in.records.to = in.records.from + most - 1;
     TRACE(w, "node %u: its journal is full: gives up %u/%u %u-%u", n->id, in.records.origin,
           in.records.epoch, in.records.from, in.records.to);
-    w->given_up = true;
+    oracle_segment(w, in.records.origin, in.records.epoch)->given_up = true;
     input(w, n, &in);
 }
 

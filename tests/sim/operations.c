@@ -60,7 +60,9 @@ static void set_sink(struct world *w, struct node *n, size_t sink, bool has)
         return;
     n->has[sink] = has;
     w->sink_came = true;
-    if (!has)
+    if (has)
+        w->came_ns[n->id] = w->now;
+    else
         oracle_sink_goes(w, n);
     TRACE(w, "operation: node %u starts with%s sink %zu", n->id, has ? "" : "out", sink);
 }
@@ -134,7 +136,6 @@ static void draw_edits(struct world *w)
     bool on = w->operations && rng_chance(&w->editing, 350);
 
     w->sink_came = false;
-    w->went = 0;
     w->edits_limits = on && rng_chance(&w->editing, 300);
     w->edits_power = on && rng_chance(&w->editing, 300);
     w->edits_sinks = on && rng_chance(&w->editing, 500);

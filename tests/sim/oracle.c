@@ -55,7 +55,7 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
         s->epoch = epoch;
         s->last = 0;
         s->opened_ns = w->now;
-        s->tail_unknown = false;
+        s->tail_unknown = s->given_up = s->unasked = false;
         memset(s->writer, 0, sizeof(s->writer));
         memset(s->written, 0, sizeof(s->written));
         memset(s->view, 0, sizeof(s->view));
@@ -244,6 +244,33 @@ uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t
 
 /* ---- what may be missing ---- */
 
+static bool since(uint64_t at_ns, const struct seen_segment *s)
+{
+    return at_ns != 0 && at_ns >= s->opened_ns;
+}
+
+bool oracle_forgot(const struct world *w, unsigned node, const struct seen_segment *s)
+{
+    return since(w->marks_lost_ns[node], s) || since(w->journal_lost_ns[node], s);
+}
+
+bool oracle_disk_lied(const struct world *w, const struct seen_segment *s)
+{
+    return since(w->disk_lied_ns[0], s) || since(w->disk_lied_ns[1], s);
+}
+
+bool oracle_was_without(const struct world *w, unsigned node, const struct seen_segment *s)
+{
+    return !w->node[node]->has[w->sink_count - 1] || since(w->came_ns[node], s);
+}
+
+/* What was written of it may have been destroyed, or gone with a journal. */
+static bool is_harmed(const struct world *w, const struct seen_segment *s)
+{
+    return oracle_disk_lied(w, s) || since(w->journal_lost_ns[0], s) ||
+           since(w->journal_lost_ns[1], s);
+}
+
 void oracle_ring_died(struct world *w, uint8_t node)
 {
     for (size_t i = 0; i < w->segment_count; i++) {
@@ -279,11 +306,11 @@ void oracle_copies_lost(struct world *w, uint8_t node)
 /* It died with its ring, before any other node had it. */
 static bool is_known_to_nobody(const struct world *w, const struct seen_segment *s, uint32_t q)
 {
-    bool kept = !w->power_lost && !w->journal_lost && !w->disk_lied && !w->marks_lost;
+    bool lied = oracle_disk_lied(w, s);
 
-    if (s->record[q].own && kept && !w->given_up)
+    if (s->record[q].own && !oracle_forgot(w, s->origin, s) && !lied && !s->given_up)
         return false;
-    return s->tail_unknown && (!s->record[q].copied || w->disk_lied || w->given_up);
+    return s->tail_unknown && (!s->record[q].copied || lied || s->given_up);
 }
 
 static bool is_stated(const struct world *w, unsigned sink, const struct seen_segment *s,
@@ -313,18 +340,18 @@ static bool end_is_unknown(const struct world *w, const struct seen_segment *s)
 }
 
 /* Its origin has the first record of the next epoch, and so has the collector.  Where the power has
- * taken marks, it may have taken that the rest was to be stated, after the peer had forgotten it.
- */
+ * taken its marks, it may have taken that the rest was to be stated, after the peer had forgotten
+ * it. */
 static bool end_is_told(struct world *w, unsigned sink, const struct seen_segment *s)
 {
-    if (w->power_lost)
+    if (since(w->marks_lost_ns[s->origin], s) || is_harmed(w, s))
         return false;
     for (size_t i = 0; i < w->opened_count; i++) {
         const struct opened *o = &w->opened[i];
         const struct seen_segment *next = oracle_segment(w, s->origin, o->epoch);
 
         if (o->origin == s->origin && o->known && o->previous == s->epoch && next != NULL &&
-            next->record[1].intact[sink] && !w->journal_lost && !w->disk_lied)
+            next->record[1].intact[sink])
             return true;
     }
     return false;
@@ -342,10 +369,10 @@ static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
     return false;
 }
 
-static bool has_no_marks(const struct world *w, unsigned sink, uint8_t origin)
+static bool has_no_marks(const struct world *w, unsigned sink, const struct seen_segment *s)
 {
-    return w->power_lost || w->marks_lost ||
-           (w->sink_came && sink == w->sink_count - 1 && (w->went & (1u << (1 - origin))) != 0);
+    return since(w->marks_lost_ns[0], s) || since(w->marks_lost_ns[1], s) ||
+           (sink == w->sink_count - 1 && oracle_was_without(w, 1 - s->origin, s));
 }
 
 /* D2 hold: it waits for the operator, and all that follows it in its stream. */
@@ -388,8 +415,7 @@ static bool statement_is(struct world *w, unsigned sink, const struct seen_segme
 static bool is_not_read(const struct world *w, unsigned sink, const struct seen_segment *s,
                         uint32_t q)
 {
-    (void)w;
-    return !s->record[q].intact[sink];
+    return is_harmed(w, s) && !s->record[q].intact[sink];
 }
 
 static bool is_unowed(const struct world *w, unsigned sink, const struct seen_segment *s,
@@ -424,8 +450,6 @@ void oracle_sink_goes(struct world *w, const struct node *n)
     const struct node *peer = w->node[1 - n->id];
     bool serves = peer->running && peer->has[w->sink_count - 1];
 
-    w->went |= (uint8_t)(1 << n->id);
-
     for (size_t i = 0; i < w->segment_count; i++) {
         struct seen_segment *s = &w->segment[i];
 
@@ -434,25 +458,37 @@ void oracle_sink_goes(struct world *w, const struct node *n)
     }
 }
 
-/* The disk destroyed that first record, or it went with its journal, before anybody had read it. */
+/* The disk destroyed that first record, or it went with its journal, or a journal at its limit gave
+ * it up, before anybody had read it. */
 static bool opening_is_lost(const struct world *w, const struct seen_segment *s)
 {
-    for (size_t i = 0; (w->disk_lied || w->journal_lost) && i < w->segment_count; i++) {
+    for (size_t i = 0; i < w->segment_count; i++) {
         const struct seen_segment *later = &w->segment[i];
         bool read = false;
 
         for (unsigned k = 0; k < w->sink_count; k++)
             read |= later->record[1].intact[k];
-        if (later->origin == s->origin && later->opened_ns > s->opened_ns && !read)
+        if (later->origin == s->origin && later->opened_ns > s->opened_ns && !read &&
+            (is_harmed(w, later) || later->given_up))
             return true;
     }
     return false;
 }
 
-/* Somebody forgot something. */
-static bool memory_went(const struct world *w)
+/* Who had the last sink for all the time forgot what the other one cannot know, or neither had it.
+ */
+static bool sink_was_missed(const struct world *w, const struct seen_segment *s)
 {
-    return w->power_lost || w->marks_lost || w->journal_lost || w->disk_lied || w->given_up;
+    bool lied = oracle_disk_lied(w, s) || s->given_up;
+    unsigned without = 0, missed = 0;
+
+    for (unsigned n = 0; n < NODE_COUNT; n++) {
+        if (!oracle_was_without(w, n, s))
+            continue;
+        without++;
+        missed += lied || oracle_forgot(w, 1 - n, s);
+    }
+    return without == NODE_COUNT || missed > 0;
 }
 
 static const char *missing(struct world *w, unsigned sink, const struct seen_segment *s, uint32_t q)
@@ -460,23 +496,22 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
     const struct seen *r = &s->record[q];
 
     if (w->sink_came && sink == w->sink_count - 1 &&
-        (r->unowed || memory_went(w) || w->went == 3 || /* Of both in turn neither knows all. */
-         statement_is(w, sink, s, q, is_unowed)))
+        (r->unowed || sink_was_missed(w, s) || statement_is(w, sink, s, q, is_unowed)))
         return NULL;
     if (r->once[sink] + r->marked[sink] > 0 || is_stated(w, sink, s, q, false))
         return NULL;
-    if ((w->disk_lied || w->journal_lost) && statement_is(w, sink, s, q, is_not_read))
+    if (statement_is(w, sink, s, q, is_not_read))
         return NULL;
     if (is_held(w, sink, s, q) || statement_is(w, sink, s, q, is_held))
         return NULL;
-    if (w->options.sink[sink].answers && has_no_marks(w, sink, s->origin) && has_later(s, sink, q))
+    if (w->options.sink[sink].answers && has_no_marks(w, sink, s) && has_later(s, sink, q))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */
-    if (w->journal_lost && !w->node[1 - s->origin]->has[sink])
+    if (since(w->journal_lost_ns[s->origin], s) && !w->node[1 - s->origin]->has[sink])
         return NULL; /* Nobody else knew what was on its way there. */
     if (is_known_to_nobody(w, s, q) && !end_is_told(w, sink, s) &&
-        (w->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s) ||
+        (s->given_up || end_is_unknown(w, s) || opening_is_held(w, sink, s) ||
          opening_is_lost(w, s)))
         return NULL;
     return "is missing without a word";
@@ -656,9 +691,9 @@ static bool is_everywhere(const struct world *w, const struct seen_segment *s, u
 
 /* What was in flight to it when a disk destroyed the record is lost or not: it cannot be asked; or
  * a node knew of it that was started without that sink. */
-static bool some_cannot_tell(const struct world *w)
+static bool some_cannot_tell(const struct world *w, const struct seen_segment *s)
 {
-    if (w->sink_came)
+    if (w->sink_came && (oracle_was_without(w, 0, s) || oracle_was_without(w, 1, s)))
         return true;
     for (size_t k = 0; k < w->sink_count; k++) {
         if (!w->options.sink[k].answers || w->options.sink[k].may_fail)
@@ -668,16 +703,19 @@ static bool some_cannot_tell(const struct world *w)
 }
 
 /* A3: tagged = emitted + held + gap records' counts, each record in one of them: what is stated as
- * lost is missing at some sink.  Where a node has lost its memory, nobody can know that. */
+ * lost is missing at some sink.  Where a node has lost its memory of it, nobody can know that. */
 static void lost_is_not_there(struct world *w)
 {
-    for (size_t i = 0; i < w->gap_count && !w->power_lost && !w->journal_lost && !w->given_up;
-         i++) {
+    for (size_t i = 0; i < w->gap_count; i++) {
         const struct gap *g = &w->gap[i];
         const struct seen_segment *s = oracle_segment(w, g->range.origin, g->range.epoch);
 
-        for (uint32_t q = g->range.from; g->kind == RECORD_GAP_LOST && q <= g->range.to; q++) {
-            if (is_everywhere(w, s, q) && !(w->disk_lied && (w->unasked || some_cannot_tell(w))))
+        if (g->kind != RECORD_GAP_LOST || s->given_up || oracle_forgot(w, 0, s) ||
+            oracle_forgot(w, 1, s) ||
+            (oracle_disk_lied(w, s) && (s->unasked || some_cannot_tell(w, s))))
+            continue;
+        for (uint32_t q = g->range.from; q <= g->range.to; q++) {
+            if (is_everywhere(w, s, q))
                 world_fail(w, "%u/%u/%u is at every sink although it is stated as lost", s->origin,
                            s->epoch, q);
         }

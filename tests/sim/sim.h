@@ -319,6 +319,9 @@ struct seen_segment {
     uint64_t writer[SIM_SINKS], written[SIM_SINKS]; /* SINK_STREAM: the last one, and when. */
     uint64_t view[SIM_SINKS][NODE_COUNT];           /* When that node last asked. */
     bool tail_unknown;                              /* The ring died with it. */
+    bool given_up;                                  /* Some of it, by a journal at its limit. */
+    bool unasked; /* Some of it was stated as lost while a sink that might have told was gone, or it
+                   * was still on its way to one. */
     struct seen *record;
 };
 
@@ -389,8 +392,7 @@ struct world {
     bool edits_limits;   /* Window, hold time and policy may be others at a start, */
     bool edits_power;    /* the durability, */
     bool edits_sinks;    /* and whether a node has the last sink; */
-    bool sink_came;      /* that was so, */
-    uint8_t went;        /* at these (bits). */
+    bool sink_came;      /* that was so. */
     struct rng flipping; /* Of its own, too. */
     bool flips;          /* A taker loses the last sink; one that gets it back meets a power cut. */
     enum sim_story {     /* What every seed has, where a rare coincidence is looked for. */
@@ -429,12 +431,13 @@ struct world {
     struct opened opened[OPENS_MAX];
     size_t opened_count;
     struct sim_stats stats;
-    bool power_lost, journal_lost, marks_lost, disk_lied, clock_lied;
-    uint64_t journal_lost_ns[NODE_COUNT];
-    uint64_t met_ns; /* When the last session began. */
-    bool unasked; /* Something was stated as lost while a sink that might have told was gone, or it
-                   * was still on its way to one. */
-    bool small_journals, given_up; /* Some journal was at its limit. */
+    bool clock_lied;
+    /* When a node last lost its journal; marks, with the power or with that journal; and what its
+     * disk destroyed.  0: never, UINT64_MAX: it may yet. */
+    uint64_t journal_lost_ns[NODE_COUNT], marks_lost_ns[NODE_COUNT], disk_lied_ns[NODE_COUNT];
+    uint64_t came_ns[NODE_COUNT]; /* When it last got the last sink. */
+    uint64_t met_ns;              /* When the last session began. */
+    bool small_journals;
     struct rng limit_rng;
     uint16_t conn_names;
     /* Failure. */
@@ -545,6 +548,12 @@ void oracle_ring_died(struct world *w, uint8_t node);
 /* What this host had of its peer, too. */
 void oracle_copies_lost(struct world *w, uint8_t node);
 void oracle_say(struct world *w, unsigned node); /* Its segments, into the trace. */
+/* Since that segment was opened: the node lost marks, or its journal; a disk destroyed something.
+ */
+bool oracle_forgot(const struct world *w, unsigned node, const struct seen_segment *s);
+bool oracle_disk_lied(const struct world *w, const struct seen_segment *s);
+/* It has not the last sink, or got it since then. */
+bool oracle_was_without(const struct world *w, unsigned node, const struct seen_segment *s);
 bool oracle_at_rest(struct world *w, bool say);
 void oracle_verdict(struct world *w);
 uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t epoch,
@@ -572,6 +581,7 @@ void progress_flushed(struct world *w, struct node *n);
 
 /* faults.c */
 void faults_draw(struct world *w);
+void faults_disk_lies(struct world *w, const struct node *n, uint64_t at_ns);
 void faults_host_died(struct world *w, struct node *n);
 void faults_leap(struct world *w, struct node *n, uint64_t by_ns);
 void faults_strike(struct world *w);

@@ -205,7 +205,8 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
                         */
         return;
     /* It may remember what it owned before it was started without the sink. */
-    if (w->sink_came && sink == w->sink_count - 1)
+    if (sink == w->sink_count - 1 &&
+        oracle_was_without(w, other->id, oracle_segment(w, give->range.origin, give->range.epoch)))
         return;
     /* So it is with what was resumed before its facts went. */
     if (n->core.session != SESSION_UP && n->core.both_fence && mine->asked == ASK_DONE &&
@@ -241,6 +242,14 @@ static bool taken_now(const struct world *w, const struct node *n, const struct 
     return false;
 }
 
+/* It lost marks of it, or records. */
+static bool forgot(struct world *w, const struct node *n, const struct segment *g)
+{
+    const struct seen_segment *s = oracle_segment(w, g->origin, g->epoch);
+
+    return oracle_forgot(w, n->id, s) || w->disk_lied_ns[n->id] >= s->opened_ns;
+}
+
 /* L4: what the taker knows to be produced, and does not have, it states. */
 static void check_gaps(struct world *w, const struct node *n)
 {
@@ -249,7 +258,7 @@ static void check_gaps(struct world *w, const struct node *n)
         bool all = true;
 
         if (g->origin == n->id || g->gap != GAP_NONE || g->produced <= g->journaled ||
-            !((g->lost && !w->power_lost && !w->disk_lied) || taken_now(w, n, g)))
+            !((g->lost && !forgot(w, n, g)) || taken_now(w, n, g)))
             continue;
         for (size_t k = 0; k < w->sink_count; k++) {
             for (uint8_t m = 0; m < g->at[k].count; m++) {
@@ -304,7 +313,7 @@ static void note_unasked(struct world *w, const struct node *n)
         const struct segment *g = &n->core.segment[n->core.order[i]];
 
         for (unsigned k = 0; g->gap == GAP_LOST && !g->gap_told && k < w->sink_count; k++)
-            w->unasked |= n->has[k] && !n->sink[k].up;
+            oracle_segment(w, g->origin, g->epoch)->unasked |= n->has[k] && !n->sink[k].up;
     }
 }
 
@@ -345,7 +354,8 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
 
     if (note->reason == REASON_JOURNAL_LIMIT) /* It has them, and gives them up. */
         return;
-    w->unasked |= collector_is_owed(w, &note->range);
+    if (collector_is_owed(w, &note->range))
+        oracle_segment(w, note->range.origin, note->range.epoch)->unasked = true;
     if (must_be_certain(w))
         world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
                    note->kind, note->range.origin, note->range.epoch, note->range.from,
@@ -400,24 +410,26 @@ void witness_flushes(struct world *w, struct node *n)
 }
 
 /* Section 5: how much a taker settles as in doubt is bounded by W, for each segment, run and sink.
- * Where it fences, all that it holds is (T4a); where marks are gone, nobody can tell. */
+ * Where it fences, all that it holds is (T4a); where its marks of it are gone, it cannot tell. */
 static void check_doubt(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || c->must_fence ||
-        w->power_lost || w->journal_lost || w->marks_lost)
+    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || c->must_fence)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
+        const struct seen_segment *seen = oracle_segment(w, g->origin, g->epoch);
 
+        if (oracle_forgot(w, n->id, seen))
+            continue;
         for (size_t k = 0; k < w->sink_count; k++) {
             uint32_t sum = 0, may = n->may_doubt[c->order[i]][k];
 
             if (w->options.sink[k].answers) /* What an answer settles goes out without a window. */
                 continue;
-            if (w->sink_came && k == w->sink_count - 1) /* It knows no intents. */
-                continue;
+            if (k == w->sink_count - 1 && oracle_was_without(w, n->id, seen))
+                continue; /* It knows no intents. */
             for (uint8_t m = 0; m < g->at[k].count; m++)
                 sum += g->at[k].span[m].owner == n->id ? in_doubt(&g->at[k].span[m]) : 0;
             if (sum > may)
@@ -442,7 +454,7 @@ static void check_takeover(struct world *w, struct node *n)
     if (!n->fenced_said && w->fencing[n->id])
         world_fail(w, "node %u took over, and fenced nobody", n->id);
     if (!n->fenced_said && w->node[1 - n->id]->running && w->node[1 - n->id]->core.both_fence &&
-        !w->power_lost && !w->marks_lost)
+        (w->marks_lost_ns[n->id] == 0 || w->marks_lost_ns[n->id] < w->met_ns))
         world_fail(w, "node %u took over from one that relies on fencing, and fenced nobody",
                    n->id);
     if (!n->fenced_said && !(cluster_peer_dead(&n->cluster) && cluster_is_primary(&n->cluster)))

@@ -214,13 +214,14 @@ static void reset(struct world *w, uint64_t seed)
     w->now = 0;
     w->heap_count = 0;
     w->order = w->lines = 0;
-    w->ending = w->power_lost = w->journal_lost = w->disk_lied = w->clock_lied = false;
-    w->marks_lost = w->unasked = false;
+    w->ending = w->clock_lied = false;
     memset(w->journal_lost_ns, 0, sizeof(w->journal_lost_ns));
+    memset(w->marks_lost_ns, 0, sizeof(w->marks_lost_ns));
+    memset(w->disk_lied_ns, 0, sizeof(w->disk_lied_ns));
+    memset(w->came_ns, 0, sizeof(w->came_ns));
     w->met_ns = 0;
     w->limit_rng.state = ~seed; /* Of its own, so that other seeds keep their stories. */
     w->small_journals = rng_chance(&w->limit_rng, 100);
-    w->given_up = false;
     w->conn_names = 0;
     w->nonce = 0;
     w->stamps = 0;
