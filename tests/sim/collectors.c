@@ -356,6 +356,7 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
     struct ask *a = &n->ask[ask % ASKS_MAX];
     int by = w->sink_kind[a->sink] == SINK_FILE ? n->id : -1;
     struct seen_segment *s;
+    uint32_t last;
 
     if (!n->running || a->life != n->life)
         return;
@@ -376,9 +377,10 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
     }
     if (s != NULL)
         s->view[a->sink][n->id] = ++w->stamps;
-    node_answered(w, n, a->sink, &a->range, ANSWER_HAS,
-                  oracle_highest(w, a->sink, a->range.origin, a->range.epoch, a->range.from,
-                                 a->range.to, by));
+    last =
+        oracle_highest(w, a->sink, a->range.origin, a->range.epoch, a->range.from, a->range.to, by);
+    oracle_answered(w, n, a->sink, &a->range, last);
+    node_answered(w, n, a->sink, &a->range, ANSWER_HAS, last);
 }
 
 void collector_ask(struct world *w, struct node *n, unsigned sink, const struct core_range *r)

@@ -359,20 +359,19 @@ static bool end_is_told(struct world *w, unsigned sink, const struct seen_segmen
 
 /* Not promised: a node's marks are gone, or the power takes them (durability = process), or it had
  * not had the sink, and it asks that for the last position of a stream whose owner had gone on
- * alone above a hole (L2).  See README.md. */
-static bool has_later(const struct seen_segment *s, unsigned sink, uint32_t q)
+ * alone above a hole (L2): the answer hides the hole.  See README.md. */
+void oracle_answered(struct world *w, const struct node *n, unsigned sink,
+                     const struct core_range *r, uint32_t last)
 {
-    while (++q <= s->last) {
-        if (s->record[q].once[sink] + s->record[q].marked[sink] > 0)
-            return true;
-    }
-    return false;
-}
+    struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
 
-static bool has_no_marks(const struct world *w, unsigned sink, const struct seen_segment *s)
-{
-    return since(w->marks_lost_ns[0], s) || since(w->marks_lost_ns[1], s) ||
-           (sink == w->sink_count - 1 && oracle_was_without(w, 1 - s->origin, s));
+    if (s == NULL || !(since(w->marks_lost_ns[n->id], s) ||
+                       (sink == w->sink_count - 1 && oracle_was_without(w, n->id, s))))
+        return;
+    for (uint32_t q = r->from; q < last; q++) {
+        if (s->record[q].once[sink] + s->record[q].marked[sink] == 0)
+            s->record[q].hidden |= (uint8_t)(1u << sink);
+    }
 }
 
 /* D2 hold: it waits for the operator, and all that follows it in its stream. */
@@ -504,7 +503,7 @@ static const char *missing(struct world *w, unsigned sink, const struct seen_seg
         return NULL;
     if (is_held(w, sink, s, q) || statement_is(w, sink, s, q, is_held))
         return NULL;
-    if (w->options.sink[sink].answers && has_no_marks(w, sink, s) && has_later(s, sink, q))
+    if (r->hidden & (1u << sink))
         return NULL;
     if (!w->node[s->origin]->has[sink])
         return NULL; /* Its origin does not know this sink. */

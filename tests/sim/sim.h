@@ -305,6 +305,7 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
+    uint8_t hidden;                        /* Bits of the sinks: see oracle_answered(). */
     bool own;                              /* Its origin has journaled it. */
     bool unowed;                           /* To the last sink: an operator took that away. */
     bool copied;                           /* The peer's journal has it, or had no need to. */
@@ -535,6 +536,9 @@ void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct ite
                   uint16_t connection);
 enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
                                 const struct core_range *r, uint16_t connection, uint32_t *last);
+/* Node n asked that sink of r, and was told that it has it up to `last`; less: nothing of it. */
+void oracle_answered(struct world *w, const struct node *n, unsigned sink,
+                     const struct core_range *r, uint32_t last);
 bool oracle_has(struct world *w, unsigned sink, const struct item *i);
 void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct item *item);
 /* A file has lost it again. */
