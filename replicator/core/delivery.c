@@ -191,10 +191,14 @@ static bool would_hide(const struct core *c, uint8_t sink, const struct span *s)
 
 /* L2: what was never sent goes on at once, also above what is held: this node's own file or
  * connection can say now what is there. */
-static void ask_while_held(const struct core *c, uint8_t sink, struct span *s)
+static bool asks_while_held(const struct core *c, const struct segment *g, uint8_t sink, uint8_t n)
 {
-    if (c->o.sink[sink].local && s->asked == ASK_NONE && s->handed == s->emitted)
-        s->asked = ASK_WANTED;
+    const struct delivery *d = &g->at[sink];
+    bool more = false;
+
+    for (uint8_t m = n + 1; m < d->count; m++)
+        more |= d->span[m].handed < hand_limit(c, g, sink, &d->span[m]);
+    return more && c->o.sink[sink].local;
 }
 
 bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *give)
@@ -210,10 +214,11 @@ bool core_pull(struct core *c, uint8_t sink, uint32_t max, struct core_give *giv
                 check_span(c, g, sink, s);
                 return true;
             }
-            if (would_hide(c, sink, s)) {
-                ask_while_held(c, sink, s);
-                break;
-            }
+            if (!would_hide(c, sink, s))
+                continue;
+            if (s->asked == ASK_NONE && s->handed == s->emitted && asks_while_held(c, g, sink, n))
+                s->asked = ASK_WANTED;
+            break;
         }
     }
     return false;
