@@ -357,15 +357,15 @@ static bool end_is_told(struct world *w, unsigned sink, const struct seen_segmen
     return false;
 }
 
-/* Not promised: a node's marks are gone, or the power takes them (durability = process), or it had
- * not had the sink, and it asks that for the last position of a stream whose owner had gone on
- * alone above a hole (L2): the answer hides the hole.  See README.md. */
+/* Not promised: the marks of a node that had gone on alone above a hole (L2) are gone, or the power
+ * takes them (durability = process), or one had not had the sink, and that is asked for the last
+ * position of the stream, by it or by its peer: the answer hides the hole.  See README.md. */
 void oracle_answered(struct world *w, const struct node *n, unsigned sink,
                      const struct core_range *r, uint32_t last)
 {
     struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
 
-    if (s == NULL || !(since(w->marks_lost_ns[n->id], s) ||
+    if (s == NULL || !(since(w->marks_lost_ns[0], s) || since(w->marks_lost_ns[1], s) ||
                        (sink == w->sink_count - 1 && oracle_was_without(w, n->id, s))))
         return;
     for (uint32_t q = r->from; q < last; q++) {
