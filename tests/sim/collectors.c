@@ -375,8 +375,10 @@ void collector_answer(struct world *w, struct node *n, unsigned ask)
         collector_reset(w, n, a->sink, true);
         return;
     }
-    if (s != NULL)
+    if (s != NULL) {
         s->view[a->sink][n->id] = ++w->stamps;
+        s->unasked |= collector_is_owed(w, &a->range);
+    }
     last =
         oracle_highest(w, a->sink, a->range.origin, a->range.epoch, a->range.from, a->range.to, by);
     oracle_answered(w, n, a->sink, &a->range, last);

@@ -322,7 +322,7 @@ struct seen_segment {
     bool tail_unknown;                              /* The ring died with it. */
     bool given_up;                                  /* Some of it, by a journal at its limit. */
     bool unasked; /* Some of it was stated as lost while a sink that might have told was gone, or it
-                   * was still on its way to one. */
+                   * was still on its way to one, also as a sink answered. */
     struct seen *record;
 };
 

@@ -410,12 +410,14 @@ void witness_flushes(struct world *w, struct node *n)
 }
 
 /* Section 5: how much a taker settles as in doubt is bounded by W, for each segment, run and sink.
- * Where it fences, all that it holds is (T4a); where its marks of it are gone, it cannot tell. */
+ * Where it fences, all that it holds is (T4a); where its marks of it are gone, it cannot tell; and
+ * who knows that the other's journal went doubts, and intends, all that it sends (T5). */
 static void check_doubt(struct world *w, const struct node *n)
 {
     const struct core *c = &n->core;
 
-    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || c->must_fence)
+    if (w->edits_limits || w->edits_power || !n->taking || w->fencing[n->id] || c->must_fence ||
+        w->journal_lost_ns[0] != 0 || w->journal_lost_ns[1] != 0)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
