@@ -1,6 +1,7 @@
 """The stories of integration/drills: NN_<story>.py, each with `story(s)`, a docstring, and perhaps
 `prepare(s)` before the nodes start, SETTINGS of their configuration, NOT: sinks it says nothing about, LOSES: what
-a journal or a ring alone had goes with it, of so many seconds at the most for each fault, `judge(verdict)`: what it requires beyond the common."""
+a journal or a ring alone had goes with it, of so many seconds at the most for each fault, `judge(verdict)`: what it
+requires beyond the common."""
 import importlib.util
 import os
 import re

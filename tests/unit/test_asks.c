@@ -151,8 +151,8 @@ static void a_guard_begins_with_a_connection(void **state)
     free(p);
 }
 
-/* A node 0 whose disk has lost 2-6, which its sink has: they are the peer's, which holds them. */
-static uint32_t lose_what_is_there(struct pair *p)
+/* 2-6 of node 0 are at its sink, which has not confirmed them.  The epoch. */
+static uint32_t five_are_there(struct pair *p)
 {
     uint32_t e = pair_live(p, 0);
     unsigned marked;
@@ -161,6 +161,14 @@ static uint32_t lose_what_is_there(struct pair *p)
     pair_produce(p, 0, 5);
     pair_settle(p);
     assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    return e;
+}
+
+/* Then its disk loses them, so that they are the peer's, which holds them. */
+static uint32_t lose_what_is_there(struct pair *p)
+{
+    uint32_t e = five_are_there(p);
+
     pair_crash(p, 0);
     pair_lose_tail(p, 0, e, 1);
     pair_return(p, 1500);
@@ -281,15 +289,11 @@ static void what_both_disks_lose_is_asked_about(void **state)
 static void a_lost_tail_is_not_handed_over(void **state)
 {
     struct pair *p = pair_begin(stream);
-    uint32_t e = pair_live(p, 0);
-    unsigned marked, term;
+    uint32_t e, term;
 
     (void)state;
     pair_cut(p);
-    p->node[0].sink_stalls = true;
-    pair_produce(p, 0, 5);
-    pair_settle(p);
-    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+    e = five_are_there(p);
     pair_elapse_ms(p, 1100); /* The next epoch is open. */
     pair_crash(p, 0);
     pair_lose_tail(p, 0, e, 1);
@@ -317,14 +321,10 @@ static void file(struct core_sink_options *o)
 static void what_was_never_sent_goes_on_above_what_is_held(void **state)
 {
     struct pair *p = pair_begin(file);
-    uint32_t e = pair_live(p, 0);
+    uint32_t e = five_are_there(p);
     unsigned marked;
 
     (void)state;
-    p->node[0].sink_stalls = true;
-    pair_produce(p, 0, 5);
-    pair_settle(p);
-    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
     pair_crash(p, 0);
     p->node[0].sink_stalls = false;
     pair_start(p, 0);
