@@ -346,6 +346,8 @@ static void pull(struct world *w, struct node *n, unsigned sink)
         }
         room -= want;
     }
+    if (room > 0)
+        progress_pulled(w, n, sink);
 }
 
 static void flush(struct world *w, struct node *n)

@@ -198,3 +198,65 @@ void progress_flushed(struct world *w, struct node *n)
         }
     }
 }
+
+/* L2, L3, N4: this node may hand it over now, as far as sessions and leases go. */
+static bool is_its_own_to_hand(const struct node *n, const struct segment *g, const struct span *s)
+{
+    const struct core *c = &n->core;
+
+    if (s->owner != n->id || s->handing != HAND_NONE)
+        return false;
+    if (c->session == SESSION_DOWN)
+        return s->resumed || (g->origin == n->id && s->from > g->sent);
+    return c->session == SESSION_UP && c->now_ns < c->lease_end_ns;
+}
+
+/* D1: of this run a question is on its way, or will be once what is in flight has arrived; or what
+ * stands for it is (D2). */
+static bool is_asked(const struct span *s, const struct core_sink_options *o)
+{
+    bool guarded = s->guarded || o->local || o->may_fail;
+
+    return s->asked == ASK_WANTED || s->asked == ASK_SENT || s->asked == ASK_SKIPPING ||
+           (s->asked != ASK_DONE && s->handed > s->emitted && (s->handed < s->doubt || !guarded));
+}
+
+static bool waits_for_something(const struct node *n, const struct segment *g, unsigned sink,
+                                uint8_t m)
+{
+    const struct core_sink_options *o = &n->configured[sink];
+    const struct span *s = &g->at[sink].span[m];
+
+    if (s->handed < s->doubt && o->policy != IN_DOUBT_RESEND) /* D2 */
+        return true;
+    if (!o->answers)
+        return false;
+    for (uint8_t i = 0; i <= m; i++) {
+        const struct span *t = &g->at[sink].span[i];
+
+        /* What is held below is not asked about where others write too: its answer would hide what
+         * goes on above. */
+        if (t->owner == n->id && (is_asked(t, o) || (i < m && !o->local && t->handed < t->doubt)))
+            return true;
+    }
+    return false;
+}
+
+/* The sink has room, and the core gave it nothing. */
+void progress_pulled(struct world *w, const struct node *n, unsigned sink)
+{
+    const struct core *c = &n->core;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+
+        for (uint8_t m = 0; m < g->at[sink].count; m++) {
+            const struct span *s = &g->at[sink].span[m];
+
+            if (s->handed < least(s->granted, g->journaled) && is_its_own_to_hand(n, g, s) &&
+                !waits_for_something(n, g, sink, m))
+                world_fail(w, "node %u: %u/%u %u-%u is granted at sink %u and waits for nothing",
+                           n->id, g->origin, g->epoch, s->handed + 1, s->granted, sink);
+        }
+    }
+}

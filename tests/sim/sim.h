@@ -582,6 +582,7 @@ void witness_handover(struct world *w, struct node *n, uint8_t sink);
 /* progress.c: before a flush and after it. */
 void progress_flushes(struct world *w, struct node *n);
 void progress_flushed(struct world *w, struct node *n);
+void progress_pulled(struct world *w, const struct node *n, unsigned sink);
 
 /* faults.c */
 void faults_draw(struct world *w);
