@@ -128,7 +128,7 @@ struct segment {
     uint8_t origin;
     uint8_t state;     /* enum segment_state; only segment_move() writes it. */
     bool closed;       /* No more is produced: `last` is its last sequence. */
-    bool begun_before; /* By an earlier process, which may have sent more than our file has kept. */
+    bool begun_before; /* By an earlier process of its origin: its file may lack what was sent. */
     bool hollow_kept;  /* Our journal says so, too. */
     bool hollow;       /* Its origin has stand-ins for what its replica may hold. */
     bool ended;        /* No more is produced, and its end went with the ring (at its origin). */
@@ -153,7 +153,7 @@ struct segment {
     uint32_t sent;       /* S, at the origin. */
     uint32_t peer_sent;  /* S, at the replica, as the origin's hello says. */
     uint32_t cursor;     /* Sent to the peer on the present link; at or below S. */
-    uint32_t sent_bound; /* Durable, at or above S. */
+    uint32_t sent_bound; /* Durable, at or above S; at the replica, as the origin's hello says. */
     uint32_t replicated; /* R as acknowledged, at the origin. */
     uint32_t gap_from, gap_to;
     uint8_t gap;   /* enum gap_state */

@@ -88,6 +88,8 @@ static void learn_marks(struct core *c, struct segment *g, const struct segment 
         g->produced = max_u32(g->produced, fact->produced);
         g->peer_sent = fact->sent;
         g->sent = max_u32(g->sent, fact->sent);
+        g->sent_bound = max_u32(g->sent_bound, fact->sent_bound);
+        g->begun_before = fact->begun_before;
         if (fact->closed && !g->lost)
             gap_note_lost(c, g,
                           origin_tells_to(fact)); /* While the spans know what was confirmed. */

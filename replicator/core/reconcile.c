@@ -136,24 +136,50 @@ static void expect_again(struct delivery *replica, uint8_t origin, uint32_t held
     s->emitted = s->handed = s->intent = s->requested = s->granted = s->doubt = above;
 }
 
+/* The replica's journal may be younger than the segment. */
+static bool may_have_forgotten(const struct core *c, const struct segment *g)
+{
+    uint32_t first = g->origin == c->o.node ? c->peer_first_epoch : c->first_epoch;
+
+    return first == 0 || g->epoch < first;
+}
+
+/* T5: the replica lost its journal while its origin was without the sink, so that nobody said so
+ * there.  What the origin has to be the replica's, and that one does not know, it has forgotten. */
+static void forgotten_meanwhile(const struct segment *g, const struct delivery *replica,
+                                struct delivery *d)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        struct span *s = &d->span[n];
+
+        if (s->owner == g->origin ||
+            delivery_find((struct delivery *)replica, s->emitted + 1) != NULL)
+            continue;
+        s->doubt = max_u32(s->doubt, span_reach(g, s));
+        s->intent = max_u32(s->intent, s->doubt);
+        s->foreign = s->doubt > s->emitted;
+    }
+}
+
 /* T3 for one segment at one sink. */
 void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
 {
     struct delivery now = g->at[k];
     struct delivery mine = as_told(c, &now);
     struct delivery other = *theirs;
+    bool ours = g->origin == c->o.node;
+    bool came_back = (ours ? now.unheard : theirs->unheard) && !g->lost;
+    struct delivery replica = ours ? other : mine;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
-    if (g->origin == c->o.node && now.unheard && !g->lost)
-        expect_again(&other, g->origin, g->replicated);
-    if (g->origin != c->o.node && theirs->unheard && !g->lost) {
-        expect_again(&mine, g->origin, g->journaled);
+    if (came_back)
+        expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
+    if (came_back && !ours)
         g->seen.done[k] = 0;
-    }
 
     delivery_tidy(&mine, g->closed, g->last, -1);
     delivery_tidy(&other, g->closed, g->last, -1);
-    if (g->origin == c->o.node)
+    if (ours)
         settle_delivery(&mine, &other, last, &g->at[k]);
     else
         settle_delivery(&other, &mine, last, &g->at[k]);
@@ -162,6 +188,8 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     if (g->at[k].count ==
         SPAN_MAX) /* Too ragged: what is done in between goes out again, marked. */
         g->seen.done[k] = 0;
+    if (came_back && may_have_forgotten(c, g))
+        forgotten_meanwhile(g, &replica, &g->at[k]);
     confirmed_since(c, &now, &g->at[k]);
     delivery_tidy(&now, g->closed, g->last, -1);
     keep_handed(c, &now, &g->at[k]);

@@ -208,20 +208,16 @@ static void resume(struct core *c, struct segment *g, size_t k)
 {
     for (uint8_t n = 0; n < g->at[k].count; n++) {
         struct span *s = &g->at[k].span[n];
+        bool offered = s->handing == HAND_OFFERED;
+        uint32_t sent = offered ? segment_may_be_sent(g) : g->sent;
 
-        if (g->origin == c->o.node && s->owner == c->o.node && s->handing == HAND_OFFERED &&
-            s->from > g->sent) { /* L2: the peer cannot have what was never sent. */
-            s->term += 2;
-            s->handing = HAND_NONE;
-            g->at[k].dirty = c->durable = true;
-        }
-        if (s->owner != c->o.node || s->resumed || span_may_go_solo(c, g, s))
+        if (s->owner != c->o.node || s->resumed || (!offered && span_may_go_solo(c, g, s)))
             continue;
         if (!cut_at_held(c, g, &g->at[k], s))
             continue;
         s->resumed = true;
         s->handing = HAND_NONE;
-        s->doubt = g->origin == c->o.node ? min_u32(s->to, g->sent) : min_u32(s->to, g->journaled);
+        s->doubt = min_u32(s->to, g->origin == c->o.node ? sent : g->journaled);
         s->doubt = max_u32(s->doubt, span_perhaps(g, s));
         s->foreign = s->doubt > s->emitted;
         s->asked = ASK_NONE;

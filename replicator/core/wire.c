@@ -13,6 +13,7 @@ enum {
     FLAG_UNSURE = 16,
     FLAG_ENDED = 32,
     FLAG_HOLLOW = 64,
+    FLAG_BEGUN_BEFORE = 128,
 };
 enum { SPAN_RESUMED = 1, SPAN_FOREIGN = 2, SPAN_OFFERED = 4 };
 
@@ -192,7 +193,7 @@ size_t wire_put_segment(uint8_t *out, const struct segment *g)
     out[2] = (uint8_t)((g->closed ? FLAG_CLOSED : 0) | (g->done ? FLAG_DONE : 0) |
                        (g->lost ? FLAG_LOST : 0) | (g->gap_told ? FLAG_GAP_TOLD : 0) |
                        (g->unsure ? FLAG_UNSURE : 0) | (g->ended ? FLAG_ENDED : 0) |
-                       (g->hollow ? FLAG_HOLLOW : 0));
+                       (g->hollow ? FLAG_HOLLOW : 0) | (g->begun_before ? FLAG_BEGUN_BEFORE : 0));
     out[3] = g->gap;
     put_le32(out + 4, g->epoch);
     put_le32(out + 8, g->last);
@@ -220,6 +221,7 @@ int wire_get_segment(const uint8_t *at, size_t len, struct segment *out)
     out->unsure = (at[2] & FLAG_UNSURE) != 0;
     out->ended = (at[2] & FLAG_ENDED) != 0;
     out->hollow = (at[2] & FLAG_HOLLOW) != 0;
+    out->begun_before = (at[2] & FLAG_BEGUN_BEFORE) != 0;
     out->gap = at[3];
     out->epoch = get_le32(at + 4);
     out->last = get_le32(at + 8);

@@ -140,7 +140,7 @@ static void check_done(struct world *w, struct node *n)
                     w->options.sink[k].answers && s->doubt > s->handed ? s->doubt : s->handed;
 
                 if (segment_lacks_tail(c, g) && s->to > g->journaled)
-                    stays = s->to; /* Nobody has it: its sinks are asked, and it is stated. */
+                    continue; /* Nobody has it: its sinks are asked, and it is stated. */
                 if (s->owner == n->id && stays < s->to && (!g->lost || g->origin == n->id))
                     world_fail(w,
                                "node %u: the hand-over is done, and %u/%u %u-%u at sink %u is "

@@ -228,6 +228,40 @@ static void a_sink_is_put_back_at_the_replica(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T5: the taker loses its journal while its origin is without the sink, so that nobody can say
+ * there what that means. */
+static void the_taker_forgets_while_the_sink_is_away(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_produce(p, 0, 5);
+    pair_handover(p, 0);
+    pair_settle(p);
+    p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 20)->owner, 1);
+    pair_crash(p, 0); /* It does not hear what its peer does from here on. */
+    p->node[1].sink_off = false;
+    pair_elapse_ms(p, 31000);
+    assert_int_equal(pair_times(p, 0, e, 20, &marked), 1);
+    pair_lose_host(p, 1);
+    p->node[0].sink_off = true;
+    restart_with(p, 0, "other");
+    p->options.sink[0].key = sink_key("siem");
+    p->node[1].disk_full = true; /* It takes nothing yet. */
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    p->node[0].sink_off = p->node[1].disk_full = false;
+    meet_with(p, 0, "siem");
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
 /* A3: a sink is added; the first files of the segment, all delivered, are gone: what every old sink
  * has is stated as lost. */
 static void an_added_sink_has_lost_nothing(void **state)
@@ -582,6 +616,7 @@ int main(void)
         T(the_taker_is_started_without_the_sink),
         T(a_sink_is_put_back_at_the_taker),
         T(a_sink_is_put_back_at_the_replica),
+        T(the_taker_forgets_while_the_sink_is_away),
         T(an_added_sink_has_lost_nothing),
         T(what_was_handed_over_when_the_peer_leaves),
         T(what_the_peer_had_when_it_leaves),

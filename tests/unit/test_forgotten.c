@@ -225,14 +225,38 @@ static void fencing_that_is_not_told_is_no_fact(void **state)
     }
 }
 
+/* T5: node 1 has taken over and emitted what it forgets with its journal, and the origin's file is
+ * cut, so that it does not show how much of it was sent. */
+static void what_was_sent_of_a_cut_file_is_in_doubt(void **state)
+{
+    struct pair *p = *state;
+    struct pair_disk *disk = &p->node[0].disk;
+    uint32_t e = pair_die_undelivered(p);
+    unsigned marked;
+
+    pair_take_over(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
+    pair_lose_host(p, 1);
+    for (size_t i = 0; i < disk->held_count; i++) {
+        if (disk->held[i].origin == 0 && disk->held[i].epoch == e)
+            disk->held[i].to = 1;
+    }
+    pair_start(p, 0); /* Its ring has lived on. */
+    pair_start(p, 1);
+    connect_only(p, 1);
+    assert_true(pair_span(p, 1, 0, e, 10)->doubt >= 21);
+    assert_int_equal(pair_span(p, 1, 0, e, 10)->doubt, pair_span(p, 0, 0, e, 10)->doubt);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(the_word_of_a_lost_journal_is_gone),    T(a_fact_that_is_undone_takes_the_word_back),
-        T(the_word_that_it_is_gone_ends_nothing), T(nothing_that_is_to_come_is_in_doubt),
-        T(what_it_took_and_forgot_is_in_doubt),   T(nothing_was_settled_in_a_new_journal),
-        T(a_peers_end_is_not_below_what_is_here), T(fencing_that_is_not_told_is_no_fact),
+        T(the_word_of_a_lost_journal_is_gone),      T(a_fact_that_is_undone_takes_the_word_back),
+        T(the_word_that_it_is_gone_ends_nothing),   T(nothing_that_is_to_come_is_in_doubt),
+        T(what_it_took_and_forgot_is_in_doubt),     T(nothing_was_settled_in_a_new_journal),
+        T(a_peers_end_is_not_below_what_is_here),   T(fencing_that_is_not_told_is_no_fact),
+        T(what_was_sent_of_a_cut_file_is_in_doubt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -596,6 +596,32 @@ static void what_a_failed_write_left_is_held(void **state)
     expect_times(p, e, 102, 2, 1);
 }
 
+/* T1, L2: the disk has lost what was offered, sent and accepted, and the ring still has it: it is
+ * not as if it was never sent. */
+static void what_was_offered_is_held_when_its_file_is_cut(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = begin_confirmed(p);
+    struct pair_disk *disk = &p->node[0].disk;
+
+    p->node[1].sink_off = p->node[0].sink_off = true;
+    pair_produce(p, 0, 20); /* 102-121 */
+    pair_settle(p);
+    cut_in_the_middle(p, 2);
+    assert_int_equal(pair_span(p, 1, 0, e, 110)->owner, 1);
+    pair_crash(p, 0);
+    for (size_t i = 0; i < disk->held_count; i++) {
+        if (disk->held[i].origin == 0 && disk->held[i].epoch == e)
+            disk->held[i].to = 101;
+    }
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 1000);
+    expect_times(p, e, 110, 0, 0);
+    pair_elapse_ms(p, 30000);
+    expect_times(p, e, 110, 1, 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
@@ -623,6 +649,7 @@ int main(void)
         T(a_ragged_one_is_declined_from_the_cut_on),
         T(nothing_is_told_across_a_cut),
         T(what_a_failed_write_left_is_held),
+        T(what_was_offered_is_held_when_its_file_is_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
