@@ -97,6 +97,7 @@ static void input(struct world *w, struct node *n, struct core_input *in)
     in->now_ns = node_clock(w, n);
     w->stats.steps++;
     core_step(&n->core, in);
+    alike_look(w, n);
 }
 
 static void commit_metas(struct world *w, struct node *n)
@@ -891,6 +892,7 @@ static void start(struct world *w, struct node *n)
     n->had_segments = n->fenced_said = false;
     n->handover_seen = HANDOVER_NONE;
     n->fence_out = false;
+    memset(&n->settled, 0, offsetof(struct settled, segment));
     n->takeovers = n->settlements = n->epoch_opened_ns = n->taking_of = n->took_of = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));

@@ -230,6 +230,19 @@ struct ask {
 
 enum memory { MEMORY_NONE, MEMORY_TAKEOVERS, MEMORY_ALL };
 
+enum { SETTLED_MAX = 64 };
+
+struct settled { /* alike.c: as this process settled last. */
+    uint64_t of;
+    uint32_t nonce, peer_nonce;
+    size_t count;
+    struct settled_segment {
+        uint8_t origin;
+        uint32_t epoch;
+        struct delivery at[SIM_SINKS];
+    } segment[SETTLED_MAX];
+};
+
 struct node {
     uint8_t id;
     bool host_up, running, frozen;
@@ -299,6 +312,7 @@ struct node {
     bool power;                                     /* and with which durability. */
     struct ask ask[ASKS_MAX];
     unsigned asks;
+    struct settled settled;
 };
 
 struct seen { /* One record of one segment. */
@@ -583,6 +597,9 @@ void witness_handover(struct world *w, struct node *n, uint8_t sink);
 void progress_flushes(struct world *w, struct node *n);
 void progress_flushed(struct world *w, struct node *n);
 void progress_pulled(struct world *w, const struct node *n, unsigned sink);
+
+/* alike.c */
+void alike_look(struct world *w, struct node *n);
 
 /* faults.c */
 void faults_draw(struct world *w);

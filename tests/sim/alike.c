@@ -1,0 +1,89 @@
+/* T3: two nodes compute an outcome from the same facts, whatever the order in which they learned
+ * them.  A node that settles is compared with what its peer settled, if both heard each other. */
+#include "sim.h"
+
+#include "segment.h"
+
+#include <string.h>
+
+static const struct settled_segment *of_peer(const struct settled *p, const struct segment *g)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->segment[i].origin == g->origin && p->segment[i].epoch == g->epoch)
+            return &p->segment[i];
+    }
+    return NULL;
+}
+
+static void keep(struct node *n)
+{
+    const struct core *c = &n->core;
+    struct settled *s = &n->settled;
+
+    s->nonce = c->nonce;
+    s->peer_nonce = c->peer_nonce;
+    s->count = 0;
+    for (uint16_t i = 0; i < c->count && s->count < SETTLED_MAX; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+        struct settled_segment *to = &s->segment[s->count++];
+
+        to->origin = g->origin;
+        to->epoch = g->epoch;
+        memcpy(to->at, g->at, sizeof(to->at));
+    }
+}
+
+static const struct span *span_at(const struct delivery *d, uint32_t q)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].from <= q && q <= d->span[n].to)
+            return &d->span[n];
+    }
+    return NULL;
+}
+
+/* What the owner doubts somebody may have emitted: as a taker the other one would not mark it.  It
+ * may doubt more itself, as it does not know all that the owner does. */
+static void compare(struct world *w, const struct node *n, const struct segment *g, size_t k,
+                    const struct delivery *theirs)
+{
+    for (uint8_t m = 0; m < g->at[k].count; m++) {
+        const struct span *s = &g->at[k].span[m];
+        const struct span *t = span_at(theirs, s->emitted + 1);
+        const struct span *own = s->owner == n->id ? s : t, *other = s->owner == n->id ? t : s;
+
+        if (s->emitted == s->to || t == NULL)
+            continue;
+        if (s->owner != t->owner || s->term != t->term)
+            world_fail(w, "as they settle, the nodes differ over the owner of %u/%u/%u at sink %zu",
+                       g->origin, g->epoch, s->emitted + 1, k);
+        if (own->doubt > own->emitted && own->doubt > other->emitted && own->doubt > other->doubt &&
+            own->doubt > other->intent)
+            world_fail(w,
+                       "as they settle, %u/%u is in doubt up to %u at sink %zu, and node %u "
+                       "doubts it up to %u",
+                       g->origin, g->epoch, own->doubt, k, 1 - s->owner, other->doubt);
+    }
+}
+
+void alike_look(struct world *w, struct node *n)
+{
+    const struct core *c = &n->core;
+    const struct node *peer = w->node[1 - n->id];
+
+    if (c->settlements == n->settled.of)
+        return;
+    n->settled.of = c->settlements;
+    keep(n);
+    if (peer->settled.nonce != c->peer_nonce || peer->settled.peer_nonce != c->nonce)
+        return;
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+        const struct settled_segment *other = of_peer(&peer->settled, g);
+
+        for (size_t k = 0; other != NULL && k < w->sink_count; k++) {
+            if (n->has[k] && peer->has[k])
+                compare(w, n, g, k, &other->at[k]);
+        }
+    }
+}
