@@ -39,7 +39,7 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
  * once it is known that the peer does not have it either. */
 static void lost_tail(struct core *c, struct segment *g)
 {
-    bool peer_may_have = c->o.has_peer && g->sent_bound > g->journaled && !c->fenced;
+    bool peer_may_have = c->o.has_peer && !c->fenced && (g->unsure || g->sent_bound > g->journaled);
 
     if (!segment_lacks_tail(c, g) || segment_is_done(c, g))
         return;

@@ -161,15 +161,13 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     return g;
 }
 
-/* The peer says that this node had taken it over; this node remembers nothing of it: what it had
- * emitted before it forgot cannot be told. */
-static void forgotten_here(const struct core *c, struct segment *g)
+void facts_forgotten_by(const struct core *c, struct segment *g, uint8_t owner)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
 
-            if (s->owner != c->o.node)
+            if (s->owner != owner)
                 continue;
             s->doubt = max_u32(s->doubt, span_reach(g, s));
             s->intent = max_u32(s->intent, s->doubt);
@@ -217,7 +215,7 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
     if (fact->lost || g->lost || (!known && g->origin == c->o.node))
         facts_origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled); /* T5 */
     if (!known && g->origin != c->o.node)
-        forgotten_here(c, g);
+        facts_forgotten_by(c, g, c->o.node);
 }
 
 /* With our facts the peer's session may be up, also if ours never is: from now on it may take over

@@ -192,12 +192,18 @@ void gap_came_back(struct core *c, struct segment *g, uint32_t last)
         note_range(g, GAP_LOST, from, g->journaled);
 }
 
-/* T5: nobody can bring to that sink what this node lost with its journal. */
-void gap_gone_at(const struct delivery *d, struct segment *g)
+/* T5: nobody can bring to that sink what this node lost with its journal, and its peer had there.
+ * Of a sink that the peer never had nothing is known. */
+void gap_gone_at(const struct core *c, const struct delivery *d, struct segment *g)
 {
     struct undone u = {SEQUENCE_MAX, 0};
+    struct delivery theirs = {0};
 
-    undone_at(d, 0, g->last, &u);
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].owner != c->o.node)
+            theirs.span[theirs.count++] = d->span[n];
+    }
+    undone_at(&theirs, 0, g->last, &u);
     if (u.from > u.to)
         return;
     if (g->gap == GAP_LOST && !g->gap_told) {

@@ -172,10 +172,14 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     struct delivery replica = ours ? other : mine;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
-    if (came_back)
+    if (came_back && ours && c->version < 2 && other.count == 0)
+        other = mine; /* It cannot be told, so that its silence is no word that all is done. */
+    else if (came_back)
         expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
-    if (came_back && !ours)
+    if (came_back && !ours) {
+        c->durable = true; /* Its origin says it no more once it hears us. */
         g->seen.done[k] = 0;
+    }
 
     delivery_tidy(&mine, g->closed, g->last, -1);
     delivery_tidy(&other, g->closed, g->last, -1);

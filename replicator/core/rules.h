@@ -50,7 +50,7 @@ void gap_runs_lost(struct core *c, struct segment *g);
 void gap_tail_ours(struct core *c, struct segment *g);
 void gap_file_lost(struct segment *g, uint32_t from);
 void gap_came_back(struct core *c, struct segment *g, uint32_t last);
-void gap_gone_at(const struct delivery *d, struct segment *g);
+void gap_gone_at(const struct core *c, const struct delivery *d, struct segment *g);
 void gap_filled(struct core *c, struct segment *g);
 void gap_notes(struct core *c, struct core_output *out);
 void gap_noted(struct core *c, const struct core_input *in);
@@ -65,6 +65,9 @@ void facts_told(struct core *c, struct segment *g);
 void facts_settled_before(struct core *c, struct segment *g);
 /* Its origin's journal is gone: up to `replicated` it is the replica's. */
 void facts_origin_lost(struct core *c, struct segment *g, uint32_t replicated);
+/* T3: one node says that the other had taken it over, and that one remembers nothing of it: what it
+ * had emitted before it forgot cannot be told. */
+void facts_forgotten_by(const struct core *c, struct segment *g, uint8_t owner);
 bool facts_bear_no_witness(const struct core *c);
 bool facts_are_blind(const struct core *c, const struct segment *g, const struct delivery *d);
 

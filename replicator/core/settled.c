@@ -109,7 +109,7 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
         /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
          * come from it. */
         if (g->origin == c->o.node) {
-            gap_gone_at(&g->at[k], g);
+            gap_gone_at(c, &g->at[k], g);
             g->at[k].count = 0;
         } else {
             keep_ours(c, g, &g->at[k]);
@@ -194,6 +194,8 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
         g->peer_done = true;
         segment_close(c, g, g->produced);
         for (size_t k = 0; k < c->o.sink_count; k++) {
+            if (!c->peer_has[k]) /* L3: what is left there is ours. */
+                continue;
             g->at[k].count = 0;
             g->at[k].dirty = true;
         }
@@ -201,6 +203,8 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
             gap_filled(c, g);
     } else if (!ours) { /* It forgets what was sent only once we have said that it is done. */
         facts_origin_lost(c, g, g->journaled);
+    } else { /* Until it says that all is done. */
+        facts_forgotten_by(c, g, 1 - c->o.node);
     }
 }
 
@@ -246,6 +250,8 @@ static void heard(const struct core *c, struct segment *g)
  * it may die, and forget that it has to expect again what comes at a sink that we have anew. */
 void settled_peer_heard(struct core *c)
 {
+    if (c->version < 2) /* It does not know of that, and never will. */
+        return;
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
