@@ -161,6 +161,14 @@ static void forgotten_meanwhile(const struct segment *g, const struct delivery *
     }
 }
 
+/* L3: a peer of version 1 cannot be told that the sink came back, so that its silence is no word
+ * that all is done; but of what our disk has lost, which it cannot bring there. */
+static bool is_deaf(const struct core *c, const struct segment *g, const struct delivery *replica)
+{
+    return c->version < 2 && g->origin == c->o.node && replica->count == 0 &&
+           g->journaled >= g->replicated;
+}
+
 /* T3 for one segment at one sink. */
 void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs)
 {
@@ -172,8 +180,8 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     struct delivery replica = ours ? other : mine;
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
-    if (came_back && ours && c->version < 2 && other.count == 0)
-        other = mine; /* It cannot be told, so that its silence is no word that all is done. */
+    if (came_back && is_deaf(c, g, &other))
+        other = mine;
     else if (came_back)
         expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
     if (came_back && !ours) {

@@ -66,31 +66,26 @@ static void compare(struct world *w, const struct node *n, const struct segment 
     }
 }
 
-/* What is above E, I and what is in doubt, nobody has handed over: it would go out as certain. */
+/* Of what is here, what is above E, I and what is in doubt nobody has handed over, but marked: it
+ * would go out as certain.  A sink that knows all is asked. */
 static void check_certain(struct world *w, const struct node *n, const struct segment *g, size_t k)
 {
     const struct seen_segment *seen = oracle_segment(w, g->origin, g->epoch);
-    const struct segment *h = core_segment(&w->node[1 - n->id]->core, g->origin, g->epoch);
-    uint32_t held = g->journaled;
+    const struct core_sink_options *o = &n->configured[k];
 
-    for (uint8_t m = 0; seen != NULL && seen->last >= held && m < g->at[k].count; m++) {
+    if (seen == NULL || seen->last < g->journaled || (o->answers && !o->local && !o->may_fail))
+        return;
+    for (uint8_t m = 0; m < g->at[k].count; m++) {
         const struct span *s = &g->at[k].span[m];
         uint32_t high = span_perhaps(g, s);
-        uint32_t end = s->to < held ? s->to : held;
+        uint32_t end = s->to < g->journaled ? s->to : g->journaled;
 
         for (uint32_t q = high + 1; q > 0 && q <= end; q++) {
             if (seen->record[q].once[k] > 0)
                 world_fail(w,
-                           "CERTAIN node %u settles %u/%u/%u as handed over by nobody at sink %zu, "
-                           "which has it (%s, owner %d E %u I %u D %u to %u; P %u J %u S %u R %u; "
-                           "fact %d peer_done %d h %d)",
-                           n->id, g->origin, g->epoch, q, k,
-                           seen->record[q].by[k] == 1   ? "by 0"
-                           : seen->record[q].by[k] == 2 ? "by 1"
-                                                        : "by both",
-                           s->owner, s->emitted, s->intent, s->doubt, s->to, g->produced,
-                           g->journaled, g->sent, g->replicated, g->fact_seen, g->peer_done,
-                           h ? h->done : -1);
+                           "node %u settles %u/%u/%u as handed over by nobody at sink %zu, which "
+                           "has it",
+                           n->id, g->origin, g->epoch, q, k);
         }
     }
 }
@@ -106,8 +101,7 @@ void alike_look(struct world *w, struct node *n)
     keep(n);
     for (uint16_t i = 0; i < c->count; i++) {
         for (size_t k = 0; k < w->sink_count; k++) {
-            const struct core_sink_options *o = &n->configured[k];
-            if (n->has[k] && peer->has[k] && !(o->answers && !o->local && !o->may_fail))
+            if (n->has[k] && peer->has[k])
                 check_certain(w, n, &c->segment[c->order[i]], k);
         }
     }
