@@ -113,6 +113,9 @@ static void check_growth(const struct core *c, struct segment *g)
 static void check_segment(const struct core *c, struct segment *g)
 {
     assert(g->state > SEGMENT_FREE && g->state <= SEGMENT_SETTLED);
+    assert(g->state != SEGMENT_LIVE || !g->closed);
+    assert(g->state != SEGMENT_DRAINING || g->closed);
+    assert(g->state != SEGMENT_SETTLED || g->done);
     check_marks(c, g);
     check_growth(c, g);
 }

@@ -27,7 +27,9 @@ static int recover_segment(struct core *c, const uint8_t *at, size_t len)
     }
     if (g == NULL)
         return -1;
-    g->closed = image.closed;
+    g->closed |= image.closed; /* It never opens again. */
+    if (g->closed && g->state == SEGMENT_LIVE)
+        segment_move(g, SEGMENT_DRAINING);
     g->ended = image.ended;
     g->lost = image.lost;
     g->gap = image.gap;

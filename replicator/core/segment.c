@@ -12,7 +12,7 @@
  *     +-----> TAKEN, HANDED_OVER ---> DRAINING or SETTLED; LIVE when its origin has not closed it
  * yet (N6: an epoch a second at most). */
 static const uint8_t segment_moves[] = {
-    [SEGMENT_FREE] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD,
+    [SEGMENT_FREE] = 1u << SEGMENT_LIVE,
     [SEGMENT_LIVE] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN |
                      1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
     [SEGMENT_DRAINING] = 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN | 1u << SEGMENT_HANDED_OVER |
@@ -23,14 +23,14 @@ static const uint8_t segment_moves[] = {
                       1u << SEGMENT_HANDED_OVER | 1u << SEGMENT_SETTLED,
     [SEGMENT_HANDED_OVER] = 1u << SEGMENT_LIVE | 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD |
                             1u << SEGMENT_TAKEN | 1u << SEGMENT_SETTLED,
-    [SEGMENT_SETTLED] = 0,
+    [SEGMENT_SETTLED] = 0, /* And each is FREE when it is removed. */
 };
 
 void segment_move(struct segment *g, enum segment_state to)
 {
     if (g->state == to)
         return;
-    assert(segment_moves[g->state] & (1u << to));
+    assert(to == SEGMENT_FREE || segment_moves[g->state] & (1u << to));
     g->state = (uint8_t)to;
 }
 
@@ -128,7 +128,7 @@ void segment_remove(struct core *c, struct segment *g)
             c->order[out++] = c->order[i];
     }
     c->count = out;
-    g->state = SEGMENT_FREE;
+    segment_move(g, SEGMENT_FREE);
 }
 
 void segment_close(struct core *c, struct segment *g, uint32_t last)
