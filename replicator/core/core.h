@@ -456,9 +456,9 @@ void core_end(struct core *c);
  * confirmed. */
 uint64_t core_intended(const struct core *c, uint8_t sink);
 
-/* The oldest records that some sink lacks and that this node may give up; false: there are none, or
- * what was given up before is not stated yet.  Of less than `least` records only a segment's end,
- * as that frees nothing else. */
+/* The oldest run of records that some sink lacks and that this node may give up; false: there is
+ * none, or what was given up before is not stated yet.  Where less than `least` records would be
+ * freed, with the runs above it, only at a segment's end, as that frees nothing else. */
 bool core_oldest(const struct core *c, uint32_t least, struct core_range *r);
 
 /* After recovery, where the ring has lived on: the epoch that it is in (0: none), the one before it

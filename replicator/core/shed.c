@@ -19,15 +19,43 @@ static uint32_t ours_to(const struct core *c, const struct segment *g, uint32_t 
     return limit;
 }
 
+/* Where the run of what some sink lacks ends that begins at `from`.  What lies behind is done, of a
+ * held one too: what was never sent goes on above it (L2). */
+static uint32_t run_to(const struct core *c, const struct segment *g, uint32_t from, uint32_t limit)
+{
+    uint32_t to = from - 1;
+    bool more = true;
+
+    while (more && to < limit) {
+        more = false;
+        for (size_t k = 0; k < c->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++) {
+                const struct span *s = &g->at[k].span[n];
+
+                if (s->emitted > to || s->to <= to)
+                    continue;
+                to = s->to;
+                more = true;
+            }
+        }
+    }
+    return min_u32(to, limit);
+}
+
+/* A statement names what is lost and nothing else (A3): a run at a time, though it is only with the
+ * runs above it that a file becomes free. */
 static bool oldest_of(const struct core *c, const struct segment *g, uint32_t least,
                       struct core_range *r)
 {
-    uint32_t limit = g->journaled;
+    uint32_t limit = g->journaled, from = segment_undone(c, g), all;
 
     if (c->session == SESSION_UP && g->origin == c->o.node) /* Section 2: E <= R. */
         limit = min_u32(limit, g->replicated);
-    *r = (struct core_range){g->origin, g->epoch, segment_undone(c, g), ours_to(c, g, limit)};
-    return r->from <= r->to && (r->to - r->from >= least - 1 || (g->closed && r->to == g->last));
+    all = ours_to(c, g, limit);
+    if (from > all || (all - from < least - 1 && !(g->closed && all == g->last)))
+        return false;
+    *r = (struct core_range){g->origin, g->epoch, from, run_to(c, g, from, all)};
+    return true;
 }
 
 bool core_oldest(const struct core *c, uint32_t least, struct core_range *r)

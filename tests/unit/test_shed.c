@@ -170,6 +170,34 @@ static void a_crash_in_between(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* A3: (E, S] is held, and what was never sent has gone out above it (L2): what is confirmed there
+ * is not stated as lost, with or without what else waits in its segment. */
+static void not_what_is_confirmed_above(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    struct core_range r;
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_cut(p);
+    pair_produce(p, 0, 50);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 1500);
+    assert_true(core_segment(&p->node[0].core, 0, e)->closed);
+    assert_int_equal(pair_times(p, 0, e, 101, &marked), 0); /* Held. */
+    assert_int_equal(pair_times(p, 0, e, 102, &marked), 1);
+    assert_int_equal(pair_times(p, 0, e, 140, &marked), 1);
+    assert_true(core_oldest(&p->node[0].core, 64, &r)); /* As all of it has an end. */
+    assert_int_equal(r.to, 101);
+    assert_true(full(p, 0, 1000));
+    pair_elapse_ms(p, 100);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 101));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 102));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_what_the_peer_owns, setup, teardown),
         cmocka_unit_test_setup_teardown(not_what_is_offered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_in_between, setup, teardown),
+        cmocka_unit_test_setup_teardown(not_what_is_confirmed_above, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
