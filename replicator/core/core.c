@@ -108,6 +108,12 @@ static struct segment *add_peers(struct core *c, const struct core_range *r)
     return g;
 }
 
+/* recover.c: what the journal has of it counts for nothing, and it is begun anew. */
+static bool lacks_its_first_file(const struct segment *g)
+{
+    return g->journaled == 0 && g->base > 1;
+}
+
 /* N2: journaled here. */
 static void records(struct core *c, const struct core_range *r)
 {
@@ -117,7 +123,7 @@ static void records(struct core *c, const struct core_range *r)
     if (g == NULL)
         g = own ? add_own(c, r->epoch, r->from) : add_peers(c, r);
     assert(g != NULL);
-    if (r->from > g->journaled + 1) {
+    if (r->from > g->journaled + 1 || lacks_its_first_file(g)) {
         g->base = r->from;
         segment_done_below(c, g, g->base);
     }
@@ -421,7 +427,7 @@ int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t 
         return -1;
     if (from <= g->journaled)
         return (int)min_u32(count, g->journaled - from + 1);
-    if (from == g->journaled + 1)
+    if (from == g->journaled + 1 && !lacks_its_first_file(g))
         return 0;
     *restart = true;
     return from == base ? 0 : -1;

@@ -149,7 +149,7 @@ struct segment {
     uint32_t produced;   /* P; at the replica, as the origin told. */
     uint32_t journaled;  /* Origin: J.  Replica: R. */
     uint32_t told;       /* J as our facts told it last, by which the peer settles (T3). */
-    uint32_t base;       /* First sequence that this node's journal holds. */
+    uint32_t base;       /* First sequence that this node's journal holds (J 0 below: none). */
     uint32_t sent;       /* S, at the origin. */
     uint32_t peer_sent;  /* S, at the replica, as the origin's hello says. */
     uint32_t cursor;     /* Sent to the peer on the present link; at or below S. */

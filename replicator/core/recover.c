@@ -244,8 +244,8 @@ static uint32_t sent_before(const struct segment *g)
     return g->unsure ? g->journaled : min_u32(g->sent_bound, had);
 }
 
-/* As segment_undone(), of the sinks that this journal was last run with, and has marks of. */
-static uint32_t undone_before(const struct core *c, const struct segment *g)
+/* Of the sinks that this journal was last run with, and has marks of. */
+static struct segment known_of(const struct core *c, const struct segment *g)
 {
     struct segment known = *g;
 
@@ -253,7 +253,37 @@ static uint32_t undone_before(const struct core *c, const struct segment *g)
         if (!known.at[k].marked || (c->kept_known && !was_kept(c, c->o.sink[k].key)))
             known.at[k].count = 0;
     }
-    return segment_undone(c, &known);
+    return known;
+}
+
+static bool owns_some(const struct core *c, const struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            if (g->at[k].span[n].owner == c->o.node &&
+                g->at[k].span[n].emitted < g->at[k].span[n].to)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A file begins above what is done (section 7).  Where whole marks say that not all below it is,
+ * the one before it went.  A replica that owns nothing of it holds nothing then, so that its origin
+ * sends it again; else what went is stated (A3). */
+static void first_file(struct core *c, struct segment *g)
+{
+    struct segment known = known_of(c, g);
+    uint32_t undone = segment_undone(c, &known);
+    bool went = g->has_marks && !g->unsure && undone < g->base;
+
+    if (went && g->origin != c->o.node && !g->lost && !owns_some(c, &known)) {
+        g->journaled = 0;
+        return;
+    }
+    if (went)
+        gap_file_lost(g, undone);
+    segment_done_below(c, g, g->base);
 }
 
 /* L3, D2: what this node did at the sink when it last had it, it may not remember; what its peer
@@ -301,9 +331,7 @@ void core_recovered(struct core *c)
 
         if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
             facts_settled_before(c, g); /* Finding 4: its origin had told of it again. */
-        if (g->origin == c->o.node && g->has_marks && !g->unsure && undone_before(c, g) < g->base)
-            gap_file_lost(g, undone_before(c, g));
-        segment_done_below(c, g, g->base); /* A file begins above what is done (section 7). */
+        first_file(c, g);
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
             gap_tail_lost(c, g); /* T5: neither node has it any more. */
         g->begun_before = g->origin == c->o.node && !(g->closed && g->journaled >= g->last);
