@@ -55,6 +55,8 @@ static void note_tail_lost(const struct core *c, struct segment *g, uint32_t hav
 
     if (g->gap != GAP_NONE && !g->gap_told)
         u.to = max_u32(u.to, g->gap_to);
+    if (g->gap == GAP_LOST && !g->gap_told) /* As below: both losses, or none. */
+        u.from = min_u32(u.from, g->gap_from);
     if (u.from <= u.to)
         note_range(g, GAP_LOST, u.from, u.to);
 }
@@ -175,11 +177,23 @@ void gap_note(const struct core *c, struct segment *g, enum gap_state gap)
         note_range(g, gap, from, to);
 }
 
+/* What this node's own disk has lost.  Where an earlier loss is not stated yet, one statement names
+ * both: what lies between may be handed over all the same, but nothing goes without a word. */
+static void note_also_lost(struct segment *g, uint32_t from, uint32_t to)
+{
+    if (g->gap == GAP_LOST && g->gap_from <= from && g->gap_to >= to)
+        return;
+    if (g->gap == GAP_LOST && !g->gap_told) {
+        from = min_u32(from, g->gap_from);
+        to = max_u32(to, g->gap_to);
+    }
+    note_range(g, GAP_LOST, from, to);
+}
+
 /* A3: a file that began at `from` went, and its marks are whole: none of it was done. */
 void gap_file_lost(struct segment *g, uint32_t from)
 {
-    if (g->gap == GAP_NONE)
-        note_range(g, GAP_LOST, from, g->base - 1);
+    note_also_lost(g, from, g->base - 1);
 }
 
 /* T5: a journal has come back that its peer had taken for lost, and closed with less than that has:
@@ -188,8 +202,8 @@ void gap_came_back(struct core *c, struct segment *g, uint32_t last)
 {
     uint32_t from = max_u32(last + 1, segment_undone(c, g));
 
-    if (g->origin == c->o.node && g->gap == GAP_NONE && from <= g->journaled)
-        note_range(g, GAP_LOST, from, g->journaled);
+    if (g->origin == c->o.node && from <= g->journaled)
+        note_also_lost(g, from, g->journaled);
 }
 
 /* T5: nobody can bring to that sink what this node lost with its journal, and its peer had there.

@@ -71,12 +71,100 @@ static void of_what_a_replica_owns(void **state)
     assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
 }
 
+/* L4, A3: at the origin, after a tail of it was lost, and stated, in an earlier life. */
+static void two_losses_of_one_segment(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_crash(p, 1);
+    pair_produce(p, 0, 100);
+    pair_elapse_ms(p, 1500); /* The next epoch; e ends at 101. */
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 90);
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 3000);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 95));
+    pair_crash(p, 0);
+    first_file_goes(p, 0, e, 51);
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(pair_times(p, 0, e, 90, &marked), 1);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 30));
+}
+
+/* A3: before the first loss is stated, as that takes an open epoch. */
+static void two_losses_in_one_statement(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    first_file_goes(p, 0, e, 51);
+    pair_start(p, 0);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 30));
+    pair_crash(p, 0);
+    first_file_goes(p, 0, e, 71);
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 2));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 70));
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 71));
+    assert_int_equal(pair_times(p, 0, e, 71, &marked), 1);
+}
+
+/* T5, A3: both ends, of what nobody else has. */
+static void both_ends_of_a_lost_origins(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    pair_crash(p, 0);
+    pair_lose_journal(p, 0);
+    pair_lose_ring(p, 0);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 200);
+    assert_true(core_segment(&p->node[1].core, 0, e)->lost);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    first_file_goes(p, 1, e, 51);
+    for (size_t i = 0; i < p->node[1].disk.held_count; i++) {
+        if (p->node[1].disk.held[i].origin == 0 && p->node[1].disk.held[i].epoch == e)
+            p->node[1].disk.held[i].to = 90;
+    }
+    pair_start(p, 1);
+    pair_fenced(p, 1);
+    p->node[1].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(pair_times(p, 0, e, 60, &marked), 1);
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 30));
+    assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 95));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_replicas_first_file),
-        T(of_what_a_replica_owns),
+        T(a_replicas_first_file),       T(of_what_a_replica_owns),
+        T(two_losses_of_one_segment),   T(two_losses_in_one_statement),
+        T(both_ends_of_a_lost_origins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
