@@ -78,7 +78,7 @@ void oracle_tagged(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
     s->record[sequence].unowed = !w->node[origin]->has[w->sink_count - 1];
 }
 
-/* Answering sinks refuse a second writer; a node's own file does so for that node. */
+/* These refuse a second writer. */
 static bool never_twice(const struct world *w, unsigned sink)
 {
     return w->sink_kind[sink] == SINK_STREAM || w->sink_kind[sink] == SINK_TABLE;
@@ -97,13 +97,23 @@ void oracle_stated(struct world *w, uint8_t origin, uint32_t epoch, uint32_t seq
                         {note->range_origin, note->range_epoch, note->range_from, note->range_to}};
 }
 
+/* D1, D1a: its own file, or the connection that was kept, would have told. */
+static void given_again(struct world *w, unsigned sink, unsigned node, const struct item *i)
+{
+    world_fail(w, "node %u hands %u/%u/%u over again to sink %u, which would have told it%s", node,
+               i->origin, i->epoch, i->sequence, sink, i->in_doubt ? " (marked)" : "");
+}
+
 void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct item *i,
                   uint16_t connection)
 {
     struct seen_segment *s = oracle_segment(w, i->origin, i->epoch);
 
-    if (s != NULL && i->sequence <= s->last)
-        s->record[i->sequence].given[sink][node] = connection;
+    if (s == NULL || i->sequence > s->last)
+        return;
+    if (s->record[i->sequence].given[sink][node] == connection && !oracle_forgot(w, node, s))
+        given_again(w, sink, node, i);
+    s->record[i->sequence].given[sink][node] = connection;
 }
 
 enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
@@ -184,6 +194,8 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
         r->intact[sink] = true;
         take_statement(w, sink, i);
     }
+    if (w->sink_kind[sink] == SINK_FILE && r->by[sink] & 1u << by && !oracle_forgot(w, by, s))
+        given_again(w, sink, by, i);
     r->by[sink] |= (uint8_t)(1u << by);
     if (i->in_doubt) {
         r->marked[sink] += r->marked[sink] < 255;
