@@ -176,7 +176,7 @@ void aimed_killed(struct world *w, struct node *n)
     if (!sim_disk_lose_segment(&n->disk, n->id, n->ring.epoch))
         return;
     TRACE(w, "node %u: and the file of epoch %u goes", n->id, n->ring.epoch);
-    faults_disk_lies(w, n, w->now);
+    faults_disk_lies(w, n);
 }
 
 /* L4: the last thing that happens: a process dies, and files of older epochs go, so that the tails
@@ -196,6 +196,6 @@ void aimed_last(struct world *w)
             !sim_disk_lose_segment(&n->disk, n->id, g->epoch))
             continue;
         TRACE(w, "node %u: and the file of epoch %u goes", n->id, g->epoch);
-        faults_disk_lies(w, n, w->now);
+        faults_disk_lies(w, n);
     }
 }

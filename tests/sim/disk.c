@@ -161,6 +161,13 @@ static void put(struct sim_disk *d, struct sim_file *f, const void *at, size_t l
         f->len = offset + len;
 }
 
+static bool goes_elsewhere(const struct sim_disk *d, const struct sim_file *f, uint64_t offset)
+{
+    if (f->name[0] != 'r' || offset < JOURNAL_HEADER_SIZE)
+        return false;
+    return d->writes == d->misdirect_at || (d->misdirects && offset > JOURNAL_HEADER_SIZE);
+}
+
 static int disk_write(void *ctx, int handle, const void *at, size_t len, uint64_t offset)
 {
     struct sim_disk *d = ctx;
@@ -172,11 +179,15 @@ static int disk_write(void *ctx, int handle, const void *at, size_t len, uint64_
             put(d, f, at, part, offset);
         return -ENOSPC;
     }
-    if (++d->writes == d->misdirect_at && f->name[0] == 'r' && offset >= JOURNAL_HEADER_SIZE) {
+    d->writes++;
+    if (goes_elsewhere(d, f, offset)) {
+        uint64_t below = offset - JOURNAL_HEADER_SIZE;
         uint64_t elsewhere =
-            JOURNAL_HEADER_SIZE + rng_below(&d->rng, (uint32_t)(offset - JOURNAL_HEADER_SIZE + 1));
+            JOURNAL_HEADER_SIZE + rng_below(&d->rng, (uint32_t)below + !d->misdirects);
 
         put(d, f, at, len, elsewhere);
+        d->misdirects = false;
+        *d->lied_ns = *d->now;
         return 0;
     }
     put(d, f, at, part, offset); /* The process may die with a part of it written. */
@@ -423,12 +434,15 @@ bool sim_disk_rot(struct sim_disk *d)
     return false;
 }
 
-void sim_disk_init(struct sim_disk *d, uint64_t seed)
+void sim_disk_init(struct sim_disk *d, uint64_t seed, const uint64_t *now, uint64_t *lied_ns)
 {
     d->rng.state = seed;
     d->full = false;
     d->syncs = SYNCS;
     d->writes = d->misdirect_at = 0;
+    d->misdirects = false;
+    d->now = now;
+    d->lied_ns = lied_ns;
     sim_disk_wipe(d);
     d->disk = (struct disk){
         .ctx = d,

@@ -11,6 +11,9 @@ const char *const fault_names[FAULTS] = {
     "hand-over",        "hand-over struck",   "wire version",      "connected twice",
 };
 
+/* The seeds from before each strike met a record, where most met none, keep their stories. */
+#define MISDIRECTS_SINCE 1795806000000000ull
+
 /* Rare in the world, and each rules some property out: not in every seed. */
 static bool is_harsh(enum fault f)
 {
@@ -48,10 +51,9 @@ static void mend_later(struct world *w, enum fault f, unsigned a)
     world_event(w, w->now + after * MS, EV_MEND, (uint8_t)f, (uint8_t)a, 0);
 }
 
-void faults_disk_lies(struct world *w, const struct node *n, uint64_t at_ns)
+void faults_disk_lies(struct world *w, const struct node *n)
 {
-    if (w->disk_lied_ns[n->id] < at_ns)
-        w->disk_lied_ns[n->id] = at_ns;
+    w->disk_lied_ns[n->id] = w->now;
 }
 
 void faults_host_died(struct world *w, struct node *n)
@@ -203,6 +205,16 @@ static void count_outage(struct world *w)
     w->stats.relapses += w->met_ns != 0 && !is_digested(w);
 }
 
+static void misdirect(struct world *w, struct node *n)
+{
+    uint64_t at = n->disk.writes + 1 + rng_below(&w->rng, 50);
+
+    if (w->seed >= MISDIRECTS_SINCE)
+        n->disk.misdirects = true;
+    else
+        n->disk.misdirect_at = at;
+}
+
 void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
 {
     unsigned a = node;
@@ -249,11 +261,10 @@ void faults_apply(struct world *w, enum fault f, unsigned node, unsigned sink)
         break;
     case FAULT_ROT:
         if (sim_disk_rot(&n->disk))
-            faults_disk_lies(w, n, w->now);
+            faults_disk_lies(w, n);
         break;
     case FAULT_MISDIRECT:
-        faults_disk_lies(w, n, UINT64_MAX);
-        n->disk.misdirect_at = n->disk.writes + 1 + rng_below(&w->rng, 50);
+        misdirect(w, n);
         break;
     case FAULT_CLOCK:
         strike_clock(w, n);
@@ -333,6 +344,7 @@ void faults_mend_all(struct world *w)
     for (int n = 0; n < NODE_COUNT; n++) {
         w->node[n]->fuse = 0;
         w->node[n]->disk.misdirect_at = 0;
+        w->node[n]->disk.misdirects = false;
     }
     w->open = 0;
     for (int f = 0; f < FAULTS_DRAWN; f++) {

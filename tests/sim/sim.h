@@ -75,14 +75,17 @@ struct sim_disk {
         SYNCS_MARKS,
         SYNCS_NOTHING
     } syncs;                       /* Others fail, and nothing is written back. */
-    uint64_t writes, misdirect_at; /* The write that goes to another place; 0: none. */
+    uint64_t writes, misdirect_at; /* The write that goes to another place; 0: none; */
+    bool misdirects;               /* or the next one of records, above the first. */
+    uint64_t *lied_ns;             /* Set to `*now` when it does. */
+    const uint64_t *now;
     struct rng rng;
     void (*effect)(void *ctx); /* May not return: the process died in the middle. */
     void *ctx;
     struct disk disk;
 };
 
-void sim_disk_init(struct sim_disk *d, uint64_t seed);
+void sim_disk_init(struct sim_disk *d, uint64_t seed, const uint64_t *now, uint64_t *lied_ns);
 void sim_disk_wipe(struct sim_disk *d);
 void sim_disk_lose_marks(struct sim_disk *d); /* The records stay. */
 /* The files of a segment; false: there are none. */
@@ -448,7 +451,7 @@ struct world {
     struct sim_stats stats;
     bool clock_lied;
     /* When a node last lost its journal; marks, with the power or with that journal; and what its
-     * disk destroyed.  0: never, UINT64_MAX: it may yet. */
+     * disk destroyed.  0: never. */
     uint64_t journal_lost_ns[NODE_COUNT], marks_lost_ns[NODE_COUNT], disk_lied_ns[NODE_COUNT];
     uint64_t came_ns[NODE_COUNT]; /* When it last got the last sink. */
     uint64_t met_ns;              /* When the last session began. */
@@ -603,7 +606,7 @@ void alike_look(struct world *w, struct node *n);
 
 /* faults.c */
 void faults_draw(struct world *w);
-void faults_disk_lies(struct world *w, const struct node *n, uint64_t at_ns);
+void faults_disk_lies(struct world *w, const struct node *n);
 void faults_host_died(struct world *w, struct node *n);
 void faults_leap(struct world *w, struct node *n, uint64_t by_ns);
 void faults_strike(struct world *w);

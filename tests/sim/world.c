@@ -199,7 +199,7 @@ static void reset_node(struct world *w, int i)
     n->asks = 0;
     n->asked_handover = 0;
     memset(&n->ring, 0, sizeof(n->ring));
-    sim_disk_init(&n->disk, rng_next(&w->rng));
+    sim_disk_init(&n->disk, rng_next(&w->rng), &w->now, &w->disk_lied_ns[i]);
     for (unsigned k = 0; k < SIM_SINKS; k++)
         n->sink[k].flight = -1;
 }
