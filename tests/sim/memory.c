@@ -37,6 +37,28 @@ static void same_span(struct world *w, const struct node *n, const struct segmen
     }
 }
 
+/* Finding 5: of what it handed over itself only (E, I] is in doubt; what it knew to be, stays so.
+ * Who went on without news of the peer doubts what that one may have, and all that it may itself
+ * have forgotten: what is not looked at. */
+static void same_doubt(struct world *w, const struct node *n, const struct segment *g, size_t k,
+                       const struct segment *old)
+{
+    for (uint8_t m = 0; m < g->at[k].count; m++) {
+        const struct span *s = &g->at[k].span[m];
+        const struct span *o = s->emitted < s->to ? at(&old->at[k], s->emitted + 1) : NULL;
+        uint32_t high;
+
+        if (o == NULL || s->owner != n->id || s->doubt <= s->emitted || s->resumed || g->unsure)
+            continue;
+        high = o->doubt > o->intent ? o->doubt : o->intent;
+        if (s->doubt > high && s->doubt <= o->to)
+            world_fail(w,
+                       "node %u doubts %u/%u up to %u at sink %zu after a crash, and had intended "
+                       "it up to %u",
+                       n->id, g->origin, g->epoch, s->doubt, k, high);
+    }
+}
+
 /* L2: what the peer may have; L1: where it ended. */
 static void same_segment(struct world *w, const struct node *n, const struct segment *old)
 {
@@ -59,6 +81,8 @@ static void same_segment(struct world *w, const struct node *n, const struct seg
     for (size_t k = 0; k < w->sink_count && n->has[k]; k++) {
         for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++)
             same_span(w, n, g, k, &old->at[k].span[m], &g->at[k]);
+        if (!old->at[k].dirty)
+            same_doubt(w, n, g, k, old);
     }
 }
 

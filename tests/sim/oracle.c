@@ -299,6 +299,14 @@ void oracle_copied(struct world *w, const struct core_range *r)
         s->record[q].copied = true;
 }
 
+void oracle_handed(struct world *w, const struct core_range *r)
+{
+    struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+
+    for (uint32_t q = r->from; s != NULL && q <= r->to && q <= s->last; q++)
+        s->record[q].handed = true;
+}
+
 void oracle_own(struct world *w, const struct core_range *r)
 {
     struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);

@@ -325,6 +325,7 @@ struct seen { /* One record of one segment. */
     uint8_t hidden;                        /* Bits of the sinks: see oracle_answered(). */
     bool own;                              /* Its origin has journaled it. */
     bool unowed;                           /* To the last sink: an operator took that away. */
+    bool handed;                           /* To some sink, once, by somebody. */
     bool copied;                           /* The peer's journal has it, or had no need to. */
     bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
@@ -561,7 +562,8 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
 /* A file has lost it again. */
 void oracle_lost(struct world *w, unsigned sink, uint8_t by, const struct item *i);
 struct seen_segment *oracle_segment(struct world *w, uint8_t origin, uint32_t epoch);
-void oracle_own(struct world *w, const struct core_range *r); /* Its origin has journaled it. */
+void oracle_handed(struct world *w, const struct core_range *r); /* By whomever. */
+void oracle_own(struct world *w, const struct core_range *r);    /* Its origin has journaled it. */
 /* The peer has journaled it. */
 void oracle_copied(struct world *w, const struct core_range *r);
 /* What only this host had may be missing from now on. */

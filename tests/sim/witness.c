@@ -192,6 +192,7 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     const struct span *theirs = span_of(&other->core, &give->range, sink);
 
     check_alone(w, n, give);
+    oracle_handed(w, &give->range);
     if (give->in_doubt && w->options.sink[sink].policy == IN_DOUBT_HOLD)
         world_fail(w, "node %u: %u/%u %u-%u is in doubt at sink %u, and is not held", n->id,
                    give->range.origin, give->range.epoch, give->range.from, give->range.to, sink);
@@ -347,11 +348,47 @@ static bool beyond_its_end(const struct segment *g, const struct core_note *note
     return g->closed && note->range.from > g->last;
 }
 
+static bool intended_by(const struct core *c, const struct core_range *r, uint32_t q)
+{
+    const struct segment *g = c != NULL ? core_segment(c, r->origin, r->epoch) : NULL;
+
+    if (g != NULL && g->origin == c->o.node && q <= segment_may_be_sent(g))
+        return true;
+    for (size_t k = 0; g != NULL && k < c->o.sink_count; k++) {
+        for (uint8_t m = 0; m < g->at[k].count; m++) {
+            const struct span *s = &g->at[k].span[m];
+
+            if (s->from <= q && q <= s->intent)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* D2: what is said to be in doubt somebody handed over, or one of the nodes or the processes before
+ * them had meant to. */
+static void check_doubted(struct world *w, const struct core_range *r)
+{
+    const struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+
+    for (uint32_t q = r->from; q <= r->to && s != NULL && q <= s->last; q++) {
+        bool was = s->record[q].handed;
+
+        for (int i = 0; i < NODE_COUNT; i++)
+            was |= intended_by(&w->node[i]->core, r, q) || intended_by(w->node[i]->before, r, q);
+        if (!was)
+            world_fail(w, "%u/%u/%u is said to be in doubt, and nobody meant to hand it over",
+                       r->origin, r->epoch, q);
+    }
+}
+
 /* L4: a statement names what its node does not have. */
 void witness_note(struct world *w, const struct node *n, const struct core_note *note)
 {
     const struct segment *g = core_segment(&n->core, note->range.origin, note->range.epoch);
 
+    if (note->kind == RECORD_GAP_IN_DOUBT)
+        check_doubted(w, &note->range);
     if (note->reason == REASON_JOURNAL_LIMIT) /* It has them, and gives them up. */
         return;
     if (collector_is_owed(w, &note->range))
