@@ -20,7 +20,7 @@
 
 enum { JOBS_MAX = 256, LISTED_MAX = 4096, SEED_MAX_S = 60 };
 
-struct listed { /* A line of tests/sim/seeds. */
+struct listed { /* A line of tests/sim/seeds, or the same of any other seed. */
     uint64_t seed;
     bool plain;   /* Without operations: from before there were any. */
     bool unaimed; /* With them, from before there were aimed faults. */
@@ -95,21 +95,6 @@ static void show_lines(const struct world *w)
         printf("%s\n", w->line[i % TRACE_LINES]);
 }
 
-/* A run that fails is run again with its trace: the same seed is the same run. */
-static bool run_seed(struct world *w, uint64_t seed, bool quiet)
-{
-    watch();
-    if (world_run(w, seed, false))
-        return true;
-    if (!quiet) {
-        world_run(w, seed, true);
-        show_lines(w);
-    }
-    printf("seed %" PRIu64 ": VIOLATION: %s\n", seed, w->why);
-    fflush(stdout);
-    return false;
-}
-
 static int show(uint64_t seed, bool trace, const struct job *job)
 {
     struct world *w = world_new();
@@ -135,20 +120,54 @@ static int show(uint64_t seed, bool trace, const struct job *job)
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static uint64_t seed_of(const struct job *job, uint64_t i)
+/* The job's seed number `i`, and what it is to be run as. */
+static struct listed seed_of(const struct job *job, uint64_t i)
 {
-    return job->listed != NULL ? job->listed[i].seed : job->from + i * job->step;
+    return job->listed != NULL ? job->listed[i]
+                               : (struct listed){.seed = job->from + i * job->step,
+                                                 .plain = job->plain,
+                                                 .unaimed = job->unaimed,
+                                                 .story = job->story};
 }
 
-/* The job's seed number `i`, with what it is to be run as. */
-static uint64_t take_up(struct world *w, const struct job *job, uint64_t i)
+static struct listed take_up(struct world *w, const struct job *job, uint64_t i)
 {
-    const struct listed *l = job->listed != NULL ? &job->listed[i] : NULL;
+    struct listed l = seed_of(job, i);
 
-    w->plain = l != NULL ? l->plain : job->plain;
-    w->unaimed = l != NULL ? l->unaimed : job->unaimed;
-    w->story = l != NULL ? l->story : job->story;
-    return seed_of(job, i);
+    w->plain = l.plain;
+    w->unaimed = l.unaimed;
+    w->story = l.story;
+    return l;
+}
+
+/* With the command that shows it again: another word is another story of the seed. */
+static void tell_violation(const struct listed *l, const char *why)
+{
+    static const char *const story[] = {[STORY_ANY] = "",
+                                        [STORY_FLIPS] = " --story flips",
+                                        [STORY_EDITS] = " --story edits",
+                                        [STORY_OPENINGS] = " --story openings",
+                                        [STORY_FENCED] = " --story fenced"};
+
+    printf("seed %" PRIu64 ": VIOLATION: %s\n"
+           "shown by: tests/sim/replay %" PRIu64 "%s%s%s\n",
+           l->seed, why, l->seed, l->plain ? " --plain" : "", l->unaimed ? " --operations" : "",
+           story[l->story]);
+    fflush(stdout);
+}
+
+/* A run that fails is run again with its trace: the same seed is the same run. */
+static bool run_seed(struct world *w, const struct listed *l, bool quiet)
+{
+    watch();
+    if (world_run(w, l->seed, false))
+        return true;
+    if (!quiet) {
+        world_run(w, l->seed, true);
+        show_lines(w);
+    }
+    tell_violation(l, w->why);
+    return false;
 }
 
 static bool is_quiet(const struct job *job)
@@ -166,9 +185,9 @@ static void work(const struct job *job, struct shared *out)
     w->stats = out->stats;
     while (out->next < job->runs && (job->until == 0 || now_s() < job->until) &&
            (good || job->keep_going)) {
-        uint64_t seed = take_up(w, job, out->next++);
+        struct listed l = take_up(w, job, out->next++);
 
-        good = run_seed(w, seed, is_quiet(job));
+        good = run_seed(w, &l, is_quiet(job));
         out->stats = w->stats;
         out->violations += !good;
     }
@@ -190,7 +209,7 @@ static void trace_into(const struct job *job, uint64_t i, int fd)
     (void)!freopen("/dev/null", "w", stderr); /* What it said at its end it has said already. */
     w->out = out;
     watch();
-    world_run(w, take_up(w, job, i), true);
+    world_run(w, take_up(w, job, i).seed, true);
 }
 
 static void show_last(FILE *in)
@@ -236,13 +255,13 @@ static void trace_again(const struct job *job, uint64_t i)
 static void tell_end(const struct job *job, struct shared *out, int status)
 {
     uint64_t i = out->next - 1;
+    struct listed l = seed_of(job, i);
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
 
     out->violations++;
     if (!is_quiet(job))
         trace_again(job, i);
-    printf("seed %" PRIu64 ": VIOLATION: %s\n", seed_of(job, i), why_ended(number));
-    fflush(stdout);
+    tell_violation(&l, why_ended(number));
 }
 
 /* ---- figures ---- */
