@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "record.h"
 
 /* N1-N5: with both nodes well, every record arrives once, from its origin. */
@@ -104,6 +104,36 @@ static void nothing_is_acknowledged_before_it_is_journaled(void **state)
     assert_int_equal(pair_times(p, 0, pair_live(p, 0), 2, &marked), 0);
 }
 
+/* N2: what the peer knows to be tagged, and has not got, it does not acknowledge. */
+static void what_is_tagged_is_not_acknowledged(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_tag_ahead(p);
+
+    pair_produce(p, 0, 1);
+    pair_settle(p);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->produced, 40);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->replicated, 12);
+}
+
+/* N2: the journal has no holes, so that one number acknowledges all below it. */
+static void no_hole_comes_into_the_journal(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    bool restart;
+
+    pair_produce(p, 0, 10); /* Up to 11. */
+    pair_settle(p);
+    assert_int_equal(core_accepts(&p->node[1].core, 0, e, 1, 12, 5, &restart), 0);
+    assert_false(restart);
+    assert_int_equal(core_accepts(&p->node[1].core, 0, e, 1, 10, 5, &restart), 2);
+    assert_false(restart);
+    assert_int_equal(core_accepts(&p->node[1].core, 0, e, 1, 13, 5, &restart), -1);
+    assert_true(restart);
+    assert_int_equal(core_accepts(&p->node[1].core, 0, e, 13, 13, 5, &restart), 0);
+}
+
 /* N3: an intent that the peer has not acknowledged gives nothing. */
 static void intent_waits_for_its_acknowledgement(void **state)
 {
@@ -165,6 +195,28 @@ static void confirmations_reach_the_peer(void **state)
     assert_int_equal(pair_times(p, 0, e, 9, &marked), 1);
     assert_int_equal(pair_times(p, 0, e, 101, &marked), 1);
     assert_int_equal(marked, 0);
+}
+
+/* N5: what is confirmed is in both journals, and a restart of both forgets none of it. */
+static void confirmations_are_journaled(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5); /* Up to 6. */
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->intent, 6);
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->emitted, 1);
+    pair_confirm(p, 0);
+    pair_settle(p);
+    for (int n = 0; n < NODE_COUNT; n++)
+        pair_crash(p, n);
+    for (int n = 0; n < NODE_COUNT; n++) {
+        p->node[n].sink_off = true;
+        pair_start(p, n);
+        assert_int_equal(pair_span(p, n, 0, e, 2)->emitted, 6);
+    }
 }
 
 /* N6: a new epoch at most once a second, however often the session is lost. */
@@ -289,9 +341,12 @@ int main(void)
         T(an_ending_process_raises_no_intent),
         T(only_the_origin_emits),
         T(nothing_is_acknowledged_before_it_is_journaled),
+        T(what_is_tagged_is_not_acknowledged),
+        T(no_hole_comes_into_the_journal),
         T(intent_waits_for_its_acknowledgement),
         T(owners_lease_ends_first),
         T(confirmations_reach_the_peer),
+        T(confirmations_are_journaled),
         T(epochs_open_once_a_second),
         T(epoch_rolls_while_the_session_is_up),
         T(what_is_delivered_leaves_the_journal_an_epoch_at_a_time),

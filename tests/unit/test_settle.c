@@ -92,6 +92,34 @@ static void order_does_not_matter(void **unused)
     }
 }
 
+static struct delivery one_span(uint8_t owner, uint32_t term, uint32_t emitted)
+{
+    return (struct delivery){.count = 1,
+                             .span[0] = {.from = 1,
+                                         .to = 10,
+                                         .owner = owner,
+                                         .term = term,
+                                         .emitted = emitted,
+                                         .intent = emitted,
+                                         .doubt = 0}};
+}
+
+/* T3: whoever took it last owns it, however much the other one knows to be done. */
+static void the_higher_term_is_right(void **unused)
+{
+    struct delivery before = one_span(0, 1, 6), after = one_span(1, 2, 3), out;
+
+    (void)unused;
+    settle_delivery(&before, &after, 10, &out);
+    assert_int_equal(out.count, 1);
+    assert_int_equal(out.span[0].owner, 1);
+    assert_int_equal(out.span[0].term, 2);
+    assert_int_equal(out.span[0].emitted, 6);
+    settle_delivery(&after, &before, 10, &out);
+    assert_int_equal(out.span[0].owner, 1);
+    assert_int_equal(out.span[0].term, 2);
+}
+
 /* ---- two cores, random lives ---- */
 
 static void live_on(struct pair *p)
@@ -211,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_does_not_matter),
+        cmocka_unit_test(the_higher_term_is_right),
         cmocka_unit_test(either_may_know_that_a_doubt_is_foreign),
         cmocka_unit_test(both_sides_compute_the_same),
     };

@@ -433,6 +433,42 @@ static void fenced_is_ignored_while_the_peer_speaks(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T3, L3: a takeover raises the term, by which it counts when the two settle. */
+static void a_takeover_raises_the_term(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_take_over_backlog(p, 600);
+    uint32_t term = pair_span(p, 1, 0, e, 15)->term;
+
+    assert_true(term > pair_span(p, 0, 0, e, 15)->term); /* As it was when it died. */
+    p->node[0].sink_off = false;
+    pair_return(p, 100);
+    for (int n = 0; n < NODE_COUNT; n++) {
+        assert_int_equal(pair_span(p, n, 0, e, 15)->owner, 1);
+        assert_int_equal(pair_span(p, n, 0, e, 15)->term, term);
+    }
+}
+
+/* T3: what is on its way to a sink stays so when the two settle, and is not given again. */
+static void what_is_in_flight_stays_so(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 5); /* Up to 6. */
+    pair_settle(p);
+    pair_cut(p);
+    pair_elapse_ms(p, 20);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->emitted, 1);
+    assert_int_equal(pair_span(p, 0, 0, e, 2)->handed, 6);
+    assert_int_equal(pair_times(p, 0, e, 6, &marked), 1);
+}
+
 /* T5: a node whose journal is gone learns the highest epoch from its peer, and what was replicated
  * is the peer's. */
 static void lost_journal_is_told_the_highest_epoch(void **state)
@@ -779,6 +815,8 @@ int main(void)
         T(fenced_is_over_when_the_peer_speaks),
         T(fenced_is_over_when_the_peer_is_heard),
         T(fenced_is_ignored_while_the_peer_speaks),
+        T(a_takeover_raises_the_term),
+        T(what_is_in_flight_stays_so),
         T(lost_journal_is_told_the_highest_epoch),
         T(fencing_goes_at_a_restart),
         T(a_lost_journal_had_nothing_that_is_to_come),
