@@ -90,10 +90,12 @@ static struct segment *add_own(struct core *c, uint32_t epoch, uint32_t from)
 {
     struct segment *g = segment_add(c, c->o.node, epoch);
 
-    if (g != NULL) {
-        g->base = from;
-        g->journaled = from - 1;
-    }
+    if (g == NULL || from == 1)
+        return g;
+    g->base = from; /* T5: an old copy of the journal, which never had what the ring gave before. */
+    g->journaled = from - 1;
+    gap_file_lost(g, 1);
+    segment_done_below(c, g, from);
     return g;
 }
 

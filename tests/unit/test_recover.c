@@ -280,6 +280,41 @@ static void an_old_copy_learns_from_the_ring(void **state)
     assert_true(l->out.epoch_open > THIRD);
 }
 
+/* T5, A3: what the ring still has of such an epoch goes out; what it gave before went with the
+ * newer journal, which is stated. */
+static void an_old_copy_gives_on_what_the_ring_has(void **state)
+{
+    struct life *l = *state;
+    const struct segment *g;
+    struct core_give give;
+    uint32_t from = 0, to = 0;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    l->before.first_epoch = FIRST;
+    start_again(l);
+    l->after.o.has_peer = false;
+    core_recovered(&l->after);
+    assert_false(core_recover_ring(&l->after, THIRD, SECOND, 10));
+    assert_false(core_forgot(&l->after, THIRD));
+    step(l, &l->after, (struct core_input){.kind = CORE_SINK_UP});
+    assert_int_equal(core_hole(&l->after, THIRD, 11), 11);
+    journal(l, &l->after, THIRD, 11, 20);
+    flush(l, &l->after);
+    while (core_pull(&l->after, 0, 100, &give)) {
+        assert_int_equal(give.range.epoch, THIRD);
+        from = from == 0 ? give.range.from : from;
+        to = give.range.to;
+        step(l, &l->after, (struct core_input){.kind = CORE_CONFIRMED, .records = give.range});
+        flush(l, &l->after);
+    }
+    assert_int_equal(from, 11);
+    assert_int_equal(to, 20);
+    g = core_segment(&l->after, 0, THIRD);
+    assert_int_equal(g->gap, GAP_LOST);
+    assert_int_equal(g->gap_from, 1);
+    assert_int_equal(g->gap_to, 10);
+}
+
 /* Finding 4: it was settled, its origin forgot that and told of it again, and the power took the
  * word of this node that it is done: that comes from what was dropped, not from its fact. */
 static void what_was_settled_is_not_taken_up_again(void **state)
@@ -357,6 +392,7 @@ int main(void)
         T(nor_does_it_choose_the_place_above_all),
         T(an_old_copy_opens_no_epoch_again),
         T(an_old_copy_learns_from_the_ring),
+        T(an_old_copy_gives_on_what_the_ring_has),
         T(what_was_settled_is_not_taken_up_again),
         T(a_file_begins_above_what_is_done),
         T(a_file_that_comes_back_moves_no_end),
