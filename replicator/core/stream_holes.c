@@ -93,7 +93,7 @@ void stream_given_up(struct stream_source *s, const struct stream_gap *gap)
 /* ---- statements ---- */
 
 /* Once it is known that nothing more tells the two apart. */
-static void settle_doubts(struct stream_source *s)
+void stream_settle_doubts(struct stream_source *s)
 {
     if (s->doubts == 0 || (s->connected && !s->settled))
         return;
@@ -105,7 +105,7 @@ static void settle_doubts(struct stream_source *s)
 
 bool stream_untold(struct stream_source *s, uint64_t now_ns, struct stream_note *out)
 {
-    settle_doubts(s);
+    stream_settle_doubts(s);
     for (size_t i = 0; i < STREAM_CAUSES; i++) {
         const struct stream_untold *u = &s->memory->untold[i];
 

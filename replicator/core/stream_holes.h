@@ -5,6 +5,9 @@
 
 #include "stream_source.h"
 
+/* Counts what was taken for repeats and may have been another process's, once nothing more can tell
+ * the two apart: before a connection begins that forgets it. */
+void stream_settle_doubts(struct stream_source *s);
 /* When a number of the connection's run came, by the wall clock; 0: unknown. */
 uint64_t stream_time_of(const struct stream_source *s, uint64_t sequence);
 /* What gap->hole of a run is, and between which frames' times it lies: of the one behind it, or

@@ -138,6 +138,8 @@ void stream_connected(struct stream_source *s, uint64_t id, bool whole, uint64_t
 {
     struct stream_run *r = find(s->memory, id);
 
+    s->connected = false; /* The one before may not have been heard to end. */
+    stream_settle_doubts(s);
     if (r == NULL)
         r = make(s, id, 0, whole);
     if (r != s->run)

@@ -592,11 +592,34 @@ static void a_death_while_it_is_given_up_is_finished(void **state)
     }
 }
 
+/* Of a process that cannot be told: what was taken for repeats is in doubt, also when another one
+ * dials before anybody has looked. */
+static void a_doubt_outlives_the_next_dial(void **state)
+{
+    struct reader *r = *state;
+
+    stream_disconnected(&r->s, r->now_ns);
+    stream_connected(&r->s, 0, true, r->now_ns);
+    denies(r, 1, 10);
+    stream_open(&r->s, &r->m, 77, HOLE_NS);       /* We died. */
+    stream_connected(&r->s, 0, false, r->now_ns); /* The next process, which counts anew. */
+    denies(r, 1, 5);
+    assert_int_equal(stream_untold_count(&r->s), 5);
+    stream_disconnected(&r->s, r->now_ns);
+    stream_connected(&r->s, 0, false, r->now_ns); /* A third one. */
+    assert_int_equal(stream_untold_count(&r->s), 5);
+    denies(r, 1, 2);
+    stream_connected(&r->s, 0, false, r->now_ns); /* It is not heard that this one ends. */
+    assert_int_equal(stream_untold_count(&r->s), 7);
+    assert_int_equal(stated(r, STREAM_DOUBTFUL), 7);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_hole_is_waited_for_and_then_stated_once),
+        T(a_doubt_outlives_the_next_dial),
         T(a_helper_that_is_away_is_waited_for_longer),
         T(time_without_room_does_not_count),
         T(more_than_a_window_is_given_up_at_once),
