@@ -52,6 +52,7 @@ static void ask_to_shed(struct shell *s)
     end = journal_file_end(s->journal, r->origin, r->epoch, r->from);
     if (end != 0 && r->to > end) /* Whole files: a part of one frees nothing. */
         r->to = end + (r->to - end) / JOURNAL_CHUNK_RECORDS * JOURNAL_CHUNK_RECORDS;
+    r->to = notes_fit(s, r);
     shell_input(s, &in);
     shell_flush(s);
 }

@@ -111,71 +111,6 @@ static void drop_segments(struct shell *s)
     }
 }
 
-/* Next to what waits already: one statement for both. */
-static bool joins(struct shell *s, const struct core_note *note)
-{
-    for (size_t i = 0; i < s->note_count && note->reason == REASON_JOURNAL_LIMIT; i++) {
-        struct core_note *n = &s->note[i];
-
-        if (n->reason != note->reason || n->range.origin != note->range.origin ||
-            n->range.epoch != note->range.epoch || n->range.to + 1 != note->range.from)
-            continue;
-        n->range.to = note->range.to;
-        return true;
-    }
-    return false;
-}
-
-static void add_note(struct shell *s, const struct core_note *note)
-{
-    if (joins(s, note))
-        return;
-    if (s->note_count == NOTES_MAX)
-        shell_log("too many statements wait for the ring: one is left out until a restart");
-    else
-        s->note[s->note_count++] = *note;
-}
-
-/* A statement among records that are skipped is made again. */
-static void restate(struct shell *s, const struct core_range *r)
-{
-    static uint8_t records[FEED_BATCH * RECORD_SIZE];
-    struct core_note note;
-    size_t got;
-
-    for (uint32_t q = r->from; q <= r->to; q += (uint32_t)got) {
-        got = journal_read(s->journal, r->origin, r->epoch, q, r->to - q + 1, records,
-                           sizeof(records));
-        if (got == 0)
-            return;
-        for (size_t i = 0; i < got; i++) {
-            if (core_restate(records + i * RECORD_SIZE, &note))
-                add_note(s, &note);
-        }
-    }
-}
-
-static void count_gap(struct shell *s, const struct core_note *n)
-{
-    enum gap_state state = n->kind == RECORD_GAP_PENDING ? GAP_PENDING
-                           : n->kind == RECORD_GAP_LOST  ? GAP_LOST
-                                                         : GAP_NONE;
-
-    s->gap_records[n->range.origin][state] += n->range.to - n->range.from + 1;
-}
-
-static void queue_notes(struct shell *s)
-{
-    for (size_t i = 0; i < s->out->note_count; i++) {
-        if (s->out->note[i].kind == RECORD_GAP_IN_DOUBT ||
-            s->out->note[i].reason == REASON_JOURNAL_LIMIT)
-            restate(s, &s->out->note[i].range);
-        add_note(s, &s->out->note[i]);
-        count_gap(s, &s->out->note[i]);
-    }
-    feed_notes(s);
-}
-
 /* T2: by itself, without an operator who would look. */
 static void say_given(struct shell *s)
 {
@@ -231,7 +166,7 @@ static void perform(struct shell *s)
         open_epoch(s);
     peer_perform(s);
     drop_segments(s);
-    queue_notes(s);
+    notes_queue(s);
     emit_asks(s);
 }
 

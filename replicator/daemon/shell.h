@@ -184,6 +184,12 @@ bool feed_run(struct shell *s); /* true: there was something. */
 void feed_epoch_open(struct shell *s, uint32_t epoch);
 void feed_epoch_resume(struct shell *s);
 void feed_notes(struct shell *s);
+
+/* Statements that the core asks for.  fit: up to where the statements among these records, each of
+ * which is made anew before they go, have room to wait. */
+void notes_queue(struct shell *s);
+uint32_t notes_fit(struct shell *s, const struct core_range *r);
+
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);
 /* 0: in the journal.  -EPROTO: they are not what they should be, or not to be had; else the journal
  * cannot be written.  keep: ours, from beside the ring where the journal does not have them. */
