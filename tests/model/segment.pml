@@ -5,7 +5,7 @@
  * that each end notices in its own time and that loses what was under way, a reset of the sink that loses confirmations, and
  * with LOSTJ the loss of the origin's journal.  All else (restart, new session, sending, ...) happens when it can, in any order.
  *
- * Every run ends, as there are FAULTS faults and RECORDS records; so a record that is stuck is a run that ends without it, and
+ * Every run ends, as there are FAULTS faults and RECORDS records (`check` searches for one that does not); so a record that is stuck is a run that ends without it, and
  * plain assertions do for all claims:
  *   1 no duplicate outside the in-doubt range     hand(): a record goes out at most once without the mark
  *   2 no silent loss                              at the end each record is at the sink, or is named by a gap record
