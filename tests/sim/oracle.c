@@ -628,6 +628,37 @@ static bool newest_are_there(const struct world *w, const struct core *c)
     return g == NULL || h == NULL || h->journaled == g->journaled;
 }
 
+static const struct span *span_of(const struct delivery *d, uint32_t q)
+{
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (q >= d->span[n].from && q <= d->span[n].to)
+            return &d->span[n];
+    }
+    return NULL;
+}
+
+/* N5: the peer has the marks of what this node owns. */
+static bool marks_are_there(const struct world *w, const struct core *c)
+{
+    const struct core *peer = &w->node[1 - c->o.node]->core;
+
+    for (uint16_t i = 0; i < c->count; i++) {
+        const struct segment *g = &c->segment[c->order[i]];
+        const struct segment *h = core_segment(peer, g->origin, g->epoch);
+
+        for (size_t k = 0; h != NULL && k < c->o.sink_count && k < peer->o.sink_count; k++) {
+            for (uint8_t n = 0; n < g->at[k].count; n++) {
+                const struct span *s = &g->at[k].span[n], *t = span_of(&h->at[k], s->emitted);
+
+                if (s->owner == c->o.node && s->emitted >= s->from && t != NULL &&
+                    t->emitted < s->emitted)
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool oracle_at_rest(struct world *w, bool say)
 {
     if (say) {
@@ -641,7 +672,8 @@ bool oracle_at_rest(struct world *w, bool say)
 
         if (!node->running || c->session != SESSION_UP || c->live_epoch == 0 ||
             node->ring.read != node->ring.claimed || node->note_count > 0 || node->feed_count > 0 ||
-            c->handover.state == HANDOVER_RUNNING || !newest_are_there(w, c))
+            c->handover.state == HANDOVER_RUNNING || !newest_are_there(w, c) ||
+            !marks_are_there(w, c))
             return false;
         for (uint16_t i = 0; i < c->count; i++) {
             if (!segment_rests(w, c, &c->segment[c->order[i]]))
@@ -651,18 +683,9 @@ bool oracle_at_rest(struct world *w, bool say)
     return true;
 }
 
-static const struct span *span_of(const struct delivery *d, uint32_t q)
+static void same_story(struct world *w, unsigned node)
 {
-    for (uint8_t n = 0; n < d->count; n++) {
-        if (q >= d->span[n].from && q <= d->span[n].to)
-            return &d->span[n];
-    }
-    return NULL;
-}
-
-static void same_story(struct world *w)
-{
-    const struct core *a = &w->node[0]->core, *b = &w->node[1]->core;
+    const struct core *a = &w->node[node]->core, *b = &w->node[1 - node]->core;
 
     for (uint16_t i = 0; i < a->count; i++) {
         const struct segment *g = &a->segment[a->order[i]];
@@ -685,12 +708,17 @@ static void same_story(struct world *w)
                 if (s->emitted == s->to)
                     continue;
                 if (w->options.sink[k].policy != IN_DOUBT_HOLD &&
-                    (s->owner == 0 ? g : h)->journaled < (g->closed ? s->to : 0))
+                    (s->owner == node ? g : h)->journaled < (g->closed ? s->to : 0))
                     world_fail(
                         w, "at rest node %u owns %u/%u up to %u at sink %zu and does not hold it",
                         s->owner, g->origin, g->epoch, s->to, k);
                 if (t == NULL && w->options.sink[k].policy == IN_DOUBT_HOLD)
                     continue; /* Lost on both nodes, and cut off by one. */
+                if (t != NULL && t->emitted != s->emitted && t->emitted >= s->from)
+                    world_fail(w,
+                               "at rest %u/%u is at sink %zu up to %u for node %u, up to %u for "
+                               "node %u",
+                               g->origin, g->epoch, k, s->emitted, node, t->emitted, 1 - node);
                 if (t == NULL || s->owner != t->owner || s->term != t->term)
                     world_fail(w, "at rest the nodes differ over the owner of %u/%u/%u at sink %zu",
                                g->origin, g->epoch, s->emitted + 1, k);
@@ -765,5 +793,6 @@ void oracle_verdict(struct world *w)
                        o->previous, o->last, s == NULL ? 0 : s->last);
     }
     lost_is_not_there(w);
-    same_story(w);
+    same_story(w, 0);
+    same_story(w, 1);
 }
