@@ -1,7 +1,8 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
  *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations]
- *                  [--story flips | edits | openings | fenced] */
+ *                  [--story flips | edits | openings | fenced]
+ * --seed with --runs: after those, in the same process. */
 #include "sim.h"
 
 #include <errno.h>
@@ -104,13 +105,15 @@ static int show(uint64_t seed, bool trace, const struct job *job)
         return EXIT_FAILURE;
     shown = seed;
     on_ends(end_shown);
-    watch();
     if (trace)
         setvbuf(stdout, NULL, _IOLBF, 0); /* An assertion flushes nothing. */
-    w->out = trace ? stdout : NULL;
     w->plain = job->plain;
     w->unaimed = job->unaimed;
     w->story = job->story;
+    for (uint64_t i = 0; job->runs != UINT64_MAX && i < job->runs; i++)
+        world_run(w, job->from + i, trace);
+    watch();
+    w->out = trace ? stdout : NULL;
     good = world_run(w, seed, trace);
     if (good)
         printf("seed %" PRIu64 ": OK, %.1f s simulated\n", seed, (double)w->now / 1e9);

@@ -195,6 +195,7 @@ static void reset_node(struct world *w, int i)
     w->clock_lied |= n->clock_ppm >= 900;
     n->boot = 1 + rng_next(&w->rng) % 1000000;
     n->fuse = 0;
+    n->session_said = n->session_aimed = SESSION_DOWN;
     n->remembers = MEMORY_NONE;
     n->asks = 0;
     n->asked_handover = 0;
