@@ -280,6 +280,20 @@ static void restate(struct node *n, const struct core_range *r)
     }
 }
 
+const char *statement_name(uint8_t kind)
+{
+    static const char *const names[] = {
+        [RECORD_GAP_PENDING - RECORD_GAP_PENDING] = "GAP_PENDING",
+        [RECORD_GAP_LOST - RECORD_GAP_PENDING] = "GAP_LOST",
+        [RECORD_GAP_IN_DOUBT - RECORD_GAP_PENDING] = "GAP_IN_DOUBT",
+        [RECORD_SUPPRESSED - RECORD_GAP_PENDING] = "SUPPRESSED",
+        [RECORD_ABANDONED - RECORD_GAP_PENDING] = "ABANDONED",
+    };
+    size_t at = (size_t)kind - RECORD_GAP_PENDING;
+
+    return at < sizeof(names) / sizeof(names[0]) ? names[at] : "an unknown kind";
+}
+
 static void perform(struct world *w, struct node *n)
 {
     commit_metas(w, n);
@@ -296,8 +310,8 @@ static void perform(struct world *w, struct node *n)
     for (size_t i = 0; i < n->out.note_count; i++) {
         const struct core_note *c = &n->out.note[i];
 
-        TRACE(w, "node %u: states %u: %u/%u %u-%u", n->id, c->kind, c->range.origin, c->range.epoch,
-              c->range.from, c->range.to);
+        TRACE(w, "node %u: states %s: %u/%u %u-%u", n->id, statement_name(c->kind), c->range.origin,
+              c->range.epoch, c->range.from, c->range.to);
         witness_note(w, n, c);
         if (c->kind == RECORD_GAP_IN_DOUBT || c->reason == REASON_JOURNAL_LIMIT)
             restate(n, &c->range);

@@ -487,6 +487,7 @@ void world_struck(struct world *w);
 
 /* node.c */
 uint64_t node_clock(const struct world *w, const struct node *n);
+const char *statement_name(uint8_t kind); /* Of a protocol record. */
 void node_start(struct world *w, struct node *n);
 void node_kill(struct world *w, struct node *n, const char *why);
 void node_host_died(struct world *w, struct node *n);

@@ -394,9 +394,9 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
     if (collector_is_owed(w, &note->range))
         oracle_segment(w, note->range.origin, note->range.epoch)->unasked = true;
     if (must_be_certain(w))
-        world_fail(w, "node %u: states %u of %u/%u %u-%u, and there was no fault", n->id,
-                   note->kind, note->range.origin, note->range.epoch, note->range.from,
-                   note->range.to);
+        world_fail(w, "node %u: states %s of %u/%u %u-%u, and there was no fault", n->id,
+                   statement_name(note->kind), note->range.origin, note->range.epoch,
+                   note->range.from, note->range.to);
     if (note->kind == RECORD_GAP_PENDING && g != NULL && taken_now(w, n, g) &&
         note->range.to < g->produced)
         world_fail(w, "node %u: says that %u/%u up to %u waits, and knows of %u", n->id, g->origin,
@@ -483,6 +483,9 @@ static void check_takeover(struct world *w, struct node *n)
 {
     if (n->core.takeovers == n->takeovers)
         return;
+    TRACE(w, "node %u: takes %u segments over%s", n->id,
+          (unsigned)(n->core.takeovers - n->takeovers),
+          n->fenced_said ? ", its peer is fenced" : "");
     w->stats.takeovers += n->core.takeovers - n->takeovers;
     n->takeovers = n->core.takeovers;
     w->stats.failovers += n->took_of != n->core.lost_ns + 1;
