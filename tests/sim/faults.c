@@ -11,9 +11,6 @@ const char *const fault_names[FAULTS] = {
     "hand-over",        "hand-over struck",   "wire version",      "connected twice",
 };
 
-/* The seeds from before each strike met a record, where most met none, keep their stories. */
-#define MISDIRECTS_SINCE 1795806000000000ull
-
 /* Rare in the world, and each rules some property out: not in every seed. */
 static bool is_harsh(enum fault f)
 {
@@ -209,7 +206,7 @@ static void misdirect(struct world *w, struct node *n)
 {
     uint64_t at = n->disk.writes + 1 + rng_below(&w->rng, 50);
 
-    if (w->seed >= MISDIRECTS_SINCE)
+    if (w->seed >= STRIKES_SINCE)
         n->disk.misdirects = true;
     else
         n->disk.misdirect_at = at;

@@ -287,6 +287,7 @@ static void merge(struct sim_stats *sum, const struct sim_stats *s)
     sum->handovers_done += s->handovers_done;
     sum->moved += s->moved;
     sum->kept += s->kept;
+    sum->cut_starts += s->cut_starts;
     for (int f = 0; f < FAULTS; f++)
         sum->faults[f] += s->faults[f];
 }
@@ -317,9 +318,10 @@ static void report(const struct sim_stats *s, uint64_t violations, double second
            s->records, s->marked, s->gaps, s->lost_in_place, (double)s->ns / 3.6e12, s->steps);
     printf("%" PRIu64 " outages before the one before was settled; %" PRIu64
            " segments taken over, %" PRIu64 " settlements; %" PRIu64 " hand-overs, %" PRIu64
-           " done, %" PRIu64 " runs moved; %" PRIu64 " kept connections resumed\n",
+           " done, %" PRIu64 " runs moved; %" PRIu64 " kept connections resumed; %" PRIu64
+           " starts cut short\n",
            s->relapses, s->takeovers, s->settlements, s->handovers, s->handovers_done, s->moved,
-           s->kept);
+           s->kept, s->cut_starts);
     for (int f = 0; f < FAULTS; f++)
         printf("%s%s %" PRIu64, f == 0 ? "faults: " : ", ", fault_names[f], s->faults[f]);
     printf("\n");

@@ -108,6 +108,9 @@ static void same_takeover(struct world *w, const struct node *n, const struct se
 
 void memory_died(struct node *n, bool at_once)
 {
+    if (n->recovers) /* What the one before it knew still holds, as that one was run. */
+        return;
+    n->before_power = n->power;
     if (n->before == NULL)
         n->before = malloc(sizeof(*n->before));
     if (n->before == NULL)
@@ -119,7 +122,7 @@ void memory_died(struct node *n, bool at_once)
 
 void memory_power_cut(struct node *n)
 {
-    if (n->remembers == MEMORY_ALL && !n->power)
+    if (n->remembers == MEMORY_ALL && !n->before_power)
         n->remembers = MEMORY_TAKEOVERS;
 }
 

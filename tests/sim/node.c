@@ -83,7 +83,7 @@ void node_host_died(struct world *w, struct node *n)
     for (unsigned i = 0; i < SIM_LINKS; i++)
         links_close(w, n, i);
     oracle_ring_died(w, n->id);
-    if (!n->power)
+    if (!n->power || (n->recovers && !n->before_power))
         oracle_copies_lost(w, n->id);
     memset(&n->ring, 0, sizeof(n->ring));
     sim_disk_power_cut(&n->disk);
@@ -911,6 +911,7 @@ static void start(struct world *w, struct node *n)
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));
     o.node = n->id;
+    n->recovers = true;
     if (journal_open(&n->journal, &o, &v, err, sizeof(err)) != 0) {
         TRACE(w, "node %u: %s", n->id, err);
         longjmp(n->died, 1);
@@ -918,6 +919,7 @@ static void start(struct world *w, struct node *n)
     recover_firsts(n);
     core_recovered(&n->core);
     memory_check(w, n);
+    n->recovers = false;
     n->was_up = false;
     memset(n->was, 0, sizeof(n->was));
     n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
@@ -935,6 +937,23 @@ static void start(struct world *w, struct node *n)
     flush(w, n);
 }
 
+/* A start that an effect may end, and the next one after it. */
+static void start_struck(struct world *w, struct node *n)
+{
+    bool struck = !w->ending && !w->quiet && rng_chance(&w->starting, w->start_falls);
+
+    n->fuse = struck ? 1 + rng_below(&w->starting, 12) : 0;
+    ALIVE(w, n, start(w, n));
+    if (!struck)
+        return;
+    n->fuse = 0;
+    if (n->running)
+        return;
+    w->stats.cut_starts++;
+    w->open++;
+    world_event(w, w->now + rng_between(&w->starting, 1, 400) * MS, EV_MEND, FAULT_CRASH, n->id, 0);
+}
+
 void node_start(struct world *w, struct node *n)
 {
     if (n->running)
@@ -942,7 +961,6 @@ void node_start(struct world *w, struct node *n)
     operations_restart(w, n);
     n->host_up = n->running = true;
     n->frozen = false;
-    n->fuse = 0;
     n->disk.effect = disk_effect;
     n->disk.ctx = n;
     n->journal = NULL;
@@ -950,7 +968,7 @@ void node_start(struct world *w, struct node *n)
         n->sink[k].up = n->sink[k].unheard = false;
         n->sink[k].flight = -1;
     }
-    ALIVE(w, n, start(w, n));
+    start_struck(w, n);
     if (!n->running)
         return;
     world_event(w, w->now + 1 * MS, EV_TICK, n->id, 0, n->life);

@@ -16,6 +16,10 @@
 
 #define MS 1000000ull
 
+/* The seeds from before each misdirected write met a record, and before a start could be cut short,
+ * keep their stories. */
+#define STRIKES_SINCE 1795806000000000ull
+
 enum {
     SIM_SINKS = 4,
     SIM_LINKS = 2,
@@ -259,6 +263,7 @@ struct node {
     uint64_t fuse; /* Effects until it dies; 0: none. */
     jmp_buf died;
     bool in_call;
+    bool recovers; /* What its journal has it does not know yet. */
     struct sim_disk disk;
     struct sim_ring ring;
     struct core core;
@@ -303,6 +308,7 @@ struct node {
     uint8_t session_said, session_aimed;
     uint8_t remembers;   /* enum memory: what its successor has to know of `before`. */
     struct core *before; /* As it was at its last death. */
+    bool before_power;   /* With which durability. */
     struct {
         bool up, reachable;
         bool unheard; /* Lost while it was frozen: it reads of it when it thaws. */
@@ -370,6 +376,7 @@ struct sim_stats {
     uint64_t relapses; /* Outages before the one before was settled. */
     uint64_t settlements, takeovers, lost_in_place;
     uint64_t handovers, handovers_done, moved, kept;
+    uint64_t cut_starts; /* Processes that died as they started. */
 };
 
 struct world {
@@ -422,6 +429,8 @@ struct world {
                      STORY_FENCED,   /* Both nodes fence, in vain, and the power takes what was not
                                                      synced. */
     } story;
+    struct rng starting;  /* Of its own, too. */
+    uint32_t start_falls; /* Of 1,000 starts those that an effect ends. */
     bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng relapsing; /* Of its own, too. */
     uint32_t relapse;     /* Of 1,000 outages that end: those with a second one at their heels; */

@@ -165,6 +165,10 @@ static void draw(struct world *w)
     };
     draw_sinks(w);
     faults_draw(w);
+    w->starting.state = w->seed * 0xa24baed4963ee407ull + 7;
+    w->start_falls = w->seed >= STRIKES_SINCE && rng_chance(&w->starting, 400)
+                         ? rng_below(&w->starting, 500)
+                         : 0;
     operations_draw(w);
     aimed_draw(w);
     TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",
@@ -195,6 +199,7 @@ static void reset_node(struct world *w, int i)
     w->clock_lied |= n->clock_ppm >= 900;
     n->boot = 1 + rng_next(&w->rng) % 1000000;
     n->fuse = 0;
+    n->recovers = false;
     n->session_said = n->session_aimed = SESSION_DOWN;
     n->remembers = MEMORY_NONE;
     n->asks = 0;
