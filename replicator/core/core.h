@@ -364,6 +364,7 @@ struct core_input {
     uint8_t sink;
     bool drained;   /* CORE_PRODUCED */
     uint8_t note;   /* enum record_kind */
+    uint8_t reason; /* CORE_NOTED: as the note gives it. */
     bool lost;      /* CORE_RECORDS: they stand for what the journal had and lost. */
     uint8_t answer; /* enum core_answer */
     uint32_t last;

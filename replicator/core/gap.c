@@ -269,6 +269,8 @@ void gap_noted(struct core *c, const struct core_input *in)
         return;
     if (in->note == RECORD_GAP_IN_DOUBT) {
         delivery_skipped(c, g, r);
+    } else if (in->note == RECORD_GAP_LOST && in->reason == REASON_JOURNAL_LIMIT) {
+        shed_found(c, g, r);
     } else if (in->note == (g->gap == GAP_PENDING ? RECORD_GAP_PENDING : RECORD_GAP_LOST) &&
                g->gap_from == r->from && g->gap_to == r->to) {
         g->gap_told = true;

@@ -97,6 +97,8 @@ void shed_start(struct core *c, const struct core_range *r);
 void shed_notes(struct core *c, struct core_output *out);
 /* false: not the statement that was asked for. */
 bool shed_noted(struct core *c, const struct core_range *r);
+/* The process before this one asked for it, and ended before it had an effect. */
+void shed_found(struct core *c, struct segment *g, const struct core_range *r);
 
 /* handover.c: T1, T2. */
 void handover_start(struct core *c, uint8_t sink);

@@ -103,20 +103,24 @@ static void shed_span(struct span *s, uint32_t to)
 }
 
 /* What the peer took meanwhile it hands over: that is stated as lost, and not. */
-static void shed_segment(struct core *c, struct segment *g, uint32_t last)
+static bool shed_segment(struct core *c, struct segment *g, uint32_t first, uint32_t last)
 {
+    bool any = false;
+
     for (size_t k = 0; k < c->o.sink_count; k++) {
         for (uint8_t n = 0; n < g->at[k].count; n++) {
             struct span *s = &g->at[k].span[n];
             uint32_t to = min_u32(last, s->to);
 
-            if (s->owner != c->o.node || s->from > last || to <= s->emitted)
+            if (s->owner != c->o.node || s->from > last || to <= s->emitted ||
+                s->emitted < first - 1)
                 continue;
             shed_span(s, to);
-            g->at[k].dirty = true;
+            any = g->at[k].dirty = true;
         }
     }
-    c->durable = true; /* Before the files go. */
+    c->durable |= any; /* Before the files go. */
+    return any;
 }
 
 bool shed_noted(struct core *c, const struct core_range *r)
@@ -130,6 +134,16 @@ bool shed_noted(struct core *c, const struct core_range *r)
     c->shed.wanted = c->shed.asked = false;
     c->shed.count++;
     if (g != NULL)
-        shed_segment(c, g, w->to);
+        shed_segment(c, g, 1, w->to);
     return true;
+}
+
+/* Of this process such a statement, made again, has nothing left to do.  What began below it, at a
+ * sink that came into the configuration since, it did not mean. */
+void shed_found(struct core *c, struct segment *g, const struct core_range *r)
+{
+    if (c->shed.wanted || !shed_segment(c, g, r->from, min_u32(r->to, g->journaled)))
+        return;
+    c->shed.range = *r;
+    c->shed.count++;
 }

@@ -159,6 +159,7 @@ static void tell_noted(struct shell *s, const uint8_t *record)
     struct record_note note;
 
     note_decode(&note, record + 24);
+    in.reason = note.reason;
     in.records =
         (struct core_range){note.range_origin, note.range_epoch, note.range_from, note.range_to};
     shell_input(s, &in);
@@ -191,6 +192,25 @@ static void tell_notes(struct shell *s, size_t n)
     }
 }
 
+/* What a statement stands for counts as done: it has to survive the power. */
+static bool has_statement(const struct shell *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (s->records[i * RECORD_SIZE + 21] >= RECORD_GAP_PENDING)
+            return true;
+    }
+    return false;
+}
+
+/* Before the ring lets go of it: a process that ends before the marks say what follows from a
+ * statement finds it in the ring again. */
+static void stated(struct shell *s, size_t n)
+{
+    tell_notes(s, n);
+    if (has_statement(s, n))
+        shell_flush(s);
+}
+
 /* What was journaled and is not there any more (a torn file, an older copy), under records that the
  * ring still has: each is stated as lost in its own place, so that the sequence has no hole. */
 static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
@@ -215,16 +235,6 @@ static int fill_hole(struct shell *s, uint32_t epoch, uint32_t from)
     return rc;
 }
 
-/* What a statement stands for counts as done: it has to survive the power. */
-static bool has_statement(const struct shell *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (s->records[i * RECORD_SIZE + 21] >= RECORD_GAP_PENDING)
-            return true;
-    }
-    return false;
-}
-
 /* A record that cannot be journaled must not be taken from the ring: it is tried again. */
 static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_t n)
 {
@@ -243,14 +253,14 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
     if (rc == 0)
         rc = journal_commit(s->journal, has_statement(s, n));
     if (rc == 0) {
-        ingest_ring_release(s->ring);
         if (s->journal_stuck)
             shell_log("journal: writing again");
         s->journal_stuck = false;
         s->feed_pending = 0;
         journaled(s, epoch, from, (uint32_t)(from + n - 1));
         tally_journaled(s, s->records, n);
-        tell_notes(s, n);
+        stated(s, n);
+        ingest_ring_release(s->ring);
         return;
     }
     if (!s->journal_stuck)
@@ -270,6 +280,7 @@ static size_t skip_known(struct shell *s, size_t n)
     if (g == NULL || from > g->journaled)
         return n;
     known = g->journaled - from + 1;
+    stated(s, known < n ? known : n);
     if (known >= n) {
         ingest_ring_release(s->ring);
         return 0;

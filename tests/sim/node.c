@@ -409,26 +409,9 @@ static void flush(struct world *w, struct node *n)
 
 /* ---- from the ring ---- */
 
-static size_t skip_known(struct node *n, size_t count)
+static void tell_notes(struct world *w, struct node *n, size_t count)
 {
-    const struct segment *g = core_segment(&n->core, n->id, get_le32(n->feed));
-    uint32_t from = get_le32(n->feed + 4);
-    size_t known;
-
-    if (g == NULL || from > g->journaled)
-        return count;
-    known = g->journaled - from + 1;
-    if (known >= count) {
-        ring_release(n);
-        return 0;
-    }
-    memmove(n->feed, n->feed + known * RECORD_SIZE, (count - known) * RECORD_SIZE);
-    return count - known;
-}
-
-static void tell_notes(struct world *w, struct node *n)
-{
-    for (size_t i = 0; i < n->feed_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const uint8_t *r = n->feed + i * RECORD_SIZE;
         struct core_input in = {.kind = CORE_NOTED, .note = r[21]};
         struct record_note note;
@@ -436,6 +419,7 @@ static void tell_notes(struct world *w, struct node *n)
         if (r[21] < RECORD_GAP_PENDING || r[21] > RECORD_GAP_IN_DOUBT)
             continue;
         note_decode(&note, r + 24);
+        in.reason = note.reason;
         in.records = (struct core_range){note.range_origin, note.range_epoch, note.range_from,
                                          note.range_to};
         input(w, n, &in);
@@ -457,13 +441,39 @@ static void fill_hole(struct world *w, struct node *n, uint32_t epoch, uint32_t 
     }
 }
 
-static bool has_statement(const struct node *n)
+static bool has_statement(const struct node *n, size_t count)
 {
-    for (size_t i = 0; i < n->feed_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (n->feed[i * RECORD_SIZE + 21] >= RECORD_GAP_PENDING)
             return true;
     }
     return false;
+}
+
+/* Before the ring lets go of it. */
+static void stated(struct world *w, struct node *n, size_t count)
+{
+    tell_notes(w, n, count);
+    if (has_statement(n, count))
+        flush(w, n);
+}
+
+static size_t skip_known(struct world *w, struct node *n, size_t count)
+{
+    const struct segment *g = core_segment(&n->core, n->id, get_le32(n->feed));
+    uint32_t from = get_le32(n->feed + 4);
+    size_t known;
+
+    if (g == NULL || from > g->journaled)
+        return count;
+    known = g->journaled - from + 1;
+    stated(w, n, known < count ? known : count);
+    if (known >= count) {
+        ring_release(n);
+        return 0;
+    }
+    memmove(n->feed, n->feed + known * RECORD_SIZE, (count - known) * RECORD_SIZE);
+    return count - known;
 }
 
 /* T5 */
@@ -487,7 +497,7 @@ static bool feed(struct world *w, struct node *n)
         n->feed_count = ring_read(w, n, n->feed, FEED_MAX);
         if (n->feed_count == 0)
             return false;
-        n->feed_count = forgotten(w, n) ? 0 : skip_known(n, n->feed_count);
+        n->feed_count = forgotten(w, n) ? 0 : skip_known(w, n, n->feed_count);
         if (n->feed_count == 0)
             return true;
     }
@@ -498,12 +508,13 @@ static bool feed(struct world *w, struct node *n)
     fill_hole(w, n, epoch, from);
     effect(n);
     if (journal_append(n->journal, n->id, epoch, from, n->feed, n->feed_count) != 0 ||
-        journal_commit(n->journal, has_statement(n)) != 0)
+        journal_commit(n->journal, has_statement(n, n->feed_count)) != 0)
         return false; /* Tried again. */
     effect(n);
-    ring_release(n);
     journaled(w, n, n->id, epoch, from, (uint32_t)(from + n->feed_count - 1));
-    tell_notes(w, n);
+    stated(w, n, n->feed_count);
+    effect(n);
+    ring_release(n);
     n->feed_count = 0;
     return true;
 }

@@ -170,6 +170,40 @@ static void a_crash_in_between(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* It dies between the statement, which the journal holds, and its effect: the next process finds it
+ * in the ring again, and hands over nothing that it names. */
+static void a_crash_behind_the_statement(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = live(p, 0);
+    struct core_output *out = &p->node[0].out;
+    struct core_input noted = {
+        .kind = CORE_NOTED, .note = RECORD_GAP_LOST, .reason = REASON_JOURNAL_LIMIT};
+    uint64_t given_up;
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 100);
+    pair_settle(p);
+    assert_true(full(p, 0, 40));
+    core_output_clear(out);
+    core_flush(&p->node[0].core, 0, out);
+    noted.records = out->note[0].range;
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    noted.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &noted);
+    given_up = p->node[0].core.shed.count;
+    assert_int_equal(given_up, 1);
+    core_step(&p->node[0].core, &noted); /* Made again, of what is over: nothing more. */
+    assert_int_equal(p->node[0].core.shed.count, given_up);
+    pair_connect(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 41, &marked), 0);
+    assert_int_equal(pair_times(p, 0, e, 42, &marked), 1);
+}
+
 /* A3: (E, S] is held, and what was never sent has gone out above it (L2): what is confirmed there
  * is not stated as lost, with or without what else waits in its segment. */
 static void not_what_is_confirmed_above(void **state)
@@ -207,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(not_what_the_peer_owns, setup, teardown),
         cmocka_unit_test_setup_teardown(not_what_is_offered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_in_between, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crash_behind_the_statement, setup, teardown),
         cmocka_unit_test_setup_teardown(not_what_is_confirmed_above, setup, teardown),
     };
 
