@@ -196,8 +196,15 @@ static bool is_digested(const struct world *w)
     return true;
 }
 
+/* Before either node has an epoch there is nothing to go on with. */
 static void count_outage(struct world *w)
 {
+    bool any = false;
+
+    for (int i = 0; i < NODE_COUNT; i++)
+        any |= w->node[i]->running && w->node[i]->core.live_epoch != 0;
+    if (!any)
+        return;
     w->stats.outages++;
     w->stats.relapses += w->met_ns != 0 && !is_digested(w);
 }
