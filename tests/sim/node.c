@@ -951,7 +951,8 @@ static void start(struct world *w, struct node *n)
 /* A start that an effect may end, and the next one after it. */
 static void start_struck(struct world *w, struct node *n)
 {
-    bool struck = !w->ending && !w->quiet && rng_chance(&w->starting, w->start_falls);
+    bool struck = !w->ending && !w->quiet && w->now >= w->first_ns &&
+                  rng_chance(&w->starting, w->start_falls);
 
     n->fuse = struck ? 1 + rng_below(&w->starting, 12) : 0;
     ALIVE(w, n, start(w, n));

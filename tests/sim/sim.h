@@ -16,8 +16,8 @@
 
 #define MS 1000000ull
 
-/* The seeds from before each misdirected write met a record, and before a start could be cut short,
- * keep their stories. */
+/* The seeds from before each misdirected write met a record, a start could be cut short, and most
+ * first faults waited for the nodes' epochs, keep their stories. */
 #define STRIKES_SINCE 1795806000000000ull
 
 enum {
@@ -430,6 +430,7 @@ struct world {
                                                      synced. */
     } story;
     struct rng starting;  /* Of its own, too. */
+    uint64_t first_ns;    /* Nothing strikes before: both nodes have an epoch by then. */
     uint32_t start_falls; /* Of 1,000 starts those that an effect ends. */
     bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng relapsing; /* Of its own, too. */

@@ -169,6 +169,8 @@ static void draw(struct world *w)
     w->start_falls = w->seed >= STRIKES_SINCE && rng_chance(&w->starting, 400)
                          ? rng_below(&w->starting, 500)
                          : 0;
+    w->first_ns = w->seed >= STRIKES_SINCE && rng_chance(&w->starting, 800) ? 2500 * MS : 0;
+    w->end_ns += w->first_ns;
     operations_draw(w);
     aimed_draw(w);
     TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",
@@ -309,14 +311,15 @@ static void happen(struct world *w, const struct event *e)
     case EV_OPERATION:
         if (w->ending)
             return;
-        operations_strike(w);
+        if (w->now >= w->first_ns)
+            operations_strike(w);
         operations_next(w);
         break;
     case EV_FENCE:
         operations_fence(w, e);
         break;
     case EV_AIMED:
-        if (!w->ending)
+        if (!w->ending && w->now >= w->first_ns)
             faults_apply(w, e->a, e->b, e->arg);
         break;
     case EV_LEAP:
@@ -342,7 +345,7 @@ static void run(struct world *w)
     }
     for (unsigned l = 0; l < SIM_LINKS; l++)
         world_event(w, 5 * MS, EV_DIAL, (uint8_t)l, 0, 0);
-    world_event(w, rng_between(&w->rng, 100, 1500) * MS, EV_FAULT, 0, 0, 0);
+    world_event(w, w->first_ns + rng_between(&w->rng, 100, 1500) * MS, EV_FAULT, 0, 0, 0);
     if (w->operations)
         operations_next(w);
     while (w->heap_count > 0) {
