@@ -476,6 +476,13 @@ bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from)
     return !g->hollow_kept; /* A stand-in must not be found without the word that it is one. */
 }
 
+uint32_t core_known_to(const struct core *c, uint32_t epoch)
+{
+    const struct segment *g = core_segment(c, c->o.node, epoch);
+
+    return g != NULL ? g->journaled : segment_dropped_to(c, c->o.node, epoch);
+}
+
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)
 {
     const struct segment *g = core_segment(c, c->o.node, epoch);

@@ -473,6 +473,10 @@ bool core_recover_ring(struct core *c, uint32_t epoch, uint32_t previous, uint32
  * is gone, too. */
 bool core_forgot(const struct core *c, uint32_t epoch);
 
+/* Up to where our records of that epoch are in the journal, or were settled not long ago: what the
+ * ring gives of them is known; 0: none. */
+uint32_t core_known_to(const struct core *c, uint32_t epoch);
+
 /* The ring gives our records of that epoch from `from` on: the first sequence that the journal had
  * and does not have any more; `from`: none.  The shell journals a stand-in for each. */
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from);

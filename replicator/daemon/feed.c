@@ -273,13 +273,13 @@ static void append_or_wait(struct shell *s, uint32_t epoch, uint32_t from, size_
 /* The process before this one may have journaled records that it did not release in the ring. */
 static size_t skip_known(struct shell *s, size_t n)
 {
-    const struct segment *g = core_segment(s->core, s->config->node, get_le32(s->records));
+    uint32_t known_to = core_known_to(s->core, get_le32(s->records));
     uint32_t from = get_le32(s->records + 4);
     size_t known;
 
-    if (g == NULL || from > g->journaled)
+    if (from > known_to)
         return n;
-    known = g->journaled - from + 1;
+    known = known_to - from + 1;
     stated(s, known < n ? known : n);
     if (known >= n) {
         ingest_ring_release(s->ring);

@@ -460,13 +460,13 @@ static void stated(struct world *w, struct node *n, size_t count)
 
 static size_t skip_known(struct world *w, struct node *n, size_t count)
 {
-    const struct segment *g = core_segment(&n->core, n->id, get_le32(n->feed));
+    uint32_t known_to = core_known_to(&n->core, get_le32(n->feed));
     uint32_t from = get_le32(n->feed + 4);
     size_t known;
 
-    if (g == NULL || from > g->journaled)
+    if (from > known_to)
         return count;
-    known = g->journaled - from + 1;
+    known = known_to - from + 1;
     stated(w, n, known < count ? known : count);
     if (known >= count) {
         ring_release(n);

@@ -1,6 +1,7 @@
 /* links: evrep_config evrep_journal evrep_sinks evrep_ingest evrep_control */
 /* A kill between a statement's journal and its effect: the rest of the shell is stood in for. */
 #include "feed.c"
+#include "segment.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -300,12 +301,29 @@ static void what_is_journaled_already_has_its_effect(void **state)
     assert_int_equal(world.flushes_at_release, 1);
 }
 
+/* A2: it was settled and forgotten before the ring released it. */
+static void what_is_settled_already_is_released(void **state)
+{
+    struct shell *s = *state;
+    struct core *c = s->core;
+
+    segment_remove(c, segment_find(c, 0, EPOCH));
+    c->first_epoch = EPOCH; /* It is of this journal. */
+    c->dropped[0].epoch = EPOCH;
+    c->dropped[0].to = RECORDS;
+    assert_true(feed_run(s));
+    assert_int_equal(world.journaled, 0);
+    assert_int_equal(world.first, RECORDS + 1);
+    assert_null(core_segment(c, 0, EPOCH));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(the_ring_keeps_a_statement_until_it_has_its_effect),
         T(what_is_journaled_already_has_its_effect),
+        T(what_is_settled_already_is_released),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
