@@ -106,7 +106,8 @@ void alike_look(struct world *w, struct node *n)
         return;
     n->settled.of = c->settlements;
     keep(n);
-    for (uint16_t i = 0; i < c->count; i++) {
+    /* A peer that has left this hello may have taken over: no lease comes from it any more (N4). */
+    for (uint16_t i = 0; i < c->count && peer->core.nonce == c->peer_nonce; i++) {
         for (size_t k = 0; k < w->sink_count; k++) {
             if (n->has[k] && peer->has[k])
                 check_certain(w, n, &c->segment[c->order[i]], k);
