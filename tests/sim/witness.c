@@ -358,8 +358,8 @@ static bool intended_by(const struct core *c, const struct core_range *r, uint32
         for (uint8_t m = 0; m < g->at[k].count; m++) {
             const struct span *s = &g->at[k].span[m];
 
-            if (s->from <= q && q <= s->intent)
-                return true;
+            if (s->from <= q && q <= (s->resumed ? s->to : s->intent))
+                return true; /* T4: or its peer may have taken it. */
         }
     }
     return false;
