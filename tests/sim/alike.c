@@ -97,6 +97,19 @@ static void check_certain(struct world *w, const struct node *n, const struct se
     }
 }
 
+/* What this node handed over alone, marked, may be the peer's by now, which may hand it back. */
+static void cede(struct world *w, const struct node *n, const struct segment *g, size_t k)
+{
+    struct seen_segment *seen = oracle_segment(w, g->origin, g->epoch);
+
+    for (uint8_t m = 0; seen != NULL && m < g->at[k].count; m++) {
+        const struct span *s = &g->at[k].span[m];
+
+        for (uint32_t q = s->emitted + 1; s->owner != n->id && q <= s->to && q <= seen->last; q++)
+            seen->record[q].ceded[n->id] |= (uint8_t)(1u << k);
+    }
+}
+
 void alike_look(struct world *w, struct node *n)
 {
     const struct core *c = &n->core;
@@ -106,6 +119,12 @@ void alike_look(struct world *w, struct node *n)
         return;
     n->settled.of = c->settlements;
     keep(n);
+    for (uint16_t i = 0; i < c->count; i++) {
+        for (size_t k = 0; k < w->sink_count; k++) {
+            if (n->configured[k].local)
+                cede(w, n, &c->segment[c->order[i]], k);
+        }
+    }
     /* A peer that has left this hello may have taken over: no lease comes from it any more (N4). */
     for (uint16_t i = 0; i < c->count && peer->core.nonce == c->peer_nonce; i++) {
         for (size_t k = 0; k < w->sink_count; k++) {

@@ -111,7 +111,8 @@ void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct ite
 
     if (s == NULL || i->sequence > s->last)
         return;
-    if (s->record[i->sequence].given[sink][node] == connection && !oracle_forgot(w, node, s))
+    if (s->record[i->sequence].given[sink][node] == connection && !oracle_forgot(w, node, s) &&
+        !(s->record[i->sequence].ceded[node] & 1u << sink))
         given_again(w, sink, node, i);
     s->record[i->sequence].given[sink][node] = connection;
 }
@@ -194,7 +195,8 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
         r->intact[sink] = true;
         take_statement(w, sink, i);
     }
-    if (w->sink_kind[sink] == SINK_FILE && r->by[sink] & 1u << by && !oracle_forgot(w, by, s))
+    if (w->sink_kind[sink] == SINK_FILE && r->by[sink] & 1u << by && !oracle_forgot(w, by, s) &&
+        !(r->ceded[by] & 1u << sink))
         given_again(w, sink, by, i);
     r->by[sink] |= (uint8_t)(1u << by);
     if (i->in_doubt) {
@@ -694,6 +696,8 @@ static void same_story(struct world *w, unsigned node)
 
         if (core_needed(a, g->origin, g->epoch) >
             g->journaled) /* Done before the peer needed it. */
+            continue;
+        if (h == NULL && g->peer_done) /* L3: it waits at a sink that the peer lacks. */
             continue;
         if (h == NULL || (!g->closed && g->journaled != h->journaled))
             world_fail(w, "at rest the nodes differ over %u/%u: %u and %u held", g->origin,
