@@ -106,7 +106,7 @@ static void cede(struct world *w, const struct node *n, const struct segment *g,
         const struct span *s = &g->at[k].span[m];
 
         for (uint32_t q = s->emitted + 1; s->owner != n->id && q <= s->to && q <= seen->last; q++)
-            seen->record[q].ceded[n->id] |= (uint8_t)(1u << k);
+            seen->record[q].again[n->id] |= (uint8_t)(1u << k);
     }
 }
 

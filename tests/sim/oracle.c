@@ -112,7 +112,7 @@ void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct ite
     if (s == NULL || i->sequence > s->last)
         return;
     if (s->record[i->sequence].given[sink][node] == connection && !oracle_forgot(w, node, s) &&
-        !(s->record[i->sequence].ceded[node] & 1u << sink))
+        !(s->record[i->sequence].again[node] & 1u << sink))
         given_again(w, sink, node, i);
     s->record[i->sequence].given[sink][node] = connection;
 }
@@ -120,7 +120,7 @@ void oracle_given(struct world *w, unsigned sink, uint8_t node, const struct ite
 enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
                                 const struct core_range *r, uint16_t connection, uint32_t *last)
 {
-    const struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
+    struct seen_segment *s = oracle_segment(w, r->origin, r->epoch);
     enum core_answer answer = ANSWER_WRITTEN;
 
     *last = 0;
@@ -132,6 +132,8 @@ enum core_answer oracle_written(struct world *w, unsigned sink, uint8_t node,
             answer = ANSWER_UNKNOWN; /* A connection before this one took it, and is gone. */
         }
     }
+    for (uint32_t q = r->from; answer == ANSWER_UNKNOWN && q <= r->to && q <= s->last; q++)
+        s->record[q].again[node] |= (uint8_t)(1u << sink); /* D2: of all of it. */
     return answer;
 }
 
@@ -196,7 +198,7 @@ void oracle_received(struct world *w, unsigned sink, uint8_t by, const struct it
         take_statement(w, sink, i);
     }
     if (w->sink_kind[sink] == SINK_FILE && r->by[sink] & 1u << by && !oracle_forgot(w, by, s) &&
-        !(r->ceded[by] & 1u << sink))
+        !(r->again[by] & 1u << sink))
         given_again(w, sink, by, i);
     r->by[sink] |= (uint8_t)(1u << by);
     if (i->in_doubt) {

@@ -328,13 +328,15 @@ struct seen { /* One record of one segment. */
     uint8_t once[SIM_SINKS], marked[SIM_SINKS];
     uint8_t by[SIM_SINKS]; /* Bits of the nodes that it came from. */
     uint8_t kind;
-    uint8_t hidden;            /* Bits of the sinks: see oracle_answered(). */
-    uint8_t ceded[NODE_COUNT]; /* Bits of the sinks: what was its own there became the peer's. */
-    bool own;                  /* Its origin has journaled it. */
-    bool unowed;               /* To the last sink: an operator took that away. */
-    bool handed;               /* To some sink, once, by somebody. */
-    bool copied;               /* The peer's journal has it, or had no need to. */
-    bool intact[SIM_SINKS];    /* Not lost in its place.*/
+    uint8_t hidden; /* Bits of the sinks: see oracle_answered(). */
+    /* Bits of the sinks that may get it from this node again: it was the peer's meanwhile, or its
+     * connection could not tell. */
+    uint8_t again[NODE_COUNT];
+    bool own;                              /* Its origin has journaled it. */
+    bool unowed;                           /* To the last sink: an operator took that away. */
+    bool handed;                           /* To some sink, once, by somebody. */
+    bool copied;                           /* The peer's journal has it, or had no need to. */
+    bool intact[SIM_SINKS];                /* Not lost in its place.*/
     uint16_t given[SIM_SINKS][NODE_COUNT]; /* SINK_KEPT: the last connection that took it. */
 };
 
