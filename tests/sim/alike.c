@@ -15,6 +15,16 @@ static const struct settled_segment *of_peer(const struct settled *p, const stru
     return NULL;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t end_of(const struct segment *g)
+{
+    return g->closed ? g->last : SEQUENCE_MAX;
+}
+
 static void keep(struct node *n)
 {
     const struct core *c = &n->core;
@@ -29,6 +39,7 @@ static void keep(struct node *n)
 
         to->origin = g->origin;
         to->epoch = g->epoch;
+        to->end = end_of(g);
         memcpy(to->at, g->at, sizeof(to->at));
     }
 }
@@ -45,11 +56,13 @@ static const struct span *span_at(const struct delivery *d, uint32_t q)
 /* What the owner doubts somebody may have emitted: as a taker the other one would not mark it.  It
  * may doubt more itself, as it does not know all that the owner does. */
 static void compare(struct world *w, const struct node *n, const struct segment *g, size_t k,
-                    const struct delivery *theirs)
+                    const struct settled_segment *theirs)
 {
+    uint32_t end = least(end_of(g), theirs->end);
+
     for (uint8_t m = 0; m < g->at[k].count; m++) {
         const struct span *s = &g->at[k].span[m];
-        const struct span *t = span_at(theirs, s->emitted + 1);
+        const struct span *t = span_at(&theirs->at[k], s->emitted + 1);
         const struct span *own = s->owner == n->id ? s : t, *other = s->owner == n->id ? t : s;
 
         if (s->emitted == s->to || t == NULL)
@@ -57,9 +70,9 @@ static void compare(struct world *w, const struct node *n, const struct segment 
         if (s->owner != t->owner || s->term != t->term)
             world_fail(w, "as they settle, the nodes differ over the owner of %u/%u/%u at sink %zu",
                        g->origin, g->epoch, s->emitted + 1, k);
-        /* Where it ended its origin may know alone; or what is left of it, when that has lost it.
-         */
-        if (s->to != t->to && s->to != SEQUENCE_MAX && t->to != SEQUENCE_MAX && !g->lost)
+        /* Where it ended one may know alone; or what is left of it, when its origin has lost it. */
+        if (least(s->to, end) != least(t->to, end) && s->to != SEQUENCE_MAX &&
+            t->to != SEQUENCE_MAX && !g->lost)
             world_fail(w,
                        "as they settle, the nodes differ over where the run of %u/%u/%u ends at "
                        "sink %zu: %u and %u",
@@ -140,7 +153,7 @@ void alike_look(struct world *w, struct node *n)
 
         for (size_t k = 0; other != NULL && k < w->sink_count; k++) {
             if (n->has[k] && peer->has[k])
-                compare(w, n, g, k, &other->at[k]);
+                compare(w, n, g, k, other);
         }
     }
 }

@@ -245,7 +245,7 @@ struct settled { /* alike.c: as this process settled last. */
     size_t count;
     struct settled_segment {
         uint8_t origin;
-        uint32_t epoch;
+        uint32_t epoch, end; /* end: where it is closed; SEQUENCE_MAX: it is not. */
         struct delivery at[SIM_SINKS];
     } segment[SETTLED_MAX];
 };
