@@ -5,13 +5,18 @@
 
 /* The seeds from before there were relapses keep their stories. */
 #define RELAPSES_SINCE 1795791000000000ull
+/* From here on each scenario has one, also without operations, behind its first outage. */
+#define RELAPSES_ALWAYS_SINCE 1795811400000000ull
 
 static void draw_relapses(struct world *w)
 {
     w->relapsing.state = w->seed * 0x8cb92ba72f3d8dd7ull + 5;
     w->relapse = w->relapses = 0;
-    if (w->operations && !w->unaimed && !w->quiet && w->story == STORY_ANY &&
-        w->seed >= RELAPSES_SINCE && rng_chance(&w->relapsing, 400))
+    w->relapses_first = w->seed >= RELAPSES_ALWAYS_SINCE;
+    if (w->relapses_first)
+        w->relapse = rng_between(&w->relapsing, 300, 1000);
+    else if (w->operations && !w->unaimed && !w->quiet && w->story == STORY_ANY &&
+             w->seed >= RELAPSES_SINCE && rng_chance(&w->relapsing, 400))
         w->relapse = rng_between(&w->relapsing, 300, 1000);
 }
 
@@ -77,8 +82,9 @@ void aimed_mended(struct world *w, enum fault mended)
                          : rng_below(&w->relapsing, 500) * MS;
     unsigned sink = rng_below(&w->relapsing, (uint32_t)w->sink_count);
 
-    if (w->ending || !outage || w->relapse == 0 || w->relapses++ % 2 != 0 ||
-        !rng_chance(&w->relapsing, w->relapse))
+    if (w->ending || !outage || w->relapse == 0 || w->relapses++ % 2 != 0)
+        return;
+    if (!(w->relapses == 1 && w->relapses_first) && !rng_chance(&w->relapsing, w->relapse))
         return;
     world_event(w, w->now + after, EV_AIMED, (uint8_t)f,
                 (uint8_t)rng_below(&w->relapsing, NODE_COUNT), sink);

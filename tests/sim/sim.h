@@ -438,7 +438,8 @@ struct world {
     bool host_falls;      /* A process that dies in an effect may take its host along. */
     struct rng relapsing; /* Of its own, too. */
     uint32_t relapse;     /* Of 1,000 outages that end: those with a second one at their heels; */
-    uint32_t relapses;    /* those that had the choice. */
+    uint32_t relapses;    /* those that had the choice; */
+    bool relapses_first;  /* the first of these has none. */
     struct rng refencing; /* Of its own, too. */
     bool refences; /* A node may start with its fencing command, or without it, unlike before. */
     uint32_t fence_fails, fence_lies; /* Per mille. */
