@@ -36,8 +36,18 @@ static uint64_t in_doubt(const struct node *n, size_t k)
     return sum;
 }
 
-/* What a taker was handed over and does not hold yet its giver counts as intended: after a flap the
- * taker takes that for what it had forgotten. */
+static uint32_t intent_at(const struct delivery *d, uint32_t q)
+{
+    for (uint8_t m = 0; m < d->count; m++) {
+        if (d->span[m].from <= q && q <= d->span[m].to)
+            return d->span[m].intent;
+    }
+    return SEQUENCE_MAX;
+}
+
+/* What a taker was handed over and does not hold yet, or has meant to hand over with a smaller
+ * window than its giver, that one counts as intended: after a flap the taker takes that for what it
+ * had forgotten. */
 static uint64_t intended_for(const struct node *n, const struct node *peer, size_t k)
 {
     const struct core *c = &n->core;
@@ -51,7 +61,8 @@ static uint64_t intended_for(const struct node *n, const struct node *peer, size
             const struct span *s = &h->at[k].span[m];
             uint32_t low = s->emitted > g->journaled ? s->emitted : g->journaled;
 
-            if ((s->owner == n->id || s->handing == HAND_OFFERED) && s->intent > low)
+            if ((s->owner == n->id || s->handing == HAND_OFFERED) &&
+                (s->intent > low || s->intent > intent_at(&g->at[k], s->emitted + 1)))
                 sum += s->intent - s->emitted;
         }
     }
