@@ -74,6 +74,18 @@ void pair_lose_host(struct pair *p, int n)
     pair_lose_ring(p, n);
 }
 
+struct core_range *pair_held(struct pair *p, int n, uint32_t epoch)
+{
+    struct pair_disk *d = &p->node[n].disk;
+
+    for (size_t i = 0; i < d->held_count; i++) {
+        if (d->held[i].origin == 0 && d->held[i].epoch == epoch)
+            return &d->held[i];
+    }
+    fail();
+    return NULL;
+}
+
 void pair_lose_tail(struct pair *p, int n, uint32_t epoch, uint32_t last)
 {
     struct pair_disk *d = &p->node[n].disk;

@@ -10,16 +10,6 @@
 #include "record.h"
 #include "segment.h"
 
-static void first_file_goes(struct pair *p, int n, uint32_t e, uint32_t from)
-{
-    struct pair_disk *d = &p->node[n].disk;
-
-    for (size_t i = 0; i < d->held_count; i++) {
-        if (d->held[i].origin == 0 && d->held[i].epoch == e)
-            d->held[i].from = from;
-    }
-}
-
 /* T3, L4: at the replica: what its origin still has is the origin's to hand over. */
 static void a_replicas_first_file(void **state)
 {
@@ -32,7 +22,7 @@ static void a_replicas_first_file(void **state)
     pair_settle(p);
     pair_elapse_ms(p, 200);
     pair_crash(p, 1);
-    first_file_goes(p, 1, e, 51);
+    pair_held(p, 1, e)->from = 51;
     pair_start(p, 1);
     pair_connect(p);
     pair_elapse_ms(p, 200);
@@ -59,7 +49,7 @@ static void of_what_a_replica_owns(void **state)
     pair_fenced(p, 1);
     pair_elapse_ms(p, 2000);
     pair_crash(p, 1);
-    first_file_goes(p, 1, e, 51);
+    pair_held(p, 1, e)->from = 51;
     pair_start(p, 1);
     p->node[1].sink_off = false;
     pair_fenced(p, 1);
@@ -89,7 +79,7 @@ static void two_losses_of_one_segment(void **state)
     pair_elapse_ms(p, 3000);
     assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 95));
     pair_crash(p, 0);
-    first_file_goes(p, 0, e, 51);
+    pair_held(p, 0, e)->from = 51;
     pair_start(p, 0);
     pair_fenced(p, 0);
     p->node[0].sink_off = false;
@@ -110,11 +100,11 @@ static void two_losses_in_one_statement(void **state)
     pair_settle(p);
     pair_crash(p, 1);
     pair_crash(p, 0);
-    first_file_goes(p, 0, e, 51);
+    pair_held(p, 0, e)->from = 51;
     pair_start(p, 0);
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 30));
     pair_crash(p, 0);
-    first_file_goes(p, 0, e, 71);
+    pair_held(p, 0, e)->from = 71;
     pair_start(p, 0);
     pair_fenced(p, 0);
     p->node[0].sink_off = false;
@@ -144,11 +134,8 @@ static void both_ends_of_a_lost_origins(void **state)
     assert_true(core_segment(&p->node[1].core, 0, e)->lost);
     pair_crash(p, 0);
     pair_crash(p, 1);
-    first_file_goes(p, 1, e, 51);
-    for (size_t i = 0; i < p->node[1].disk.held_count; i++) {
-        if (p->node[1].disk.held[i].origin == 0 && p->node[1].disk.held[i].epoch == e)
-            p->node[1].disk.held[i].to = 90;
-    }
+    pair_held(p, 1, e)->from = 51;
+    pair_held(p, 1, e)->to = 90;
     pair_start(p, 1);
     pair_fenced(p, 1);
     p->node[1].sink_off = false;

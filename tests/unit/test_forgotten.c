@@ -230,17 +230,13 @@ static void fencing_that_is_not_told_is_no_fact(void **state)
 static void what_was_sent_of_a_cut_file_is_in_doubt(void **state)
 {
     struct pair *p = *state;
-    struct pair_disk *disk = &p->node[0].disk;
     uint32_t e = pair_die_undelivered(p);
     unsigned marked;
 
     pair_take_over(p, 1000);
     assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
     pair_lose_host(p, 1);
-    for (size_t i = 0; i < disk->held_count; i++) {
-        if (disk->held[i].origin == 0 && disk->held[i].epoch == e)
-            disk->held[i].to = 1;
-    }
+    pair_held(p, 0, e)->to = 1;
     pair_start(p, 0); /* Its ring has lived on. */
     pair_start(p, 1);
     connect_only(p, 1);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
+#include "pair_steps.h"
 #include "rules.h"
 
 static int setup(void **state)
@@ -602,7 +602,6 @@ static void what_was_offered_is_held_when_its_file_is_cut(void **state)
 {
     struct pair *p = *state;
     uint32_t e = begin_confirmed(p);
-    struct pair_disk *disk = &p->node[0].disk;
 
     p->node[1].sink_off = p->node[0].sink_off = true;
     pair_produce(p, 0, 20); /* 102-121 */
@@ -610,10 +609,7 @@ static void what_was_offered_is_held_when_its_file_is_cut(void **state)
     cut_in_the_middle(p, 2);
     assert_int_equal(pair_span(p, 1, 0, e, 110)->owner, 1);
     pair_crash(p, 0);
-    for (size_t i = 0; i < disk->held_count; i++) {
-        if (disk->held[i].origin == 0 && disk->held[i].epoch == e)
-            disk->held[i].to = 101;
-    }
+    pair_held(p, 0, e)->to = 101;
     p->node[0].sink_off = false;
     pair_start(p, 0);
     pair_elapse_ms(p, 1000);

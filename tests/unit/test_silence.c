@@ -42,19 +42,6 @@ static void meet_with(struct pair *p, int n, const char *sink)
     assert_int_equal(p->node[0].core.session, SESSION_UP);
 }
 
-/* What node 0's journal has of an epoch of its own. */
-static struct core_range *held_of(struct pair *p, uint32_t epoch)
-{
-    struct pair_disk *d = &p->node[0].disk;
-
-    for (size_t i = 0; i < d->held_count; i++) {
-        if (d->held[i].origin == 0 && d->held[i].epoch == epoch)
-            return &d->held[i];
-    }
-    fail();
-    return NULL;
-}
-
 static unsigned times(const struct pair *p, uint32_t e, uint32_t q)
 {
     unsigned marked;
@@ -102,7 +89,7 @@ static void an_unsure_tail_waits_for_the_peer(void **state)
     pair_settle(p);
     assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 21);
     pair_power_cut(p, 0, synced);
-    held_of(p, e)->to = 10;
+    pair_held(p, 0, e)->to = 10;
     pair_start(p, 0);
     pair_elapse_ms(p, 3000); /* Alone. */
     p->node[0].sink_off = p->node[1].sink_off = false;
@@ -178,7 +165,7 @@ static size_t taken_over_and_settled(struct pair *p, uint32_t e)
     pair_settle(p);
     pair_elapse_ms(p, 100);
     pair_crash(p, 0);
-    held_of(p, e)->from = 6;
+    pair_held(p, 0, e)->from = 6;
     pair_take_over(p, 1000);
     answer_all(p, 1, e, 0);
     pair_elapse_ms(p, 500);
