@@ -44,15 +44,6 @@ static void keep(struct node *n)
     }
 }
 
-static const struct span *span_at(const struct delivery *d, uint32_t q)
-{
-    for (uint8_t n = 0; n < d->count; n++) {
-        if (d->span[n].from <= q && q <= d->span[n].to)
-            return &d->span[n];
-    }
-    return NULL;
-}
-
 /* What the owner doubts somebody may have emitted: as a taker the other one would not mark it.  It
  * may doubt more itself, as it does not know all that the owner does. */
 static void compare(struct world *w, const struct node *n, const struct segment *g, size_t k,
@@ -62,7 +53,7 @@ static void compare(struct world *w, const struct node *n, const struct segment 
 
     for (uint8_t m = 0; m < g->at[k].count; m++) {
         const struct span *s = &g->at[k].span[m];
-        const struct span *t = span_at(&theirs->at[k], s->emitted + 1);
+        const struct span *t = oracle_span(&theirs->at[k], s->emitted + 1);
         const struct span *own = s->owner == n->id ? s : t, *other = s->owner == n->id ? t : s;
 
         if (s->emitted == s->to || t == NULL)

@@ -6,21 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct span *at(const struct delivery *d, uint32_t q)
-{
-    for (uint8_t n = 0; n < d->count; n++) {
-        if (d->span[n].from <= q && q <= d->span[n].to)
-            return &d->span[n];
-    }
-    return NULL; /* Done. */
-}
-
 /* N5, N3, T3: E and I only grow, and who owned it owns it. */
 static void same_span(struct world *w, const struct node *n, const struct segment *g, size_t k,
                       const struct span *old, const struct delivery *now)
 {
-    const struct span *e = old->emitted >= old->from ? at(now, old->emitted) : NULL;
-    const struct span *i = old->intent > old->emitted ? at(now, old->intent) : NULL;
+    const struct span *e = old->emitted >= old->from ? oracle_span(now, old->emitted) : NULL;
+    const struct span *i = old->intent > old->emitted ? oracle_span(now, old->intent) : NULL;
 
     if (e != NULL && e->emitted < old->emitted)
         world_fail(w, "node %u forgot in a crash that sink %zu has %u/%u up to %u", n->id, k,
@@ -29,7 +20,7 @@ static void same_span(struct world *w, const struct node *n, const struct segmen
         world_fail(w, "node %u forgot in a crash that %u/%u is intended up to %u at sink %zu",
                    n->id, g->origin, g->epoch, old->intent, k);
     if (old->emitted < old->to && old->owner == n->id) {
-        const struct span *s = at(now, old->emitted + 1);
+        const struct span *s = oracle_span(now, old->emitted + 1);
 
         if (s != NULL && s->owner != n->id)
             world_fail(w, "node %u forgot in a crash that it owns %u/%u/%u at sink %zu", n->id,
@@ -45,7 +36,7 @@ static void same_doubt(struct world *w, const struct node *n, const struct segme
 {
     for (uint8_t m = 0; m < g->at[k].count; m++) {
         const struct span *s = &g->at[k].span[m];
-        const struct span *o = s->emitted < s->to ? at(&old->at[k], s->emitted + 1) : NULL;
+        const struct span *o = s->emitted < s->to ? oracle_span(&old->at[k], s->emitted + 1) : NULL;
         uint32_t high;
 
         if (o == NULL || s->owner != n->id || s->doubt <= s->emitted || s->resumed || g->unsure)
@@ -94,7 +85,7 @@ static void same_takeover(struct world *w, const struct node *n, const struct se
     for (size_t k = 0; k < w->sink_count && n->has[k] && old->origin != n->id; k++) {
         for (uint8_t m = 0; !old->at[k].dirty && m < old->at[k].count; m++) {
             const struct span *o = &old->at[k].span[m];
-            const struct span *s = g != NULL ? at(&g->at[k], o->to) : NULL;
+            const struct span *s = g != NULL ? oracle_span(&g->at[k], o->to) : NULL;
 
             if (g != NULL && g->lost && g->last < o->to)
                 continue; /* T5: the records went with the power, and that is stated. */

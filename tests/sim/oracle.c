@@ -632,7 +632,7 @@ static bool newest_are_there(const struct world *w, const struct core *c)
     return g == NULL || h == NULL || h->journaled == g->journaled;
 }
 
-static const struct span *span_of(const struct delivery *d, uint32_t q)
+const struct span *oracle_span(const struct delivery *d, uint32_t q)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         if (q >= d->span[n].from && q <= d->span[n].to)
@@ -653,7 +653,7 @@ static bool marks_are_there(const struct world *w, const struct core *c)
 
         for (size_t k = 0; h != NULL && k < c->o.sink_count && k < peer->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++) {
-                const struct span *s = &g->at[k].span[n], *t = span_of(&h->at[k], s->emitted);
+                const struct span *s = &g->at[k].span[n], *t = oracle_span(&h->at[k], s->emitted);
 
                 if (s->owner == c->o.node && s->emitted >= s->from && t != NULL &&
                     t->emitted < s->emitted && !span_is_apart(&g->at[k], s))
@@ -710,7 +710,7 @@ static void same_story(struct world *w, unsigned node)
             if (!w->node[0]->has[k] || !w->node[1]->has[k])
                 continue;
             for (uint8_t n = 0; n < d->count; n++) {
-                const struct span *s = &d->span[n], *t = span_of(e, s->emitted + 1);
+                const struct span *s = &d->span[n], *t = oracle_span(e, s->emitted + 1);
 
                 if (s->emitted == s->to)
                     continue;

@@ -36,15 +36,6 @@ static uint64_t in_doubt(const struct node *n, size_t k)
     return sum;
 }
 
-static uint32_t intent_at(const struct delivery *d, uint32_t q)
-{
-    for (uint8_t m = 0; m < d->count; m++) {
-        if (d->span[m].from <= q && q <= d->span[m].to)
-            return d->span[m].intent;
-    }
-    return SEQUENCE_MAX;
-}
-
 /* What a taker was handed over and does not hold yet, or has meant to hand over with a smaller
  * window than its giver, that one counts as intended: after a flap the taker takes that for what it
  * had forgotten. */
@@ -59,10 +50,11 @@ static uint64_t intended_for(const struct node *n, const struct node *peer, size
 
         for (uint8_t m = 0; h != NULL && m < h->at[k].count; m++) {
             const struct span *s = &h->at[k].span[m];
+            const struct span *own = oracle_span(&g->at[k], s->emitted + 1);
             uint32_t low = s->emitted > g->journaled ? s->emitted : g->journaled;
 
             if ((s->owner == n->id || s->handing == HAND_OFFERED) &&
-                (s->intent > low || s->intent > intent_at(&g->at[k], s->emitted + 1)))
+                (s->intent > low || (own != NULL && s->intent > own->intent)))
                 sum += s->intent - s->emitted;
         }
     }

@@ -553,6 +553,8 @@ void collector_power_cut(struct world *w, struct node *n);
 void collector_retry(struct world *w, struct node *n, unsigned sink);
 
 /* oracle.c */
+/* The run that q is in; NULL: it is done. */
+const struct span *oracle_span(const struct delivery *d, uint32_t q);
 void oracle_reset(struct world *w);
 /* T5: `epoch`, or one above what no clock of node n may name again: what was used before both
  * journals went; and, where its clock was set back, what it opened after both last met and before

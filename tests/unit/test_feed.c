@@ -1,6 +1,7 @@
 /* links: evrep_config evrep_journal evrep_sinks evrep_ingest evrep_control */
 /* A kill between a statement's journal and its effect: the rest of the shell is stood in for. */
 #include "feed.c"
+#include "lib/shell_double.h"
 #include "segment.h"
 
 #include <setjmp.h>
@@ -23,27 +24,9 @@ void shell_log(const char *format, ...)
     (void)format;
 }
 
-uint64_t shell_now_ns(void)
-{
-    return 1000 * SECOND_NS;
-}
-
 uint64_t shell_time_ns(void)
 {
     return 1000 * SECOND_NS;
-}
-
-uint64_t shell_more(uint64_t count, struct shell_said *said)
-{
-    (void)count;
-    (void)said;
-    return 0;
-}
-
-void shell_input(struct shell *s, struct core_input *in)
-{
-    in->now_ns = shell_now_ns();
-    core_step(s->core, in);
 }
 
 void shell_flush(struct shell *s)
