@@ -35,6 +35,13 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
     c->grant_end_ns = now_ns + grant_length_ns(c);
 }
 
+/* L4: our facts told of it, and those of the peer did not.  If it has settled that, its end is the
+ * first that it says. */
+static bool peer_may_tell(const struct core *c, const struct segment *g)
+{
+    return c->session == SESSION_UP && !g->fact_seen && !c->peer_heard;
+}
+
 /* An older segment of ours whose rest is not in the ring any more: the rest is lost, and said so,
  * once it is known that the peer does not have it either. */
 static void lost_tail(struct core *c, struct segment *g)
@@ -43,7 +50,8 @@ static void lost_tail(struct core *c, struct segment *g)
 
     if (!segment_lacks_tail(c, g) || segment_is_done(c, g))
         return;
-    if (c->session == SESSION_HELLO) /* What is the peer's is settled first. */
+    if (c->session == SESSION_HELLO ||
+        peer_may_tell(c, g)) /* What is the peer's is settled first. */
         return;
     if (c->session == SESSION_DOWN && (peer_may_have || c->now_ns < c->grant_end_ns))
         return; /* L3: by then it is ours. */
@@ -65,7 +73,7 @@ static void close_ended(struct core *c, struct segment *g)
     bool peer_may_have = c->o.has_peer && (g->unsure || g->sent_bound > g->journaled);
     uint32_t held = up ? max_u32(g->journaled, g->replicated) : g->journaled;
 
-    if (!g->ended || g->closed || (!up && peer_may_have))
+    if (!g->ended || g->closed || (!up && peer_may_have) || peer_may_tell(c, g))
         return;
     segment_close(c, g, max_u32(held, g->produced)); /* L4: the rest is a lost tail, and said so. */
 }
@@ -479,8 +487,9 @@ bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from)
 uint32_t core_known_to(const struct core *c, uint32_t epoch)
 {
     const struct segment *g = core_segment(c, c->o.node, epoch);
+    const struct core_dropped *dropped = segment_dropped(c, c->o.node, epoch);
 
-    return g != NULL ? g->journaled : segment_dropped_to(c, c->o.node, epoch);
+    return g != NULL ? g->journaled : dropped != NULL ? dropped->to : 0;
 }
 
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)

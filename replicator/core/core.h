@@ -192,12 +192,13 @@ struct core {
     uint32_t highest_epoch, highest_saved;
     uint32_t first_epoch, own_epoch; /* That this node minted in the life of its journal. */
     uint32_t peer_first_epoch;       /* As the peer's hello says; 0: none. */
-    struct { /* The last settled segments: a power loss may bring their files back, or a peer that
-                has lost its marks may ask about them.  The oldest is replaced. */
+    struct core_dropped { /* The last settled segments: a power loss may bring their files back, or
+                             a peer that has lost its marks may ask about them.  The oldest is
+                             replaced. */
         uint8_t origin;
         bool left;
         uint32_t epoch;
-        uint32_t to; /* No more of it was settled: its origin's journal was lost (T5). */
+        uint32_t to; /* Of the peer: where it ended.  SEQUENCE_MAX: ours, and not known (L4, T5). */
     } dropped[DROPPED_MAX];
     uint32_t dropped_next;
     bool dropped_left;                    /* Of some. */

@@ -112,14 +112,16 @@ void facts_settled_before(struct core *c, struct segment *g)
     g->done = true;
 }
 
-static struct segment *add_settled(struct core *c, const struct segment *fact)
+static struct segment *add_settled(struct core *c, const struct segment *fact, uint32_t to)
 {
     struct segment *g = segment_add(c, fact->origin, fact->epoch);
 
     if (g == NULL)
         return NULL;
-    g->journaled = max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
-    g->journaled = min_u32(g->journaled, segment_dropped_to(c, fact->origin, fact->epoch));
+    g->journaled = to; /* L4: the power may have taken what its origin knew of that. */
+    if (to == SEQUENCE_MAX)
+        g->journaled =
+            max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
     facts_settled_before(c, g);
     return g;
 }
@@ -141,6 +143,7 @@ static void learn_tail(struct core *c, struct segment *g, const struct segment *
 static struct segment *segment_of_fact(struct core *c, const struct segment *fact)
 {
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
+    const struct core_dropped *dropped = segment_dropped(c, fact->origin, fact->epoch);
 
     if (fact->epoch > c->highest_epoch)
         c->highest_epoch = fact->epoch;
@@ -151,8 +154,8 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
         return NULL; /* Settled here: the peer learns it from our facts' silence. */
     if (c->count + 4 > SEGMENT_MAX)
         return NULL; /* What is left is the place of an epoch that was asked for. */
-    if (fact->origin != c->o.node && segment_was_dropped(c, fact->origin, fact->epoch))
-        return add_settled(c, fact);
+    if (fact->origin != c->o.node && dropped != NULL)
+        return add_settled(c, fact, dropped->to);
     g = segment_add(c, fact->origin, fact->epoch);
     if (g != NULL && fact->origin == c->o.node) {
         g->journaled = 0;

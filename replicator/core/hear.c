@@ -269,6 +269,8 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
     if (at[9] == DONE_CLOSED || session_lies(c, lie_in_done(c, g)))
         return;
     gap_came_back(c, g, get_le32(at + 5));
+    if (g->origin == c->o.node) /* L4: the power took what we knew of that. */
+        segment_close(c, g, max_u32(get_le32(at + 5), g->journaled));
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!c->peer_has[k])

@@ -7,7 +7,7 @@
 
 enum {
     DROP_IMAGE_SIZE = 12,
-    DROP_IMAGE_OLD = 8 /* All of it. */,
+    DROP_IMAGE_OLD = 8, /* Without its end. */
     NODE_IMAGE_SIZE = 40,
     KEPT_IMAGE_MAX = 4 + 4 * SINK_COUNT_MAX
 };
@@ -89,12 +89,10 @@ static bool was_kept(const struct core *c, uint32_t key)
 
 static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch, uint32_t to)
 {
-    if (segment_was_dropped(c, origin, epoch))
+    if (segment_dropped(c, origin, epoch) != NULL)
         return;
-    c->dropped[c->dropped_next % DROPPED_MAX].origin = origin;
-    c->dropped[c->dropped_next % DROPPED_MAX].left = false;
-    c->dropped[c->dropped_next % DROPPED_MAX].to = to;
-    c->dropped[c->dropped_next++ % DROPPED_MAX].epoch = epoch;
+    c->dropped[c->dropped_next++ % DROPPED_MAX] =
+        (struct core_dropped){.origin = origin, .epoch = epoch, .to = to};
 }
 
 static int recover_drop(struct core *c, const uint8_t *at, size_t len)
@@ -114,13 +112,11 @@ static int recover_drop(struct core *c, const uint8_t *at, size_t len)
 /* Its files may come back when the power goes before their removal is on the disk. */
 static bool was_dropped(struct core *c, uint8_t origin, uint32_t epoch)
 {
-    for (size_t i = 0; i < DROPPED_MAX; i++) {
-        if (c->dropped[i].epoch != epoch || c->dropped[i].origin != origin || epoch == 0)
-            continue;
-        c->dropped[i].left = c->dropped_left = true;
-        return true;
-    }
-    return false;
+    const struct core_dropped *dropped = segment_dropped(c, origin, epoch);
+
+    if (dropped != NULL)
+        c->dropped[dropped - c->dropped].left = c->dropped_left = true;
+    return dropped != NULL;
 }
 
 int core_recover_meta(struct core *c, const uint8_t *at, size_t len)
@@ -329,7 +325,7 @@ void core_recovered(struct core *c)
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        if (g->origin != c->o.node && segment_was_dropped(c, g->origin, g->epoch))
+        if (g->origin != c->o.node && segment_dropped(c, g->origin, g->epoch) != NULL)
             facts_settled_before(c, g); /* Finding 4: its origin had told of it again. */
         first_file(c, g);
         if (g->origin != c->o.node && g->lost && g->closed && g->journaled < g->last)
@@ -468,7 +464,7 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
 static void flush_drop(struct core *c, struct segment *g, struct core_output *out)
 {
     uint8_t *p = out_meta(out, DROP_IMAGE_SIZE);
-    uint32_t to = g->lost && g->origin != c->o.node ? max_u32(g->last, 1) : SEQUENCE_MAX;
+    uint32_t to = g->origin != c->o.node ? g->last : SEQUENCE_MAX;
 
     put_drop(p, g->origin, g->epoch, to);
     remember_drop(c, g->origin, g->epoch, to);

@@ -104,18 +104,13 @@ struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch)
     return touched(c, g);
 }
 
-uint32_t segment_dropped_to(const struct core *c, uint8_t origin, uint32_t epoch)
+const struct core_dropped *segment_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
 {
     for (size_t i = 0; i < DROPPED_MAX; i++) {
         if (c->dropped[i].epoch == epoch && c->dropped[i].origin == origin && epoch != 0)
-            return c->dropped[i].to;
+            return &c->dropped[i];
     }
-    return 0;
-}
-
-bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch)
-{
-    return segment_dropped_to(c, origin, epoch) > 0;
+    return NULL;
 }
 
 void segment_remove(struct core *c, struct segment *g)

@@ -14,10 +14,8 @@ enum hand_state { HAND_NONE, HAND_DRAIN, HAND_OFFERED };
 struct segment *segment_find(struct core *c, uint8_t origin, uint32_t epoch);
 /* NULL when the table is full. */
 struct segment *segment_add(struct core *c, uint8_t origin, uint32_t epoch);
-/* Up to where it was settled not long ago; 0: it was not. */
-uint32_t segment_dropped_to(const struct core *c, uint8_t origin, uint32_t epoch);
-/* Was it settled not long ago? */
-bool segment_was_dropped(const struct core *c, uint8_t origin, uint32_t epoch);
+/* What is remembered of one that was settled not long ago; NULL: nothing. */
+const struct core_dropped *segment_dropped(const struct core *c, uint8_t origin, uint32_t epoch);
 void segment_remove(struct core *c, struct segment *g);
 void segment_move(struct segment *g, enum segment_state to);
 void segment_close(struct core *c, struct segment *g, uint32_t last);

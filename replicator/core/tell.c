@@ -386,6 +386,7 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out)
             put_facts(c, out);
         return;
     }
+    put_done(c, out); /* First: as long as the peer has heard nothing it waits for that (L4). */
     put_acks(c, out);
     if (c->version >= 2) { /* Before the intents and marks of what is ours by them. */
         put_hand_acks(c, out);
@@ -396,6 +397,5 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out)
     put_intents(c, out);
     if (c->version >= 2) /* After what is confirmed below the cut. */
         put_offers(c, out);
-    put_done(c, out);
     send_records(c, credit, out);
 }

@@ -586,7 +586,8 @@ static void check_dropped(struct world *w, const struct node *n)
     for (uint16_t i = 0; i < n->core.count; i++) {
         const struct segment *g = &n->core.segment[n->core.order[i]];
 
-        if (g->origin != n->id && !g->done && segment_was_dropped(&n->core, g->origin, g->epoch))
+        if (g->origin != n->id && !g->done &&
+            segment_dropped(&n->core, g->origin, g->epoch) != NULL)
             world_fail(w, "node %u: takes up %u/%u again, which it had settled", n->id, g->origin,
                        g->epoch);
     }

@@ -331,6 +331,70 @@ static void an_old_peer_expects_nothing(void **state)
     expect_there(p, e, first, first + 19);
 }
 
+/* What node 0's disk has synced of its marks as it knows of 1-5, and both have 1-10: a sink takes
+ * all of it, and one that node 0 alone has takes nothing. */
+static size_t one_sink_takes_all(struct pair *p, uint32_t *e)
+{
+    size_t synced;
+
+    p->options.sink[1] = (struct core_sink_options){.key = sink_key("siem"), .window = 8};
+    p->options.sink_count = 2;
+    start_with(p, 0, "own");
+    start_with(p, 1, "other");
+    pair_connect(p);
+    pair_elapse_ms(p, 2020);
+    *e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 4);
+    pair_settle(p);
+    synced = p->node[0].disk.meta_len;
+    pair_produce(p, 0, 5);
+    pair_elapse_ms(p, 100);
+    assert_int_equal(core_segment(&p->node[1].core, 0, *e)->journaled, 10);
+    return synced;
+}
+
+/* The power takes all but that, and all records but 1-2.  What is synced as the peer comes. */
+static size_t power_takes_the_tail(struct pair *p, uint32_t e, size_t synced)
+{
+    struct pair_disk *d = &p->node[0].disk;
+
+    pair_cut(p);
+    pair_power_cut(p, 0, synced);
+    d->held_count = 0;
+    d->held[d->held_count++] = (struct core_range){0, e, 1, 2};
+    start_with(p, 0, "own");
+    pair_elapse_ms(p, 1100);
+    synced = p->node[0].disk.meta_len;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    return synced;
+}
+
+static void expect_lost(const struct pair *p, uint32_t e, uint32_t from, uint32_t to)
+{
+    for (uint32_t q = 1; q <= to; q++)
+        assert_int_equal(pair_stated(p, RECORD_GAP_LOST, 0, e, q), q >= from);
+}
+
+/* L4: both have settled it, and the power takes its origin's memory of that, and of where it ended:
+ * its peer has forgotten all but that. */
+static void a_settled_end_is_remembered(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+    size_t synced = one_sink_takes_all(p, &e);
+
+    p->node[0].sink_off = false;
+    synced = power_takes_the_tail(p, e, synced);
+    expect_lost(p, e, 3, 10);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    p->node[0].statement_count = 0;
+    power_takes_the_tail(p, e, synced);
+    expect_lost(p, e, 3, 10);
+}
+
 /* D2: node 1 owned what is to come, emitted some of it alone, and the power took its memory of the
  * whole segment: it is silent, and its origin must not take what it last heard for all. */
 static void a_taker_that_forgot_may_have_gone_on(void **state)
@@ -378,6 +442,7 @@ int main(void)
         T(the_power_takes_what_is_to_come),
         T(a_silent_origin_has_not_settled_what_it_lacks),
         T(an_old_peer_expects_nothing),
+        T(a_settled_end_is_remembered),
         T(a_taker_that_forgot_may_have_gone_on),
     };
 
