@@ -341,11 +341,13 @@ static void check_window(struct world *w, const struct node *n)
     }
 }
 
-/* What the disk kept although its sync failed may come back above a segment that ended meanwhile.
- */
-static bool beyond_its_end(const struct segment *g, const struct core_note *note)
+/* Of what is stated the journal has some.  Not what the disk kept although its sync failed, which
+ * may come back above a segment that ended meanwhile. */
+static bool holds_some(const struct segment *g, const struct core_note *note)
 {
-    return g->closed && note->range.from > g->last;
+    uint32_t to = g->closed && g->last < g->journaled ? g->last : g->journaled;
+
+    return note->range.from <= to && note->range.to >= g->base;
 }
 
 static bool intended_by(const struct core *c, const struct core_range *r, uint32_t q)
@@ -401,10 +403,9 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
         note->range.to < g->produced)
         world_fail(w, "node %u: says that %u/%u up to %u waits, and knows of %u", n->id, g->origin,
                    g->epoch, note->range.to, g->produced);
-    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && note->range.from <= g->journaled &&
-        !beyond_its_end(g, note))
-        world_fail(w, "node %u: states %u/%u %u-%u, and holds up to %u", n->id, g->origin, g->epoch,
-                   note->range.from, note->range.to, g->journaled);
+    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && holds_some(g, note))
+        world_fail(w, "node %u: states %u/%u %u-%u, and holds %u-%u", n->id, g->origin, g->epoch,
+                   note->range.from, note->range.to, g->base, g->journaled);
 }
 
 static uint32_t in_doubt(const struct span *s)
