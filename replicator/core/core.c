@@ -35,11 +35,11 @@ void core_init(struct core *c, const struct core_options *o, uint64_t now_ns)
     c->grant_end_ns = now_ns + grant_length_ns(c);
 }
 
-/* L4: our facts told of it, and those of the peer did not.  If it has settled that, its end is the
- * first that it says. */
+/* L4: our facts told of it, and those of the peer did not.  If it has settled that, it says
+ * where that ended before all else. */
 static bool peer_may_tell(const struct core *c, const struct segment *g)
 {
-    return c->session == SESSION_UP && !g->fact_seen && !c->peer_heard;
+    return c->session == SESSION_UP && !g->fact_seen && !c->ends_heard;
 }
 
 /* An older segment of ours whose rest is not in the ring any more: the rest is lost, and said so,

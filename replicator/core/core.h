@@ -198,7 +198,8 @@ struct core {
         uint8_t origin;
         bool left;
         uint32_t epoch;
-        uint32_t to; /* Of the peer: where it ended.  SEQUENCE_MAX: ours, and not known (L4, T5). */
+        bool at_least; /* L4: the peer's; it ended there, or above, where its origin knows more. */
+        uint32_t to;   /* Else no more of it was settled (T5); SEQUENCE_MAX: all of it was. */
     } dropped[DROPPED_MAX];
     uint32_t dropped_next;
     bool dropped_left;                    /* Of some. */
@@ -234,7 +235,8 @@ struct core {
     uint32_t nonce, peer_nonce;  /* Name this session's two ends. */
     uint16_t turn, peer_turn;    /* Moves to another link, ours and the newest of the peer's. */
     int hello_link;              /* That brought the peer's hello, and brings its facts; -1. */
-    bool peer_heard;             /* The peer has said something that only follows its hello. */
+    bool peer_heard;             /* The peer has said something that only follows its hello, */
+    bool ends_heard;             /* and something that follows the ends which that begins with. */
     bool hello_told;             /* Our hello is out, */
     bool hello_sent, hello_done; /* with all facts; the peer's is complete. */
     bool facts_out;              /* It was so once, on any link, to any hello of the peer. */

@@ -112,16 +112,17 @@ void facts_settled_before(struct core *c, struct segment *g)
     g->done = true;
 }
 
-static struct segment *add_settled(struct core *c, const struct segment *fact, uint32_t to)
+/* The power may have taken what its origin knew of its end, as it may have what this node did. */
+static struct segment *add_settled(struct core *c, const struct segment *fact,
+                                   const struct core_dropped *dropped)
 {
+    uint32_t told =
+        max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
     struct segment *g = segment_add(c, fact->origin, fact->epoch);
 
     if (g == NULL)
         return NULL;
-    g->journaled = to; /* L4: the power may have taken what its origin knew of that. */
-    if (to == SEQUENCE_MAX)
-        g->journaled =
-            max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
+    g->journaled = dropped->at_least ? max_u32(told, dropped->to) : min_u32(told, dropped->to);
     facts_settled_before(c, g);
     return g;
 }
@@ -155,7 +156,7 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     if (c->count + 4 > SEGMENT_MAX)
         return NULL; /* What is left is the place of an epoch that was asked for. */
     if (fact->origin != c->o.node && dropped != NULL)
-        return add_settled(c, fact, dropped->to);
+        return add_settled(c, fact, dropped);
     g = segment_add(c, fact->origin, fact->epoch);
     if (g != NULL && fact->origin == c->o.node) {
         g->journaled = 0;

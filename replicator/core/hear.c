@@ -254,6 +254,8 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
         session_break(c, "a malformed end of a segment");
         return;
     }
+    if (session_lies(c, lie_in_produced(get_le32(at + 5))))
+        return;
     g = segment_find(c, at[0], get_le32(at + 1));
     if (g == NULL) { /* Settled here; our word on it went with a link. */
         if (at[9] == DONE_SAID && c->gone_count < GONE_MAX) {
@@ -386,6 +388,7 @@ void session_frame(struct core *c, int link, const uint8_t *at, size_t len)
     if (!c->peer_heard)
         settled_peer_heard(c);
     c->peer_heard = true;
+    c->ends_heard |= type != FRAME_DONE;
     switch (type) {
     case FRAME_ACK:
         get_ack(c, at, len);

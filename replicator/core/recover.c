@@ -87,25 +87,29 @@ static bool was_kept(const struct core *c, uint32_t key)
     return false;
 }
 
-static void remember_drop(struct core *c, uint8_t origin, uint32_t epoch, uint32_t to)
+static void remember_drop(struct core *c, const struct core_dropped *d)
 {
-    if (segment_dropped(c, origin, epoch) != NULL)
-        return;
-    c->dropped[c->dropped_next++ % DROPPED_MAX] =
-        (struct core_dropped){.origin = origin, .epoch = epoch, .to = to};
+    const struct core_dropped *before = segment_dropped(c, d->origin, d->epoch);
+
+    if (before == NULL)
+        c->dropped[c->dropped_next++ % DROPPED_MAX] = *d;
+    else if (before->at_least && d->at_least) /* Its origin told more since. */
+        c->dropped[before - c->dropped].to = max_u32(before->to, d->to);
 }
 
 static int recover_drop(struct core *c, const uint8_t *at, size_t len)
 {
+    struct core_dropped d;
     struct segment *g;
 
     if (len != DROP_IMAGE_SIZE && len != DROP_IMAGE_OLD)
         return -1;
-    g = segment_find(c, at[1], get_le32(at + 4));
+    d = (struct core_dropped){.origin = at[1], .epoch = get_le32(at + 4), .at_least = at[2] != 0};
+    d.to = len == DROP_IMAGE_SIZE ? get_le32(at + 8) : SEQUENCE_MAX;
+    g = segment_find(c, d.origin, d.epoch);
     if (g != NULL)
         segment_remove(c, g);
-    remember_drop(c, at[1], get_le32(at + 4),
-                  len == DROP_IMAGE_SIZE ? get_le32(at + 8) : SEQUENCE_MAX);
+    remember_drop(c, &d);
     return 0;
 }
 
@@ -378,13 +382,14 @@ static void keep_sinks(struct core *c, struct core_output *out, bool all)
     recover_kept(c, image, len);
 }
 
-static void put_drop(uint8_t *out, uint8_t origin, uint32_t epoch, uint32_t to)
+static void put_drop(uint8_t *out, const struct core_dropped *d)
 {
     memset(out, 0, DROP_IMAGE_SIZE);
     out[0] = 'X';
-    out[1] = origin;
-    put_le32(out + 4, epoch);
-    put_le32(out + 8, to);
+    out[1] = d->origin;
+    out[2] = d->at_least;
+    put_le32(out + 4, d->epoch);
+    put_le32(out + 8, d->to);
 }
 
 static void put_node(uint8_t *out, const struct core *c, uint64_t boot, uint64_t peer_journal)
@@ -418,7 +423,7 @@ size_t core_snapshot(const struct core *c, uint32_t *cursor, uint8_t out[META_SI
     at -= 2;
     if (at < dropped) { /* Oldest first. */
         at = (c->dropped_next - dropped + at) % DROPPED_MAX;
-        put_drop(out, c->dropped[at].origin, c->dropped[at].epoch, c->dropped[at].to);
+        put_drop(out, &c->dropped[at]);
         return DROP_IMAGE_SIZE;
     }
     at -= dropped;
@@ -463,11 +468,14 @@ static void flush_segment(struct core *c, struct segment *g, struct core_output 
 /* Settled on both sides: nobody asks for it any more. */
 static void flush_drop(struct core *c, struct segment *g, struct core_output *out)
 {
-    uint8_t *p = out_meta(out, DROP_IMAGE_SIZE);
-    uint32_t to = g->origin != c->o.node ? g->last : SEQUENCE_MAX;
+    bool theirs = g->origin != c->o.node;
+    struct core_dropped d = {.origin = g->origin, .epoch = g->epoch, .to = SEQUENCE_MAX};
 
-    put_drop(p, g->origin, g->epoch, to);
-    remember_drop(c, g->origin, g->epoch, to);
+    d.at_least = theirs && !g->lost;
+    if (theirs)
+        d.to = g->last;
+    put_drop(out_meta(out, DROP_IMAGE_SIZE), &d);
+    remember_drop(c, &d);
     out->drop[out->drop_count++] = (struct core_range){g->origin, g->epoch, 1, SEQUENCE_MAX};
     segment_remove(c, g);
 }

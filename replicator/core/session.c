@@ -84,7 +84,7 @@ void session_forget_facts(struct core *c)
 static void begin_hello(struct core *c, int link, uint32_t nonce)
 {
     c->session = SESSION_HELLO;
-    c->peer_heard = false;
+    c->peer_heard = c->ends_heard = false;
     c->turn = c->peer_turn = 0;
     c->peer_nonce = 0;
     c->hello_link = -1;

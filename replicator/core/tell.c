@@ -386,7 +386,7 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out)
             put_facts(c, out);
         return;
     }
-    put_done(c, out); /* First: as long as the peer has heard nothing it waits for that (L4). */
+    put_done(c, out); /* First: until the peer hears something else it waits for them (L4). */
     put_acks(c, out);
     if (c->version >= 2) { /* Before the intents and marks of what is ours by them. */
         put_hand_acks(c, out);

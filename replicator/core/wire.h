@@ -30,7 +30,7 @@
  *                      the journal only); u32 epoch, u32 sink key,
  *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner,
  *                      u8 flags: 1 resumed, 2 foreign, 4 offered (in the journal only))
- * drop image (12):     u8 'X', u8 origin, u16 zero, u32 epoch, u32 its end (of the peer's)
+ * drop image (12):     u8 'X', u8 origin, u8 at least, u8 zero, u32 epoch, u32 to
  * node image (40):     u8 'N', u8 zero, u16 zero, u32 highest epoch, u64 boot, u64 journal,
  *                      u64 the peer's journal, u32 the last epoch that this node minted, u32 the
  *                      first one

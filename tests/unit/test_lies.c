@@ -95,6 +95,18 @@ static void the_end_of_what_goes_on(void **state)
     expect_caught(p, "the end of the epoch that is open");
 }
 
+static void an_end_that_no_epoch_has(void **state)
+{
+    struct pair *p = *state;
+    uint8_t body[10] = {[0] = 1, [9] = DONE_CLOSED};
+
+    busy(p);
+    put_le32(body + 1, pair_live(p, 1));
+    put_le32(body + 5, EPOCH_RECORDS_MAX + 1);
+    say(p, FRAME_DONE, body, sizeof(body));
+    expect_caught(p, "more records than");
+}
+
 static void a_hello_that_leaves_no_epochs(void **state)
 {
     struct pair *p = *state;
@@ -235,6 +247,7 @@ int main(void)
         T(marks_of_what_there_is_not),
         T(more_than_an_epoch_has),
         T(the_end_of_what_goes_on),
+        T(an_end_that_no_epoch_has),
         T(a_hello_that_leaves_no_epochs),
         T(facts_that_cannot_be),
         T(a_backup_finds_its_peer),

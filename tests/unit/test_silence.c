@@ -368,7 +368,8 @@ static void connect_one_by_one(struct pair *p)
         while ((len = pair_take(p, 0, frame)) > 0) {
             size_t head = q->head, tail = q->tail;
 
-            pair_give(p, 0, 0, frame, len);
+            if (frame[0] != FRAME_RECORDS) /* They come again. */
+                pair_give(p, 0, 0, frame, len);
             q->tail = q->head; /* The rest is on its way. */
             pair_work_once(p, 0);
             q->head = head;
@@ -419,6 +420,44 @@ static void a_settled_end_is_remembered(void **state)
     expect_lost(p, e, 3, 10);
 }
 
+/* L4, F4: the power took the peer's memory first: what that then remembers as settled is less than
+ * what its origin has. */
+static void an_end_that_was_not_known_is_not_the_end(void **state)
+{
+    struct pair *p = *state;
+    struct pair_disk *d = &p->node[0].disk;
+    size_t synced[2];
+    uint32_t e;
+
+    pair_meet(p);
+    e = pair_live(p, 0);
+    synced[1] = p->node[1].disk.meta_len;
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 9);
+    pair_elapse_ms(p, 500);
+    pair_cut(p);
+    pair_elapse_ms(p, 1100); /* The next epoch is open. */
+    synced[0] = p->node[0].disk.meta_len;
+    p->node[0].sink_off = false;
+    pair_connect(p);
+    pair_elapse_ms(p, 500);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    pair_cut(p);
+    pair_power_cut(p, 1, synced[1]);
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_elapse_ms(p, 500);
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    pair_cut(p);
+    pair_power_cut(p, 0, synced[0]);
+    d->held[d->held_count++] = (struct core_range){0, e, 1, 10};
+    pair_start(p, 0);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->journaled, 10);
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    assert_int_equal(p->node[0].statement_count, 0);
+}
+
 /* D2: node 1 owned what is to come, emitted some of it alone, and the power took its memory of the
  * whole segment: it is silent, and its origin must not take what it last heard for all. */
 static void a_taker_that_forgot_may_have_gone_on(void **state)
@@ -467,6 +506,7 @@ int main(void)
         T(a_silent_origin_has_not_settled_what_it_lacks),
         T(an_old_peer_expects_nothing),
         T(a_settled_end_is_remembered),
+        T(an_end_that_was_not_known_is_not_the_end),
         T(a_taker_that_forgot_may_have_gone_on),
     };
 
