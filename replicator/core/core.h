@@ -81,6 +81,7 @@ struct span {
     bool resumed;  /* T4: the operator or the hold time let its owner go on without the peer. */
     bool foreign;  /* D: the other node may have emitted it, so that only a common sink can tell. */
     bool guarded;  /* D1: what this connection's guard stands on is an answer about it. */
+    bool came;     /* E grew here, and the peer owns it. */
     bool report;   /* E grew since the peer was told. */
     uint8_t handing; /* T1: enum hand_state, at its owner. */
     bool offer_told; /* On this link. */
@@ -395,6 +396,8 @@ struct core_note { /* To be stated as a record of our own stream. */
 };
 
 struct core_output {
+    size_t note_room; /* For so many statements the shell has room; OUT_NOTE_MAX where it is
+                         cleared. */
     size_t meta_count, frame_count, send_count, note_count, ask_count, bytes_len, frame_bytes;
     struct core_bytes meta[OUT_META_MAX];
     struct core_bytes frame[OUT_FRAME_MAX]; /* To `link`, in order, before `send`. */

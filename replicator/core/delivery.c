@@ -264,6 +264,7 @@ void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r
         s->handed = max_u32(s->handed, to);
         s->intent = max_u32(s->intent, to);
         s->report = true;
+        s->came = s->owner != c->o.node;
         g->at[sink].dirty = true;
     }
 }
@@ -310,10 +311,11 @@ static uint32_t unknown_to(const struct core *c, size_t sink, const struct segme
     return max_u32(s->doubt, min_u32(s->to, g->peer_sent));
 }
 
-/* What may be there of what is held, or was when it was handed over. */
-static uint32_t to_know(const struct segment *g, const struct span *s)
+/* What may be there of what is held, or was when it was handed over: also by a node that went on
+ * alone, and lost it with a file (L4). */
+static uint32_t to_know(const struct core *c, const struct segment *g, const struct span *s)
 {
-    return max_u32(g->journaled, s->intent);
+    return max_u32(segment_lacks_tail(c, g) ? g->last : g->journaled, s->intent);
 }
 
 /* Up to where the sink is asked: what it has beyond our doubt is worth knowing where it can; at
@@ -325,7 +327,7 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
 
     if (!sink_knows_all(c, sink))
         return to;
-    to = max_u32(to, max_u32(to_know(g, s), s->emitted == SEQUENCE_MAX ? 0 : s->emitted + 1));
+    to = max_u32(to, max_u32(to_know(c, g, s), s->emitted == SEQUENCE_MAX ? 0 : s->emitted + 1));
     return min_u32(to, s->to);
 }
 
@@ -335,7 +337,7 @@ static uint32_t ask_to(const struct core *c, size_t sink, const struct segment *
 static bool is_whole(const struct core *c, size_t sink, const struct segment *g,
                      const struct span *s, const struct core_range *r, uint32_t last)
 {
-    return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, to_know(g, s)) || last < r->to;
+    return !sink_knows_all(c, sink) || r->to >= min_u32(s->to, to_know(c, g, s)) || last < r->to;
 }
 
 /* D1, D1a, D1b */
@@ -384,7 +386,7 @@ static bool may_be_there(const struct core *c, const struct segment *g, size_t k
         return false;
     if (s->doubt > g->journaled && s->handed < s->doubt)
         return true;
-    return s->intent > max_u32(g->journaled, s->emitted) && !is_guarded(c, k, s);
+    return span_end(g, s) > max_u32(g->journaled, s->emitted) && !is_guarded(c, k, s);
 }
 
 static bool asks_first(struct core *c, const struct segment *g, size_t k, struct span *s)
@@ -413,6 +415,20 @@ bool delivery_asks_first(struct core *c, struct segment *g)
     return any;
 }
 
+static void put_ask(const struct core *c, size_t k, const struct segment *g, struct span *s,
+                    struct core_output *out)
+{
+    uint32_t to = ask_to(c, k, g, s);
+
+    s->asked = to > s->emitted ? ASK_SENT : ASK_NONE;
+    if (s->asked == ASK_NONE) /* What was in doubt is confirmed meanwhile. */
+        return;
+    out->ask[out->ask_count].sink = (uint8_t)k;
+    out->ask[out->ask_count].run = s->from;
+    out->ask[out->ask_count].run_end = s->to;
+    out->ask[out->ask_count++].range = (struct core_range){g->origin, g->epoch, s->emitted + 1, to};
+}
+
 void delivery_asks(struct core *c, struct core_output *out)
 {
     for (uint16_t i = 0; i < c->count; i++) {
@@ -420,16 +436,8 @@ void delivery_asks(struct core *c, struct core_output *out)
 
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++) {
-                struct span *s = &g->at[k].span[n];
-
-                if (s->asked != ASK_WANTED || out->ask_count == OUT_ASK_MAX)
-                    continue;
-                s->asked = ASK_SENT;
-                out->ask[out->ask_count].sink = (uint8_t)k;
-                out->ask[out->ask_count].run = s->from;
-                out->ask[out->ask_count].run_end = s->to;
-                out->ask[out->ask_count++].range =
-                    (struct core_range){g->origin, g->epoch, s->emitted + 1, ask_to(c, k, g, s)};
+                if (g->at[k].span[n].asked == ASK_WANTED && out->ask_count < OUT_ASK_MAX)
+                    put_ask(c, k, g, &g->at[k].span[n], out);
             }
         }
     }
@@ -501,7 +509,7 @@ void delivery_skips(struct core *c, struct core_output *out)
         for (uint16_t i = 0; i < c->count; i++) {
             struct segment *g = &c->segment[c->order[i]];
 
-            for (uint8_t n = 0; n < g->at[k].count && out->note_count < OUT_NOTE_MAX; n++)
+            for (uint8_t n = 0; n < g->at[k].count && out->note_count < out->note_room; n++)
                 skip_span(c, g, k, &g->at[k].span[n], out);
         }
     }

@@ -236,7 +236,7 @@ void gap_filled(struct core *c, struct segment *g)
 /* L4 */
 void gap_notes(struct core *c, struct core_output *out)
 {
-    for (uint16_t i = 0; i < c->count && out->note_count < OUT_NOTE_MAX; i++) {
+    for (uint16_t i = 0; i < c->count && out->note_count < out->note_room; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
         /* Its origin may have emitted them alone, so that they never came here. */

@@ -32,6 +32,7 @@ void core_output_clear(struct core_output *out)
 {
     out->meta_count = out->frame_count = out->send_count = out->note_count = out->ask_count = 0;
     out->bytes_len = out->frame_bytes = out->drop_count = 0;
+    out->note_room = OUT_NOTE_MAX;
     out->epoch_open = 0;
     out->link = -1;
     out->drop_links = out->more = out->durable = false;

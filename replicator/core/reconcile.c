@@ -114,6 +114,7 @@ static void confirmed_since(const struct core *c, const struct delivery *now, st
         if (o == NULL || o->owner != c->o.node || e <= s->emitted)
             continue;
         s->report = true; /* Also to the node that took it over from us. */
+        s->came = s->owner != c->o.node;
         s->emitted = e;
         s->handed = max_u32(s->handed, e);
         s->intent = max_u32(s->intent, e);

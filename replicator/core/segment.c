@@ -249,6 +249,11 @@ uint32_t span_end(const struct segment *g, const struct span *s)
     return s->to != SEQUENCE_MAX ? s->to : max_u32(max_u32(g->journaled, g->produced), s->intent);
 }
 
+void span_report_again(const struct core *c, struct span *s)
+{
+    s->report |= s->owner == c->o.node || s->came;
+}
+
 uint32_t span_perhaps(const struct segment *g, const struct span *s)
 {
     return max_u32(s->doubt, g->unsure ? span_end(g, s) : s->intent);

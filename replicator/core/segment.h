@@ -33,6 +33,8 @@ uint32_t segment_undone(const struct core *c, const struct segment *g);
  * although it is confirmed: a peer that has it knows where the segment is (L1: R follows E). */
 uint32_t segment_needed(const struct core *c, const struct segment *g);
 
+/* N5: its E is told once more, as what told it may be gone. */
+void span_report_again(const struct core *c, struct span *s);
 /* The end of what the span has, as far as this node knows. */
 uint32_t span_end(const struct segment *g, const struct span *s);
 /* Up to where the span's records may have been handed over, as far as this node can know. */

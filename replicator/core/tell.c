@@ -247,7 +247,7 @@ static void report_again(struct core *c)
 
         for (size_t k = 0; k < c->o.sink_count; k++) {
             for (uint8_t n = 0; n < g->at[k].count; n++)
-                g->at[k].span[n].report |= g->at[k].span[n].owner == c->o.node;
+                span_report_again(c, &g->at[k].span[n]);
         }
     }
 }

@@ -427,25 +427,3 @@ void feed_epoch_resume(struct shell *s)
         previous = last = 0;
     epoch_opened(s, epoch, previous, last);
 }
-
-/* Statements of the protocol take a slot of the ring like any other record. */
-void feed_notes(struct shell *s)
-{
-    while (s->note_count > 0) {
-        const struct core_note *n = &s->note[0];
-        struct record_note note = {
-            .range_origin = n->range.origin,
-            .range_epoch = n->range.epoch,
-            .range_from = n->range.from,
-            .range_to = n->range.to,
-            .reason = n->reason,
-        };
-        uint8_t event[EVENT_SIZE];
-
-        note_encode(&note, event);
-        if (ingest_ring_state(s->ring, n->kind, shell_time_ns(), event) != 0)
-            return; /* Full: the next round tries again. */
-        s->note_count--;
-        memmove(s->note, s->note + 1, s->note_count * sizeof(s->note[0]));
-    }
-}

@@ -212,7 +212,7 @@ static void run_feed(struct shell *s)
     for (int i = 0; i < 16 && feed_run(s); i++)
         any = true;
     if (s->note_count > 0)
-        feed_notes(s);
+        notes_feed(s);
     if (any)
         shell_flush(s);
 }

@@ -1,6 +1,9 @@
 /* Statements of the core, which wait for a slot of the ring. */
 #include "shell.h"
 
+#include <assert.h>
+#include <string.h>
+
 /* A full journal waits for its statement, one at a time: the last place is that one's. */
 enum { OTHERS_MAX = NOTES_MAX - 1 };
 
@@ -19,62 +22,89 @@ static bool joins(struct shell *s, const struct core_note *note)
     return false;
 }
 
-static void add_note(struct shell *s, const struct core_note *note, size_t max)
+static void add_note(struct shell *s, const struct core_note *note)
 {
     if (joins(s, note))
         return;
-    if (s->note_count >= max)
-        shell_log("too many statements wait for the ring: one is left out until a restart");
-    else
-        s->note[s->note_count++] = *note;
+    assert(s->note_count < NOTES_MAX);
+    s->note[s->note_count++] = *note;
 }
 
-/* The statements among these records, and no more than `max`.  *end: the last record before the one
- * that is too many. */
-static size_t statements_in(struct shell *s, const struct core_range *r, struct core_note *out,
-                            size_t max, uint32_t *end)
+size_t notes_room(const struct shell *s)
+{
+    return s->note_count < OTHERS_MAX ? OTHERS_MAX - s->note_count : 0;
+}
+
+uint32_t notes_fit(struct shell *s, const struct core_range *r)
 {
     static uint8_t records[FEED_BATCH * RECORD_SIZE];
     struct core_note note;
     size_t n = 0, got;
 
-    *end = r->to;
     for (uint32_t q = r->from; q <= r->to; q += (uint32_t)got) {
         got = journal_read(s->journal, r->origin, r->epoch, q, r->to - q + 1, records,
                            sizeof(records));
         if (got == 0)
-            return n;
+            return r->to;
         for (size_t i = 0; i < got; i++) {
-            if (!core_restate(records + i * RECORD_SIZE, &note))
-                continue;
-            if (n == max) {
-                *end = q + (uint32_t)i - 1;
-                return n;
-            }
-            out[n++] = note;
+            if (core_restate(records + i * RECORD_SIZE, &note) && ++n > NOTES_MAX / 4)
+                return q + (uint32_t)i - 1;
         }
     }
-    return n;
+    return r->to;
 }
 
-uint32_t notes_fit(struct shell *s, const struct core_range *r)
+/* Statements of the protocol take a slot of the ring like any other record.  false: it is full. */
+static bool state(struct shell *s, const struct core_note *n)
 {
-    static struct core_note found[NOTES_MAX];
-    uint32_t end;
+    struct record_note note = {
+        .range_origin = n->range.origin,
+        .range_epoch = n->range.epoch,
+        .range_from = n->range.from,
+        .range_to = n->range.to,
+        .reason = n->reason,
+    };
+    uint8_t event[EVENT_SIZE];
 
-    statements_in(s, r, found, NOTES_MAX / 4, &end);
-    return end;
+    note_encode(&note, event);
+    return ingest_ring_state(s->ring, n->kind, shell_time_ns(), event) == 0;
 }
 
-/* A statement among records that are skipped is made again. */
-static void restate(struct shell *s, const struct core_range *r)
+/* A statement among records that are skipped, or given up, is made again, before they go. */
+static bool restate(struct shell *s, const struct core_note *n)
 {
-    static struct core_note found[NOTES_MAX];
-    uint32_t end;
-    size_t n = statements_in(s, r, found, NOTES_MAX, &end);
+    static uint8_t records[FEED_BATCH * RECORD_SIZE];
+    const struct core_range *r = &n->range;
+    struct core_note found;
+    size_t got;
 
-    for (size_t i = 0; i < n; i++)
-        add_note(s, &found[i], OTHERS_MAX);
+    if (n->reason != REASON_JOURNAL_LIMIT && n->kind != RECORD_GAP_IN_DOUBT)
+        return true;
+    if (s->note_at < r->from)
+        s->note_at = r->from;
+    while (s->note_at <= r->to) {
+        got = journal_read(s->journal, r->origin, r->epoch, s->note_at, r->to - s->note_at + 1,
+                           records, sizeof(records));
+        if (got == 0)
+            return true;
+        for (size_t i = 0; i < got; i++) {
+            if (core_restate(records + i * RECORD_SIZE, &found) && !state(s, &found))
+                return false;
+            s->note_at++;
+        }
+    }
+    return true;
+}
+
+void notes_feed(struct shell *s)
+{
+    while (s->note_count > 0) {
+        if (!restate(s, &s->note[0]) || !state(s, &s->note[0]))
+            return; /* The next round tries again. */
+        s->note_at = 0;
+        s->note_count--;
+        memmove(s->note, s->note + 1, s->note_count * sizeof(s->note[0]));
+    }
 }
 
 static void count_gap(struct shell *s, const struct core_note *n)
@@ -90,12 +120,9 @@ void notes_queue(struct shell *s)
 {
     for (size_t i = 0; i < s->out->note_count; i++) {
         const struct core_note *n = &s->out->note[i];
-        bool full = n->reason == REASON_JOURNAL_LIMIT;
 
-        if (full || n->kind == RECORD_GAP_IN_DOUBT)
-            restate(s, &n->range);
-        add_note(s, n, full ? NOTES_MAX : OTHERS_MAX);
+        add_note(s, n);
         count_gap(s, n);
     }
-    feed_notes(s);
+    notes_feed(s);
 }

@@ -176,6 +176,7 @@ static void flush_all(struct shell *s)
     s->flushing = true;
     do {
         core_output_clear(s->out);
+        s->out->note_room = notes_room(s);
         core_flush(s->core, peer_credit(s), s->out);
         perform(s);
     } while (s->out->more || s->out->epoch_open != 0);

@@ -132,6 +132,7 @@ struct shell {
     struct names_entry *names;
     struct core_note note[NOTES_MAX];
     size_t note_count;
+    uint32_t note_at;        /* In the range of the first: the record that is looked at next. */
     uint32_t names_sent[64]; /* Generations that the peer was sent on this link. */
     size_t names_sent_count;
     uint32_t names_journaled[64];
@@ -183,11 +184,13 @@ int feed_open(struct shell *s, char *err, size_t err_size);
 bool feed_run(struct shell *s); /* true: there was something. */
 void feed_epoch_open(struct shell *s, uint32_t epoch);
 void feed_epoch_resume(struct shell *s);
-void feed_notes(struct shell *s);
 
-/* Statements that the core asks for.  fit: up to where the statements among these records, each of
- * which is made anew before they go, have room to wait. */
+/* Statements that the core asks for.  room: for so many, and that of a full journal.  feed: to the
+ * ring, as far as that has room.  fit: up to where there are not too many statements among these
+ * records, each of which is made anew before they go. */
+size_t notes_room(const struct shell *s);
 void notes_queue(struct shell *s);
+void notes_feed(struct shell *s);
 uint32_t notes_fit(struct shell *s, const struct core_range *r);
 
 const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation);

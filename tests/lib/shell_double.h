@@ -10,6 +10,11 @@ uint64_t shell_now_ns(void)
     return 1000 * SECOND_NS;
 }
 
+uint64_t shell_time_ns(void)
+{
+    return shell_now_ns();
+}
+
 uint64_t shell_more(uint64_t count, struct shell_said *said)
 {
     (void)count;

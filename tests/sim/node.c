@@ -3,6 +3,7 @@
 
 #include "bytes.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { FEED_MAX = 256, FRAME_HEARTBEAT = 17 };
@@ -235,48 +236,54 @@ static void perform_peer(struct world *w, struct node *n)
     }
 }
 
+static bool state(struct world *w, struct node *n, const struct core_note *c)
+{
+    struct record_note note = {
+        .range_origin = c->range.origin,
+        .range_epoch = c->range.epoch,
+        .range_from = c->range.from,
+        .range_to = c->range.to,
+        .reason = c->reason,
+    };
+
+    effect(n);
+    return ring_state(w, n, c->kind, &note);
+}
+
+/* A statement among records that are skipped, or given up, is made again, before they go. */
+static bool restate(struct world *w, struct node *n, const struct core_note *c)
+{
+    static uint8_t records[FEED_MAX * RECORD_SIZE];
+    const struct core_range *r = &c->range;
+    struct core_note found;
+    size_t got;
+
+    if (c->reason != REASON_JOURNAL_LIMIT && c->kind != RECORD_GAP_IN_DOUBT)
+        return true;
+    if (n->note_at < r->from)
+        n->note_at = r->from;
+    while (n->note_at <= r->to) {
+        got = journal_read(n->journal, r->origin, r->epoch, n->note_at, r->to - n->note_at + 1,
+                           records, sizeof(records));
+        if (got == 0)
+            return true;
+        for (size_t i = 0; i < got; i++) {
+            if (core_restate(records + i * RECORD_SIZE, &found) && !state(w, n, &found))
+                return false;
+            n->note_at++;
+        }
+    }
+    return true;
+}
+
 static void state_notes(struct world *w, struct node *n)
 {
     while (n->note_count > 0) {
-        const struct core_note *c = &n->note[0];
-        struct record_note note = {
-            .range_origin = c->range.origin,
-            .range_epoch = c->range.epoch,
-            .range_from = c->range.from,
-            .range_to = c->range.to,
-            .reason = c->reason,
-        };
-
-        effect(n);
-        if (!ring_state(w, n, c->kind, &note))
+        if (!restate(w, n, &n->note[0]) || !state(w, n, &n->note[0]))
             return;
+        n->note_at = 0;
         n->note_count--;
         memmove(n->note, n->note + 1, n->note_count * sizeof(n->note[0]));
-    }
-}
-
-static void add_note(struct node *n, const struct core_note *note)
-{
-    if (n->note_count < sizeof(n->note) / sizeof(n->note[0]))
-        n->note[n->note_count++] = *note;
-}
-
-/* A statement among records that are skipped is made again. */
-static void restate(struct node *n, const struct core_range *r)
-{
-    static uint8_t records[FEED_MAX * RECORD_SIZE];
-    struct core_note note;
-    size_t got;
-
-    for (uint32_t q = r->from; q <= r->to; q += (uint32_t)got) {
-        got = journal_read(n->journal, r->origin, r->epoch, q, r->to - q + 1, records,
-                           sizeof(records));
-        if (got == 0)
-            return;
-        for (size_t i = 0; i < got; i++) {
-            if (core_restate(records + i * RECORD_SIZE, &note))
-                add_note(n, &note);
-        }
     }
 }
 
@@ -313,9 +320,8 @@ static void perform(struct world *w, struct node *n)
         TRACE(w, "node %u: states %s: %u/%u %u-%u", n->id, statement_name(c->kind), c->range.origin,
               c->range.epoch, c->range.from, c->range.to);
         witness_note(w, n, c);
-        if (c->kind == RECORD_GAP_IN_DOUBT || c->reason == REASON_JOURNAL_LIMIT)
-            restate(n, &c->range);
-        add_note(n, c);
+        assert(n->note_count < NOTES_MAX);
+        n->note[n->note_count++] = *c;
     }
     state_notes(w, n);
     for (size_t i = 0; i < n->out.ask_count; i++) {
@@ -393,6 +399,7 @@ static void flush(struct world *w, struct node *n)
             oracle_say(w, n->id);
         }
         core_output_clear(&n->out);
+        n->out.note_room = n->note_count < NOTES_MAX - 1 ? NOTES_MAX - 1 - n->note_count : 0;
         witness_flushes(w, n);
         progress_flushes(w, n);
         core_flush(&n->core, credit, &n->out);
@@ -935,7 +942,7 @@ static void start(struct world *w, struct node *n)
     memset(n->was, 0, sizeof(n->was));
     n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
     n->cursor = n->ring.read;
-    n->feed_count = n->note_count = 0;
+    n->feed_count = n->note_count = n->note_at = 0;
     n->flushing = false;
     memset(n->ring.active, 0, sizeof(n->ring.active));
     cluster_init(&n->cluster, &c, node_clock(w, n));

@@ -32,6 +32,7 @@ enum {
     STATED_MAX = 2048,
     OPENS_MAX = 4096,
     SEGMENTS_MAX = 1024,
+    NOTES_MAX = 256, /* Statements that wait for a slot of the ring. */
     ASKS_MAX = 2048,
     TRACE_LINES = 50,
     TRACE_WIDTH = 160,
@@ -273,8 +274,9 @@ struct node {
     uint64_t cursor;   /* In the ring. */
     size_t feed_count; /* Read and not yet journaled. */
     uint8_t feed[256 * RECORD_SIZE];
-    struct core_note note[256];
+    struct core_note note[NOTES_MAX];
     size_t note_count;
+    uint32_t note_at; /* In the range of the first: the record that is looked at next. */
     uint32_t newest_epoch;
     bool had_segments, flushing;
     bool fenced_said;

@@ -209,6 +209,11 @@ void witness_hand(struct world *w, const struct node *n, unsigned sink,
     if (sink == w->sink_count - 1 &&
         oracle_was_without(w, other->id, oracle_segment(w, give->range.origin, give->range.epoch)))
         return;
+    /* L2: that one has the right to what is to come, and has none of it. */
+    if (n->core.session != SESSION_UP &&
+        core_segment(&other->core, give->range.origin, give->range.epoch)->journaled <
+            give->range.from)
+        return;
     /* So it is with what was resumed before its facts went. */
     if (n->core.session != SESSION_UP && n->core.both_fence && mine->asked == ASK_DONE &&
         refuses_a_second(w, sink))

@@ -61,6 +61,26 @@ static void nothing_goes_out_above_a_question(void **state)
     free(p);
 }
 
+/* What was in doubt is confirmed before the question is out: there is nothing to ask. */
+static void nothing_is_asked_about_what_came(void **state)
+{
+    struct pair *p = pair_begin(held_by_a_keeper);
+    struct segment *g = two_spans(p);
+    struct core_input in = {
+        .kind = CORE_CONFIRMED, .now_ns = p->now_ns, .records = {0, g->epoch, 2, 5}};
+    struct core_give give;
+
+    (void)state;
+    pair_sink_up(p, 0);
+    core_pull(&p->node[0].core, 0, 100, &give);
+    assert_int_equal(g->at[0].span[0].asked, ASK_WANTED);
+    core_step(&p->node[0].core, &in);
+    pair_settle(p);
+    assert_int_equal(p->node[0].asked_count, 0);
+    assert_true(g->at[0].span[0].doubt <= g->at[0].span[0].emitted);
+    free(p);
+}
+
 /* What was journaled while the question was on its way may have been taken over and written: where
  * all that was asked about is there, it is asked about the rest. */
 static void an_answer_to_the_end_is_not_the_last(void **state)
@@ -339,10 +359,57 @@ static void what_was_never_sent_goes_on_above_what_is_held(void **state)
     free(p);
 }
 
+static void stream_alone(struct core_sink_options *o)
+{
+    o->answers = true;
+    o->hold_ns = 500 * MS;
+}
+
+/* A3, D1: its taker has a right to all that is to come, the origin goes on alone, and its disk
+ * loses what it gave to the sink.  Its taker knows nothing of that: the sink does. */
+static void what_is_lost_may_be_there(void **state)
+{
+    struct pair *p = pair_begin(stream_alone);
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    (void)state;
+    pair_produce(p, 0, 4); /* 2-5 */
+    pair_elapse_ms(p, 100);
+    pair_handover(p, 0);
+    pair_work_once(p, 0); /* Offered, */
+    pair_work_once(p, 1); /* accepted. */
+    pair_cut(p);
+    pair_crash(p, 0);
+    pair_start(p, 0);
+    pair_produce(p, 0, 5); /* 6-10 */
+    for (int i = 0; i < 30; i++) {
+        pair_elapse_ms(p, 100);
+        p->node[0].sink_stalls = true;
+        answer_all(p, e, 0);
+    }
+    assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 5);
+    p->node[0].sink_stalls = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 1100);
+    p->node[0].asked_count = 0;
+    pair_connect(p);
+    pair_elapse_ms(p, 1000);
+    for (int i = 0; i < 30; i++) {
+        pair_elapse_ms(p, 100);
+        answer_all(p, e, 10);
+    }
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 10));
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_goes_out_above_a_question),
+        cmocka_unit_test(nothing_is_asked_about_what_came),
         cmocka_unit_test(an_answer_to_the_end_is_not_the_last),
         cmocka_unit_test(own_records_above_answer_for_nothing_below),
         cmocka_unit_test(an_answer_about_the_range_counts),
@@ -353,6 +420,7 @@ int main(void)
         cmocka_unit_test(what_both_disks_lose_is_asked_about),
         cmocka_unit_test(a_lost_tail_is_not_handed_over),
         cmocka_unit_test(what_was_never_sent_goes_on_above_what_is_held),
+        cmocka_unit_test(what_is_lost_may_be_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

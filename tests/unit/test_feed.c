@@ -24,11 +24,6 @@ void shell_log(const char *format, ...)
     (void)format;
 }
 
-uint64_t shell_time_ns(void)
-{
-    return 1000 * SECOND_NS;
-}
-
 void shell_flush(struct shell *s)
 {
     core_output_clear(s->out);

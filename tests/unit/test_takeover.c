@@ -793,6 +793,40 @@ static void fencing_goes_at_a_restart(void **state)
     pair_expect_exactly_once(p);
 }
 
+static void held(struct core_sink_options *o)
+{
+    o->policy = IN_DOUBT_HOLD;
+}
+
+/* N5: what the sink still confirms to the node that lost them the new owner hears, also where the
+ * link that tells it breaks. */
+static void what_came_is_told_again(void **state)
+{
+    struct pair *p = pair_begin(held);
+    uint32_t e = pair_live(p, 0);
+    uint8_t frame[FRAME_SIZE_MAX];
+    unsigned marked;
+
+    (void)state;
+    p->node[0].sink_stalls = true;
+    pair_produce(p, 0, 18); /* 2-9 are on their way. */
+    pair_settle(p);
+    pair_cut(p);
+    pair_take_over(p, 1000);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 0, 0, e, 5)->owner, 1);
+    pair_confirm(p, 0);
+    pair_work_once(p, 0);
+    while (pair_take(p, 1, frame) > 0)
+        continue;
+    assert_int_equal(pair_span(p, 1, 0, e, 5)->emitted, 1);
+    session_rewind(&p->node[0].core); /* As it goes on on the other link. */
+    pair_settle(p);
+    assert_int_equal(pair_times(p, 0, e, 15, &marked), 1); /* Behind what was in doubt. */
+    free(p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -829,6 +863,7 @@ int main(void)
         T(two_leaps_do_not_meet),
         T(what_was_opened_alone_is_passed_a_session_later),
         T(what_was_opened_alone_is_heard_of_in_part),
+        cmocka_unit_test(what_came_is_told_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
