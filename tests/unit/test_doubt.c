@@ -209,7 +209,7 @@ static void what_came_since_the_answer_is_not_lost(void **state)
     pair_sink_up(p, 0);
     pair_elapse_ms(p, 10);
     assert_int_not_equal(p->node[0].stated.kind, RECORD_GAP_LOST);
-    expect_asked(p, e, 12, 19); /* All that was ever intended. */
+    expect_asked(p, e, 12, 40); /* To its end, whatever was intended here. */
     pair_answer(p, 0, ANSWER_HAS, 19);
     pair_elapse_ms(p, 1100);
     expect_stated_lost(p, 20, 40);
