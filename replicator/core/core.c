@@ -487,9 +487,9 @@ bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from)
 uint32_t core_known_to(const struct core *c, uint32_t epoch)
 {
     const struct segment *g = core_segment(c, c->o.node, epoch);
-    const struct core_dropped *dropped = segment_dropped(c, c->o.node, epoch);
+    bool dropped = segment_dropped(c, c->o.node, epoch) != NULL;
 
-    return g != NULL ? g->journaled : dropped != NULL ? dropped->to : 0;
+    return g != NULL ? g->journaled : dropped ? SEQUENCE_MAX : 0;
 }
 
 uint32_t core_hole(const struct core *c, uint32_t epoch, uint32_t from)

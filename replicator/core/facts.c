@@ -112,12 +112,16 @@ void facts_settled_before(struct core *c, struct segment *g)
     g->done = true;
 }
 
+static uint32_t fact_end(const struct segment *fact)
+{
+    return max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
+}
+
 /* The power may have taken what its origin knew of its end, as it may have what this node did. */
 static struct segment *add_settled(struct core *c, const struct segment *fact,
                                    const struct core_dropped *dropped)
 {
-    uint32_t told =
-        max_u32(max_u32(fact->journaled, fact->produced), fact->closed ? fact->last : 0);
+    uint32_t told = fact_end(fact);
     struct segment *g = segment_add(c, fact->origin, fact->epoch);
 
     if (g == NULL)
@@ -141,6 +145,23 @@ static void learn_tail(struct core *c, struct segment *g, const struct segment *
         give_tail(c, g, origin_has, replica_has);
 }
 
+/* L3: we settled it while the peer was not in our configuration, and the power had taken from us
+ * what the peer has above; it drops that, as we are silent. */
+static struct segment *add_left(struct core *c, const struct segment *fact,
+                                const struct core_dropped *dropped)
+{
+    struct segment *g;
+
+    if (dropped == NULL || dropped->to >= fact_end(fact) || c->count + 4 > SEGMENT_MAX)
+        return NULL;
+    g = segment_add(c, fact->origin, fact->epoch);
+    g->journaled = dropped->to;
+    g->base = dropped->to + 1;
+    segment_done_below(c, g, g->base);
+    segment_close(c, g, fact_end(fact));
+    return g;
+}
+
 static struct segment *segment_of_fact(struct core *c, const struct segment *fact)
 {
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
@@ -152,7 +173,7 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
         return g;
     if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch &&
         fact->epoch <= c->own_epoch)
-        return NULL; /* Settled here: the peer learns it from our facts' silence. */
+        return add_left(c, fact, dropped); /* Else settled here: our facts' silence says it. */
     if (c->count + 4 > SEGMENT_MAX)
         return NULL; /* What is left is the place of an epoch that was asked for. */
     if (fact->origin != c->o.node && dropped != NULL)
@@ -186,9 +207,11 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
 {
     bool known = segment_find(c, fact->origin, fact->epoch) != NULL;
     struct segment *g = segment_of_fact(c, fact);
+    bool left;
 
     if (g == NULL)
         return;
+    left = !known && g->origin == c->o.node && g->closed;
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
     for (size_t k = 0; k < c->o.sink_count; k++)
@@ -214,6 +237,11 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         }
         reconcile(c, g, (size_t)k, &d);
         g->at[k].blind = d.unheard;
+    }
+    if (left) {
+        gap_left(c, g);
+        facts_settled_before(c, g);
+        return;
     }
     learn_tail(c, g, fact);
     if (fact->lost || g->lost || (!known && g->origin == c->o.node))

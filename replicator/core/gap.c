@@ -206,6 +206,12 @@ void gap_came_back(struct core *c, struct segment *g, uint32_t last)
         note_also_lost(g, from, g->journaled);
 }
 
+/* L3: what a peer that comes back has above what its origin knew as it settled that alone. */
+void gap_left(const struct core *c, struct segment *g)
+{
+    note_tail_lost(c, g, g->journaled);
+}
+
 /* T5: nobody can bring to that sink what this node lost with its journal, and its peer had there.
  * Of a sink that the peer never had nothing is known. */
 void gap_gone_at(const struct core *c, const struct delivery *d, struct segment *g)

@@ -93,7 +93,7 @@ static void remember_drop(struct core *c, const struct core_dropped *d)
 
     if (before == NULL)
         c->dropped[c->dropped_next++ % DROPPED_MAX] = *d;
-    else if (before->at_least && d->at_least) /* Its origin told more since. */
+    else if (before->at_least == d->at_least) /* More is known since. */
         c->dropped[before - c->dropped].to = max_u32(before->to, d->to);
 }
 
@@ -471,8 +471,9 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
     bool theirs = g->origin != c->o.node;
     struct core_dropped d = {.origin = g->origin, .epoch = g->epoch, .to = SEQUENCE_MAX};
 
-    d.at_least = theirs && !g->lost;
-    if (theirs)
+    /* T5: alone it is settled only as far as this node knows of it. */
+    d.at_least = theirs && !g->lost && g->peer_done;
+    if (theirs || !g->peer_done)
         d.to = g->last;
     put_drop(out_meta(out, DROP_IMAGE_SIZE), &d);
     remember_drop(c, &d);

@@ -1,0 +1,124 @@
+/* links: test_pair */
+/* Where segments end, and what is stated as lost, where the power or an edit took a memory. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair_steps.h"
+#include "record.h"
+#include "rules.h"
+#include "segment.h"
+
+static int setup(void **state)
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    pair_init(p, 8);
+    p->boot[0] = p->boot[1] = 7;
+    *state = p;
+    return 0;
+}
+
+static unsigned times(const struct pair *p, uint32_t e, uint32_t q)
+{
+    unsigned marked;
+
+    return pair_times(p, 0, e, q, &marked);
+}
+
+static void expect_word(const struct pair *p, uint32_t e, uint32_t from, uint32_t to)
+{
+    bool good = true;
+
+    for (uint32_t q = from; q <= to; q++) {
+        unsigned marked, all = pair_times(p, 0, e, q, &marked);
+        bool lost = pair_stated(p, RECORD_GAP_LOST, 0, e, q);
+
+        if ((all == 0) != lost || all - marked > 1)
+            print_message("%u: %u times, %u marked%s\n", q, all, marked, lost ? ", lost" : "");
+        good &= (all > 0 || lost) && all - marked <= 1;
+    }
+    assert_true(good);
+}
+
+/* L3: what a node settled while its peer was not in its configuration, its peer knows more of. */
+static void what_was_settled_alone_is_not_all(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_meet(p);
+    e = pair_live(p, 0);
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_cut(p);
+    pair_produce(p, 0, 10);
+    pair_elapse_ms(p, 10);
+    assert_int_equal(pair_live(p, 0), e);
+    pair_elapse_ms(p, 1100);
+    pair_crash(p, 0);
+    pair_crash(p, 1);
+    p->options.has_peer = false;
+    p->node[1].sink_off = false;
+    pair_start(p, 1);
+    pair_elapse_ms(p, 3000);
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    assert_true(times(p, e, 11) >= 1);
+    pair_crash(p, 1);
+    p->options.has_peer = true;
+    pair_start(p, 1);
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    p->node[0].sink_off = false;
+    pair_elapse_ms(p, 3000);
+    expect_word(p, e, 1, 21);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
+/* L3: the power takes the tail and the end from an origin, which settles the rest while its peer is
+ * not in its configuration; the peer has it, and comes back. */
+static void what_its_peer_had_when_it_left(void **state)
+{
+    struct pair *p = *state;
+    size_t synced;
+    uint32_t e;
+
+    pair_meet(p);
+    e = pair_live(p, 0);
+    synced = p->node[0].disk.meta_len;
+    pair_wait_for_sinks(p, 10);
+    pair_elapse_ms(p, 100);
+    pair_power_cut(p, 0, synced);
+    pair_held(p, 0, e)->to = 5;
+    p->options.has_peer = false;
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 3000);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    pair_crash(p, 0);
+    p->options.has_peer = true;
+    pair_start(p, 0);
+    p->node[1].sink_off = false;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_word(p, e, 1, 11);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
+    const struct CMUnitTest tests[] = {
+        T(what_was_settled_alone_is_not_all),
+        T(what_its_peer_had_when_it_left),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
