@@ -317,6 +317,15 @@ static void sinks_came(struct core *c)
     }
 }
 
+/* T3: the power may have taken all of it but that it was minted: what the peer has of it is not
+ * settled, as our silence would say. */
+static void add_minted(struct core *c)
+{
+    if (c->own_epoch != 0 && core_segment(c, c->o.node, c->own_epoch) == NULL &&
+        segment_dropped(c, c->o.node, c->own_epoch) == NULL)
+        segment_add(c, c->o.node, c->own_epoch);
+}
+
 void core_recovered(struct core *c)
 {
     if (c->journal == 0)
@@ -324,6 +333,8 @@ void core_recovered(struct core *c)
     c->fresh = c->own_epoch == 0; /* T5: also when the peer has told it of older segments. */
     if (c->fresh) /* What was opened since its ring's epoch, it has forgotten, and must not deny. */
         c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);
+    if (power_may_have_gone(c))
+        add_minted(c);
     if (c->stale || power_may_have_gone(c))
         all_unsure(c);
     for (uint16_t i = 0; i < c->count; i++) {

@@ -81,6 +81,48 @@ static void what_was_settled_alone_is_not_all(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* What that node's disk had synced as it minted an epoch of its own: before anything of it is
+ * there, and before the one before it is closed. */
+static size_t synced_at_minting(const struct pair *p, int n, uint32_t e)
+{
+    const struct pair_disk *d = &p->node[n].disk;
+    uint32_t len;
+
+    for (size_t at = 0; at < d->meta_len; at += len + 4) {
+        struct segment g;
+
+        memcpy(&len, d->meta + at, 4);
+        if (d->meta[at + 4] == 'S' && wire_get_segment(d->meta + at + 4, len, &g) > 0 &&
+            g.origin == n && (g.epoch == e || (g.epoch == e - 2 && g.closed)))
+            return at;
+    }
+    fail();
+    return 0;
+}
+
+/* T3: the power takes from its origin all of an epoch but that it was minted. */
+static void an_epoch_that_was_only_minted_is_not_settled(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_meet(p);
+    e = pair_live(p, 0);
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 10);
+    pair_settle(p);
+    pair_elapse_ms(p, 100);
+    pair_power_cut(p, 0, synced_at_minting(p, 0, e));
+    p->node[0].disk.held_count = 0;
+    pair_start(p, 0);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_word(p, e, 1, 11);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
 /* L3: the power takes the tail and the end from an origin, which settles the rest while its peer is
  * not in its configuration; the peer has it, and comes back. */
 static void what_its_peer_had_when_it_left(void **state)
@@ -117,6 +159,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
     const struct CMUnitTest tests[] = {
         T(what_was_settled_alone_is_not_all),
+        T(an_epoch_that_was_only_minted_is_not_settled),
         T(what_its_peer_had_when_it_left),
     };
 
