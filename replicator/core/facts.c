@@ -194,6 +194,8 @@ void facts_forgotten_by(const struct core *c, struct segment *g, uint8_t owner)
 
             if (s->owner != owner)
                 continue;
+            if (s->asked == ASK_DONE && span_reach(g, s) > s->doubt) /* D1: of less than that. */
+                s->asked = ASK_NONE;
             s->doubt = max_u32(s->doubt, span_reach(g, s));
             s->intent = max_u32(s->intent, s->doubt);
             g->at[k].dirty = true;

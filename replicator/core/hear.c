@@ -245,6 +245,17 @@ static void hear_close(struct core *c, struct segment *g, uint32_t last)
         delivery_tidy(&g->at[k], true, last, delivery_keeper(c));
 }
 
+/* L4: the power took what we knew of its end, and of what we did up to there at a sink of our own,
+ * which is asked before that is stated as lost (A3). */
+static void learn_end(struct core *c, struct segment *g, uint32_t last)
+{
+    if (g->closed)
+        return;
+    segment_close(c, g, max_u32(last, g->journaled));
+    if (g->unsure)
+        facts_forgotten_by(c, g, c->o.node);
+}
+
 /* A close or the peer's word that all of a segment is done: origin, epoch, last. */
 static void get_done(struct core *c, const uint8_t *at, size_t len)
 {
@@ -271,8 +282,8 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
     if (at[9] == DONE_CLOSED || session_lies(c, lie_in_done(c, g)))
         return;
     gap_came_back(c, g, get_le32(at + 5));
-    if (g->origin == c->o.node) /* L4: the power took what we knew of that. */
-        segment_close(c, g, max_u32(get_le32(at + 5), g->journaled));
+    if (g->origin == c->o.node)
+        learn_end(c, g, get_le32(at + 5));
     g->peer_done = true;
     for (size_t k = 0; k < c->o.sink_count; k++) {
         if (!c->peer_has[k])

@@ -194,12 +194,86 @@ static void what_its_peer_had_when_it_left(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* Of this segment the sink has all to `last`, as far as it was asked; of another one, nothing. */
+static void answer_all(struct pair *p, int n, uint32_t e, uint32_t last)
+{
+    while (p->node[n].asked_count > 0) {
+        const struct core_range *r = &p->node[n].asked[0];
+
+        pair_answer(p, n, ANSWER_HAS, r->epoch == e ? last : 0);
+        pair_work_once(p, n);
+    }
+}
+
+static void elapse_answering(struct pair *p, uint32_t e, uint32_t last, uint32_t ms)
+{
+    for (; ms > 0; ms -= 10) {
+        pair_elapse_ms(p, 10);
+        answer_all(p, 0, e, last);
+        answer_all(p, 1, e, last);
+    }
+}
+
+/* The power takes all but that of node 0's marks, and all records but 1-2. */
+static void power_takes_the_tail(struct pair *p, uint32_t e, size_t synced)
+{
+    struct pair_disk *d = &p->node[0].disk;
+
+    pair_cut(p);
+    pair_power_cut(p, 0, synced);
+    d->held_count = 0;
+    d->held[d->held_count++] = (struct core_range){0, e, 1, 2};
+    start_with(p, 0, "own");
+    elapse_answering(p, e, 10, 1100);
+}
+
+/* A3, L4: both have settled it, and all of it is at a sink that its origin alone has, and can ask.
+ * The power takes its origin's memory of that, and that any of it was sent. */
+static void a_settled_end_is_asked_about(void **state)
+{
+    struct pair *p = *state;
+    size_t synced;
+    uint32_t e;
+
+    p->options.sink[0].answers = true;
+    p->options.sink[1] = (struct core_sink_options){.key = sink_key("siem"), .window = 8};
+    p->options.sink_count = 2;
+    start_with(p, 0, "own");
+    start_with(p, 1, "other");
+    elapse_answering(p, 0, 0, 2020);
+    e = pair_live(p, 0);
+    pair_produce(p, 0, 1);
+    pair_settle(p);
+    synced = p->node[0].disk.meta_len;
+    pair_connect(p);
+    pair_settle(p);
+    pair_produce(p, 0, 8);
+    elapse_answering(p, e, 0, 100);
+    assert_int_equal(times(p, e, 10), 1);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 10);
+    power_takes_the_tail(p, e, synced);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->sent_bound, 2);
+    synced = p->node[0].disk.meta_len;
+    pair_connect(p);
+    elapse_answering(p, e, 10, 1000);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    power_takes_the_tail(p, e, synced);
+    pair_connect(p);
+    elapse_answering(p, e, 10, 3000);
+    for (uint32_t q = 1; q <= 10; q++)
+        assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, q));
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
     const struct CMUnitTest tests[] = {
         T(what_was_settled_alone_is_not_all),
         T(an_epoch_that_was_only_minted_is_not_settled),
+        T(a_settled_end_is_asked_about),
         T(what_its_peer_had_when_it_left),
         T(what_it_lost_of_a_sink_that_its_origin_lacks),
     };
