@@ -129,6 +129,26 @@ static void an_epoch_that_was_only_minted_is_not_settled(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* L4: as before, and its peer has taken over, and waits for more than it has. */
+static void what_was_pending_of_an_epoch_that_was_only_minted(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_meet(p);
+    p->node[0].sink_off = true;
+    e = pair_tag_ahead(p);
+    pair_power_cut(p, 0, synced_at_minting(p, 0, e));
+    p->node[0].disk.held_count = 0;
+    pair_take_over(p, 1000);
+    assert_true(pair_stated(p, RECORD_GAP_PENDING, 0, e, 40));
+    p->node[0].sink_off = false;
+    pair_return(p, 3000);
+    expect_word(p, e, 1, 40);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
 /* L3: the replica owns what waits at a sink that its origin lacks, and the power takes its records:
  * the origin still has them. */
 static void what_it_lost_of_a_sink_that_its_origin_lacks(void **state)
@@ -273,6 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_was_settled_alone_is_not_all),
         T(an_epoch_that_was_only_minted_is_not_settled),
+        T(what_was_pending_of_an_epoch_that_was_only_minted),
         T(a_settled_end_is_asked_about),
         T(what_its_peer_had_when_it_left),
         T(what_it_lost_of_a_sink_that_its_origin_lacks),
