@@ -50,6 +50,8 @@ static void lost_tail(struct core *c, struct segment *g)
 
     if (!segment_lacks_tail(c, g) || segment_is_done(c, g))
         return;
+    if (c->live_epoch == 0) /* Until it can be stated, the peer may come back and bring it. */
+        return;
     if (c->session == SESSION_HELLO ||
         peer_may_tell(c, g)) /* What is the peer's is settled first. */
         return;
