@@ -6,15 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What was found counts as committed, and a process that was killed had perhaps not synced it. Some
- * marks outlive the power whatever the durability is. */
-static int sync_found(struct journal *j)
-{
-    int rc = j->o.sync ? records_sync_found(j) : 0;
-
-    return rc != 0 ? rc : j->disk->sync(j->disk->ctx, j->meta);
-}
-
 int journal_open(struct journal **out, const struct journal_options *o,
                  const struct journal_visitor *v, char *err, size_t err_size)
 {
@@ -26,6 +17,7 @@ int journal_open(struct journal **out, const struct journal_options *o,
         return -1;
     }
     j->o = *o;
+    j->o.log_bytes = o->log_bytes != 0 ? o->log_bytes : META_FILE_MAX;
     j->v = *v;
     j->disk = o->disk;
     j->meta = -1;
@@ -40,7 +32,7 @@ int journal_open(struct journal **out, const struct journal_options *o,
     if (rc == 0)
         rc = records_scan(j);
     if (rc == 0)
-        rc = sync_found(j);
+        rc = records_sync_found(j);
     if (rc == 0) {
         if (j->marks_lost && j->chunk_count > 0)
             j->v.on_marks_lost(j->v.ctx);

@@ -12,6 +12,7 @@ struct journal_options {
     const struct disk *disk; /* Used until journal_close(). */
     bool sync;               /* durability = power */
     uint64_t limit_bytes;    /* Of records; 0: none. */
+    uint64_t log_bytes;      /* Of the log of marks, before it is written anew; 0: 4 MiB. */
     uint8_t node;            /* Of its own records all that are whole count: nobody else may have
                                 those behind a hole.  A batch of the peer's that the power cut short
                                 ends at its first hole: it was not acknowledged. */

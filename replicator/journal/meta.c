@@ -185,9 +185,11 @@ static void found_name(void *arg, const char *name)
     g->count += *end == '\0';
 }
 
-static void remove_others(struct journal *j)
+/* true: a later one was among them. */
+static bool remove_others(struct journal *j)
 {
     struct generations found = {.count = 0};
+    bool later = false;
 
     j->disk->list(j->disk->ctx, found_name, &found);
     for (size_t i = 0; i < found.count; i++) {
@@ -196,7 +198,9 @@ static void remove_others(struct journal *j)
         meta_name(name, found.at[i]);
         if (found.at[i] != j->generation)
             j->disk->remove(j->disk->ctx, name);
+        later |= found.at[i] > j->generation;
     }
+    return later;
 }
 
 static uint8_t *next_place(struct journal *j)
@@ -304,6 +308,21 @@ static int use_newest(struct journal *j, struct generations found, bool any)
     return 0;
 }
 
+/* A process that was killed had perhaps not synced it, nor its name: those before it go once it is
+ * on the disk.  A later one that was emptied, as it had failed, may be whole there: what is
+ * committed from now on is newer, so that it has to be gone by then. */
+static int settle_found(struct journal *j)
+{
+    const struct disk *d = j->disk;
+    int rc = d->sync(d->ctx, j->meta);
+
+    if (rc == 0)
+        rc = d->sync_names(d->ctx);
+    if (rc == 0 && remove_others(j))
+        rc = d->sync_names(d->ctx);
+    return rc;
+}
+
 int meta_open(struct journal *j)
 {
     struct generations found = {.count = 0};
@@ -313,10 +332,8 @@ int meta_open(struct journal *j)
         rc = use_newest(j, found, false);
     if (rc == 0)
         rc = use_newest(j, found, true);
-    if (rc == 1)
-        remove_others(j);
     if (rc != 0)
-        return rc < 0 ? rc : 0;
+        return rc < 0 ? rc : settle_found(j);
     /* None, or none that is whole.  What records there are is not known yet: until the first commit
      * says it, a death in between has to find the marks gone again. */
     j->marks_lost = true;
@@ -350,7 +367,7 @@ static int next_generation(struct journal *j)
 {
     int rc;
 
-    if ((j->meta_size <= META_FILE_MAX && !j->renew) || j->v.snapshot == NULL)
+    if ((j->meta_size <= j->o.log_bytes && !j->renew) || j->v.snapshot == NULL)
         return 0;
     rc = new_generation(j, true);
     j->renew = rc != 0;

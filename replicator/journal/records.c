@@ -344,8 +344,9 @@ int records_scan(struct journal *j)
     return 0;
 }
 
-/* No commit is longer than a chunk: a process that was killed in one left no more than the last two
- * of a segment to sync. */
+/* What was found counts as committed, and a process that was killed had perhaps not synced it. Some
+ * records (a statement) outlive the power whatever the durability is.  No commit is longer than a
+ * chunk: it left no more than the last two of a segment to sync. */
 int records_sync_found(struct journal *j)
 {
     for (size_t i = 0; i < j->chunk_count; i++) {

@@ -241,6 +241,13 @@ static int disk_sync(void *ctx, int handle)
     return 0;
 }
 
+/* Its place is free for another file, which its bytes are not of. */
+static void forget_writes(struct sim_disk *d, size_t removal)
+{
+    for (size_t i = 0; i < removal; i++)
+        d->undo[i].gone |= d->undo[i].file == d->undo[removal].file;
+}
+
 static int disk_sync_names(void *ctx)
 {
     struct sim_disk *d = ctx;
@@ -252,8 +259,10 @@ static int disk_sync_names(void *ctx)
     for (size_t i = 0; i < d->undo_count; i++) {
         struct undo *u = &d->undo[i];
 
-        if (u->kind == UNDO_REMOVE)
+        if (u->kind == UNDO_REMOVE) {
             d->file[u->file].kept = false;
+            forget_writes(d, i);
+        }
         if (u->kind == UNDO_WRITE || u->kind == UNDO_LENGTH)
             d->undo[out++] = *u;
     }
@@ -312,6 +321,8 @@ static void take_back(struct sim_disk *d, const struct undo *u)
 {
     struct sim_file *f = &d->file[u->file];
 
+    if (u->gone)
+        return;
     switch (u->kind) {
     case UNDO_WRITE:
     case UNDO_LENGTH:

@@ -38,7 +38,7 @@ enum {
     TRACE_WIDTH = 160,
 };
 
-/* ---- chance ---- */
+/* ---- rng.c ---- */
 
 struct rng {
     uint64_t state;
@@ -62,6 +62,7 @@ enum undo_kind { UNDO_NONE, UNDO_WRITE, UNDO_LENGTH, UNDO_CREATE, UNDO_REMOVE, U
 
 struct undo { /* What a power cut can take back, oldest first. */
     uint8_t kind;
+    bool gone; /* With its file, for good. */
     uint16_t file;
     uint64_t offset, old_len;
     uint32_t at, len; /* The bytes before, in `saved`. */
