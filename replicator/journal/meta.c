@@ -185,11 +185,9 @@ static void found_name(void *arg, const char *name)
     g->count += *end == '\0';
 }
 
-/* true: a later one was among them. */
-static bool remove_others(struct journal *j)
+static void remove_others(struct journal *j)
 {
     struct generations found = {.count = 0};
-    bool later = false;
 
     j->disk->list(j->disk->ctx, found_name, &found);
     for (size_t i = 0; i < found.count; i++) {
@@ -198,9 +196,7 @@ static bool remove_others(struct journal *j)
         meta_name(name, found.at[i]);
         if (found.at[i] != j->generation)
             j->disk->remove(j->disk->ctx, name);
-        later |= found.at[i] > j->generation;
     }
-    return later;
 }
 
 static uint8_t *next_place(struct journal *j)
@@ -309,8 +305,8 @@ static int use_newest(struct journal *j, struct generations found, bool any)
 }
 
 /* A process that was killed had perhaps not synced it, nor its name: those before it go once it is
- * on the disk.  A later one that was emptied, as it had failed, may be whole there: what is
- * committed from now on is newer, so that it has to be gone by then. */
+ * on the disk.  A later one that had failed, and was emptied, may be whole there: it has to be gone
+ * before anything is committed, and is, as the start ends with the names (records_sync_found()). */
 static int settle_found(struct journal *j)
 {
     const struct disk *d = j->disk;
@@ -318,8 +314,8 @@ static int settle_found(struct journal *j)
 
     if (rc == 0)
         rc = d->sync_names(d->ctx);
-    if (rc == 0 && remove_others(j))
-        rc = d->sync_names(d->ctx);
+    if (rc == 0)
+        remove_others(j);
     return rc;
 }
 

@@ -887,7 +887,7 @@ static void recover_firsts(struct node *n)
 
 static void start(struct world *w, struct node *n)
 {
-    struct journal_options o = {.disk = &n->disk.disk, .sync = n->power};
+    struct journal_options o = {.disk = &n->disk.disk, .sync = n->power, .log_bytes = w->log_bytes};
     struct journal_visitor v = {.ctx = n,
                                 .on_meta = on_meta,
                                 .on_segment = on_segment,

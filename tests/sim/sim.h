@@ -19,6 +19,8 @@
 /* The seeds from before each misdirected write met a record, a start could be cut short, and most
  * first faults waited for the nodes' epochs, keep their stories. */
 #define STRIKES_SINCE 1795806000000000ull
+/* From here on a log of marks may be short, so that it is written anew again and again. */
+#define LOGS_SINCE 1795820400000000ull
 
 enum {
     SIM_SINKS = 4,
@@ -436,6 +438,7 @@ struct world {
                                                      synced. */
     } story;
     struct rng starting;  /* Of its own, too. */
+    uint64_t log_bytes;   /* Of a log of marks, before it is written anew; 0: as ever. */
     uint64_t first_ns;    /* Nothing strikes before: both nodes have an epoch by then. */
     uint32_t start_falls; /* Of 1,000 starts those that an effect ends. */
     bool host_falls;      /* A process that dies in an effect may take its host along. */

@@ -94,6 +94,15 @@ static enum in_doubt_policy draw_policy(struct world *w)
     return at < 20 ? IN_DOUBT_SKIP : at < 25 ? IN_DOUBT_HOLD : IN_DOUBT_RESEND;
 }
 
+/* 4 MiB of marks do not come together here: no log but a first one would be written anew. */
+static void draw_log(struct world *w)
+{
+    struct rng logs = {.state = w->seed * 0x9fb21c651e98df25ull + 9};
+    bool on = w->seed >= LOGS_SINCE && rng_chance(&logs, 500);
+
+    w->log_bytes = on ? rng_between(&logs, 1 << 11, 1 << 15) : 0;
+}
+
 static void draw_sinks(struct world *w)
 {
     w->sink_count = 1 + rng_below(&w->rng, SIM_SINKS);
@@ -147,6 +156,7 @@ static void draw(struct world *w)
                          : 0;
     w->first_ns = w->seed >= STRIKES_SINCE && rng_chance(&w->starting, 800) ? 2500 * MS : 0;
     w->end_ns += w->first_ns;
+    draw_log(w);
     operations_draw(w);
     aimed_draw(w);
     TRACE(w, "durability %s, dead after %u ms, lease %u ms", w->power ? "power" : "process",

@@ -22,8 +22,8 @@ enum {
     STEPS_MAX = 64,
 };
 
-/* What happens at a step, and what is lost by the next start. */
-enum fate { DIES, SYNCS_FAIL, DISK_FULL, FATES };
+/* What happens at a step: to it, or to all from it on. */
+enum fate { DIES, SYNC_FAILS, SYNCS_FAIL, DISK_FULL, FATES };
 
 struct cut {
     struct sim_disk sim;
@@ -47,12 +47,18 @@ static void effect(void *ctx)
 {
     struct cut *c = ctx;
 
-    if (c->at == 0 || ++c->step != c->at)
+    bool struck, failing;
+
+    if (c->at == 0)
         return;
-    if (c->fate == DIES)
+    struck = ++c->step == c->at;
+    if (struck && c->fate == DIES)
         longjmp(c->died, 1);
-    c->sim.syncs = c->fate == SYNCS_FAIL ? SYNCS_NOTHING : SYNCS;
-    c->sim.full = c->fate == DISK_FULL;
+    failing = struck || c->step > c->at;
+    c->sim.syncs = (c->fate == SYNC_FAILS && struck) || (c->fate == SYNCS_FAIL && failing)
+                       ? SYNCS_NOTHING
+                       : SYNCS;
+    c->sim.full = c->fate == DISK_FULL && failing;
 }
 
 static struct cut *the_cut; /* The simulator's disk takes a truncation for no effect. */
