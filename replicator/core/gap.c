@@ -212,41 +212,25 @@ void gap_left(const struct core *c, struct segment *g)
     note_tail_lost(c, g, g->journaled);
 }
 
-static struct delivery owned_by(const struct delivery *d, uint8_t owner)
-{
-    struct delivery owned = {0};
-
-    for (uint8_t n = 0; n < d->count; n++) {
-        if (d->span[n].owner == owner)
-            owned.span[owned.count++] = d->span[n];
-    }
-    return owned;
-}
-
 /* T5: nobody can bring to that sink what this node lost with its journal, and its peer had there.
  * Of a sink that the peer never had nothing is known. */
 void gap_gone_at(const struct core *c, const struct delivery *d, struct segment *g)
 {
-    struct delivery theirs = owned_by(d, (uint8_t)(1 - c->o.node));
     struct undone u = {SEQUENCE_MAX, 0};
+    struct delivery theirs = {0};
 
+    for (uint8_t n = 0; n < d->count; n++) {
+        if (d->span[n].owner != c->o.node)
+            theirs.span[theirs.count++] = d->span[n];
+    }
     undone_at(&theirs, 0, g->last, &u);
-    if (u.from <= u.to)
-        note_also_lost(g, u.from, u.to);
-}
-
-/* L3: nor what this node was the one to bring to a sink that its origin lacks, and its disk lost.
- * Of what is still to come it is not known how much of it was for that sink. */
-void gap_ours_gone_at(const struct core *c, const struct delivery *d, struct segment *g)
-{
-    struct delivery ours = owned_by(d, c->o.node);
-    struct undone u = {SEQUENCE_MAX, 0};
-
-    if (ours.count > 0 && ours.span[ours.count - 1].to == SEQUENCE_MAX)
-        ours.count--;
-    undone_at(&ours, g->journaled, g->produced, &u);
-    if (u.from <= u.to)
-        note_also_lost(g, u.from, u.to);
+    if (u.from > u.to)
+        return;
+    if (g->gap == GAP_LOST && !g->gap_told) {
+        u.from = min_u32(u.from, g->gap_from);
+        u.to = max_u32(u.to, g->gap_to);
+    }
+    note_range(g, GAP_LOST, u.from, u.to);
 }
 
 void gap_filled(struct core *c, struct segment *g)

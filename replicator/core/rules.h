@@ -51,7 +51,6 @@ void gap_tail_ours(struct core *c, struct segment *g);
 void gap_file_lost(struct segment *g, uint32_t from);
 void gap_came_back(struct core *c, struct segment *g, uint32_t last);
 void gap_gone_at(const struct core *c, const struct delivery *d, struct segment *g);
-void gap_ours_gone_at(const struct core *c, const struct delivery *d, struct segment *g);
 void gap_left(const struct core *c, struct segment *g);
 void gap_filled(struct core *c, struct segment *g);
 void gap_notes(struct core *c, struct core_output *out);

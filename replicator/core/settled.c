@@ -112,7 +112,6 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
             gap_gone_at(c, &g->at[k], g);
             g->at[k].count = 0;
         } else {
-            gap_ours_gone_at(c, &g->at[k], g);
             keep_ours(c, g, &g->at[k]);
         }
         g->at[k].dirty = true;

@@ -260,9 +260,10 @@ uint32_t oracle_highest(struct world *w, unsigned sink, uint8_t origin, uint32_t
 
 /* ---- what may be missing ---- */
 
+/* NULL: of an epoch that was minted, and never opened. */
 static bool since(uint64_t at_ns, const struct seen_segment *s)
 {
-    return at_ns != 0 && at_ns >= s->opened_ns;
+    return at_ns != 0 && s != NULL && at_ns >= s->opened_ns;
 }
 
 bool oracle_forgot(const struct world *w, unsigned node, const struct seen_segment *s)

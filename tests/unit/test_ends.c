@@ -149,40 +149,6 @@ static void what_was_pending_of_an_epoch_that_was_only_minted(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
-/* L3: the replica owns what waits at a sink that its origin lacks, and the power takes its records:
- * the origin still has them. */
-static void what_it_lost_of_a_sink_that_its_origin_lacks(void **state)
-{
-    struct pair *p = *state;
-    uint32_t e;
-
-    pair_meet(p);
-    e = pair_live(p, 0);
-    pair_wait_for_sinks(p, 20);
-    pair_crash(p, 0);
-    start_with(p, 0, "other");
-    pair_connect(p);
-    pair_elapse_ms(p, 1500);
-    assert_int_equal(p->node[0].core.session, SESSION_UP);
-    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
-    pair_power_cut(p, 1, p->node[1].disk.meta_len);
-    pair_held(p, 1, e)->to = 10;
-    p->node[0].sink_off = false;
-    pair_elapse_ms(p, 1500);
-    p->seen_count = 0;
-    start_with(p, 1, "siem");
-    pair_connect(p);
-    pair_settle(p);
-    p->node[1].sink_off = false;
-    pair_elapse_ms(p, 5000);
-    for (size_t i = 0; i < p->seen_count; i++) /* At "siem" alone. */
-        if (p->seen[i].by == 0)
-            p->seen[i].range.epoch = 0;
-    expect_word(p, e, 2, 21);
-    assert_null(core_segment(&p->node[0].core, 0, e));
-    assert_null(core_segment(&p->node[1].core, 0, e));
-}
-
 /* L3: the power takes the tail and the end from an origin, which settles the rest while its peer is
  * not in its configuration; the peer has it, and comes back. */
 static void what_its_peer_had_when_it_left(void **state)
@@ -296,7 +262,6 @@ int main(void)
         T(what_was_pending_of_an_epoch_that_was_only_minted),
         T(a_settled_end_is_asked_about),
         T(what_its_peer_had_when_it_left),
-        T(what_it_lost_of_a_sink_that_its_origin_lacks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -352,6 +352,32 @@ static void each_run_is_stated_by_itself(void **state)
     assert_int_equal(g->last, 10);
 }
 
+/* L4: the operator says that the peer is gone, and it comes back before an epoch is open to state
+ * in what only it has: it brings that. */
+static void what_is_not_stated_yet_may_come_back(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    unsigned marked;
+
+    pair_wait_for_sinks(p, 20); /* 2-21 */
+    pair_cut(p);
+    pair_elapse_ms(p, 1100); /* The next epoch says where this one ended. */
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 11);
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 900);
+    assert_int_equal(p->node[0].core.live_epoch, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 500);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_elapse_ms(p, 2000);
+    for (uint32_t q = 2; q <= 21; q++)
+        assert_true(pair_times(p, 0, e, q, &marked) >= 1);
+    assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 21));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_emitted_alone_is_not_lost, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(each_run_is_stated_by_itself, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_is_not_stated_yet_may_come_back, pair_up, pair_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
