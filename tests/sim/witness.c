@@ -408,9 +408,7 @@ void witness_note(struct world *w, const struct node *n, const struct core_note 
         note->range.to < g->produced)
         world_fail(w, "node %u: says that %u/%u up to %u waits, and knows of %u", n->id, g->origin,
                    g->epoch, note->range.to, g->produced);
-    /* L3: what it lost of a sink that its origin lacks may come again, for the others. */
-    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && holds_some(g, note) &&
-        !(g->origin != n->id && !w->node[1 - n->id]->has[w->sink_count - 1]))
+    if (note->kind != RECORD_GAP_IN_DOUBT && g != NULL && holds_some(g, note))
         world_fail(w, "node %u: states %u/%u %u-%u, and holds %u-%u", n->id, g->origin, g->epoch,
                    note->range.from, note->range.to, g->base, g->journaled);
 }

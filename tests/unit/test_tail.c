@@ -364,8 +364,9 @@ static void what_is_not_stated_yet_may_come_back(void **state)
     pair_cut(p);
     pair_elapse_ms(p, 1100); /* The next epoch says where this one ended. */
     pair_crash(p, 0);
-    pair_lose_tail(p, 0, e, 11);
+    pair_held(p, 0, e)->to = 11;
     pair_start(p, 0);
+    pair_produce(p, 0, 1); /* From the ring, which is in that epoch. */
     pair_fenced(p, 0);
     pair_elapse_ms(p, 900);
     assert_int_equal(p->node[0].core.live_epoch, 0);
