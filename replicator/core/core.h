@@ -103,12 +103,13 @@ struct delivery { /* One segment at one sink; spans in order, what is not in any
     struct span span[SPAN_MAX];
     uint8_t count;
     bool dirty;
-    bool marked;  /* In recovery: there are marks of it. */
-    bool unheard; /* What the peer gave to the sink before is unknown, as this node has not
-                     had the sink all the time. */
-    bool blind;   /* Of ours: so it is with the peer, as its fact says. */
-    bool shared;  /* Of ours: the peer had the sink as our facts went to it last, and may take over
-                     there. */
+    bool marked;     /* In recovery: there are marks of it. */
+    bool unheard;    /* What the peer gave to the sink before is unknown, as this node has not
+                        had the sink all the time. */
+    bool blind;      /* Of ours: so it is with the peer, as its fact says. */
+    bool was_shared; /* So it was before those of this hello; of the peer's, as its fact says. */
+    bool shared; /* Of ours: the peer had the sink as our facts went to it last, and may take over
+                    there. */
 };
 
 enum segment_state {

@@ -216,8 +216,10 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
     left = !known && g->origin == c->o.node && g->closed;
     g->fact_seen = true;
     g->peer_unsure = fact->unsure;
-    for (size_t k = 0; k < c->o.sink_count; k++)
+    for (size_t k = 0; k < c->o.sink_count; k++) {
         g->at[k].blind = false;
+        g->at[k].was_shared &= g->origin == c->o.node;
+    }
     learn_marks(c, g, fact);
     while (n-- > 0) {
         struct delivery d;
@@ -239,6 +241,8 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         }
         reconcile(c, g, (size_t)k, &d);
         g->at[k].blind = d.unheard;
+        if (g->origin != c->o.node)
+            g->at[k].was_shared = d.shared;
     }
     if (left) {
         gap_left(c, g);
@@ -258,6 +262,8 @@ void facts_told(struct core *c, struct segment *g)
 {
     g->told = g->journaled;
     for (size_t k = 0; k < c->o.sink_count; k++) {
+        if (g->origin == c->o.node)
+            g->at[k].was_shared = g->at[k].shared;
         if (c->peer_has[k] && !g->at[k].shared)
             g->at[k].shared = g->at[k].dirty = c->durable = true;
         for (uint8_t n = 0; n < g->at[k].count; n++) {

@@ -198,6 +198,7 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
         settle_delivery(&other, &mine, last, &g->at[k]);
     g->at[k].unheard = now.unheard;
     g->at[k].shared = now.shared;
+    g->at[k].was_shared = now.was_shared;
     if (g->at[k].count ==
         SPAN_MAX) /* Too ragged: what is done in between goes out again, marked. */
         g->seen.done[k] = 0;

@@ -22,14 +22,15 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
     }
 }
 
-/* T3: a peer that had the sink may have taken over there what it had of ours, and emitted it. */
-static void had_it_before(const struct core *c, const struct segment *g, struct delivery *d)
+/* T3: a replica that had the sink may have taken over there what it had, and emitted it; and
+ * forgotten that, where it was started without the sink since. */
+static void had_it_before(const struct segment *g, struct delivery *d)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
         uint32_t high = min_u32(s->to, segment_may_be_sent(g));
 
-        if (s->owner != c->o.node || s->resumed || high <= s->emitted)
+        if (s->owner != g->origin || s->resumed || high <= s->emitted)
             continue;
         s->doubt = max_u32(s->doubt, high);
         s->foreign = true;
@@ -43,9 +44,12 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
 {
     struct delivery *d = &g->at[k];
 
+    bool ours = g->origin == c->o.node;
+    bool forgot = c->peer_has[k] && g->fact_seen && d->was_shared && facts_are_blind(c, g, d);
+
     d->dirty |= d->shared != c->peer_has[k];
-    if ((d->shared || g->unsure) && !c->peer_has[k] && g->origin == c->o.node)
-        had_it_before(c, g, d);
+    if (forgot || (ours && !c->peer_has[k] && (d->shared || g->unsure)))
+        had_it_before(g, d);
     d->shared = c->peer_has[k];
 }
 

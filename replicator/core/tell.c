@@ -73,8 +73,8 @@ static void put_facts(struct core *c, struct core_output *out)
 
         g->fact_told = true;
         g->fact_undone = !g->done;
+        put_fact(c, g, out); /* With what was shared before. */
         facts_told(c, g);
-        put_fact(c, g, out);
     }
     frame(c, out, FRAME_HELLO_END, 0);
     c->hello_sent = !out->more;

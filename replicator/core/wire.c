@@ -243,7 +243,7 @@ static size_t put_delivery(uint8_t *out, const struct segment *g, uint32_t key,
     out[0] = 'D';
     out[1] = g->origin;
     out[2] = d->count;
-    out[3] = (uint8_t)(d->unheard | (journal && d->shared) << 1);
+    out[3] = (uint8_t)(d->unheard | d->shared << 1);
     put_le32(out + 4, g->epoch);
     put_le32(out + 8, key);
     for (uint8_t i = 0; i < d->count; i++, p += 26) {

@@ -26,8 +26,7 @@
  *
  * segment image (44):  u8 'S', u8 origin, u8 flags, u8 gap, u32 epoch, last, produced, journaled,
  *                      base, sent, sent_bound, gap_from, gap_to, zero
- * delivery image:      u8 'D', u8 origin, u8 count, u8 flags: 1 unheard, 2 shared (in
- *                      the journal only); u32 epoch, u32 sink key,
+ * delivery image:      u8 'D', u8 origin, u8 count, u8 flags: 1 unheard, 2 shared; u32 epoch, u32 sink key,
  *                      count x (u32 from, to, term, emitted, intent, doubt, u8 owner,
  *                      u8 flags: 1 resumed, 2 foreign, 4 offered (in the journal only))
  * drop image (12):     u8 'X', u8 origin, u8 at least, u8 zero, u32 epoch, u32 to

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <string.h>
 
 void pair_take_over(struct pair *p, uint32_t ms)
 {
@@ -72,6 +73,20 @@ void pair_lose_host(struct pair *p, int n)
     pair_crash(p, n);
     pair_lose_journal(p, n);
     pair_lose_ring(p, n);
+}
+
+void pair_renew_log(struct pair *p, int n)
+{
+    struct pair_disk *d = &p->node[n].disk;
+    uint8_t image[META_SIZE_MAX];
+    uint32_t cursor = 0, len;
+
+    d->meta_len = 0;
+    while ((len = (uint32_t)core_snapshot(&p->node[n].core, &cursor, image)) > 0) {
+        memcpy(d->meta + d->meta_len, &len, 4);
+        memcpy(d->meta + d->meta_len + 4, image, len);
+        d->meta_len += len + 4;
+    }
 }
 
 struct core_range *pair_held(struct pair *p, int n, uint32_t epoch)

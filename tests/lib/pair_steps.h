@@ -25,6 +25,8 @@ uint32_t pair_tag_ahead(struct pair *p);
 
 /* The process dies, and the journal and the ring go with the host. */
 void pair_lose_host(struct pair *p, int node);
+/* A new generation of the log of marks. */
+void pair_renew_log(struct pair *p, int node);
 /* What that node's journal has of an epoch of node 0, which it has: to be cut at either end. */
 struct core_range *pair_held(struct pair *p, int node, uint32_t epoch);
 /* Of a dead node: the ring is gone, and the disk has lost what was behind `last` of that epoch of

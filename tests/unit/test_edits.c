@@ -21,21 +21,6 @@ static void expect_each_once(const struct pair *p, uint32_t epoch, uint32_t from
         assert_int_equal(pair_times(p, 0, epoch, q, &marked), 1);
 }
 
-/* A new generation of the log of marks. */
-static void renew_log(struct pair *p, int n)
-{
-    struct pair_disk *d = &p->node[n].disk;
-    uint8_t image[META_SIZE_MAX];
-    uint32_t cursor = 0, len;
-
-    d->meta_len = 0;
-    while ((len = (uint32_t)core_snapshot(&p->node[n].core, &cursor, image)) > 0) {
-        memcpy(d->meta + d->meta_len, &len, 4);
-        memcpy(d->meta + d->meta_len + 4, image, len);
-        d->meta_len += len + 4;
-    }
-}
-
 static void restart_with(struct pair *p, int n, const char *sink)
 {
     pair_crash(p, n);
@@ -82,7 +67,7 @@ static void a_sink_is_put_back_at_the_origin(void **state)
     assert_int_equal(pair_times(p, 0, e, 10, &marked), 1);
     p->node[0].sink_off = true;
     restart_with(p, 0, "other");
-    renew_log(p, 0);
+    pair_renew_log(p, 0);
     p->node[0].sink_off = false;
     restart_with(p, 0, "siem");
     pair_elapse_ms(p, 3000);
@@ -491,7 +476,7 @@ static void confirmed_less(struct pair *p, int n, uint32_t epoch, uint32_t last)
 
     assert_true(d->count > 0 && d->span[0].emitted > last);
     d->span[0].emitted = d->span[0].handed = last;
-    renew_log(p, n);
+    pair_renew_log(p, n);
 }
 
 /* L3: its other sink has most of it, also of what its peer could not journal: it skips none of

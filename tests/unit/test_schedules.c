@@ -351,21 +351,6 @@ static void fenced_ends_the_offer_of_what_was_never_sent(void **state)
     assert_true(pair_times(p, 0, e, 106, &marked) >= 1);
 }
 
-/* A new generation of the log of marks. */
-static void renew_log(struct pair *p, int n)
-{
-    struct pair_disk *d = &p->node[n].disk;
-    uint8_t image[META_SIZE_MAX];
-    uint32_t cursor = 0, len;
-
-    d->meta_len = 0;
-    while ((len = (uint32_t)core_snapshot(&p->node[n].core, &cursor, image)) > 0) {
-        memcpy(d->meta + d->meta_len, &len, 4);
-        memcpy(d->meta + d->meta_len + 4, image, len);
-        d->meta_len += len + 4;
-    }
-}
-
 /* L3: as test_one_sink.c a_new_sink_is_in_doubt, and the log is renewed in between. */
 static void a_new_sink_is_in_doubt_after_the_log_is_renewed(void **state)
 {
@@ -384,7 +369,7 @@ static void a_new_sink_is_in_doubt_after_the_log_is_renewed(void **state)
     pair_crash(p, 0);
     pair_start(p, 1);
     pair_elapse_ms(p, 100);
-    renew_log(p, 1);
+    pair_renew_log(p, 1);
     pair_crash(p, 1);
     pair_start(p, 1);
     pair_cluster(p, 1, true, true);

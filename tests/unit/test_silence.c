@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pair_steps.h"
 #include "record.h"
@@ -458,6 +459,33 @@ static void an_end_that_was_not_known_is_not_the_end(void **state)
     assert_int_equal(p->node[0].statement_count, 0);
 }
 
+/* T3, L3: a taker handed all of it over, and was started without the sink, and with it again,
+ * before the origin came back: it does not know any more. */
+static void what_it_took_before_it_lacked_the_sink(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    pair_meet(p);
+    e = pair_live(p, 0);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 20); /* 2-21 */
+    pair_settle(p);
+    pair_cut(p);
+    pair_crash(p, 0);
+    pair_take_over(p, 1000);
+    expect_there(p, e, 2, 21);
+    restart_with(p, 1, "other");
+    pair_elapse_ms(p, 100);
+    pair_renew_log(p, 1); /* What it says of other sinks is gone. */
+    restart_with(p, 1, "siem");
+    p->node[0].sink_off = false;
+    start_with(p, 0, "siem");
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_once_unmarked(p, e, 2, 21);
+}
+
 /* D2: node 1 owned what is to come, emitted some of it alone, and the power took its memory of the
  * whole segment: it is silent, and its origin must not take what it last heard for all. */
 static void a_taker_that_forgot_may_have_gone_on(void **state)
@@ -505,6 +533,7 @@ int main(void)
         T(the_power_takes_what_is_to_come),
         T(a_silent_origin_has_not_settled_what_it_lacks),
         T(an_old_peer_expects_nothing),
+        T(what_it_took_before_it_lacked_the_sink),
         T(a_settled_end_is_remembered),
         T(an_end_that_was_not_known_is_not_the_end),
         T(a_taker_that_forgot_may_have_gone_on),
