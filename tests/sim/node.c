@@ -402,9 +402,11 @@ static void flush(struct world *w, struct node *n)
         n->out.note_room = n->note_count < NOTES_MAX - 1 ? NOTES_MAX - 1 - n->note_count : 0;
         witness_flushes(w, n);
         progress_flushes(w, n);
+        words_flushes(n);
         core_flush(&n->core, credit, &n->out);
         witness_flushed(w, n);
         progress_flushed(w, n);
+        words_flushed(w, n);
         perform(w, n);
     } while (n->out.more || n->out.epoch_open != 0);
     n->flushing = false;
@@ -682,6 +684,7 @@ static void frame(struct world *w, struct node *n, unsigned link, const uint8_t 
         take_records(w, n, link, at, len);
     else if (type != FRAME_RECORDS)
         input(w, n, &in);
+    words_heard(w, n, at, len);
     flush(w, n);
 }
 

@@ -296,6 +296,7 @@ struct node {
     uint64_t taking_of; /* The loss of which that was looked at. */
     uint32_t may_doubt[SEGMENT_MAX][SIM_SINKS];
     bool alone, takes; /* progress.c: as this flush begins. */
+    bool says;         /* words.c: so. */
     uint64_t parted_ns;
     struct {
         struct flap {
@@ -308,6 +309,7 @@ struct node {
     struct { /* Of segments of the other node that were not lost, when they were looked at last. */
         uint32_t epoch;
         bool lacking; /* Some sink lacks what was produced and is not held here. */
+        bool pending; /* words.c: as this flush begins, of either node's. */
     } was[SEGMENT_MAX];
     uint64_t granted_ns; /* When it last granted a lease, or may have, by its clock. */
     uint8_t session_said, session_aimed;
@@ -625,6 +627,11 @@ void witness_handover(struct world *w, struct node *n, uint8_t sink);
 void progress_flushes(struct world *w, struct node *n);
 void progress_flushed(struct world *w, struct node *n);
 void progress_pulled(struct world *w, const struct node *n, unsigned sink);
+
+/* words.c: after a frame; before a flush and after it. */
+void words_heard(struct world *w, const struct node *n, const uint8_t *frame, size_t len);
+void words_flushes(struct node *n);
+void words_flushed(struct world *w, const struct node *n);
 
 /* alike.c */
 void alike_look(struct world *w, struct node *n);

@@ -514,11 +514,17 @@ static void check_takeover(struct world *w, struct node *n)
 /* N4 */
 void witness_sent(struct world *w, struct node *n, const uint8_t *frame, size_t len)
 {
+    uint64_t lease_ns = w->options.lease_ns;
+    uint64_t slowest_ns = lease_ns + lease_ns / 1000000 * w->options.drift_ppm;
     uint32_t nonce;
     uint8_t type;
 
-    if (wire_get_header(frame, len, &type, &nonce) == 0 && type == FRAME_INTENT_ACK)
-        n->granted_ns = node_clock(w, n);
+    if (wire_get_header(frame, len, &type, &nonce) != 0 || type != FRAME_INTENT_ACK)
+        return;
+    n->granted_ns = node_clock(w, n);
+    if (n->core.grant_end_ns < n->granted_ns + slowest_ns) /* The owner may have asked just now. */
+        world_fail(w, "node %u counts a lease for %u us that its owner may count for longer", n->id,
+                   (unsigned)((n->core.grant_end_ns - n->granted_ns) / 1000));
 }
 
 /* N5: will it tell its E above there? */
