@@ -24,11 +24,11 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
 
 /* T3: a replica that had the sink may have taken over there what it had, and emitted it; and
  * forgotten that, where it was started without the sink since. */
-static void had_it_before(const struct segment *g, struct delivery *d)
+static void had_it_before(const struct segment *g, struct delivery *d, uint32_t held)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
-        uint32_t high = min_u32(s->to, segment_may_be_sent(g));
+        uint32_t high = min_u32(s->to, held);
 
         if (s->owner != g->origin || s->resumed || high <= s->emitted)
             continue;
@@ -37,19 +37,21 @@ static void had_it_before(const struct segment *g, struct delivery *d)
         s->intent = max_u32(s->intent, s->doubt);
         s->asked = ASK_NONE;
         delivery_unguard(s);
+        d->dirty = true;
     }
 }
 
 static void settle_sink(const struct core *c, struct segment *g, size_t k)
 {
     struct delivery *d = &g->at[k];
-
     bool ours = g->origin == c->o.node;
     bool forgot = c->peer_has[k] && g->fact_seen && d->was_shared && facts_are_blind(c, g, d);
 
     d->dirty |= d->shared != c->peer_has[k];
-    if (forgot || (ours && !c->peer_has[k] && (d->shared || g->unsure)))
-        had_it_before(g, d);
+    if (forgot)
+        had_it_before(g, d, ours ? g->replicated : min_u32(g->told, g->journaled));
+    else if (ours && !c->peer_has[k] && (d->shared || g->unsure))
+        had_it_before(g, d, segment_may_be_sent(g));
     d->shared = c->peer_has[k];
 }
 
