@@ -231,15 +231,33 @@ static int lock_folder(int fd)
     return flock(fd, LOCK_EX | LOCK_NB);
 }
 
+/* A folder that is new is one of the names of the folder above. */
+static int sync_above(int dir)
+{
+    int above = openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = above < 0 ? -1 : fsync(above);
+
+    if (above >= 0)
+        close(above);
+    return rc;
+}
+
 static int open_folder(struct folder *f, const char *path, char *err, size_t err_size)
 {
+    bool is_new = mkdir(path, 0700) == 0;
+
     f->dir = f->lock = -1;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (!is_new && errno != EEXIST) {
         snprintf(err, err_size, "journal %s: %s: does the folder above it exist?", path,
                  strerror(errno));
         return -1;
     }
     f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->dir >= 0 && is_new && sync_above(f->dir) != 0) {
+        snprintf(err, err_size, "journal %s: the folder above it cannot be synced: %s", path,
+                 strerror(errno));
+        return -1;
+    }
     f->lock = f->dir < 0 ? -1 : openat(f->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (f->lock < 0) {
         snprintf(err, err_size, "journal %s: %s", path, strerror(errno));

@@ -177,12 +177,13 @@ struct generations {
 static void found_name(void *arg, const char *name)
 {
     struct generations *g = arg;
-    char *end;
+    char whole[DISK_NAME_MAX];
 
     if (strncmp(name, "meta-", 5) != 0 || g->count == GENERATIONS_MAX)
         return;
-    g->at[g->count] = strtoull(name + 5, &end, 16);
-    g->count += *end == '\0';
+    g->at[g->count] = strtoull(name + 5, NULL, 16);
+    meta_name(whole, g->at[g->count]);
+    g->count += strcmp(name, whole) == 0; /* Else it is not ours. */
 }
 
 static void remove_others(struct journal *j)

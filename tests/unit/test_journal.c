@@ -144,6 +144,30 @@ static void what_is_there_is_read(void **state)
     assert_int_equal(f->marks_lost + f->headers, 0);
 }
 
+/* Whoever put it there: a start does not end over it. */
+static void a_file_of_another_name_is_left_alone(void **state)
+{
+    static const char *const names[] = {"meta-5", "meta-00000000000000ff.bak",
+                                        "meta-00000000000000FF"};
+    struct folder *f = *state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[128];
+        int file;
+
+        snprintf(path, sizeof(path), "%s/%s", f->path, names[i]);
+        file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(file >= 0);
+        close(file);
+        assert_int_equal(start(f), 0);
+        assert_true(f->marks >= 1);
+        assert_int_equal(f->marks_lost, 0);
+        journal_close(f->journal);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    assert_int_equal(start(f), 0);
+}
+
 static unsigned files_synced, names_synced;
 
 static int count_sync(void *ctx, int handle)
@@ -319,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_meanwhile),
         T(test_beside),
         T(what_is_there_is_read),
+        T(a_file_of_another_name_is_left_alone),
         T(what_is_there_is_synced_before_it_counts),
         T(no_meta_file_means_that_marks_are_gone),
         T(that_marks_are_gone_outlives_a_death),
