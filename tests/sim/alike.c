@@ -55,15 +55,17 @@ static void compare(struct world *w, const struct node *n, const struct segment 
         const struct span *s = &g->at[k].span[m];
         const struct span *t = oracle_span(&theirs->at[k], s->emitted + 1);
         const struct span *own = s->owner == n->id ? s : t, *other = s->owner == n->id ? t : s;
+        const struct span *longer = t != NULL && t->to > s->to ? t : s;
 
         if (s->emitted == s->to || t == NULL)
             continue;
         if (s->owner != t->owner || s->term != t->term)
             world_fail(w, "as they settle, the nodes differ over the owner of %u/%u/%u at sink %zu",
                        g->origin, g->epoch, s->emitted + 1, k);
-        /* Where it ended one may know alone; or what is left of it, when its origin has lost it. */
+        /* Where it ended one may know alone; or what is left of it, when its origin has lost it.
+         * Who has heard last of a peer that fences (T4a) doubts all that the other cuts. */
         if (least(s->to, end) != least(t->to, end) && s->to != SEQUENCE_MAX &&
-            t->to != SEQUENCE_MAX && !g->lost)
+            t->to != SEQUENCE_MAX && !g->lost && longer->doubt < least(longer->to, end))
             world_fail(w,
                        "as they settle, the nodes differ over where the run of %u/%u/%u ends at "
                        "sink %zu: %u and %u",
