@@ -321,7 +321,8 @@ static void sinks_came(struct core *c)
  * settled, as our silence would say. */
 static void add_minted(struct core *c)
 {
-    if (c->own_epoch != 0 && core_segment(c, c->o.node, c->own_epoch) == NULL &&
+    if (c->own_epoch != 0 && (c->own_epoch & 1) == c->o.node &&
+        core_segment(c, c->o.node, c->own_epoch) == NULL &&
         segment_dropped(c, c->o.node, c->own_epoch) == NULL)
         segment_add(c, c->o.node, c->own_epoch);
 }

@@ -24,13 +24,13 @@ static void take_back(struct core *c, const struct segment *g, struct delivery *
 
 /* T3: a replica that had the sink may have taken over there what it had, and emitted it; and
  * forgotten that, where it was started without the sink since. */
-static void had_it_before(const struct segment *g, struct delivery *d, uint32_t held)
+static void had_it_before(const struct segment *g, struct delivery *d, uint32_t held, bool forgot)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
         uint32_t high = min_u32(s->to, held);
 
-        if (s->owner != g->origin || s->resumed || high <= s->emitted)
+        if ((s->owner != g->origin && !forgot) || s->resumed || high <= s->emitted)
             continue;
         s->doubt = max_u32(s->doubt, high);
         s->foreign = true;
@@ -49,9 +49,9 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
 
     d->dirty |= d->shared != c->peer_has[k];
     if (forgot)
-        had_it_before(g, d, ours ? g->replicated : min_u32(g->told, g->journaled));
+        had_it_before(g, d, ours ? g->replicated : min_u32(g->told, g->journaled), true);
     else if (ours && !c->peer_has[k] && (d->shared || g->unsure))
-        had_it_before(g, d, segment_may_be_sent(g));
+        had_it_before(g, d, segment_may_be_sent(g), false);
     d->shared = c->peer_has[k];
 }
 
