@@ -235,13 +235,27 @@ static bool power_may_have_gone(const struct core *c)
     return !(c->o.power && c->power_seen) && c->boot_seen != 0 && c->boot_seen != c->o.boot;
 }
 
+/* A sink has more than is held: the file went with it. */
+static bool lost_its_file(const struct core *c, const struct segment *g)
+{
+    for (size_t k = 0; k < c->o.sink_count; k++) {
+        for (uint8_t n = 0; n < g->at[k].count; n++) {
+            if (g->at[k].span[n].emitted > g->journaled)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* What the peer may have: also of what the disk has lost since, where it is known that there was
  * some. */
-static uint32_t sent_before(const struct segment *g)
+static uint32_t sent_before(const struct core *c, const struct segment *g)
 {
     uint32_t had = max_u32(g->journaled, g->closed ? g->last : 0);
 
-    return g->unsure ? g->journaled : min_u32(g->sent_bound, had);
+    if (g->unsure)
+        return g->journaled;
+    return !g->closed && lost_its_file(c, g) ? g->sent_bound : min_u32(g->sent_bound, had);
 }
 
 /* Of the sinks that this journal was last run with, and has marks of. */
@@ -292,6 +306,8 @@ static void distrust(struct core *c, struct segment *g, struct delivery *d)
 {
     uint32_t high = max_u32(g->journaled, g->origin == c->o.node ? segment_may_be_sent(g) : 0);
 
+    if (g->origin == c->o.node) /* Its file may have gone, and the ring have it. */
+        high = max_u32(high, g->produced);
     d->dirty = true;
     d->unheard = true;
     for (uint8_t n = 0; n < d->count; n++) {
@@ -348,7 +364,7 @@ void core_recovered(struct core *c)
             gap_tail_lost(c, g); /* T5: neither node has it any more. */
         g->begun_before = g->origin == c->o.node && !(g->closed && g->journaled >= g->last);
         if (g->origin == c->o.node)
-            g->sent = sent_before(g);
+            g->sent = sent_before(c, g);
         if (g->origin == c->o.node)
             g->sent_bound = max_u32(g->sent_bound, g->sent);
         for (size_t k = 0; k < c->o.sink_count; k++) {

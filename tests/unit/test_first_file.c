@@ -145,13 +145,67 @@ static void both_ends_of_a_lost_origins(void **state)
     assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 95));
 }
 
+/* Of a dead node: the only file of that epoch of its own. */
+static void lose_the_file(struct pair *p, int n, uint32_t e)
+{
+    struct pair_disk *d = &p->node[n].disk;
+
+    *pair_held(p, n, e) = d->held[--d->held_count];
+}
+
+/* L2: the file is gone of an epoch that goes on in the ring, and with it how much of it was sent:
+ * what was handed over says that there was some. */
+static void how_much_was_sent_goes_with_the_file(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    const struct segment *g;
+
+    pair_produce(p, 0, 9);
+    pair_elapse_ms(p, 200);
+    pair_crash(p, 0);
+    lose_the_file(p, 0, e);
+    pair_start(p, 0);
+    g = core_segment(&p->node[0].core, 0, e);
+    assert_int_equal(g->journaled, 0);
+    assert_true(g->sent_bound >= 10);
+    assert_int_equal(g->sent, g->sent_bound);
+}
+
+/* L3: so it is with what went to a sink that it forgot, and has again. */
+static void what_was_done_at_a_sink_goes_with_the_file(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_live(p, 0);
+    uint32_t key = p->options.sink[0].key;
+
+    pair_cut(p);
+    pair_crash(p, 1);
+    pair_produce(p, 0, 9);
+    pair_elapse_ms(p, 200);
+    pair_crash(p, 0);
+    p->options.sink[0].key = key + 1;
+    pair_start(p, 0);
+    pair_renew_log(p, 0);
+    pair_crash(p, 0);
+    lose_the_file(p, 0, e);
+    p->options.sink[0].key = key;
+    pair_start(p, 0);
+    assert_int_equal(core_segment(&p->node[0].core, 0, e)->journaled, 0);
+    assert_true(pair_span(p, 0, 0, e, 5)->doubt >= 10);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
-        T(a_replicas_first_file),       T(of_what_a_replica_owns),
-        T(two_losses_of_one_segment),   T(two_losses_in_one_statement),
+        T(a_replicas_first_file),
+        T(of_what_a_replica_owns),
+        T(two_losses_of_one_segment),
+        T(two_losses_in_one_statement),
         T(both_ends_of_a_lost_origins),
+        T(how_much_was_sent_goes_with_the_file),
+        T(what_was_done_at_a_sink_goes_with_the_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
