@@ -7,6 +7,8 @@
 /* What one view says of one sequence. */
 struct view {
     bool done, intended, doubt, foreign;
+    bool forgot; /* In doubt, as this node does not remember what it did when it last had the sink.
+                  */
     bool
         starts; /* A span starts here: what differs in history stays apart (D1 asks for one run). */
     uint8_t owner;
@@ -49,6 +51,7 @@ static struct view view_at(const struct delivery *d, uint32_t p, uint32_t last)
     v.intended = p <= s->intent;
     v.doubt = p <= s->doubt;
     v.foreign = v.doubt && s->foreign;
+    v.forgot = v.doubt && d->unheard;
     if (v.done)
         v.until = min_u32(v.until, s->emitted);
     if (v.intended)
@@ -82,6 +85,8 @@ static struct view merge(struct view a, struct view b)
         v.doubt = b.doubt;
         v.foreign = b.foreign;
     }
+    if (a.forgot || b.forgot) /* L3: nor whose it was then, so that its term says nothing. */
+        v.intended = v.doubt = v.foreign = true;
     return v;
 }
 

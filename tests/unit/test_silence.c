@@ -486,6 +486,35 @@ static void what_it_took_before_it_lacked_the_sink(void **state)
     expect_once_unmarked(p, e, 2, 21);
 }
 
+/* T3, L3: so it is with an origin, which took back there what it had handed over: whatever the term
+ * of the peer, which heard nothing of that. */
+static void what_it_took_back_before_it_lacked_the_sink(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e;
+
+    p->options.drain_ns = 100 * MS;
+    pair_meet(p);
+    e = pair_live(p, 0);
+    pair_handover(p, 0);
+    pair_elapse_ms(p, 200);
+    p->node[1].sink_off = true;
+    pair_produce(p, 0, 20); /* 2-21 */
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 15)->owner, 1);
+    pair_cut(p);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 1000);
+    expect_there(p, e, 2, 21);
+    restart_with(p, 0, "other");
+    pair_renew_log(p, 0);
+    restart_with(p, 0, "siem");
+    p->node[1].sink_off = false;
+    pair_connect(p);
+    pair_elapse_ms(p, 3000);
+    expect_once_unmarked(p, e, 2, 21);
+}
+
 /* D2: node 1 owned what is to come, emitted some of it alone, and the power took its memory of the
  * whole segment: it is silent, and its origin must not take what it last heard for all. */
 static void a_taker_that_forgot_may_have_gone_on(void **state)
@@ -534,6 +563,7 @@ int main(void)
         T(a_silent_origin_has_not_settled_what_it_lacks),
         T(an_old_peer_expects_nothing),
         T(what_it_took_before_it_lacked_the_sink),
+        T(what_it_took_back_before_it_lacked_the_sink),
         T(a_settled_end_is_remembered),
         T(an_end_that_was_not_known_is_not_the_end),
         T(a_taker_that_forgot_may_have_gone_on),
