@@ -495,6 +495,16 @@ bool core_hole_waits(struct core *c, uint32_t epoch, uint32_t from);
 /* D2 skip: is this record, which is to be skipped, itself a statement?  Then it is made again. */
 bool core_restate(const uint8_t record[160], struct core_note *note);
 
+/* What was made again already, for one sink, is there for the others too. */
+enum { RESTATED_MAX = 16 };
+struct core_restated { /* Zeroes: nothing yet. */
+    struct core_range range[RESTATED_MAX];
+    uint32_t next;
+};
+/* The first record of the range that has to be looked at; above range->to: none. */
+uint32_t core_restate_from(const struct core_restated *r, const struct core_range *range);
+void core_restated_to(struct core_restated *r, const struct core_range *range);
+
 /* Is this frame of the peer (not a HELLO) of this session, and not overtaken on its link?  For
  * those that the shell takes itself: records. */
 bool core_hears(struct core *c, const uint8_t *frame, size_t len);

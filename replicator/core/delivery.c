@@ -501,6 +501,25 @@ bool core_restate(const uint8_t record[RECORD_SIZE], struct core_note *note)
     return true;
 }
 
+uint32_t core_restate_from(const struct core_restated *r, const struct core_range *range)
+{
+    uint32_t from = range->from;
+
+    for (size_t i = 0; i < RESTATED_MAX; i++) {
+        const struct core_range *done = &r->range[i];
+
+        if (done->origin == range->origin && done->epoch == range->epoch && done->from <= from &&
+            done->to >= from)
+            from = done->to + 1;
+    }
+    return from;
+}
+
+void core_restated_to(struct core_restated *r, const struct core_range *range)
+{
+    r->range[r->next++ % RESTATED_MAX] = *range;
+}
+
 void delivery_skips(struct core *c, struct core_output *out)
 {
     for (size_t k = 0; k < c->o.sink_count; k++) {

@@ -81,7 +81,7 @@ static bool restate(struct shell *s, const struct core_note *n)
     if (n->reason != REASON_JOURNAL_LIMIT && n->kind != RECORD_GAP_IN_DOUBT)
         return true;
     if (s->note_at < r->from)
-        s->note_at = r->from;
+        s->note_at = core_restate_from(&s->restated, r);
     while (s->note_at <= r->to) {
         got = journal_read(s->journal, r->origin, r->epoch, s->note_at, r->to - s->note_at + 1,
                            records, sizeof(records));
@@ -93,6 +93,7 @@ static bool restate(struct shell *s, const struct core_note *n)
             s->note_at++;
         }
     }
+    core_restated_to(&s->restated, r);
     return true;
 }
 

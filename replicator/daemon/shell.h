@@ -132,7 +132,8 @@ struct shell {
     struct names_entry *names;
     struct core_note note[NOTES_MAX];
     size_t note_count;
-    uint32_t note_at;        /* In the range of the first: the record that is looked at next. */
+    uint32_t note_at; /* In the range of the first: the record that is looked at next. */
+    struct core_restated restated;
     uint32_t names_sent[64]; /* Generations that the peer was sent on this link. */
     size_t names_sent_count;
     uint32_t names_journaled[64];

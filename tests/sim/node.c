@@ -261,7 +261,7 @@ static bool restate(struct world *w, struct node *n, const struct core_note *c)
     if (c->reason != REASON_JOURNAL_LIMIT && c->kind != RECORD_GAP_IN_DOUBT)
         return true;
     if (n->note_at < r->from)
-        n->note_at = r->from;
+        n->note_at = core_restate_from(&n->restated, r);
     while (n->note_at <= r->to) {
         got = journal_read(n->journal, r->origin, r->epoch, n->note_at, r->to - n->note_at + 1,
                            records, sizeof(records));
@@ -273,6 +273,7 @@ static bool restate(struct world *w, struct node *n, const struct core_note *c)
             n->note_at++;
         }
     }
+    core_restated_to(&n->restated, r);
     return true;
 }
 
@@ -946,6 +947,7 @@ static void start(struct world *w, struct node *n)
     n->granted_ns = node_clock(w, n); /* The process before may have, just now. */
     n->cursor = n->ring.read;
     n->feed_count = n->note_count = n->note_at = 0;
+    n->restated = (struct core_restated){0};
     n->flushing = false;
     memset(n->ring.active, 0, sizeof(n->ring.active));
     cluster_init(&n->cluster, &c, node_clock(w, n));

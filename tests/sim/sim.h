@@ -280,6 +280,7 @@ struct node {
     struct core_note note[NOTES_MAX];
     size_t note_count;
     uint32_t note_at; /* In the range of the first: the record that is looked at next. */
+    struct core_restated restated;
     uint32_t newest_epoch;
     bool had_segments, flushing;
     bool fenced_said;

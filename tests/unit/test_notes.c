@@ -73,16 +73,17 @@ static void ring_drains(struct shell *s)
     assert_int_equal(s->note_count, 0);
 }
 
-/* The statements of EPOCH's records in from..to, each once, and that of the range behind them. */
-static void expect_restated(uint32_t from, uint32_t to)
+/* The statements of that epoch's records in at..to, each once, and that of the range behind them.
+ */
+static void expect_restated(uint32_t epoch, uint32_t from, uint32_t at, uint32_t to)
 {
-    uint32_t q = from > 2 ? from : 2;
     const struct core_note *last = &in_ring[in_ring_count - 1];
+    size_t n = 0;
 
-    assert_int_equal(in_ring_count, to - q + 1 + 1);
-    for (size_t i = 0; q <= to; i++, q++)
-        assert_int_equal(in_ring[i].range.from, 2 * q);
-    assert_int_equal(last->range.epoch, EPOCH);
+    for (uint32_t q = at > 2 ? at : 2; q <= to; q++, n++)
+        assert_int_equal(in_ring[n].range.from, 2 * q);
+    assert_int_equal(in_ring_count, n + 1);
+    assert_int_equal(last->range.epoch, epoch);
     assert_int_equal(last->range.from, from);
     assert_int_equal(last->range.to, to);
 }
@@ -202,24 +203,36 @@ static void no_more_goes_than_is_stated_anew(void **state)
     assert_in_range(n->range.to, 2, NOTES_MAX);
     to = n->range.to;
     ring_drains(s);
-    expect_restated(1, to);
+    expect_restated(EPOCH, 1, 1, to);
 }
 
-static void skip_to(struct shell *s, uint32_t to)
+static void skip_range(struct shell *s, uint32_t epoch, uint32_t from, uint32_t to)
 {
     in_ring_count = 0;
     s->out->note_count = 1;
-    s->out->note[0] = (struct core_note){.kind = RECORD_GAP_IN_DOUBT, .range = {0, EPOCH, 1, to}};
+    s->out->note[0] =
+        (struct core_note){.kind = RECORD_GAP_IN_DOUBT, .range = {0, epoch, from, to}};
     notes_queue(s);
     ring_drains(s);
-    expect_restated(1, to);
 }
 
 /* D2: however many lie in what is skipped, each is stated anew before it counts as done. */
 static void all_of_them_are_stated_anew(void **state)
 {
-    skip_to(*state, RECORDS);
-    skip_to(*state, 10);
+    skip_range(*state, EPOCH, 1, RECORDS);
+    expect_restated(EPOCH, 1, 1, RECORDS);
+    skip_range(*state, OTHER, 1, 10);
+    expect_restated(OTHER, 1, 1, 10);
+}
+
+/* At each sink: as what is stated anew goes to all of them, once. */
+static void none_of_them_twice(void **state)
+{
+    skip_range(*state, EPOCH, 1, 20);
+    skip_range(*state, EPOCH, 1, 20);
+    expect_restated(EPOCH, 1, 21, 20);
+    skip_range(*state, EPOCH, 11, 40);
+    expect_restated(EPOCH, 11, 21, 40);
 }
 
 /* Whatever waits already: there is room for that of a full journal, or it would never be trimmed
@@ -248,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(no_more_goes_than_is_stated_anew),
         T(all_of_them_are_stated_anew),
+        T(none_of_them_twice),
         T(its_own_statement_has_a_place),
     };
 
