@@ -76,7 +76,8 @@ static void put_facts(struct core *c, struct core_output *out)
         put_fact(c, g, out); /* With what was shared before. */
         facts_told(c, g);
     }
-    frame(c, out, FRAME_HELLO_END, 0);
+    if (!out->more) /* Else all of it is told again. */
+        frame(c, out, FRAME_HELLO_END, 0);
     c->hello_sent = !out->more;
     c->facts_out |= c->hello_sent;
     session_establish(c);

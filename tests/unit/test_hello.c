@@ -282,6 +282,26 @@ static void facts_without_an_end_tell_of_a_journal(void **state)
     assert_true(p->node[0].core.peer_fresh);
 }
 
+/* T3: a hello that has no room for all facts does not end: the rest follows. */
+static void a_hello_ends_behind_all_facts(void **state)
+{
+    struct pair *p = *state;
+    struct core_output *out = &p->node[0].out;
+    size_t hello = 2 * FRAME_HEADER_SIZE + HELLO_SIZE + 4 * p->options.sink_count;
+
+    pair_cut(p);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_read(p, 0);
+    core_output_clear(out);
+    out->frame_bytes = OUT_FRAME_BYTES_MAX - hello - FRAME_HEADER_SIZE;
+    core_flush(&p->node[0].core, 4096, out);
+    assert_true(out->more);
+    assert_true(out->frame_count > 0);
+    for (size_t i = 0; i < out->frame_count; i++)
+        assert_int_not_equal(out->bytes[out->frame[i].at], FRAME_HELLO_END);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -294,6 +314,7 @@ int main(void)
         T(what_our_facts_left_undone_waits_for_the_peer),
         T(an_older_mark_takes_nothing_back),
         T(facts_without_an_end_tell_of_a_journal),
+        T(a_hello_ends_behind_all_facts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
