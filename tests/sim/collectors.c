@@ -331,6 +331,8 @@ static void answer_kept(struct world *w, struct node *n, const struct ask *a)
     enum core_answer answer =
         oracle_written(w, a->sink, n->id, &r, flight_of(w, n, a->sink)->name, &last);
 
+    if (answer == ANSWER_WRITTEN)
+        oracle_answered(w, n, a->sink, &r, last);
     node_answered(w, n, a->sink, &r, answer, last);
     if (!asked || answer != ANSWER_WRITTEN || last < r.from)
         return;
