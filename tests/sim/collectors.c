@@ -317,7 +317,8 @@ static bool still_asked(const struct node *n, const struct ask *a)
         const struct span *s = &g->at[a->sink].span[m];
 
         if (s->from <= a->range.from && a->range.from <= s->to)
-            return s->owner == n->id && s->emitted + 1 == a->range.from && s->doubt <= a->range.to;
+            return s->owner == n->id && s->emitted + 1 == a->range.from &&
+                   s->doubt <= a->range.to && a->range.to <= s->to;
     }
     return false;
 }
