@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 void pair_take_over(struct pair *p, uint32_t ms)
@@ -73,6 +74,22 @@ void pair_lose_host(struct pair *p, int n)
     pair_crash(p, n);
     pair_lose_journal(p, n);
     pair_lose_ring(p, n);
+}
+
+int pair_unstarted(void **state)
+{
+    struct pair *p = malloc(sizeof(*p));
+
+    pair_init(p, 8);
+    p->boot[0] = p->boot[1] = 7;
+    *state = p;
+    return 0;
+}
+
+void pair_start_with(struct pair *p, int n, const char *sink)
+{
+    p->options.sink[0].key = sink_key(sink);
+    pair_start(p, n);
 }
 
 void pair_renew_log(struct pair *p, int n)

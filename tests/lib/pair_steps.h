@@ -25,6 +25,11 @@ uint32_t pair_tag_ahead(struct pair *p);
 
 /* The process dies, and the journal and the ring go with the host. */
 void pair_lose_host(struct pair *p, int node);
+/* For cmocka: a pair that is not started; each host is known by its boot, so that a power cut is
+ * seen.  Ends with pair_end(). */
+int pair_unstarted(void **state);
+/* It starts, with that as its first sink. */
+void pair_start_with(struct pair *p, int node, const char *sink);
 /* A new generation of the log of marks. */
 void pair_renew_log(struct pair *p, int node);
 /* What that node's journal has of an epoch of node 0, which it has: to be cut at either end. */

@@ -12,22 +12,6 @@
 #include "rules.h"
 #include "segment.h"
 
-static int setup(void **state)
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    pair_init(p, 8);
-    p->boot[0] = p->boot[1] = 7;
-    *state = p;
-    return 0;
-}
-
-static void start_with(struct pair *p, int n, const char *sink)
-{
-    p->options.sink[0].key = sink_key(sink);
-    pair_start(p, n);
-}
-
 static unsigned times(const struct pair *p, uint32_t e, uint32_t q)
 {
     unsigned marked;
@@ -209,7 +193,7 @@ static void power_takes_the_tail(struct pair *p, uint32_t e, size_t synced)
     pair_power_cut(p, 0, synced);
     d->held_count = 0;
     d->held[d->held_count++] = (struct core_range){0, e, 1, 2};
-    start_with(p, 0, "own");
+    pair_start_with(p, 0, "own");
     elapse_answering(p, e, 10, 1100);
 }
 
@@ -224,8 +208,8 @@ static void a_settled_end_is_asked_about(void **state)
     p->options.sink[0].answers = true;
     p->options.sink[1] = (struct core_sink_options){.key = sink_key("siem"), .window = 8};
     p->options.sink_count = 2;
-    start_with(p, 0, "own");
-    start_with(p, 1, "other");
+    pair_start_with(p, 0, "own");
+    pair_start_with(p, 1, "other");
     elapse_answering(p, 0, 0, 2020);
     e = pair_live(p, 0);
     pair_produce(p, 0, 1);
@@ -255,7 +239,7 @@ static void a_settled_end_is_asked_about(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_unstarted, pair_end)
     const struct CMUnitTest tests[] = {
         T(what_was_settled_alone_is_not_all),
         T(an_epoch_that_was_only_minted_is_not_settled),

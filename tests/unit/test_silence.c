@@ -12,27 +12,10 @@
 #include "rules.h"
 #include "segment.h"
 
-/* A pair that is not started; each host is known by its boot, so that a power cut is seen. */
-static int setup(void **state)
-{
-    struct pair *p = malloc(sizeof(*p));
-
-    pair_init(p, 8);
-    p->boot[0] = p->boot[1] = 7;
-    *state = p;
-    return 0;
-}
-
-static void start_with(struct pair *p, int n, const char *sink)
-{
-    p->options.sink[0].key = sink_key(sink);
-    pair_start(p, n);
-}
-
 static void restart_with(struct pair *p, int n, const char *sink)
 {
     pair_crash(p, n);
-    start_with(p, n, sink);
+    pair_start_with(p, n, sink);
 }
 
 static void meet_with(struct pair *p, int n, const char *sink)
@@ -106,8 +89,8 @@ static void nothing_is_lost_that_is_there(void **state)
     struct pair *p = *state;
     uint32_t e;
 
-    start_with(p, 0, "siem");
-    start_with(p, 1, "other");
+    pair_start_with(p, 0, "siem");
+    pair_start_with(p, 1, "other");
     pair_connect(p);
     pair_elapse_ms(p, 2020);
     e = pair_live(p, 0);
@@ -115,7 +98,7 @@ static void nothing_is_lost_that_is_there(void **state)
     pair_elapse_ms(p, 1000);
     assert_int_equal(times(p, e, 21), 1);
     pair_lose_host(p, 0);
-    start_with(p, 0, "siem");
+    pair_start_with(p, 0, "siem");
     pair_connect(p);
     pair_elapse_ms(p, 5000);
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 10));
@@ -263,7 +246,7 @@ static void a_silent_origin_has_not_settled_what_it_lacks(void **state)
     pair_crash(p, 0);
     p->node[0].sink_off = false;
     p->options.has_peer = false;
-    start_with(p, 0, "other");
+    pair_start_with(p, 0, "other");
     p->options.has_peer = true;
     pair_elapse_ms(p, 3000);
     assert_null(core_segment(&p->node[0].core, 0, e));
@@ -340,8 +323,8 @@ static size_t one_sink_takes_all(struct pair *p, uint32_t *e)
 
     p->options.sink[1] = (struct core_sink_options){.key = sink_key("siem"), .window = 8};
     p->options.sink_count = 2;
-    start_with(p, 0, "own");
-    start_with(p, 1, "other");
+    pair_start_with(p, 0, "own");
+    pair_start_with(p, 1, "other");
     pair_connect(p);
     pair_elapse_ms(p, 2020);
     *e = pair_live(p, 0);
@@ -389,7 +372,7 @@ static size_t power_takes_the_tail(struct pair *p, uint32_t e, size_t synced)
     pair_power_cut(p, 0, synced);
     d->held_count = 0;
     d->held[d->held_count++] = (struct core_range){0, e, 1, 2};
-    start_with(p, 0, "own");
+    pair_start_with(p, 0, "own");
     pair_elapse_ms(p, 1100);
     synced = p->node[0].disk.meta_len;
     connect_one_by_one(p);
@@ -480,7 +463,7 @@ static void what_it_took_before_it_lacked_the_sink(void **state)
     pair_renew_log(p, 1); /* What it says of other sinks is gone. */
     restart_with(p, 1, "siem");
     p->node[0].sink_off = false;
-    start_with(p, 0, "siem");
+    pair_start_with(p, 0, "siem");
     pair_connect(p);
     pair_elapse_ms(p, 3000);
     expect_once_unmarked(p, e, 2, 21);
@@ -554,7 +537,7 @@ static void a_taker_that_forgot_may_have_gone_on(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, pair_end)
+#define T(f) cmocka_unit_test_setup_teardown(f, pair_unstarted, pair_end)
     const struct CMUnitTest tests[] = {
         T(an_unsure_tail_waits_for_the_peer),
         T(nothing_is_lost_that_is_there),
