@@ -200,8 +200,10 @@ struct core {
         uint8_t origin;
         bool left;
         uint32_t epoch;
-        bool at_least; /* L4: the peer's; it ended there, or above, where its origin knows more. */
-        uint32_t to;   /* Else no more of it was settled (T5); SEQUENCE_MAX: all of it was. */
+        bool at_least; /* L4: settled with its origin's word: it ended at `to`, or where its origin
+                          knows more, above. */
+        uint32_t to;   /* Else no more of it was settled: alone, or without its origin's journal
+                          (T5); SEQUENCE_MAX: all of it was. */
     } dropped[DROPPED_MAX];
     uint32_t dropped_next;
     bool dropped_left;                    /* Of some. */
