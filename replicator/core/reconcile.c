@@ -46,7 +46,7 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
          * did is forgotten. */
         if (s->owner == c->o.node && o != NULL && s->intent > s->emitted &&
             (o->owner != s->owner || o->intent < s->intent))
-            s->doubt = s->intent;
+            s->doubt = max_u32(s->doubt, s->intent);
     }
     for (uint8_t m = 0; m < old->count; m++) {
         const struct span *o = &old->span[m];

@@ -272,6 +272,40 @@ static void the_peer_leaves_the_configuration(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T3: the power takes both nodes' marks, node 1's less far back.  Node 0 doubts all, as it goes on
+ * alone; that node 1 knows of a higher intent of its does not end what it doubts above that. */
+static void a_higher_intent_ends_no_doubt(void **state)
+{
+    struct pair *p = *state;
+    size_t synced[NODE_COUNT];
+
+    pair_init(p, 8);
+    p->boot[0] = p->boot[1] = 1;
+    start_both(p);
+    synced[0] = p->node[0].disk.meta_len;
+    pair_produce(p, 0, 4);
+    pair_settle(p);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 95);
+    pair_settle(p); /* E = 5, I = 13 */
+    synced[1] = p->node[1].disk.meta_len;
+    p->node[0].sink_off = false;
+    pair_settle(p); /* All 100 are there. */
+    pair_power_cut(p, 1, synced[1]);
+    pair_power_cut(p, 0, synced[0]);
+    p->node[0].sink_stalls = true;
+    pair_start(p, 0);
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 1000); /* It hands over 2-9. */
+    pair_start(p, 1);
+    pair_connect(p);
+    pair_settle(p);
+    p->node[0].sink_stalls = false;
+    pair_confirm(p, 0);
+    pair_elapse_ms(p, 3000);
+    pair_expect_exactly_once(p);
+}
+
 /* T4a: both fenced, so that node 0 went on alone above its intents; the power takes its marks,
  * and both start without a command: node 1's intents are no witness. */
 static void what_fenced_before_is_no_witness(void **state)
@@ -660,6 +694,7 @@ int main(void)
         T(stand_ins_before_the_session),
         T(a_new_journal_remembers_its_own),
         T(the_peer_leaves_the_configuration),
+        T(a_higher_intent_ends_no_doubt),
         T(what_fenced_before_is_no_witness),
         T(both_fence_only_where_both_can_say_it),
         T(fenced_ends_the_offer_of_what_was_never_sent),
