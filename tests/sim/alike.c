@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const struct settled_segment *of_peer(const struct settled *p, const struct segment *g)
+static const struct settled_segment *kept(const struct settled *p, const struct segment *g)
 {
     for (size_t i = 0; i < p->count; i++) {
         if (p->segment[i].origin == g->origin && p->segment[i].epoch == g->epoch)
@@ -25,10 +25,9 @@ static uint32_t end_of(const struct segment *g)
     return g->closed ? g->last : SEQUENCE_MAX;
 }
 
-static void keep(struct node *n)
+static void keep(const struct node *n, struct settled *s)
 {
     const struct core *c = &n->core;
-    struct settled *s = &n->settled;
 
     s->nonce = c->nonce;
     s->peer_nonce = c->peer_nonce;
@@ -112,6 +111,29 @@ static void check_certain(struct world *w, const struct node *n, const struct se
     }
 }
 
+/* What a node doubts of its own as it meets its peer it doubts as they have settled: what that one
+ * knows can only add to it. */
+static void check_doubts(struct world *w, const struct node *n, const struct segment *g, size_t k)
+{
+    const struct settled_segment *met = kept(&n->met, g);
+
+    for (uint8_t m = 0; met != NULL && m < met->at[k].count; m++) {
+        const struct span *o = &met->at[k].span[m];
+
+        for (uint8_t i = 0; o->owner == n->id && i < g->at[k].count; i++) {
+            const struct span *s = &g->at[k].span[i];
+            uint32_t low = s->emitted > o->emitted ? s->emitted : o->emitted;
+            uint32_t high = least(least(o->doubt, o->to), least(s->to, g->journaled));
+
+            if (s->owner == n->id && s->term == o->term && s->to > low && high > low &&
+                high >= s->from && s->doubt < high)
+                world_fail(w,
+                           "node %u doubted %u/%u up to %u at sink %zu, and as it settles up to %u",
+                           n->id, g->origin, g->epoch, high, k, s->doubt);
+        }
+    }
+}
+
 /* What this node handed over alone, marked, may be the peer's by now, which may hand it back. */
 static void cede(struct world *w, const struct node *n, const struct segment *g, size_t k)
 {
@@ -130,10 +152,19 @@ void alike_look(struct world *w, struct node *n)
     const struct core *c = &n->core;
     const struct node *peer = w->node[1 - n->id];
 
+    if (c->session == SESSION_HELLO && !n->meets)
+        keep(n, &n->met);
+    n->meets = c->session == SESSION_HELLO;
     if (c->settlements == n->settled.of)
         return;
     n->settled.of = c->settlements;
-    keep(n);
+    keep(n, &n->settled);
+    for (uint16_t i = 0; i < c->count; i++) {
+        for (size_t k = 0; k < w->sink_count; k++) {
+            if (!n->configured[k].answers && !n->configured[k].local)
+                check_doubts(w, n, &c->segment[c->order[i]], k);
+        }
+    }
     for (uint16_t i = 0; i < c->count; i++) {
         for (size_t k = 0; k < w->sink_count; k++) {
             if (n->configured[k].local)
@@ -151,7 +182,7 @@ void alike_look(struct world *w, struct node *n)
         return;
     for (uint16_t i = 0; i < c->count; i++) {
         const struct segment *g = &c->segment[c->order[i]];
-        const struct settled_segment *other = of_peer(&peer->settled, g);
+        const struct settled_segment *other = kept(&peer->settled, g);
 
         for (size_t k = 0; other != NULL && k < w->sink_count; k++) {
             if (n->has[k] && peer->has[k])

@@ -929,6 +929,8 @@ static void start(struct world *w, struct node *n)
     n->handover_seen = HANDOVER_NONE;
     n->fence_out = false;
     memset(&n->settled, 0, offsetof(struct settled, segment));
+    memset(&n->met, 0, offsetof(struct settled, segment));
+    n->meets = false;
     n->takeovers = n->settlements = n->epoch_opened_ns = n->taking_of = n->took_of = 0;
     n->newest_epoch = 0;
     core_init(&n->core, &options, node_clock(w, n));

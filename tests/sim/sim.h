@@ -243,7 +243,7 @@ enum memory { MEMORY_NONE, MEMORY_TAKEOVERS, MEMORY_ALL };
 
 enum { SETTLED_MAX = 64 };
 
-struct settled { /* alike.c: as this process settled last. */
+struct settled { /* alike.c: as this process settled last, or met its peer. */
     uint64_t of;
     uint32_t nonce, peer_nonce;
     size_t count;
@@ -329,7 +329,8 @@ struct node {
     bool power;                                     /* and with which durability. */
     struct ask ask[ASKS_MAX];
     unsigned asks;
-    struct settled settled;
+    struct settled settled, met;
+    bool meets;
 };
 
 struct seen { /* One record of one segment. */
