@@ -126,12 +126,41 @@ static bool lacks_its_first_file(const struct segment *g)
     return g->journaled == 0 && g->base > 1;
 }
 
+bool epoch_goes_on(const struct core *c, const struct segment *g)
+{
+    return g->origin == c->o.node && c->live_epoch == 0 && g->epoch == c->placed_epoch &&
+           !g->closed && !g->ended && !g->lost;
+}
+
+bool epoch_never_known(const struct core *c, uint32_t epoch)
+{
+    return epoch > c->known_epoch && (c->minted_from == 0 || epoch < c->minted_from) &&
+           segment_find((struct core *)c, c->o.node, epoch) == NULL &&
+           segment_dropped(c, c->o.node, epoch) == NULL && !core_forgot(c, epoch);
+}
+
+/* T5: an old copy of the journal does not know of that epoch, and the ring, which gives older ones
+ * first, has nothing more of it.  A statement names all of it. */
+static void ring_is_past(struct core *c, uint32_t epoch)
+{
+    uint32_t unknown = c->unknown_epoch;
+
+    if (unknown == 0 || epoch <= unknown)
+        return;
+    c->unknown_epoch = 0;
+    if (c->unknown_last > 0 && epoch_never_known(c, unknown))
+        add_own(c, unknown, c->unknown_last + 1);
+    epoch_ended(c, unknown, c->unknown_last);
+}
+
 /* N2: journaled here. */
 static void records(struct core *c, const struct core_range *r)
 {
     struct segment *g = segment_find(c, r->origin, r->epoch);
     bool own = r->origin == c->o.node;
 
+    if (own)
+        ring_is_past(c, r->epoch);
     if (g == NULL)
         g = own ? add_own(c, r->epoch, r->from) : add_peers(c, r);
     assert(g != NULL);
@@ -176,6 +205,10 @@ void epoch_ended(struct core *c, uint32_t previous, uint32_t last)
 static void epoch_opened(struct core *c, uint32_t epoch, uint32_t previous, uint32_t last)
 {
     epoch_ended(c, previous, last);
+    if (epoch_never_known(c, previous)) {
+        c->unknown_epoch = previous;
+        c->unknown_last = last;
+    }
     if (previous == 0)
         older_epochs_ended(c, epoch);
     if (segment_find(c, c->o.node, epoch) == NULL)
@@ -390,6 +423,8 @@ static void open_epoch(struct core *c, struct core_output *out)
     if (epoch_place(epoch) == epoch_place(c->placed_epoch))
         epoch += NODE_COUNT;
     c->highest_epoch = c->own_epoch = epoch;
+    if (c->minted_from == 0)
+        c->minted_from = epoch;
     if (c->first_epoch == 0)
         c->first_epoch = epoch;
     c->epoch_asked = true;
@@ -423,13 +458,15 @@ bool core_owes_marks(const struct core *c)
     return c->settled_due;
 }
 
-int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
+int core_accepts(struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
                  uint32_t count, bool *restart)
 {
     const struct segment *g = core_segment(c, origin, epoch);
 
     *restart = false;
     if (origin == c->o.node || c->session != SESSION_UP)
+        return -1;
+    if (session_lies(c, lie_in_records(c, epoch, from + count - 1)))
         return -1;
     if (g == NULL) {
         *restart = true;

@@ -192,8 +192,10 @@ struct core {
     uint16_t order[SEGMENT_MAX]; /* Indexes of the segments in use, by (epoch, origin). */
     uint16_t count;
     uint32_t highest_epoch, highest_saved;
-    uint32_t first_epoch, own_epoch; /* That this node minted in the life of its journal. */
-    uint32_t peer_first_epoch;       /* As the peer's hello says; 0: none. */
+    uint32_t first_epoch, own_epoch;   /* That this node minted in the life of its journal. */
+    uint32_t known_epoch, minted_from; /* own_epoch as this process found it, and its own first. */
+    uint32_t unknown_epoch, unknown_last; /* T5: of an old copy, until the ring is past it. */
+    uint32_t peer_first_epoch;            /* As the peer's hello says; 0: none. */
     struct core_dropped { /* The last settled segments: a power loss may bring their files back, or
                              a peer that has lost its marks may ask about them.  The oldest is
                              replaced. */
@@ -518,9 +520,9 @@ void core_stamp(const struct core *c, uint8_t *frame);
 bool core_owes_marks(const struct core *c);
 
 /* May these records of the peer be journaled now?  The number of leading ones to skip (already
- * here), or -1: not acceptable.  *restart: what the journal holds of that segment is to be dropped
- * first. */
-int core_accepts(const struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
+ * here), or -1: not acceptable, and where they cannot be true (section 9) the session ends in the
+ * next flush.  *restart: what the journal holds of that segment is to be dropped first. */
+int core_accepts(struct core *c, uint8_t origin, uint32_t epoch, uint32_t base, uint32_t from,
                  uint32_t count, bool *restart);
 
 /* The first sequence of a segment that some sink still needs: `base` of a RECORDS frame. */

@@ -145,18 +145,17 @@ static void learn_tail(struct core *c, struct segment *g, const struct segment *
         give_tail(c, g, origin_has, replica_has);
 }
 
-/* L3: we settled it while the peer was not in our configuration, and the power had taken from us
- * what the peer has above; it drops that, as we are silent. */
-static struct segment *add_left(struct core *c, const struct segment *fact,
-                                const struct core_dropped *dropped)
+/* L3: we settled it up to there while the peer was not in our configuration, and the power had
+ * taken from us what the peer has above; it drops that, as we are silent. */
+static struct segment *add_left(struct core *c, const struct segment *fact, uint32_t to)
 {
     struct segment *g;
 
-    if (dropped == NULL || dropped->to >= fact_end(fact) || c->count + 4 > SEGMENT_MAX)
+    if (to >= fact_end(fact) || c->count + 4 > SEGMENT_MAX)
         return NULL;
     g = segment_add(c, fact->origin, fact->epoch);
-    g->journaled = dropped->to;
-    g->base = dropped->to + 1;
+    g->journaled = to;
+    g->base = to + 1;
     segment_done_below(c, g, g->base);
     segment_close(c, g, fact_end(fact));
     return g;
@@ -167,13 +166,18 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
     const struct core_dropped *dropped = segment_dropped(c, fact->origin, fact->epoch);
 
+    uint32_t settled = dropped != NULL ? dropped->to : SEQUENCE_MAX;
+
     if (fact->epoch > c->highest_epoch)
         c->highest_epoch = fact->epoch;
     if (g != NULL || fact->done)
         return g;
+    /* T5: the peer takes the silence of an old copy for that of one that knows. */
+    if (fact->origin == c->o.node && epoch_never_known(c, fact->epoch))
+        settled = 0;
     if (fact->origin == c->o.node && c->first_epoch != 0 && fact->epoch >= c->first_epoch &&
         fact->epoch <= c->own_epoch)
-        return add_left(c, fact, dropped); /* Else settled here: our facts' silence says it. */
+        return add_left(c, fact, settled); /* Else settled here: our facts' silence says it. */
     if (c->count + 4 > SEGMENT_MAX)
         return NULL; /* What is left is the place of an epoch that was asked for. */
     if (fact->origin != c->o.node && dropped != NULL)
@@ -207,10 +211,14 @@ void facts_forgotten_by(const struct core *c, struct segment *g, uint8_t owner)
 void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,
                  uint8_t n)
 {
-    bool known = segment_find(c, fact->origin, fact->epoch) != NULL;
-    struct segment *g = segment_of_fact(c, fact);
-    bool left;
+    struct segment *g = segment_find(c, fact->origin, fact->epoch);
+    bool known = g != NULL, left;
 
+    if (known && fact->closed && !fact->lost && epoch_goes_on(c, g)) { /* L3: it ran alone. */
+        session_break(c, "the peer has ended an epoch that the ring is in: soon the next is open");
+        return;
+    }
+    g = segment_of_fact(c, fact);
     if (g == NULL)
         return;
     left = !known && g->origin == c->o.node && g->closed;

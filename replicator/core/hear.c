@@ -58,14 +58,19 @@ static void get_fact(struct core *c, const uint8_t *at, size_t len)
 {
     struct segment fact;
     int used = wire_get_segment(at, len, &fact);
+    uint8_t n;
 
     if (used < 0 || len <= (size_t)used || at[used] > SINK_COUNT_MAX) {
         session_break(c, "a malformed fact");
         return;
     }
-    if (session_lies(c, lie_in_fact(c, &fact)))
+    n = at[used++];
+    at += used;
+    len -= (size_t)used;
+    if (session_lies(c, lie_in_fact(c, &fact)) ||
+        session_lies(c, lie_in_deliveries(c, &fact, at, len, n)))
         return;
-    facts_learn(c, &fact, at + used + 1, len - (size_t)used - 1, at[used]);
+    facts_learn(c, &fact, at, len, n);
     /* T5: what it says is known from here on, also when its hello does not come to the end: a
      * journal that replaces this one did not say it. */
     c->node_dirty |= c->peer_journal == 0;
@@ -273,6 +278,10 @@ static void get_done(struct core *c, const uint8_t *at, size_t len)
             c->gone[c->gone_count].origin = at[0];
             c->gone[c->gone_count++].epoch = get_le32(at + 1);
         }
+        return;
+    }
+    if (epoch_goes_on(c, g)) { /* L3: it ran alone. */
+        session_break(c, "the peer has ended an epoch that the ring is in: soon the next is open");
         return;
     }
     if (g->origin != c->o.node && at[9] == DONE_GONE) /* It knows of no end any more. */

@@ -10,6 +10,11 @@
 const char *lie_in_hello(const struct core *c, const struct wire_hello *h);
 /* A fact, before it is taken in. */
 const char *lie_in_fact(const struct core *c, const struct segment *fact);
+/* Its `n` deliveries: what of them is malformed is found as they are taken in. */
+const char *lie_in_deliveries(const struct core *c, const struct segment *fact, const uint8_t *at,
+                              size_t len, uint8_t n);
+/* Records up to `last`, before they are journaled. */
+const char *lie_in_records(const struct core *c, uint32_t epoch, uint32_t last);
 /* E of a span, as the peer's marks say. */
 const char *lie_in_mark(const struct core *c, const struct segment *g, const struct span *s,
                         uint32_t emitted);

@@ -347,6 +347,7 @@ void core_recovered(struct core *c)
 {
     if (c->journal == 0)
         c->journal = c->o.journal;
+    c->known_epoch = c->own_epoch;
     c->fresh = c->own_epoch == 0; /* T5: also when the peer has told it of older segments. */
     if (c->fresh) /* What was opened since its ring's epoch, it has forgotten, and must not deny. */
         c->highest_epoch = max_u32(c->highest_epoch, c->o.clock_epoch);

@@ -29,6 +29,11 @@ void session_flush(struct core *c, uint32_t credit, struct core_output *out);
 /* core.c: L1, T5. */
 void epoch_ended(struct core *c, uint32_t previous, uint32_t last);
 void epoch_leap(struct core *c);
+/* Its ring is still in it, and this process has not opened the next one: its end is to come. */
+bool epoch_goes_on(const struct core *c, const struct segment *g);
+/* T5: neither the journal that this process found nor the process itself knows of it: an old copy.
+ */
+bool epoch_never_known(const struct core *c, uint32_t epoch);
 
 /* takeover.c: L1-L3, T1, T4, T4a. */
 void takeover_lost(struct core *c);

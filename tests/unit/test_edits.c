@@ -584,11 +584,81 @@ static void what_the_peer_alone_had_when_its_sink_goes(void **state)
     assert_true(pair_stated(p, RECORD_GAP_LOST, 0, e, 15));
 }
 
+/* Node 1 dies in an epoch that its ring has open, of which both have 21 records.  Node 0 is run
+ * without its peer for a while, and ends that epoch for itself (L3, L4); then both start, and meet
+ * before node 1 has opened its next epoch. */
+static uint32_t ended_without_its_origin(struct pair *p)
+{
+    struct core *c = &p->node[1].core;
+    uint32_t e = pair_live(p, 1);
+
+    p->node[1].sink_off = true;
+    pair_produce(p, 1, 20);
+    pair_settle(p);
+    pair_crash(p, 1);
+    pair_crash(p, 0);
+    p->options.has_peer = false;
+    pair_start(p, 0);
+    pair_elapse_ms(p, 2000);
+    pair_crash(p, 0);
+    p->options.has_peer = true;
+    pair_start(p, 0);
+    pair_start(p, 1);
+    core_recover_ring(c, e, 0, 0);
+    pair_connect(p);
+    for (int i = 0; i < 10 && !c->broken; i++) {
+        pair_work_once(p, 0);
+        pair_read(p, 1);
+        if (!c->broken)
+            pair_work_once(p, 1);
+    }
+    assert_true(c->broken);
+    assert_non_null(strstr(c->broken_why, "the ring is in"));
+    assert_int_equal(c->lies, 0);
+    c->broken = false;
+    pair_cut(p);
+    return e;
+}
+
+/* What the ring still has of it comes: first as its records, then its true end. */
+static void the_ring_goes_on(struct pair *p, uint32_t e)
+{
+    unsigned marked;
+
+    assert_false(core_segment(&p->node[1].core, 1, e)->closed);
+    pair_produce(p, 1, 5);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_elapse_ms(p, 1500);
+    pair_connect(p);
+    pair_elapse_ms(p, 5000);
+    for (uint32_t q = 1; q <= 26; q++)
+        assert_true(pair_times(p, 1, e, q, &marked) > 0);
+}
+
+/* L4, T3: what its peer has ended for itself, and keeps, goes on in the ring of its origin. */
+static void what_its_peer_ended_goes_on(void **state)
+{
+    struct pair *p = *state;
+
+    p->node[0].sink_off = true;
+    the_ring_goes_on(p, ended_without_its_origin(p));
+}
+
+/* L4, A2: so does what its peer has emitted, and forgotten. */
+static void what_its_peer_settled_goes_on(void **state)
+{
+    struct pair *p = *state;
+
+    the_ring_goes_on(p, ended_without_its_origin(p));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(its_facts_were_the_last_of_it),
+        T(what_its_peer_ended_goes_on),
+        T(what_its_peer_settled_goes_on),
         T(a_sink_is_put_back_before_a_takeover),
         T(what_the_peer_alone_had_when_it_leaves),
         T(what_the_peer_alone_had_when_its_sink_goes),

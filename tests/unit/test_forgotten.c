@@ -185,7 +185,8 @@ static void a_peers_end_is_not_below_what_is_here(void **state)
     pair_cut(p);
     g = segment_find(&p->node[1].core, 0, e);
     segment_close(&p->node[1].core, g, 7);
-    p->node[0].core.live_epoch = 0; /* It starts, and has opened none yet. */
+    p->node[0].core.live_epoch = 0; /* It starts, and has opened none yet: its ring is new. */
+    p->node[0].core.placed_epoch = 0;
     connect_only(p, 0);
     g = segment_find(&p->node[0].core, 0, e);
     assert_true(g->closed);

@@ -116,8 +116,10 @@ static void a_hello_that_leaves_no_epochs(void **state)
     assert_non_null(lie_in_hello(&p->node[0].core, &h));
     h.highest_epoch = p->node[0].core.highest_epoch + 1000;
     assert_null(lie_in_hello(&p->node[0].core, &h));
-    p->node[0].core.highest_epoch = UINT32_MAX - 100; /* It is so: nothing is said against it. */
+    p->node[0].core.highest_epoch = UINT32_MAX - 100; /* That was only heard. */
     h.highest_epoch = UINT32_MAX - 50;
+    assert_non_null(lie_in_hello(&p->node[0].core, &h));
+    p->node[0].core.own_epoch = UINT32_MAX - 101; /* It is so: nothing is said against it. */
     assert_null(lie_in_hello(&p->node[0].core, &h));
 }
 
@@ -237,6 +239,103 @@ static void an_honest_peer_is_no_liar(void **state)
     assert_int_equal(p->node[1].core.lies, 0);
 }
 
+/* Section 9, T1: an offer waits for its answer as the session ends; the peer's next hello says that
+ * it has the sink, and its fact of that segment leaves it out. */
+static void a_fact_that_leaves_a_sink_out(void **state)
+{
+    struct pair *p = *state;
+    uint8_t frame[FRAME_SIZE_MAX], *g;
+    uint32_t e = pair_live(p, 0), len;
+
+    p->node[0].sink_off = p->node[1].sink_off = true;
+    pair_produce(p, 0, 20);
+    pair_settle(p);
+    pair_handover(p, 0);
+    pair_work_once(p, 0);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->handing, HAND_OFFERED);
+    pair_cut(p);
+    pair_elapse_ms(p, 1500);
+    assert_int_equal(pair_span(p, 0, 0, e, 15)->handing, HAND_OFFERED);
+    assert_true(pair_live(p, 0) != e);
+    pair_connect(p);
+    pair_work_once(p, 1); /* Its hello. */
+    pair_work_once(p, 0);
+    pair_work_once(p, 1);
+    while ((len = pair_take(p, 0, frame)) > 0) {
+        g = frame + FRAME_HEADER_SIZE;
+        if (frame[0] == FRAME_FACT && g[1] == 0 && get_le32(g + 4) == e) {
+            g[2] |= 4;                 /* Our journal of it is lost, it says. */
+            g[SEGMENT_IMAGE_SIZE] = 0; /* No sinks. */
+        }
+        pair_give(p, 0, 0, frame, len);
+    }
+    expect_caught(p, "without a sink");
+}
+
+/* Section 9: marks above all that there is are no less of a lie in a fact. */
+static void a_fact_of_marks_of_what_there_is_not(void **state)
+{
+    struct pair *p = *state;
+    uint8_t frame[FRAME_SIZE_MAX], *d;
+    uint32_t e, len;
+
+    pair_cut(p);
+    pair_settle(p);
+    pair_elapse_ms(p, 2000);
+    e = busy(p);
+    pair_connect(p);
+    pair_work_once(p, 1); /* Its hello. */
+    pair_work_once(p, 0);
+    pair_work_once(p, 1);
+    /* Its facts: there is one of ours, which it makes of what we told it. */
+    while ((len = pair_take(p, 0, frame)) > 0) {
+        if (frame[0] == FRAME_FACT && frame[9] == 0 && get_le32(frame + 12) == e) {
+            d = frame + FRAME_HEADER_SIZE + SEGMENT_IMAGE_SIZE + 1;
+            assert_int_equal(d[0], 'D');
+            assert_int_equal(d[2], 1);
+            put_le32(d + 12 + 12, SEQUENCE_MAX - 1); /* E */
+            put_le32(d + 12 + 16, SEQUENCE_MAX - 1); /* I */
+        }
+        pair_give(p, 0, 0, frame, len);
+    }
+    expect_caught(p, "marks above");
+}
+
+/* Section 9: so it is with records.  An epoch that is the last of all is heard in a frame of
+ * records, too, and leaves this node none: not now, not when it is started anew, and its own hello
+ * is a lie to a peer that is honest again. */
+static void records_that_leave_no_epochs(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    uint32_t last = UINT32_MAX - 2; /* Odd: of node 1. */
+    struct core_input in = {.kind = CORE_RECORDS, .now_ns = p->now_ns, .records = {1, last, 1, 1}};
+    bool restart;
+
+    busy(p);
+    /* As take_records() does with what the link gives it. */
+    if (core_accepts(c, 1, last, 1, 1, 1, &restart) == 0)
+        core_step(c, &in);
+    assert_true(c->highest_epoch < last);
+    expect_caught(p, "no epochs");
+}
+
+/* Section 9: nor do several hellos leave none, each of which takes a step. */
+static void hellos_that_creep_to_the_last_epoch(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[0].core;
+    struct wire_hello h = {.highest_epoch = UINT32_MAX - (1u << 24)};
+
+    /* As get_hello() does. */
+    while (lie_in_hello(c, &h) == NULL && c->highest_epoch < UINT32_MAX - 4) {
+        c->highest_epoch = c->highest_epoch > h.highest_epoch ? c->highest_epoch : h.highest_epoch;
+        h.highest_epoch +=
+            UINT32_MAX - h.highest_epoch < 1u << 21 ? UINT32_MAX - h.highest_epoch : 1u << 21;
+    }
+    assert_true(c->highest_epoch < UINT32_MAX - 4);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -251,6 +350,10 @@ int main(void)
         T(a_hello_that_leaves_no_epochs),
         T(facts_that_cannot_be),
         T(a_backup_finds_its_peer),
+        T(a_fact_that_leaves_a_sink_out),
+        T(a_fact_of_marks_of_what_there_is_not),
+        T(records_that_leave_no_epochs),
+        T(hellos_that_creep_to_the_last_epoch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -315,6 +315,41 @@ static void an_old_copy_gives_on_what_the_ring_has(void **state)
     assert_int_equal(g->gap_to, 10);
 }
 
+/* T5, A3: so it is where the ring has given all of it: nothing comes any more that would bring that
+ * epoch to mind, and the next one opens at once. */
+static void an_old_copy_states_what_the_ring_gave(void **state)
+{
+    struct life *l = *state;
+    uint32_t next;
+    bool stated = false;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    l->before.first_epoch = FIRST;
+    start_again(l);
+    l->after.o.has_peer = false;
+    l->after.o.clock_epoch = 1000; /* The clock has run on. */
+    core_recovered(&l->after);
+    assert_false(core_recover_ring(&l->after, THIRD, SECOND, 10));
+    assert_false(core_forgot(&l->after, THIRD));
+    step(l, &l->after, (struct core_input){.kind = CORE_SINK_UP});
+    flush(l, &l->after);
+    next = l->out.epoch_open;
+    assert_true(next > THIRD);
+    open_epoch(l, &l->after, next, THIRD, 10);
+    journal(l, &l->after, next, 1, 1);
+    step(l, &l->after,
+         (struct core_input){.kind = CORE_PRODUCED, .drained = true, .records = {0, next, 1, 1}});
+    for (int i = 0; i < 100; i++) {
+        l->now_ns += SECOND_NS;
+        step(l, &l->after, (struct core_input){.kind = CORE_TICK});
+        flush(l, &l->after);
+        for (size_t n = 0; n < l->out.note_count; n++)
+            stated |= l->out.note[n].kind == RECORD_GAP_LOST &&
+                      l->out.note[n].range.epoch == THIRD && l->out.note[n].range.to == 10;
+    }
+    assert_true(stated);
+}
+
 /* Finding 4: it was settled, its origin forgot that and told of it again, and the power took the
  * word of this node that it is done: that comes from what was dropped, not from its fact. */
 static void what_was_settled_is_not_taken_up_again(void **state)
@@ -393,6 +428,7 @@ int main(void)
         T(an_old_copy_opens_no_epoch_again),
         T(an_old_copy_learns_from_the_ring),
         T(an_old_copy_gives_on_what_the_ring_has),
+        T(an_old_copy_states_what_the_ring_gave),
         T(what_was_settled_is_not_taken_up_again),
         T(a_file_begins_above_what_is_done),
         T(a_file_that_comes_back_moves_no_end),

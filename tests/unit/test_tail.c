@@ -379,9 +379,45 @@ static void what_is_not_stated_yet_may_come_back(void **state)
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 21));
 }
 
+/* T3, T5: a node is put back to an old copy of its journal, of before its last epoch, and its ring
+ * is gone with its host.  Its silence about that epoch is no word that it is settled: its peer
+ * holds all of it, and hands it over, or somebody states it as lost. */
+static void an_old_copy_is_silent_about_what_it_never_knew(void **state)
+{
+    struct pair *p = *state;
+    static struct pair_disk copy;
+    uint32_t e;
+    unsigned marked;
+
+    copy = p->node[0].disk;
+    pair_cut(p);
+    pair_elapse_ms(p, 2000);
+    pair_connect(p);
+    pair_elapse_ms(p, 2000);
+    e = pair_live(p, 0);
+    pair_wait_for_sinks(p, 20);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(core_segment(&p->node[1].core, 0, e)->journaled, 21);
+    pair_crash(p, 0);
+    pair_lose_ring(p, 0);
+    p->node[0].disk = copy;
+    p->options.clock_epoch = 1000; /* The clock has run on: it opens its next epoch at once. */
+    pair_start(p, 0);
+    assert_true(pair_live(p, 0) > e);
+    pair_connect(p);
+    p->node[0].sink_off = p->node[1].sink_off = false;
+    pair_elapse_ms(p, 90000);
+    assert_null(core_segment(&p->node[1].core, 0, e));
+    for (uint32_t q = 2; q <= 21; q++)
+        assert_true(pair_times(p, 0, e, q, &marked) > 0 ||
+                    pair_stated(p, RECORD_GAP_LOST, 0, e, q));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_old_copy_is_silent_about_what_it_never_knew, pair_up,
+                                        pair_end),
         cmocka_unit_test_setup_teardown(ended_before_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(a_broken_hello_is_no_news, pair_up, pair_end),
