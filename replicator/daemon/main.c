@@ -256,6 +256,7 @@ static void on_tick(uv_timer_t *t)
 
     members_tick(s); /* First: after a freeze, A1 and T6 ask what we still are. */
     s->tags = tell_produced(s);
+    ingest_ring_may_tag(s->ring, s->tags);
     if (s->tags)
         ingest_ring_keep_active(s->ring, members_active_ns(s));
     ingest_ring_suppressed(s->ring, shell_now_ns(), shell_time_ns());

@@ -18,6 +18,7 @@ enum { BATCH = 256 };
 struct ingest_ring {
     struct evhooks_ring *ring;
     uint8_t node;
+    bool may_tag; /* T5 */
     char name[100];
     uint32_t names; /* Generation of the tables that the newest record was decided by. */
     struct evhooks_record batch[BATCH];
@@ -59,6 +60,11 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
         evhooks_activate(r->ring, g, false);
     *out = r;
     return 0;
+}
+
+void ingest_ring_may_tag(struct ingest_ring *r, bool may)
+{
+    r->may_tag = may;
 }
 
 static struct evhooks_ring *open_other(const struct ingest_ring *r, char *err, size_t err_size)
@@ -170,18 +176,19 @@ void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last
 
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event)
 {
-    return evhooks_state(r->ring, kind, SOURCE_EVREP, time_ns, r->names, event, NULL);
+    return ingest_ring_put(r, kind, SOURCE_EVREP, time_ns, r->names, event, NULL);
 }
 
 int ingest_ring_put(struct ingest_ring *r, uint8_t kind, uint8_t source, uint64_t time_ns,
                     uint32_t names, const uint8_t *event, const struct evhooks_mark *mark)
 {
-    return evhooks_state(r->ring, kind, source, time_ns, names, event, mark);
+    return r->may_tag ? evhooks_state(r->ring, kind, source, time_ns, names, event, mark) : -EAGAIN;
 }
 
 bool ingest_ring_room(struct ingest_ring *r)
 {
-    return evhooks_claimed(r->ring) - evhooks_released(r->ring) < evhooks_slots(r->ring) / 2;
+    return r->may_tag &&
+           evhooks_claimed(r->ring) - evhooks_released(r->ring) < evhooks_slots(r->ring) / 2;
 }
 
 uint64_t ingest_ring_claimed(struct ingest_ring *r)
@@ -249,7 +256,7 @@ bool ingest_ring_suppressed(struct ingest_ring *r, uint64_t now_ns, uint64_t tim
     struct record_note note = {0};
     uint8_t event[EVENT_SIZE];
 
-    if (!evhooks_suppressed_next(r->ring, now_ns, &s))
+    if (!r->may_tag || !evhooks_suppressed_next(r->ring, now_ns, &s))
         return false;
     note.kind = s.kind;
     note.cause = s.cause;

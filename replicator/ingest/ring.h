@@ -9,6 +9,10 @@ struct ingest_ring;
 
 int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, char *err,
                      size_t err_size);
+/* T5: may anything be put into the epoch that the ring is in?  Not at first: it may be of a journal
+ * that is gone, and what is in it goes too.  Until then nothing is put or stated, and there is no
+ * room: what other sources have waits there, and what was suppressed stays to be stated. */
+void ingest_ring_may_tag(struct ingest_ring *r, bool may);
 /* Up to n records of one epoch as bytes, in position order. */
 size_t ingest_ring_read(struct ingest_ring *r, uint8_t *out, size_t n);
 /* All that was read is journaled.  What is not released is read again after a crash. */
@@ -26,9 +30,10 @@ uint64_t ingest_ring_miscounted(const struct ingest_ring *r);
 void ingest_ring_epoch_opened(struct ingest_ring *r, uint32_t *epoch, uint32_t *previous,
                               uint32_t *last);
 void ingest_ring_produced(struct ingest_ring *r, uint32_t *epoch, uint32_t *last);
+/* -EAGAIN: the ring is full, or may not be tagged. */
 int ingest_ring_state(struct ingest_ring *r, uint8_t kind, uint64_t time_ns, const uint8_t *event);
 /* For other sources: straight to the claim, whose mark is there as long as the record is in the
- * ring.  -EAGAIN: the ring is full. */
+ * ring.  -EAGAIN: as above. */
 int ingest_ring_put(struct ingest_ring *r, uint8_t kind, uint8_t source, uint64_t time_ns,
                     uint32_t names, const uint8_t *event, const struct evhooks_mark *mark);
 /* Other sources leave half of the ring to the dataplane. */

@@ -477,6 +477,20 @@ def evrepd_is_killed(t):
     t.check(resyncs_lost=True)
 
 
+def the_journal_is_gone(t):
+    """And the ring lives (T5): what comes before the next epoch is open waits at the helper; nothing that goes with the
+    epoch that is forgotten is acknowledged."""
+    l = t.life()
+    t.send(l, 100)
+    t.check()
+    t.stop()
+    shutil.rmtree(t.dir + "/state/journal")
+    t.send(l, 100)
+    t.start()
+    wait("the helper to be back", lambda: l.stats()["connected"])
+    t.check(resyncs_lost=True)
+
+
 def the_ring_is_replaced(t):
     """Its file is removed, and a dataplane that starts makes another: evrepd goes on with that, as the same process, and
     knows what had come."""
@@ -565,7 +579,8 @@ STORIES = [frames_become_records_once, d13_cuts_and_replays, d14_acks_are_a_cont
            d16_d17_evicted_frames_are_counted, d18_torn_frames, d18_torn_frames_are_no_records,
            d19_a_frame_may_take_its_time, d20_helpers_restart,
            d20_a_helper_that_cannot_be_seen, d20_a_process_that_renumbers, d27_a_second_helper_takes_over,
-           evrepd_is_killed, the_ring_is_replaced, names_are_read_again, unknown_and_malformed, a_full_ring_stops_the_reading]
+           evrepd_is_killed, the_journal_is_gone, the_ring_is_replaced, names_are_read_again, unknown_and_malformed,
+           a_full_ring_stops_the_reading]
 
 
 def main():
