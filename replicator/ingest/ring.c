@@ -58,6 +58,7 @@ int ingest_ring_open(struct ingest_ring **out, const char *name, uint8_t node, c
     for (unsigned g = 0; g < EVHOOKS_GROUP_MAX;
          g++) /* The reader before us may have been active. */
         evhooks_activate(r->ring, g, false);
+    evhooks_active_until(r->ring, 0); /* T5: nor do we begin with what is left of its time. */
     *out = r;
     return 0;
 }

@@ -62,10 +62,10 @@ static int teardown(void **state)
 
 static int setup(void **state)
 {
-    static struct story stories[2]; /* What is never closed is not a leak. */
+    static struct story stories[3]; /* What is never closed is not a leak. */
     static size_t count;
 
-    assert_true(count < 2);
+    assert_true(count < 3);
     *state = &stories[count++];
     return 0;
 }
@@ -132,6 +132,22 @@ static void what_was_suppressed_waits_for_an_epoch(void **state)
     assert_int_equal(note.count, 5);
 }
 
+/* A1, T5: a process that was killed had said that its groups are active for a while.  That is not
+ * the word of the next one, which may be active long before it has an epoch. */
+static void the_word_of_a_dead_reader_tags_nothing(void **state)
+{
+    struct story *t = *state;
+    uint64_t claimed;
+
+    begin(t, 0);
+    claimed = ingest_ring_claimed(t->ring);
+    ingest_ring_activate(t->ring, FIXTURE_GROUP, true);
+    assert_int_equal(fixture_emit(t->worker, 1), EVHOOKS_NOT_OWNER);
+    assert_int_equal(ingest_ring_claimed(t->ring), claimed);
+    ingest_ring_keep_active(t->ring, SECOND_NS);
+    assert_int_equal(fixture_emit(t->worker, 1), EVHOOKS_OK);
+}
+
 #define STORY(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -139,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(nothing_is_put_into_an_epoch_that_may_be_forgotten),
         STORY(what_was_suppressed_waits_for_an_epoch),
+        STORY(the_word_of_a_dead_reader_tags_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
