@@ -43,9 +43,17 @@ static bool is_used(const struct shell *s)
 
 /* ---- files: the table, u64 boot, u64 CLOCK_BOOTTIME ns ---- */
 
-static void file_name(const struct shell *s, const char *whose, const char *end, char out[320])
+struct table_file {
+    const char *whose;
+    int wrong; /* Why it could not be written, as it was said; 0: it could. */
+};
+
+static struct table_file own_file = {.whose = "own"}, peer_file = {.whose = "peer"};
+
+static void file_name(const struct shell *s, const struct table_file *f, const char *end,
+                      char out[320])
 {
-    snprintf(out, 320, "%s/runs-%s%s", s->config->state_dir, whose, end);
+    snprintf(out, 320, "%s/runs-%s%s", s->config->state_dir, f->whose, end);
 }
 
 /* It need not survive the power: it says nothing after that. */
@@ -55,14 +63,24 @@ static int write_file(const char *name, const uint8_t *at, size_t len)
 
     if (fd < 0)
         return -errno;
+    errno = 0; /* A short write leaves it. */
     if (write(fd, at, len) != (ssize_t)len)
         rc = errno != 0 ? -errno : -ENOSPC;
     close(fd);
     return rc;
 }
 
+/* Once, however often it is tried again. */
+static void say_wrong(struct table_file *f, const char *name, int rc)
+{
+    if (rc != 0 && rc != f->wrong)
+        shell_log("%s: %s: the other node's connections could not be taken up by what it says",
+                  name, strerror(-rc));
+    f->wrong = rc;
+}
+
 /* In place of the one before, or not at all. */
-static int save(struct shell *s, const char *whose, const struct run_table *t, uint64_t ns)
+static int save(struct shell *s, struct table_file *f, const struct run_table *t, uint64_t ns)
 {
     static uint8_t bytes[RUN_TABLE_SIZE_MAX + TAIL_SIZE];
     size_t len = run_table_put(bytes, t);
@@ -71,26 +89,24 @@ static int save(struct shell *s, const char *whose, const struct run_table *t, u
 
     put_le64(bytes + len, s->core->o.boot);
     put_le64(bytes + len + 8, ns);
-    file_name(s, whose, "", name);
-    file_name(s, whose, ".new", next);
+    file_name(s, f, "", name);
+    file_name(s, f, ".new", next);
     rc = write_file(next, bytes, len + TAIL_SIZE);
     if (rc == 0 && rename(next, name) != 0)
         rc = -errno;
-    if (rc != 0)
-        shell_log("%s: %s: the other node's connections could not be taken up by what it says",
-                  name, strerror(-rc));
+    say_wrong(f, name, rc);
     return rc;
 }
 
 /* Of this boot: the connections of one before are gone, and the clock is another. */
-static void load(struct shell *s, const char *whose, struct run_table *t, uint64_t *ns)
+static void load(struct shell *s, const struct table_file *f, struct run_table *t, uint64_t *ns)
 {
     static uint8_t bytes[RUN_TABLE_SIZE_MAX + TAIL_SIZE + 1];
     char name[320];
     ssize_t n = -1;
     int fd;
 
-    file_name(s, whose, "", name);
+    file_name(s, f, "", name);
     fd = open(name, O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         n = read(fd, bytes, sizeof(bytes));
@@ -143,7 +159,7 @@ static void on_changed(struct run_book *b)
     struct shell *s = b->ctx;
 
     tell(s, link_to(s));
-    save(s, "own", &b->own, 0);
+    save(s, &own_file, &b->own, 0);
     s->runs_saved = b->own.generation;
     s->runs_saved_ns = shell_now_ns();
 }
@@ -160,14 +176,22 @@ static void acknowledge(struct shell *s, int link, const struct run_table *t)
     link_set_send(s->links, link, frame, sizeof(frame), false);
 }
 
+static bool is_same_run(const struct run *a, const struct run *b)
+{
+    return a->key == b->key && a->id == b->id && a->state == b->state && a->end == b->end;
+}
+
 /* Only how far its runs are confirmed has changed: what is in the file still holds. */
 static bool is_progress(const struct run_table *a, const struct run_table *b)
 {
     if (a->instance != b->instance || a->count != b->count || a->held_count != b->held_count)
         return false;
     for (uint8_t i = 0; i < a->count; i++) {
-        if (a->run[i].key != b->run[i].key || a->run[i].id != b->run[i].id ||
-            a->run[i].state != b->run[i].state)
+        if (!is_same_run(&a->run[i], &b->run[i]))
+            return false;
+    }
+    for (uint8_t i = 0; i < a->held_count; i++) {
+        if (!run_ip_equal(&a->held[i], &b->held[i]))
             return false;
     }
     return true;
@@ -180,10 +204,9 @@ static bool keep(struct shell *s, const struct run_table *t, bool progress)
 
     if (progress && now - s->peer_runs_saved_ns < SAVE_NS)
         return true;
-    if (save(s, "peer", t, now) != 0)
-        return false;
-    s->peer_runs_saved_ns = now;
-    return true;
+    /* D1b: else the same table, told again, would be progress above one that is in no file. */
+    s->peer_runs_saved_ns = save(s, &peer_file, t, now) == 0 ? now : 0;
+    return s->peer_runs_saved_ns != 0;
 }
 
 /* 0, or -1: malformed. */
@@ -246,7 +269,7 @@ void runs_tick(struct shell *s)
         tell(s, link_to(s));
     if (kept_possible() && s->runs_saved != book.own.generation &&
         now - s->runs_saved_ns > SAVE_NS) {
-        save(s, "own", &book.own, 0);
+        save(s, &own_file, &book.own, 0);
         s->runs_saved = book.own.generation;
         s->runs_saved_ns = now;
     }
@@ -259,8 +282,8 @@ void runs_open(struct shell *s)
     book.ctx = s;
     if (!is_used(s))
         return;
-    load(s, "own", &book.own, &ns);
-    load(s, "peer", &book.theirs, &book.theirs_ns);
+    load(s, &own_file, &book.own, &ns);
+    load(s, &peer_file, &book.theirs, &book.theirs_ns);
     randombytes_buf(&book.own.instance, sizeof(book.own.instance));
     book.own.generation = 1;
     book.changed = on_changed;
