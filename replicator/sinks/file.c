@@ -61,17 +61,18 @@ static void on_retry(uv_timer_t *timer)
     reopen(timer->data);
 }
 
+/* T2: whether anything was under way or not. */
 static void fault(struct file_sink *f)
 {
     const struct file_disk *d = &f->disk;
-    size_t items = f->items;
+    bool was_up = f->base.up;
 
     f->open = false;
     f->items = 0;
     sink_fault(&f->base, "%s: %s", d->path, d->wrong != NULL ? d->wrong : strerror(-d->rc));
     uv_timer_start(&f->retry, on_retry, sink_backoff_ms(&f->base), 0);
-    if (items > 0)
-        sink_lost(&f->base, true);
+    if (was_up)
+        sink_lost(&f->base, false);
 }
 
 static void on_opened(uv_work_t *w, int status)

@@ -592,6 +592,40 @@ static void what_cannot_be_rotated_is_named(void **state)
     rmdir(name);
 }
 
+static void note_down(void *ctx, const char *why)
+{
+    struct test_host *h = ctx;
+
+    h->downs++;
+    snprintf(h->said, sizeof(h->said), "%s", why);
+}
+
+/* T2: the core takes it for up until it is told that it is lost, also where nothing was under way.
+ * Once: it stays lost until it is up again. */
+static void a_file_that_cannot_be_opened_again_is_lost(void **state)
+{
+    static struct test_host h;
+
+    (void)state;
+    open_sink(&h, (struct sink_options){.rotate_keep = 1});
+    h.sink->host.down = note_down;
+    host_give(&h, 5); /* All of it is confirmed. */
+    unlink(path);
+    assert_int_equal(mkdir(path, 0700), 0); /* Or no inode is left, or no right to make one. */
+    sink_reopen(h.sink);                    /* As after a rotation. */
+    host_run_until_said(&h, "is a folder");
+    assert_false(h.sink->up);
+    assert_int_equal(h.losses, 1);
+    h.sink->said[0].ns = 0; /* So that the next failure is said, too. */
+    h.said[0] = '\0';
+    host_run_until_said(&h, "is a folder");
+    assert_int_equal(h.losses, 1);
+    rmdir(path);
+    host_give(&h, 8);
+    assert_int_equal(h.ups, 2);
+    assert_int_equal(h.losses, 1);
+}
+
 /* ---- the age of a file ---- */
 
 static bool no_birth;
@@ -680,6 +714,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_file_that_is_removed_is_begun_anew, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(what_cannot_be_rotated_is_named, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_file_that_cannot_be_opened_again_is_lost, make_dir,
+                                        remove_dir),
         cmocka_unit_test_setup_teardown(an_age_survives_where_no_birth_is_kept, make_dir,
                                         remove_dir),
         cmocka_unit_test_setup_teardown(rotation_keeps_so_many, make_dir, remove_dir),
