@@ -292,7 +292,7 @@ static void step(struct core *c, const struct core_input *in)
         break;
     case CORE_SINK_LOST:
         sink_is(c, in->sink, false);
-        delivery_lost(c, in->sink);
+        delivery_lost(c, in->sink, in->none);
         break;
     case CORE_ANSWER:
         delivery_answer(c, in->sink, &in->records, (enum core_answer)in->answer, in->last);

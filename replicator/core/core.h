@@ -375,6 +375,8 @@ struct core_input {
     uint8_t note;   /* enum record_kind */
     uint8_t reason; /* CORE_NOTED: as the note gives it. */
     bool lost;      /* CORE_RECORDS: they stand for what the journal had and lost. */
+    bool none;      /* CORE_SINK_LOST: none of it is there, nor will be: it had not left this host.
+                       Not of a sink that answers. */
     uint8_t answer; /* enum core_answer */
     uint32_t last;
 };

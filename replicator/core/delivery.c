@@ -269,7 +269,7 @@ void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r
     }
 }
 
-void delivery_lost(struct core *c, uint8_t sink)
+void delivery_lost(struct core *c, uint8_t sink, bool none)
 {
     for (uint16_t i = 0; i < c->count; i++) {
         struct delivery *d = &c->segment[c->order[i]].at[sink];
@@ -278,7 +278,7 @@ void delivery_lost(struct core *c, uint8_t sink)
             struct span *s = &d->span[n];
 
             delivery_unguard(s);
-            if (s->handed > s->emitted && s->owner == c->o.node) {
+            if (!none && s->handed > s->emitted && s->owner == c->o.node) {
                 s->doubt = max_u32(s->doubt, s->handed);
                 s->asked = ASK_NONE;
                 d->dirty = true;

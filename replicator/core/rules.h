@@ -86,7 +86,7 @@ bool span_may_go_solo(const struct core *c, const struct segment *g, const struc
 void delivery_raise(struct core *c);
 void delivery_raise_span(struct core *c, struct segment *g, size_t sink, struct span *s);
 void delivery_confirmed(struct core *c, uint8_t sink, const struct core_range *r);
-void delivery_lost(struct core *c, uint8_t sink);
+void delivery_lost(struct core *c, uint8_t sink, bool none);
 /* Its sink is asked before anything of it is handed over again, where it can be. */
 void delivery_unguard(struct span *s);
 void delivery_answer(struct core *c, uint8_t sink, const struct core_range *r,

@@ -343,9 +343,8 @@ static void host_confirmed_written(void *ctx, uint8_t origin, uint32_t epoch, ui
 static void host_lost(void *ctx, bool certain_none)
 {
     struct sink_port *p = ctx;
-    struct core_input in = {.kind = CORE_SINK_LOST, .sink = p->index};
+    struct core_input in = {.kind = CORE_SINK_LOST, .sink = p->index, .none = certain_none};
 
-    (void)certain_none;
     p->head = p->count = 0;
     p->ahead = 0;
     filter_forget(p);

@@ -54,14 +54,19 @@ static void on_poll_closed(uv_handle_t *h)
     uv_timer_start(&u->timer, on_retry, sink_backoff_ms(&u->base), 0);
 }
 
-/* What was pulled stays here: it has certainly not left. */
+/* T2: what was pulled, and not confirmed, has certainly not left. */
 static void fault(struct udp_sink *u, const char *why)
 {
+    bool was_up = u->base.up;
+
     sink_fault(&u->base, "%s: %s", u->shown, why);
     u->address++;
+    u->next = u->count = 0;
     u->blocked = false;
     uv_timer_stop(&u->timer);
     uv_close((uv_handle_t *)&u->poll, on_poll_closed);
+    if (was_up)
+        sink_lost(&u->base, true);
 }
 
 /* ---- to open ---- */

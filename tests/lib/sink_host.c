@@ -31,7 +31,7 @@ static void on_lost(void *ctx, bool certain_none)
 {
     struct test_host *h = ctx;
 
-    (void)certain_none;
+    h->certain = certain_none;
     h->back = h->pulled - h->confirmed;
     h->losses++;
 }

@@ -14,6 +14,7 @@ struct test_host { /* It stays, as in a daemon: a sink is never closed. */
     size_t at_once; /* So many of them at most in one pull; 0: as many as it has room for. */
     size_t pulled, back, confirmed; /* Records; back: of those pulled, they were lost. */
     size_t ups, downs, warns, losses;
+    bool certain;              /* Of the last loss: none of it has left. */
     char said[SINK_ERROR_MAX]; /* What it was down for, or warned of, last; "": nothing yet. */
 };
 

@@ -50,6 +50,17 @@ static uint32_t held_by(const struct world *w, unsigned node, const struct segme
     return g != NULL ? g->journaled : 0;
 }
 
+/* It told that it doubts it, and then a sink that knows all has told it more: the owner asks too.
+ */
+static bool asked_since(const struct node *n, const struct segment *g, size_t k, uint32_t q)
+{
+    const struct core_sink_options *o = &n->configured[k];
+    const struct settled_segment *met = kept(&n->met, g);
+    const struct span *s = met != NULL ? oracle_span(&met->at[k], q) : NULL;
+
+    return o->answers && !o->local && !o->may_fail && s != NULL && s->doubt >= q;
+}
+
 /* What the owner doubts somebody may have emitted: as a taker the other one would not mark it.  It
  * may doubt more itself, as it does not know all that the owner does; and where the nodes began to
  * fence, or ended it, one heard of that alone: before it holds more, the owner's intents come. */
@@ -78,7 +89,7 @@ static void compare(struct world *w, const struct node *n, const struct segment 
                        "sink %zu: %u and %u",
                        g->origin, g->epoch, s->emitted + 1, k, s->to, t->to);
         if (own->doubt > own->emitted && own->doubt > other->emitted && own->doubt > other->doubt &&
-            own->doubt > other->intent &&
+            own->doubt > other->intent && !asked_since(w->node[1 - s->owner], g, k, own->doubt) &&
             (!w->refences || other->doubt < held_by(w, 1 - s->owner, g)))
             world_fail(w,
                        "as they settle, %u/%u is in doubt up to %u at sink %zu, and node %u "

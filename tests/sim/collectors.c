@@ -57,7 +57,7 @@ void collector_connect(struct world *w, struct node *n, unsigned sink)
         return;
     if (n->sink[sink].unheard) {
         n->sink[sink].unheard = false;
-        node_sink_lost(w, n, sink);
+        node_sink_lost(w, n, sink, false);
     }
     if (kept_connection(w, n, sink)) {
         n->sink[sink].up = true;
@@ -112,6 +112,13 @@ static uint64_t guard_of(struct world *w, const struct node *n, unsigned sink, c
     return s != NULL && s->view[sink][n->id] > stamp ? s->view[sink][n->id] : stamp;
 }
 
+/* T2: a datagram that a dead collector's host refuses has not left. */
+static bool refuses(const struct world *w, const struct node *n, unsigned sink)
+{
+    return w->seed >= NONE_SINCE && w->sink_kind[sink] == SINK_UDP && !n->frozen &&
+           (w->sink_dead[sink] || !n->sink[sink].reachable);
+}
+
 void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item)
 {
     struct flight *f = flight_of(w, n, sink);
@@ -127,7 +134,7 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
     if (i->due < f->last_due)
         i->due = f->last_due;
     f->last_due = i->due;
-    if (is_direct(w, sink)) {
+    if (is_direct(w, sink) && !refuses(w, n, sink)) {
         oracle_received(w, sink, n->id, i);
         f->arrived = f->tail;
     }
@@ -231,6 +238,8 @@ void collector_work(struct world *w, unsigned index)
 
     if (!f->used || f->broken)
         return;
+    if (dead && f->attached && refuses(w, w->node[f->node], f->sink))
+        confirm(w, f, f->arrived);
     if (dead && f->attached) {
         collector_reset(w, w->node[f->node], f->sink, false);
         return;
@@ -262,15 +271,19 @@ static void cut_off(struct world *w, struct flight *f, bool all_arrive)
 void collector_reset(struct world *w, struct node *n, unsigned sink, bool all_arrive)
 {
     struct flight *f = flight_of(w, n, sink);
+    bool none;
 
     if (f == NULL || !n->sink[sink].up)
         return;
+    none = refuses(w, n, sink) && f->head == f->arrived;
+    if (none)
+        f->tail = f->arrived;
     cut_off(w, f, all_arrive);
     n->sink[sink].up = false;
     n->sink[sink].flight = -1;
-    TRACE(w, "node %u: sink %u is lost", n->id, sink);
+    TRACE(w, "node %u: sink %u is lost%s", n->id, sink, none ? ", and nothing was under way" : "");
     n->sink[sink].unheard = n->frozen;
-    node_sink_lost(w, n, sink);
+    node_sink_lost(w, n, sink, none);
     collector_retry(w, n, sink);
 }
 

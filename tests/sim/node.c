@@ -725,9 +725,9 @@ void node_sink_up(struct world *w, struct node *n, unsigned sink)
     ALIVE(w, n, sink_input(w, n, &in));
 }
 
-void node_sink_lost(struct world *w, struct node *n, unsigned sink)
+void node_sink_lost(struct world *w, struct node *n, unsigned sink, bool none)
 {
-    struct core_input in = {.kind = CORE_SINK_LOST, .sink = (uint8_t)sink};
+    struct core_input in = {.kind = CORE_SINK_LOST, .sink = (uint8_t)sink, .none = none};
 
     n->sink[sink].losses++;
     ALIVE(w, n, sink_input(w, n, &in));

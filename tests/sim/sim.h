@@ -22,6 +22,9 @@
 /* From here on a log of marks may be short, so that it is written anew again and again. */
 #define LOGS_SINCE 1795820400000000ull
 
+/* From here on a dead UDP collector refuses what is sent, which is known not to be there. */
+#define NONE_SINCE 1795834000000000ull
+
 enum {
     SIM_SINKS = 4,
     SIM_LINKS = 2,
@@ -522,7 +525,7 @@ void node_operator(struct world *w, struct node *n, enum fault what);
 void node_fence_result(struct world *w, struct node *n, bool good);
 void node_handover(struct world *w, struct node *n, uint8_t sink); /* Or SINK_ALL. */
 void node_sink_up(struct world *w, struct node *n, unsigned sink);
-void node_sink_lost(struct world *w, struct node *n, unsigned sink);
+void node_sink_lost(struct world *w, struct node *n, unsigned sink, bool none);
 void node_confirmed(struct world *w, struct node *n, unsigned sink, const struct core_range *r);
 void node_answered(struct world *w, struct node *n, unsigned sink, const struct core_range *r,
                    enum core_answer answer, uint32_t last);

@@ -271,6 +271,25 @@ static void sink_lost_here_only(void **state)
     pair_expect_exactly_once(p);
 }
 
+/* T2: what had not left its host when the sink was lost is not in doubt: the peer emits it. */
+static void sink_lost_before_it_left(void **state)
+{
+    struct pair *p = *state;
+    struct core_input in = {.kind = CORE_SINK_LOST, .none = true};
+    uint32_t e;
+
+    p->options.give_ns = 50 * MS;
+    e = begin(p);
+    p->seen_count -= 8; /* None of 2-9 has come. */
+    p->node[0].unconfirmed_count = 0;
+    in.now_ns = p->now_ns;
+    core_step(&p->node[0].core, &in);
+    assert_int_equal(pair_span(p, 0, 0, e, 5)->doubt, 0);
+    pair_elapse_ms(p, 100);
+    for (uint32_t q = 2; q <= 101; q++)
+        expect_times(p, e, q, 1, 0);
+}
+
 /* T2: and back, when it is the other one's turn to lose it. */
 static void sink_lost_there_later(void **state)
 {
@@ -632,6 +651,7 @@ int main(void)
         T(refused_without_session_or_version),
         T(refused_where_the_peer_cannot_reach_it),
         T(sink_lost_here_only),
+        T(sink_lost_before_it_left),
         T(sink_lost_there_later),
         T(session_lost_in_the_middle),
         T(giver_dies_before_the_answer),
