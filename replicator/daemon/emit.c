@@ -97,6 +97,19 @@ static void take(struct sink_port *p, const struct record *r, bool in_doubt)
              0);
 }
 
+/* No mark moves for it, so that nothing which is hidden may be done with it: the newest entry goes
+ * in front of those, which are no items, and wait for a record behind them. */
+static void count_as_replay(struct sink_port *p)
+{
+    uint32_t at = p->count - 1;
+    struct given replay = *given_at(p, at);
+
+    for (; at > 0 && given_at(p, at - 1)->what == GIVEN_HIDDEN; at--)
+        *given_at(p, at) = *given_at(p, at - 1);
+    *given_at(p, at) = replay;
+    given_at(p, at)->what = GIVEN_REPLAY;
+}
+
 /* Marked; the filter holds for it too, but what it hides is not stated again. */
 void emit_replayed(struct sink_port *p, const struct record *r)
 {
@@ -108,7 +121,7 @@ void emit_replayed(struct sink_port *p, const struct record *r)
              render_record(&p->render, feed_names(p->shell, r->origin, r->names_generation), r,
                            true, p->bytes + p->used, RENDER_MAX),
              0);
-    given_at(p, p->count - 1)->what = GIVEN_REPLAY;
+    count_as_replay(p);
     item->replay = p->replay.number;
     p->replay.in_flight++;
     p->replay.handed++;
@@ -417,16 +430,22 @@ void emit_asks(struct shell *s)
     }
 }
 
+/* Of a record that the core knows of, or of a statement before it. */
+static bool is_given(const struct given *g)
+{
+    return g->what == GIVEN_RECORD || g->what == GIVEN_STATEMENT;
+}
+
 /* Hidden records at the head wait for nothing, but for the last of each run. */
 static bool confirm_hidden(struct sink_port *p)
 {
     bool any = false;
 
-    for (uint32_t i = 0; i < p->count && given_at(p, i)->what == GIVEN_HIDDEN; i++) {
+    for (uint32_t i = 0; i < p->count && !is_given(given_at(p, i)); i++) {
         struct given *g = given_at(p, i);
         struct core_range most = {g->origin, g->epoch, g->from, g->to - 1};
 
-        if (g->from == g->to)
+        if (g->what != GIVEN_HIDDEN || g->from == g->to)
             continue;
         g->from = g->to;
         tell_confirmed(p, &most);
@@ -443,9 +462,9 @@ uint64_t emit_hidden(const struct sink_port *p)
     for (uint32_t i = 0; i < p->count; i++) {
         const struct given *g = &p->given[(p->head + i) % GIVEN_MAX];
 
-        if (g->what != GIVEN_HIDDEN)
+        if (is_given(g))
             break;
-        n += g->to - g->from + 1;
+        n += g->what == GIVEN_HIDDEN ? g->to - g->from + 1 : 0;
     }
     return n;
 }

@@ -230,12 +230,75 @@ static void who_stands_still_is_said_to(void **state)
     now_ns = SECOND_NS;
 }
 
+/* An epoch of ours of so many records, with nobody else to ask; the sink's queue is empty. */
+static const struct segment *epoch_of(uint32_t count)
+{
+    struct core_input in = {.kind = CORE_EPOCH_OPENED, .epoch = {2, 0, 0}};
+
+    core_init(&core, &(struct core_options){.sink_count = 1, .sink[0] = {.key = 1}}, 1);
+    shell_input(&shell, &in);
+    in = (struct core_input){.kind = CORE_RECORDS, .records = {0, 2, 1, count}};
+    shell_input(&shell, &in);
+    port.head = port.count = 0;
+    port.ahead = 0;
+    return core_segment(&core, 0, 2);
+}
+
+static void replay(uint32_t sequence)
+{
+    static uint8_t bytes[RENDER_MAX];
+    struct sink_item item;
+    struct record r = {
+        .epoch = 1, .sequence = sequence, .kind = RECORD_ABANDONED, .source = SOURCE_EVREP};
+
+    port.items = &item;
+    port.bytes = bytes;
+    port.item_count = port.used = 0;
+    emit_replayed(&port, &r);
+    assert_int_equal(port.item_count, 1);
+}
+
+static void hide(uint32_t from, uint32_t to)
+{
+    for (uint32_t q = from; q <= to; q++)
+        given_add(&port, GIVEN_HIDDEN, &(struct record){.epoch = 2, .sequence = q});
+}
+
+/* Section 7: the last that is hidden waits for its statement, whatever an operator sends again. */
+static void a_replay_confirms_nothing_that_is_hidden(void **state)
+{
+    const struct segment *g = epoch_of(20);
+
+    (void)state;
+    hide(1, 9);
+    confirm_hidden(&port);
+    assert_int_equal(g->at[0].span[0].emitted, 8);
+    replay(77);
+    hide(10, 12); /* One run, whatever was sent again meanwhile. */
+    assert_true(confirm_hidden(&port));
+    assert_int_equal(g->at[0].span[0].emitted, 11); /* No replay is waited for, either. */
+    replay(78);
+    assert_int_equal(emit_hidden(&port), 1);
+    confirm(&port, 1);
+    confirm(&port, 1);
+    assert_int_equal(g->at[0].span[0].emitted, 11);
+    assert_int_equal(port.count, 1);
+    given_add(&port, GIVEN_STATEMENT, &(struct record){.epoch = 2, .sequence = 13});
+    given_add(&port, GIVEN_RECORD, &(struct record){.epoch = 2, .sequence = 13});
+    replay(79); /* Behind what was given before it. */
+    confirm(&port, 2);
+    assert_int_equal(g->at[0].span[0].emitted, 13);
+    confirm(&port, 1);
+    assert_int_equal(port.count, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_back_does_not_mean_down),
         cmocka_unit_test(an_answer_is_said_once),
         cmocka_unit_test(who_stands_still_is_said_to),
+        cmocka_unit_test(a_replay_confirms_nothing_that_is_hidden),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
