@@ -384,6 +384,24 @@ def handover(p):
     p.ctl(0, "handover", code=1)
 
 
+def handover_behind_a_filter(p):
+    """T1: that the last that was decided is hidden, and so waits to be stated, refuses no hand-over: not at a connection
+    that lives on in its keeper, not at a file."""
+    hides = 'categories = session } sink "file" { type = file path = "%s/file%d.log" categories = session'
+    for n in (0, 1):
+        p.configure(n, sink=hides % (p.dir, n))
+    up(p)
+    for n in (0, 1):
+        p.events(0)
+        wait("something to hide", lambda: p.ctl(0, "watermark")["streams"][0]["segments"][-1]["produced"] > 1000 * (n + 1), 10)
+        p.quiet(0)
+        wait("all but the last to be hidden", lambda: p.ctl(n, "watermark")["waiting"] <= 1, 10)
+        r = p.ctl(n, "handover", code=None)
+        check("it is done", r and r.get("state") == "done", r)
+    a = p.verdict()
+    check("nothing is there twice, nothing is marked", a["twice"] == a["marked"] == 0, a)
+
+
 def names_change_before_a_takeover(p):
     """A record has the names of when it was decided, whoever renders it: zones, policies and interfaces were renamed since
     (d42: by the dead node's tables, and not by the taker's own). The second tables have what a file of them may have, too."""
@@ -867,6 +885,7 @@ STORIES = {
     "journal gone": (journal_gone, {}),
     "commands": (commands, {}),
     "handover": (handover, {}),
+    "handover behind a filter": (handover_behind_a_filter, {}),
     "names change before a takeover": (names_change_before_a_takeover, {"collector": Late}),
     "names cannot be kept": (names_cannot_be_kept, {}),
     "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),

@@ -419,6 +419,8 @@ void emit_asks(struct shell *s)
     for (size_t i = 0; i < s->out->ask_count; i++) {
         const struct core_range *r = &s->out->ask[i].range;
 
+        if (emit_knows(&s->port[s->out->ask[i].sink], r))
+            continue;
         sink_ask(s->port[s->out->ask[i].sink].sink,
                  &(struct sink_question){.origin = r->origin,
                                          .epoch = r->epoch,
@@ -495,7 +497,7 @@ void emit_wake(struct shell *s)
             if (s->port[k].sink == NULL)
                 continue;
             sink_wake(s->port[k].sink);
-            again |= confirm_hidden(&s->port[k]);
+            again |= confirm_hidden(&s->port[k]) || emit_gives_back(&s->port[k]);
         }
         if (again)
             shell_flush(s);

@@ -7,7 +7,7 @@
 
 struct sink_port;
 
-enum { HIDDEN_RUNS_MAX = 64 };
+enum { HIDDEN_RUNS_MAX = 64, HIDDEN_BACK_MAX = 16 };
 
 /* Records that were hidden and are not stated yet: the last run ends right before the position that
  * is looked at next; those before it are of other segments.  Also a run of none, which says that
@@ -32,6 +32,13 @@ bool filter_follow(struct sink_port *p, const struct record *r);
 void filter_stated(struct sink_port *p);
 /* Nothing is known any more. */
 void filter_forget(struct sink_port *p);
+
+/* emit_drain.c: what is hidden and waits to be stated goes back to the core, where nothing else of
+ * the sink keeps a hand-over from its cut.  true: shell_flush() must follow. */
+bool emit_gives_back(struct sink_port *p);
+/* D1: a question about that, at a sink that only this node writes to, needs no sink: it was never
+ * given it.  true: it is answered. */
+bool emit_knows(struct sink_port *p, const struct core_range *r);
 
 /* What a sink answered, which is said once: it is asked anew with each connection. */
 enum { ANSWERS_SAID_MAX = 64 };

@@ -59,6 +59,8 @@ struct sink_port {
     bool looking, has_give; /* The filter looks back before `give` can be taken. */
     struct core_give give;
     struct hidden_runs hidden;
+    struct core_range back[HIDDEN_BACK_MAX]; /* emit_drain.c; the oldest gives way. */
+    uint32_t back_count;                     /* Ever. */
     struct answers_said answers;
     struct given given[GIVEN_MAX];
     uint32_t head, count;

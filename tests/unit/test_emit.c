@@ -64,6 +64,19 @@ void filter_stated(struct sink_port *p)
     (void)p;
 }
 
+bool emit_gives_back(struct sink_port *p)
+{
+    (void)p;
+    return false;
+}
+
+bool emit_knows(struct sink_port *p, const struct core_range *r)
+{
+    (void)p;
+    (void)r;
+    return false;
+}
+
 void replay_lost(struct sink_port *p)
 {
     (void)p;
