@@ -402,6 +402,25 @@ def handover_behind_a_filter(p):
     check("nothing is there twice, nothing is marked", a["twice"] == a["marked"] == 0, a)
 
 
+def a_long_run_is_hidden(p):
+    """Section 7: both nodes let files of a run go before it is stated; who goes on states all of it, though twice killed."""
+    up(p)
+    epoch = p.ctl(0, "watermark")["epoch"]
+    p.events(0, 50000)
+    for n in (0, 1):
+        first = p.dir + "/n%d/journal/r-0-%08x-00000001" % (n, epoch)
+        wait("its first file to go", lambda: not os.path.exists(first), 30)
+    p.quiet(0)
+    for _ in range(2):
+        p.end(0)
+        wait("the takeover", lambda: "took over 1 segment" in p.log(1), 10)
+        p.start(0)
+        wait("the session to be back", p.session, 10)
+    wait("the run to be stated", lambda: p.verdict()["covered"] > 32768, 10)
+    a = p.verdict()
+    check("nothing is missing", a["missing"] == a["twice"] == 0, a)
+
+
 def names_change_before_a_takeover(p):
     """A record has the names of when it was decided, whoever renders it: zones, policies and interfaces were renamed since
     (d42: by the dead node's tables, and not by the taker's own). The second tables have what a file of them may have, too."""
@@ -886,6 +905,7 @@ STORIES = {
     "commands": (commands, {}),
     "handover": (handover, {}),
     "handover behind a filter": (handover_behind_a_filter, {}),
+    "a long run is hidden": (a_long_run_is_hidden, {"sink": "categories = session"}),
     "names change before a takeover": (names_change_before_a_takeover, {"collector": Late}),
     "names cannot be kept": (names_cannot_be_kept, {}),
     "lost here only": (lost_here_only, {"peer": "handover-after-ms = 200"}),

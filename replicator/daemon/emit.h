@@ -7,7 +7,7 @@
 
 struct sink_port;
 
-enum { HIDDEN_RUNS_MAX = 64, HIDDEN_BACK_MAX = 16 };
+enum { HIDDEN_RUNS_MAX = 64, HIDDEN_BACK_MAX = 16, HIDDEN_GONE_MAX = 64 };
 
 /* Records that were hidden and are not stated yet: the last run ends right before the position that
  * is looked at next; those before it are of other segments.  Also a run of none, which says that
@@ -23,6 +23,13 @@ struct hidden_runs {
     size_t count;
 };
 
+/* Of a sink, by its key: these records of a segment were hidden, and are not stated yet; the files
+ * of those that it began with are gone. */
+struct hidden_gone {
+    uint32_t key, epoch, from, below;
+    uint8_t origin;
+};
+
 /* Finds the run before a range, in the journal where the port has not followed it, a part at a
  * time. false: not at its beginning yet, call it again later. */
 bool filter_look_back(struct sink_port *p, const struct core_range *r);
@@ -32,6 +39,8 @@ bool filter_follow(struct sink_port *p, const struct record *r);
 void filter_stated(struct sink_port *p);
 /* Nothing is known any more. */
 void filter_forget(struct sink_port *p);
+/* Where the run of hidden records begins that ends with that range; to + 1: there is none. */
+uint32_t filter_run_before(struct sink_port *p, const struct core_range *r);
 
 /* emit_drain.c: what is hidden and waits to be stated goes back to the core, where nothing else of
  * the sink keeps a hand-over from its cut.  true: shell_flush() must follow. */

@@ -43,16 +43,29 @@ static uint32_t hidden_tail(const struct sink_port *p, const uint8_t *records, u
     return tail;
 }
 
+/* What the journal holds begins there: of a segment that is still open files may be gone. */
+static uint32_t lowest(const struct sink_port *p, const struct hidden_run *h)
+{
+    const struct segment *g = core_segment(p->shell->core, h->origin, h->epoch);
+    uint32_t first = journal_first(p->shell->journal, h->origin, h->epoch, 1);
+
+    return g != NULL && g->base > first ? g->base : first;
+}
+
 /* One batch further down.  true: it ends in there. */
-static bool look_at_batch(struct sink_port *p, struct hidden_run *h, uint32_t base)
+static bool look_at_batch(struct sink_port *p, struct hidden_run *h)
 {
     static uint8_t records[FEED_BATCH * RECORD_SIZE];
-    uint32_t n = h->from > base ? h->from - base : 0;
+    uint32_t low = lowest(p, h), n = h->from > low ? h->from - low : 0;
     uint32_t tail;
 
     n = n < FEED_BATCH ? n : FEED_BATCH;
-    if (n == 0 || journal_read(p->shell->journal, h->origin, h->epoch, h->from - n, n, records,
-                               sizeof(records)) < n)
+    if (n == 0) {
+        h->from = hidden_from(p->shell, p->index, h->origin, h->epoch, h->from);
+        return true;
+    }
+    if (journal_read(p->shell->journal, h->origin, h->epoch, h->from - n, n, records,
+                     sizeof(records)) < n)
         return true;
     tail = hidden_tail(p, records, n);
     h->from -= tail;
@@ -61,16 +74,23 @@ static bool look_at_batch(struct sink_port *p, struct hidden_run *h, uint32_t ba
 
 bool filter_look_back(struct sink_port *p, const struct core_range *r)
 {
-    const struct segment *g = core_segment(p->shell->core, r->origin, r->epoch);
-
     if (!p->filtered || (!p->looking && follows(p, r->origin, r->epoch, r->from)))
         return true;
     if (!p->looking)
         *add_run(p) = (struct hidden_run){r->origin, r->epoch, r->from, r->from};
     p->looking = true;
     for (int i = 0; i < LOOK_BACK_BATCHES && p->looking; i++)
-        p->looking = !look_at_batch(p, current(p), g != NULL && g->base > 1 ? g->base : 1);
+        p->looking = !look_at_batch(p, current(p));
     return !p->looking;
+}
+
+uint32_t filter_run_before(struct sink_port *p, const struct core_range *r)
+{
+    struct hidden_run h = {r->origin, r->epoch, r->to + 1, r->to + 1};
+
+    while (!look_at_batch(p, &h))
+        ;
+    return h.from;
 }
 
 bool filter_follow(struct sink_port *p, const struct record *r)

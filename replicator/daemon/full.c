@@ -4,7 +4,10 @@
 
 #include "segment.h"
 
-enum { SHED_RECORDS = 4 * JOURNAL_CHUNK_RECORDS }; /* At a time: more than a ring holds. */
+enum {
+    SHED_RECORDS = 4 * JOURNAL_CHUNK_RECORDS, /* At a time: more than a ring holds. */
+    LOOK_RECORDS = 4 * JOURNAL_CHUNK_RECORDS, /* Likewise, of what may have to be read first. */
+};
 
 /* Of a full file. */
 #define CHUNK_BYTES ((uint64_t)JOURNAL_HEADER_SIZE + JOURNAL_CHUNK_RECORDS * JOURNAL_SLOT_SIZE)
@@ -69,12 +72,26 @@ static uint32_t needed_or_kept(void *ctx, uint8_t origin, uint32_t epoch)
     return below < delivered ? (uint32_t)below : delivered;
 }
 
+static uint32_t stays(void *ctx, uint8_t origin, uint32_t epoch)
+{
+    struct shell *s = ctx;
+    uint32_t below = (s->config->journal_oldest ? needed : needed_or_kept)(ctx, origin, epoch);
+    uint32_t first = journal_first(s->journal, origin, epoch, 1);
+
+    if (!hidden_is_used(s) || first == 0 || below <= first || below - first <= LOOK_RECORDS)
+        return below;
+    s->trimmed_part = true;
+    return first + LOOK_RECORDS;
+}
+
 /* The marks by which the files may go have to survive the power before the files go. */
 static void free_files(struct shell *s)
 {
     s->core->node_dirty = true;
     shell_flush(s);
-    journal_trim(s->journal, s->config->journal_oldest ? needed : needed_or_kept, s);
+    s->trimmed_part = false;
+    if (hidden_note(s, stays))
+        journal_trim(s->journal, stays, s);
     s->trimmed_ns = shell_now_ns();
     s->trimmed_count = s->core->shed.count;
 }
@@ -87,7 +104,7 @@ static void free_delivered(struct shell *s)
     if (limit != 0 && limit < most)
         most = limit;
     if (!s->flushing && is_over(s, most) && tally_is_complete(s) &&
-        shell_now_ns() - s->trimmed_ns > SECOND_NS)
+        shell_now_ns() - s->trimmed_ns > (s->trimmed_part ? TRIM_NS : SECOND_NS))
         free_files(s);
 }
 

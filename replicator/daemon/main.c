@@ -43,7 +43,7 @@ static void on_meta(void *ctx, const uint8_t *at, size_t len)
 {
     struct shell *s = ctx;
 
-    if (core_recover_meta(s->core, at, len) != 0)
+    if (core_recover_meta(s->core, at, len) != 0 && !hidden_recover(s, at, len))
         shell_log("journal: a mark of %zu bytes is not one of ours; it is left out", len);
 }
 
@@ -155,6 +155,7 @@ static void emit_snapshot(void *ctx, struct journal *j)
 
     while ((len = core_snapshot(s->core, &cursor, meta)) > 0)
         journal_meta(j, meta, len);
+    hidden_snapshot(s, j);
 }
 
 static void recover_firsts(struct shell *s)

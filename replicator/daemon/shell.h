@@ -119,7 +119,10 @@ struct shell {
     uint64_t given_up; /* Records, since start. */
     struct shell_said given_up_said;
     struct core_range given_up_last;
+    struct hidden_gone hidden_gone[HIDDEN_GONE_MAX]; /* hidden.c */
+    uint32_t hidden_gone_count;
     uint64_t trimmed_ns, trimmed_count; /* full.c: when, and core.shed.count then. */
+    bool trimmed_part;                  /* There was more to go than at a time. */
     struct metrics *metrics;
     struct tail *tail[TAILS_MAX];
     uint64_t gap_records[NODE_COUNT][GAP_LOST + 1]; /* Stated since start. */
@@ -259,6 +262,16 @@ void full_look(struct shell *s);
 void full_noted(struct shell *s, uint64_t count_before);
 /* No more is journaled until something goes. */
 bool full_refuses(const struct shell *s, bool replica);
+
+/* hidden.c: where runs of hidden records began, of which files are gone.  note: before those go
+ * that are below what is needed; false: they have to stay.  from: of a run that goes on at `at`. */
+bool hidden_is_used(const struct shell *s);
+bool hidden_note(struct shell *s,
+                 uint32_t (*stays_from)(void *ctx, uint8_t origin, uint32_t epoch));
+uint32_t hidden_from(const struct shell *s, size_t sink, uint8_t origin, uint32_t epoch,
+                     uint32_t at);
+bool hidden_recover(struct shell *s, const uint8_t *at, size_t len); /* false: not one of ours. */
+void hidden_snapshot(struct shell *s, struct journal *j);
 
 /* retain.c, replay.c: what is settled stays for a while and can be sent again. */
 void retain_settled(struct shell *s, uint8_t origin, uint32_t epoch);
