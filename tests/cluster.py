@@ -397,7 +397,7 @@ def handover_behind_a_filter(p):
         p.quiet(0)
         wait("all but the last to be hidden", lambda: p.ctl(n, "watermark")["waiting"] <= 1, 10)
         r = p.ctl(n, "handover", code=None)
-        check("it is done", r and r.get("state") == "done", r)
+        check("it is done, and nothing that a sink would get stays", r and r.get("state") == "done" and r["stayed"] == 0, r)
     a = p.verdict()
     check("nothing is there twice, nothing is marked", a["twice"] == a["marked"] == 0, a)
 

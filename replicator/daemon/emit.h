@@ -5,6 +5,7 @@
 #include "core.h"
 #include "record.h"
 
+struct shell;
 struct sink_port;
 
 enum { HIDDEN_RUNS_MAX = 64, HIDDEN_BACK_MAX = 16, HIDDEN_GONE_MAX = 64 };
@@ -48,6 +49,10 @@ bool emit_gives_back(struct sink_port *p);
 /* D1: a question about that, at a sink that only this node writes to, needs no sink: it was never
  * given it.  true: it is answered. */
 bool emit_knows(struct sink_port *p, const struct core_range *r);
+/* Looks, after each flush, for the end of a hand-over. */
+void emit_handed_over(struct shell *s);
+/* Records that stayed here at the last one and that a sink waits for: not what is hidden. */
+uint64_t emit_stayed(const struct shell *s);
 
 /* What a sink answered, which is said once: it is asked anew with each connection. */
 enum { ANSWERS_SAID_MAX = 64 };

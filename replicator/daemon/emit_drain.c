@@ -6,16 +6,24 @@
 
 #include "segment.h"
 
-static bool is_drained(const struct sink_port *p, const struct given *h)
+/* NULL: it is done. */
+static const struct span *span_of(const struct sink_port *p, const struct given *h)
 {
     const struct segment *g = core_segment(p->shell->core, h->origin, h->epoch);
     const struct delivery *d = g != NULL ? &g->at[p->index] : NULL;
 
     for (uint8_t n = 0; d != NULL && n < d->count; n++) {
         if (d->span[n].from <= h->to && h->to <= d->span[n].to)
-            return d->span[n].handing == HAND_DRAIN;
+            return &d->span[n];
     }
-    return false;
+    return NULL;
+}
+
+static bool is_drained(const struct sink_port *p, const struct given *h)
+{
+    const struct span *s = span_of(p, h);
+
+    return s != NULL && s->handing == HAND_DRAIN;
 }
 
 /* Nothing else waits: what was really given must not be taken for in doubt. */
@@ -82,4 +90,38 @@ bool emit_knows(struct sink_port *p, const struct core_range *r)
         return true;
     }
     return false;
+}
+
+/* What ends at a cut. */
+static uint64_t hidden_below_cut(const struct sink_port *p)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct given *g = &p->given[(p->head + i) % GIVEN_MAX];
+        const struct span *s = g->what == GIVEN_HIDDEN ? span_of(p, g) : NULL;
+
+        if (s != NULL && s->owner == p->shell->core->o.node && s->to == g->to)
+            n += g->to - g->from + 1;
+    }
+    return n;
+}
+
+void emit_handed_over(struct shell *s)
+{
+    bool running = s->core->handover.state == HANDOVER_RUNNING;
+
+    if (running == s->handover_ran)
+        return;
+    s->handover_ran = running;
+    s->stayed_hidden = 0;
+    for (size_t k = 0; !running && k < s->port_count; k++)
+        s->stayed_hidden += hidden_below_cut(&s->port[k]);
+}
+
+uint64_t emit_stayed(const struct shell *s)
+{
+    uint64_t stayed = s->core->handover.stayed;
+
+    return stayed > s->stayed_hidden ? stayed - s->stayed_hidden : 0;
 }

@@ -145,6 +145,7 @@ static void report_changes(struct shell *s)
         shell_log("took over %llu segment(s) of the peer",
                   (unsigned long long)(c->takeovers - s->takeovers_said));
     say_given(s);
+    emit_handed_over(s);
     s->session_said = c->session;
     s->takeovers_said = c->takeovers;
 }

@@ -151,6 +151,8 @@ struct shell {
     uint64_t refused_frames[CLUSTER_LINKS_MAX]; /* Of the peer, which has the key. */
     enum session_state session_said;
     uint64_t takeovers_said, moved_said;
+    uint64_t stayed_hidden;  /* emit_drain.c, */
+    bool handover_ran;       /* as it was looked at last. */
     size_t feed_pending;     /* Records read from the ring that the journal did not take yet. */
     uint32_t newest_epoch;   /* Of ours, found at start. */
     uint32_t first_epoch;    /* Of ours, opened by this process; 0: none yet. */

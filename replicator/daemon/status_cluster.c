@@ -162,7 +162,7 @@ json_t *status_handover(const struct shell *s)
 
     return json_pack("{s:s,s:s?,s:I,s:I}", "state", words[c->handover.state], "why",
                      c->handover.state == HANDOVER_REFUSED ? c->handover.why : NULL, "runsMoved",
-                     (json_int_t)c->handover.moved, "stayed", (json_int_t)c->handover.stayed);
+                     (json_int_t)c->handover.moved, "stayed", (json_int_t)emit_stayed(s));
 }
 
 static json_int_t left_ms(uint64_t end_ns)

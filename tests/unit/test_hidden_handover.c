@@ -183,6 +183,7 @@ static void run_ms(uint32_t ms)
         pair_elapse_ms(pair, 10);
         answer_asked();
         emit_wake(&shell);
+        emit_handed_over(&shell);
     }
 }
 
@@ -212,6 +213,7 @@ static uint32_t begin(bool local)
     return pair_live(pair, 0);
 }
 
+/* stayed: at the core, which knows of no filter. */
 static void expect_done(uint64_t stayed)
 {
     const struct core *c = shell.core;
@@ -220,6 +222,7 @@ static void expect_done(uint64_t stayed)
         print_message("%s\n", c->handover.why);
     assert_int_equal(c->handover.state, HANDOVER_DONE);
     assert_int_equal(c->handover.stayed, stayed);
+    assert_int_equal(emit_stayed(&shell), 0); /* No sink waits for what is hidden. */
 }
 
 static int setup(void **state)
@@ -268,6 +271,9 @@ static void what_is_hidden_of_its_own_stays(void **state)
     assert_int_equal(marked, 0);
     pair_produce(pair, 0, 9);
     run_ms(100);
+    port->count = 0; /* It was stated since. */
+    run_ms(100);
+    assert_int_equal(emit_stayed(&shell), 0);
     assert_int_equal(pair_times(pair, 0, epoch, LAST, &in_doubt), 0);
     assert_int_equal(pair_times(pair, 0, epoch, LAST + 1, &in_doubt), 1);
     assert_int_equal(in_doubt, 0);
@@ -280,7 +286,7 @@ static void what_was_given_is_waited_for(void **state)
 
     (void)state;
     given_add(port, GIVEN_RECORD, &r);
-    port->head++; /* Not hidden, but with the sink. */
+    port->head++; /* It is not hidden. */
     port->count--;
     pair_handover(pair, 0);
     run_ms(50);
@@ -289,6 +295,22 @@ static void what_was_given_is_waited_for(void **state)
     confirm(port, 1);
     run_ms(20);
     expect_done(0);
+}
+
+/* T1: a sink that cannot answer keeps what it has not confirmed, and that is said. */
+static void what_was_given_stays(void **state)
+{
+    struct record r = {.epoch = begin(false), .sequence = LAST};
+
+    (void)state;
+    shell.core->o.sink[0].answers = false;
+    given_add(port, GIVEN_RECORD, &r);
+    port->head++;
+    port->count--;
+    pair_handover(pair, 0);
+    run_ms(200);
+    assert_int_equal(shell.core->handover.state, HANDOVER_DONE);
+    assert_int_equal(emit_stayed(&shell), 1);
 }
 
 /* What is sent again at the same time, which the core knows nothing of, goes on. */
@@ -313,6 +335,7 @@ int main(void)
         T(what_is_hidden_goes_to_the_peer),
         T(what_is_hidden_of_its_own_stays),
         T(what_was_given_is_waited_for),
+        T(what_was_given_stays),
         T(a_replay_goes_on),
     };
 
