@@ -28,8 +28,8 @@ struct sink_host {
     /* The next items; their bytes stay valid until the next pull. */
     size_t (*pull)(void *ctx, struct sink_item *items, size_t max, size_t max_bytes);
     void (*confirmed)(void *ctx, size_t n); /* The oldest n that were pulled. */
-    /* All that was pulled and not confirmed goes back; it may have arrived or not.  certain_none: it
-     * has not left this host. */
+    /* All that was pulled and not confirmed goes back; it may have arrived or not.  certain_none:
+     * it has not left this host. */
     void (*lost)(void *ctx, bool certain_none);
     /* quiet: what it said when it was down last stands until it is more than a flap. */
     void (*up)(void *ctx, bool quiet);
