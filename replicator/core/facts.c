@@ -1,6 +1,8 @@
 /* T3, T5: what the peer's hello tells of one segment. */
 #include "rules.h"
 
+#include <string.h>
+
 /* T4a: an owner that fences may have gone on without its peer, above the intents that the peer
  * holds; in an earlier session, whatever the peer of now says. */
 bool facts_bear_no_witness(const struct core *c)
@@ -212,6 +214,7 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
                  uint8_t n)
 {
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
+    struct delivery old[SINK_COUNT_MAX];
     bool known = g != NULL, left;
 
     if (known && fact->closed && !fact->lost && epoch_goes_on(c, g)) { /* L3: it ran alone. */
@@ -229,6 +232,7 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
         g->at[k].was_shared &= g->origin == c->o.node;
     }
     learn_marks(c, g, fact);
+    memcpy(old, g->at, sizeof(old));
     while (n-- > 0) {
         struct delivery d;
         uint8_t origin;
@@ -260,6 +264,8 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
     learn_tail(c, g, fact);
     if (fact->lost || g->lost || (!known && g->origin == c->o.node))
         facts_origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled); /* T5 */
+    for (size_t k = 0; g->origin != c->o.node && k < c->o.sink_count; k++)
+        reconcile_tail(c, g, &old[k], &g->at[k]);
     if (!known && g->origin != c->o.node)
         facts_forgotten_by(c, g, c->o.node);
 }

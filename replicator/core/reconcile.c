@@ -61,6 +61,13 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
     }
 }
 
+void reconcile_tail(const struct core *c, const struct segment *g, struct delivery *old,
+                    struct delivery *d)
+{
+    delivery_tidy(old, g->closed, g->last, -1);
+    keep_handed(c, old, d);
+}
+
 /* L3, T4: what this node goes on with alone stays so until its own facts are out: without them
  * nobody can have taken it back, and this hello may not come to its end. */
 static void keep_resumed(const struct core *c, const struct delivery *old, struct delivery *d)

@@ -63,6 +63,10 @@ void gap_noted(struct core *c, const struct core_input *in);
 
 /* reconcile.c: T3 for one segment at one sink; theirs: as the peer sees it. */
 void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs);
+/* What its origin's disk has lost is ours again only then: so is what was in flight of it, as `old`
+ * was before. */
+void reconcile_tail(const struct core *c, const struct segment *g, struct delivery *old,
+                    struct delivery *d);
 
 /* facts.c: T3, T5. */
 void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,

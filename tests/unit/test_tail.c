@@ -379,6 +379,42 @@ static void what_is_not_stated_yet_may_come_back(void **state)
     assert_false(pair_stated(p, RECORD_GAP_LOST, 0, e, 21));
 }
 
+/* T3: node 1 owns what its origin's disk has lost, and goes on with it alone; so does node 0, which
+ * does not have it.  As they settle it is node 1's again, and what that has in flight stays so. */
+static void what_is_in_flight_of_a_tail_stays_so(void **state)
+{
+    struct pair *p = *state;
+    uint32_t e = pair_die_undelivered(p);
+    unsigned marked;
+
+    pair_lose_tail(p, 0, e, 6);
+    p->node[1].sink_off = true;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_elapse_ms(p, 1500);
+    assert_int_equal(pair_span(p, 1, 0, e, 7)->owner, 1);
+    pair_cut(p);
+    p->node[1].sink_off = false;
+    p->node[1].sink_stalls = true;
+    pair_fenced(p, 1);
+    pair_cluster(p, 0, true, true);
+    pair_elapse_ms(p, 1000);
+    assert_int_equal(pair_times(p, 0, e, 7, &marked), 1);
+    assert_int_equal(pair_span(p, 0, 0, e, 7)->owner, 0);
+    assert_true(pair_span(p, 0, 0, e, 7)->term > pair_span(p, 1, 0, e, 7)->term);
+    pair_connect(p);
+    pair_work_once(p, 1); /* Its hello, so that node 0's facts go before it hears node 1's. */
+    pair_work_once(p, 0);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 7)->owner, 1);
+    assert_int_equal(pair_times(p, 0, e, 7, &marked), 1);
+    p->node[1].sink_stalls = p->node[0].sink_off = false;
+    pair_confirm(p, 1);
+    pair_elapse_ms(p, 3000);
+    for (uint32_t q = 7; q <= 21; q++)
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+}
+
 /* T3, T5: a node is put back to an old copy of its journal, of before its last epoch, and its ring
  * is gone with its host.  Its silence about that epoch is no word that it is settled: its peer
  * holds all of it, and hands it over, or somebody states it as lost. */
@@ -418,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_old_copy_is_silent_about_what_it_never_knew, pair_up,
                                         pair_end),
+        cmocka_unit_test_setup_teardown(what_is_in_flight_of_a_tail_stays_so, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(ended_before_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(ended_in_the_session, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(a_broken_hello_is_no_news, pair_up, pair_end),
