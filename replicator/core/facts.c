@@ -265,7 +265,7 @@ void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, 
     if (fact->lost || g->lost || (!known && g->origin == c->o.node))
         facts_origin_lost(c, g, g->origin == c->o.node ? fact->journaled : g->journaled); /* T5 */
     for (size_t k = 0; g->origin != c->o.node && k < c->o.sink_count; k++)
-        reconcile_tail(c, g, &old[k], &g->at[k]);
+        reconcile_tail(c, g, k, &old[k]);
     if (!known && g->origin != c->o.node)
         facts_forgotten_by(c, g, c->o.node);
 }

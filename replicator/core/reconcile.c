@@ -61,13 +61,6 @@ static void keep_handed(const struct core *c, const struct delivery *old, struct
     }
 }
 
-void reconcile_tail(const struct core *c, const struct segment *g, struct delivery *old,
-                    struct delivery *d)
-{
-    delivery_tidy(old, g->closed, g->last, -1);
-    keep_handed(c, old, d);
-}
-
 /* L3, T4: what this node goes on with alone stays so until its own facts are out: without them
  * nobody can have taken it back, and this hello may not come to its end. */
 static void keep_resumed(const struct core *c, const struct delivery *old, struct delivery *d)
@@ -94,6 +87,14 @@ static void keep_guard(const struct core *c, const struct segment *g, const stru
         if (!s->guarded)
             delivery_unguard(s);
     }
+}
+
+void reconcile_tail(const struct core *c, struct segment *g, size_t k, struct delivery *old)
+{
+    delivery_tidy(old, g->closed, g->last, -1);
+    keep_handed(c, old, &g->at[k]);
+    if (sink_knows_all(c, k))
+        keep_guard(c, g, old, &g->at[k]);
 }
 
 /* As the peer knows it, where it has our facts: a confirmation since then changes no outcome. */

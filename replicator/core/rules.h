@@ -65,8 +65,7 @@ void gap_noted(struct core *c, const struct core_input *in);
 void reconcile(struct core *c, struct segment *g, size_t k, const struct delivery *theirs);
 /* What its origin's disk has lost is ours again only then: so is what was in flight of it, as `old`
  * was before. */
-void reconcile_tail(const struct core *c, const struct segment *g, struct delivery *old,
-                    struct delivery *d);
+void reconcile_tail(const struct core *c, struct segment *g, size_t k, struct delivery *old);
 
 /* facts.c: T3, T5. */
 void facts_learn(struct core *c, const struct segment *fact, const uint8_t *at, size_t len,

@@ -93,6 +93,29 @@ static void taker_goes_on_from_the_answer(void **state)
     free(p);
 }
 
+/* D1: as its origin is back, a taker asks anew, whatever it has in flight. */
+static void taker_asks_after_each_settlement(void **state)
+{
+    struct pair *p = pair_begin(stream);
+    uint32_t e = eight_in_flight(p);
+
+    (void)state;
+    p->node[1].sink_stalls = true;
+    take_over(p);
+    pair_answer(p, 1, ANSWER_HAS, 5);
+    pair_settle(p);
+    assert_int_equal(pair_span(p, 1, 0, e, 10)->asked, ASK_DONE);
+    assert_true(pair_span(p, 1, 0, e, 10)->handed > 5);
+    p->node[0].sink_stalls = false;
+    pair_start(p, 0);
+    pair_connect(p);
+    pair_settle(p);
+    assert_int_equal(p->node[1].core.session, SESSION_UP);
+    assert_int_equal(pair_span(p, 1, 0, e, 10)->owner, 1);
+    assert_int_not_equal(pair_span(p, 1, 0, e, 10)->asked, ASK_DONE);
+    free(p);
+}
+
 /* D1: the sink may have more than we thought: its owner went on alone. */
 static void answer_above_the_doubt_is_believed(void **state)
 {
@@ -477,6 +500,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(taker_goes_on_from_the_answer),
+        cmocka_unit_test(taker_asks_after_each_settlement),
         cmocka_unit_test(answer_above_the_doubt_is_believed),
         cmocka_unit_test(new_connection_is_asked_about),
         cmocka_unit_test(lost_tail_is_asked_about),
