@@ -3,14 +3,16 @@
 #include <assert.h>
 #include <string.h>
 
-/*   LIVE --closed--> DRAINING --all confirmed, both say so--> SETTLED
- *     |                 |  ^
- *     +--session lost---+  |      HELD   (E, S] waits for the peer, the operator or time (L2, T4).
- *     v                 v  |      TAKEN  this node took it over from its owner (L3).
- *    HELD --------------+--+      HANDED_OVER  the peer has it, by takeover or by hand-over
- * (T1-T3). |                 |
- *     +-----> TAKEN, HANDED_OVER ---> DRAINING or SETTLED; LIVE when its origin has not closed it
- * yet (N6: an epoch a second at most). */
+/* clang-format off */
+/*   LIVE ----closed----> DRAINING ----all confirmed, and both say so----> SETTLED   (from each state)
+ *     |                     |
+ *     +----session lost-----+--> HELD         (E, S] waits for the peer, the operator or time (L2, T4)
+ *     +----taken over-------+--> TAKEN        by this node from its owner (L3); from HELD, too
+ *     +----given------------+--> HANDED_OVER  the peer has it, by takeover or by hand-over (T1-T3)
+ *
+ * As the nodes settle (T3) what its spans say: TAKEN or HANDED_OVER, else DRAINING, or LIVE where its
+ * origin has not closed it yet (N6: an epoch a second at most). */
+/* clang-format on */
 static const uint8_t segment_moves[] = {
     [SEGMENT_FREE] = 1u << SEGMENT_LIVE,
     [SEGMENT_LIVE] = 1u << SEGMENT_DRAINING | 1u << SEGMENT_HELD | 1u << SEGMENT_TAKEN |

@@ -328,6 +328,8 @@ inline settle_lost(n)
     i = 0
 }
 
+#define SAME_OWNER(i) assert((term[AT(0, i)] & 1) == (term[AT(1, i)] & 1) || HAS(done[0] | done[1], i) || produced <= i)
+
 inline establish(n)
 {
     if
@@ -338,7 +340,13 @@ inline establish(n)
         lease[n] = false;
         if
         :: session[0] == UP && session[1] == UP && produced > 0 ->
-            assert((term[AT(0, 0)] & 1) == (term[AT(1, 0)] & 1) || HAS(done[0] | done[1], 0))
+            SAME_OWNER(0);
+#if RECORDS > 1
+            SAME_OWNER(1);
+#endif
+#if RECORDS > 2
+            SAME_OWNER(2)
+#endif
         :: else
         fi
     :: else
