@@ -652,11 +652,38 @@ static void what_its_peer_settled_goes_on(void **state)
     the_ring_goes_on(p, ended_without_its_origin(p));
 }
 
+/* T3: an origin has a sink anew.  Its replica hears with its fact where the segment ends, and had
+ * it as done up to there: both settle the same of it. */
+static void both_expect_again_the_same(void **state)
+{
+    struct pair *p = *state;
+    struct core *origin = &p->node[1].core, *replica = &p->node[0].core;
+    struct segment *g = segment_find(origin, 1, pair_live(p, 1));
+    struct segment *h = segment_find(replica, 1, pair_live(p, 1));
+    struct delivery doubted = {.count = 1, .unheard = true};
+    struct delivery done = {.count = 1};
+
+    doubted.span[0] = (struct span){.from = 1, .to = 1, .owner = 1, .intent = 1, .doubt = 1};
+    done.span[0] = (struct span){.from = 2, .to = SEQUENCE_MAX, .owner = 1};
+    done.span[0].emitted = done.span[0].handed = done.span[0].intent = 1;
+    done.span[0].requested = done.span[0].granted = done.span[0].doubt = 1;
+    segment_close(origin, g, 1);
+    segment_close(replica, h, 1);
+    g->replicated = h->journaled = 0;
+    g->at[0] = doubted;
+    reconcile(origin, g, 0, &done);
+    reconcile(replica, h, 0, &doubted);
+    assert_int_equal(g->at[0].count, h->at[0].count);
+    assert_int_equal(g->at[0].span[0].emitted, h->at[0].span[0].emitted);
+    assert_int_equal(g->at[0].span[0].doubt, h->at[0].span[0].doubt);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(its_facts_were_the_last_of_it),
+        T(both_expect_again_the_same),
         T(what_its_peer_ended_goes_on),
         T(what_its_peer_settled_goes_on),
         T(a_sink_is_put_back_before_a_takeover),
