@@ -167,7 +167,6 @@ static struct segment *segment_of_fact(struct core *c, const struct segment *fac
 {
     struct segment *g = segment_find(c, fact->origin, fact->epoch);
     const struct core_dropped *dropped = segment_dropped(c, fact->origin, fact->epoch);
-
     uint32_t settled = dropped != NULL ? dropped->to : SEQUENCE_MAX;
 
     if (fact->epoch > c->highest_epoch)
