@@ -2,18 +2,13 @@
 /* What the shell tells the core of a sink: the rest of the shell is stood in for. */
 #include "emit.c"
 #include "emit_answer.c"
+#include "lib/port_double.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
 /* ---- the rest of the shell ---- */
-
-void shell_input(struct shell *s, struct core_input *in)
-{
-    in->now_ns = shell_now_ns();
-    core_step(s->core, in);
-}
 
 static uint64_t now_ns = SECOND_NS;
 
@@ -40,30 +35,6 @@ void shell_log(const char *format, ...)
     said_count++;
 }
 
-void filter_forget(struct sink_port *p)
-{
-    (void)p;
-}
-
-bool filter_look_back(struct sink_port *p, const struct core_range *r)
-{
-    (void)p;
-    (void)r;
-    return true;
-}
-
-bool filter_follow(struct sink_port *p, const struct record *r)
-{
-    (void)p;
-    (void)r;
-    return true;
-}
-
-void filter_stated(struct sink_port *p)
-{
-    (void)p;
-}
-
 bool emit_gives_back(struct sink_port *p)
 {
     (void)p;
@@ -75,69 +46,6 @@ bool emit_knows(struct sink_port *p, const struct core_range *r)
     (void)p;
     (void)r;
     return false;
-}
-
-void replay_lost(struct sink_port *p)
-{
-    (void)p;
-}
-
-void replay_fill(struct sink_port *p, size_t n)
-{
-    (void)p;
-    (void)n;
-}
-
-void replay_confirmed(struct sink_port *p, uint32_t epoch, uint32_t sequence)
-{
-    (void)p;
-    (void)epoch;
-    (void)sequence;
-}
-
-void failover_confirmed(struct shell *s)
-{
-    (void)s;
-}
-
-void failover_given(struct shell *s)
-{
-    (void)s;
-}
-
-void tail_confirmed(struct sink_port *p, const struct core_range *run)
-{
-    (void)p;
-    (void)run;
-}
-
-void histogram_add(struct histogram *h, uint64_t ns, uint64_t n)
-{
-    (void)h;
-    (void)ns;
-    (void)n;
-}
-
-const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation)
-{
-    (void)s;
-    (void)origin;
-    (void)generation;
-    return NULL;
-}
-
-struct run_book *runs_book(struct shell *s)
-{
-    (void)s;
-    return NULL;
-}
-
-uint32_t status_mark(const struct segment *g, size_t sink, bool emitted)
-{
-    (void)g;
-    (void)sink;
-    (void)emitted;
-    return 0;
 }
 
 /* ---- tests ---- */

@@ -3,6 +3,7 @@
  * the rest of its shell is stood in for. */
 #include "emit.c"
 #include "emit_drain.c"
+#include "lib/port_double.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,12 +20,6 @@ uint64_t shell_now_ns(void)
     return pair->now_ns;
 }
 
-void shell_input(struct shell *s, struct core_input *in)
-{
-    in->now_ns = shell_now_ns();
-    core_step(s->core, in);
-}
-
 void shell_flush(struct shell *s)
 {
     (void)s;
@@ -34,93 +29,6 @@ void shell_flush(struct shell *s)
 void shell_log(const char *format, ...)
 {
     (void)format;
-}
-
-void filter_forget(struct sink_port *p)
-{
-    (void)p;
-}
-
-bool filter_look_back(struct sink_port *p, const struct core_range *r)
-{
-    (void)p;
-    (void)r;
-    return true;
-}
-
-bool filter_follow(struct sink_port *p, const struct record *r)
-{
-    (void)p;
-    (void)r;
-    return false;
-}
-
-void filter_stated(struct sink_port *p)
-{
-    (void)p;
-}
-
-void replay_lost(struct sink_port *p)
-{
-    (void)p;
-}
-
-void replay_fill(struct sink_port *p, size_t n)
-{
-    (void)p;
-    (void)n;
-}
-
-void replay_confirmed(struct sink_port *p, uint32_t epoch, uint32_t sequence)
-{
-    (void)p;
-    (void)epoch;
-    (void)sequence;
-}
-
-void failover_confirmed(struct shell *s)
-{
-    (void)s;
-}
-
-void failover_given(struct shell *s)
-{
-    (void)s;
-}
-
-void tail_confirmed(struct sink_port *p, const struct core_range *run)
-{
-    (void)p;
-    (void)run;
-}
-
-void histogram_add(struct histogram *h, uint64_t ns, uint64_t n)
-{
-    (void)h;
-    (void)ns;
-    (void)n;
-}
-
-const struct names *feed_names(struct shell *s, uint8_t origin, uint32_t generation)
-{
-    (void)s;
-    (void)origin;
-    (void)generation;
-    return NULL;
-}
-
-struct run_book *runs_book(struct shell *s)
-{
-    (void)s;
-    return NULL;
-}
-
-uint32_t status_mark(const struct segment *g, size_t sink, bool emitted)
-{
-    (void)g;
-    (void)sink;
-    (void)emitted;
-    return 0;
 }
 
 void emit_answer(void *ctx, uint8_t origin, uint32_t epoch, uint32_t from, uint32_t to,
