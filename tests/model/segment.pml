@@ -465,7 +465,11 @@ active proctype world()
         drain(1);
         i = 0;
         do
+#ifdef BROKEN_ASKS_ONCE
+        :: i < 2 * RECORDS -> i++
+#else
         :: i < 2 * RECORDS -> asked[i] = false; i++
+#endif
         :: else -> break
         od;
         i = 0;
