@@ -190,9 +190,9 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     uint32_t last = g->closed ? g->last : SEQUENCE_MAX;
 
     /* T3: a replica that has heard of the end now expects no more than what its origin heard of it.
-     */
-    delivery_tidy(&mine, g->closed, g->last, -1);
-    delivery_tidy(&other, g->closed, g->last, -1);
+     * What an owner has done is looked at: it is not to come. */
+    delivery_tidy(&mine, g->closed, g->last, c->o.node);
+    delivery_tidy(&other, g->closed, g->last, 1 - c->o.node);
     if (came_back && is_deaf(c, g, &other))
         other = mine;
     else if (came_back)

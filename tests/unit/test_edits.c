@@ -678,12 +678,41 @@ static void both_expect_again_the_same(void **state)
     assert_int_equal(g->at[0].span[0].doubt, h->at[0].span[0].doubt);
 }
 
+/* T3, L3: its taker has done all that it took there, more than it holds now: nothing of that is
+ * waited for, nor to come again, whichever wire version says so. */
+static void what_its_taker_has_done_is_done(void **state)
+{
+    struct pair *p = *state;
+    struct core *origin = &p->node[1].core;
+    struct segment *g = segment_find(origin, 1, pair_live(p, 1));
+    struct delivery doubted = {.count = 2, .unheard = true};
+    struct delivery taken = {.count = 1};
+
+    doubted.span[1] = (struct span){.from = 13, .to = SEQUENCE_MAX, .owner = 1, .emitted = 12};
+    doubted.span[1].handed = doubted.span[1].intent = 12;
+    doubted.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
+    doubted.span[0].emitted = doubted.span[0].handed = 2;
+    doubted.span[0].intent = doubted.span[0].doubt = 5;
+    taken.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
+    taken.span[0].emitted = taken.span[0].handed = taken.span[0].intent = 12;
+    for (origin->version = 1; origin->version <= WIRE_VERSION; origin->version++) {
+        g->journaled = 12;
+        g->replicated = 7;
+        g->at[0] = doubted;
+        reconcile(origin, g, 0, &taken);
+        assert_int_equal(g->at[0].count, 1);
+        assert_int_equal(g->at[0].span[0].from, 13);
+        assert_int_equal(g->at[0].span[0].owner, 1);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
     const struct CMUnitTest tests[] = {
         T(its_facts_were_the_last_of_it),
         T(both_expect_again_the_same),
+        T(what_its_taker_has_done_is_done),
         T(what_its_peer_ended_goes_on),
         T(what_its_peer_settled_goes_on),
         T(a_sink_is_put_back_before_a_takeover),
