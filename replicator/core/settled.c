@@ -46,10 +46,12 @@ static void settle_sink(const struct core *c, struct segment *g, size_t k)
     struct delivery *d = &g->at[k];
     bool ours = g->origin == c->o.node;
     bool forgot = c->peer_has[k] && g->fact_seen && d->was_shared && facts_are_blind(c, g, d);
+    /* Its file may have lost some of what it had then. */
+    uint32_t sent = ours ? g->sent : max_u32(g->peer_sent, min_u32(g->told, g->journaled));
 
     d->dirty |= d->shared != c->peer_has[k];
     if (forgot)
-        had_it_before(g, d, ours ? g->replicated : min_u32(g->told, g->journaled), true);
+        had_it_before(g, d, sent, true);
     else if (ours && !c->peer_has[k] && (d->shared || g->unsure))
         had_it_before(g, d, segment_may_be_sent(g), false);
     d->shared = c->peer_has[k];
@@ -207,11 +209,17 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
         }
         if (g->gap == GAP_PENDING)
             gap_filled(c, g);
-    } else if (!ours) { /* It forgets what was sent only once we have said that it is done. */
-        facts_origin_lost(c, g, g->journaled);
-    } else { /* Until it says that all is done. */
+    } else if (ours) { /* Until it says that all is done. */
         facts_forgotten_by(c, g, 1 - c->o.node);
     }
+}
+
+/* T5: nor has it settled it: it forgets what was sent only once we have said that it is done. */
+static bool went_with_its_journal(const struct core *c, const struct segment *g)
+{
+    if (g->origin == c->o.node || g->fact_seen)
+        return false;
+    return c->peer_fresh || (!g->done && g->journaled >= g->base && !was_settled_there(c, g));
 }
 
 /* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it
@@ -285,7 +293,7 @@ void settled_hello_done(struct core *c)
     for (uint16_t i = 0; i < c->count; i++) {
         struct segment *g = &c->segment[c->order[i]];
 
-        if (c->peer_fresh && g->origin != c->o.node && !g->fact_seen)
+        if (went_with_its_journal(c, g)) /* While the spans know what was to come. */
             facts_origin_lost(c, g, g->journaled);
         forget_peer_sinks(c, g);
         if (!g->fact_seen && c->peer_fresh)

@@ -442,11 +442,10 @@ static void an_end_that_was_not_known_is_not_the_end(void **state)
     assert_int_equal(p->node[0].statement_count, 0);
 }
 
-/* T3, L3: a taker handed all of it over, and was started without the sink, and with it again,
- * before the origin came back: it does not know any more. */
-static void what_it_took_before_it_lacked_the_sink(void **state)
+/* A taker handed all of it over, its file keeps that up to `held`, and it is started without the
+ * sink, and with it again, before the origin comes back: it does not know any more. */
+static void took_before_it_lacked_the_sink(struct pair *p, uint32_t held)
 {
-    struct pair *p = *state;
     uint32_t e;
 
     pair_meet(p);
@@ -458,6 +457,7 @@ static void what_it_took_before_it_lacked_the_sink(void **state)
     pair_crash(p, 0);
     pair_take_over(p, 1000);
     expect_there(p, e, 2, 21);
+    pair_held(p, 1, e)->to = held;
     restart_with(p, 1, "other");
     pair_elapse_ms(p, 100);
     pair_renew_log(p, 1); /* What it says of other sinks is gone. */
@@ -467,6 +467,18 @@ static void what_it_took_before_it_lacked_the_sink(void **state)
     pair_connect(p);
     pair_elapse_ms(p, 3000);
     expect_once_unmarked(p, e, 2, 21);
+}
+
+/* T3, L3 */
+static void what_it_took_before_it_lacked_the_sink(void **state)
+{
+    took_before_it_lacked_the_sink(*state, 21);
+}
+
+/* T3, L3: what it holds now is not all that it held then. */
+static void what_it_took_and_lost_before_it_lacked_the_sink(void **state)
+{
+    took_before_it_lacked_the_sink(*state, 5);
 }
 
 /* T3, L3: so it is with an origin, which took back there what it had handed over: whatever the term
@@ -546,6 +558,7 @@ int main(void)
         T(a_silent_origin_has_not_settled_what_it_lacks),
         T(an_old_peer_expects_nothing),
         T(what_it_took_before_it_lacked_the_sink),
+        T(what_it_took_and_lost_before_it_lacked_the_sink),
         T(what_it_took_back_before_it_lacked_the_sink),
         T(a_settled_end_is_remembered),
         T(an_end_that_was_not_known_is_not_the_end),
