@@ -502,8 +502,10 @@ static void flush_drop(struct core *c, struct segment *g, struct core_output *ou
 
     /* T5: alone it is settled only as far as this node knows of it. */
     d.at_least = theirs && !g->lost && g->peer_done;
-    if (theirs || !g->peer_done)
+    if (theirs)
         d.to = g->last;
+    else if (!g->peer_done) /* Above its end all is stated. */
+        d.to = max_u32(g->last, g->produced);
     put_drop(out_meta(out, DROP_IMAGE_SIZE), &d);
     remember_drop(c, &d);
     out->drop[out->drop_count++] = (struct core_range){g->origin, g->epoch, 1, SEQUENCE_MAX};

@@ -237,6 +237,46 @@ static void a_settled_end_is_asked_about(void **state)
     assert_null(core_segment(&p->node[1].core, 0, e));
 }
 
+/* L4: an origin has lost a tail that was never sent, asked its file, and stated the rest.  What its
+ * peer knows of that, which has heard of it alone, is no news. */
+static void what_was_stated_of_a_tail_is_settled(void **state)
+{
+    struct pair *p = *state;
+    const struct segment *g;
+    uint32_t e;
+
+    p->options.sink[0].answers = p->options.sink[0].local = true;
+    pair_start(p, 0);
+    pair_start(p, 1);
+    elapse_answering(p, 0, 0, 2020);
+    e = pair_live(p, 0);
+    pair_produce(p, 0, 10); /* 2-11 */
+    elapse_answering(p, e, 0, 100);
+    p->node[0].sink_off = true;
+    pair_produce(p, 0, 10);
+    elapse_answering(p, e, 0, 10);
+    pair_connect(p);
+    for (int i = 0; i < 10 && p->node[1].core.session != SESSION_UP; i++)
+        pair_work_once(p, i % 2);
+    g = core_segment(&p->node[1].core, 0, e);
+    assert_non_null(g);
+    assert_int_equal(g->produced, 21);
+    assert_int_equal(g->journaled, 0);
+    pair_cut(p);
+    pair_crash(p, 0);
+    pair_lose_tail(p, 0, e, 2);
+    p->node[0].sink_off = false;
+    pair_start(p, 0);
+    elapse_answering(p, e, 15, 1500);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    pair_connect(p);
+    elapse_answering(p, e, 15, 1000);
+    for (uint32_t q = 1; q <= 21; q++)
+        assert_int_equal(pair_stated(p, RECORD_GAP_LOST, 0, e, q), q > 15);
+    assert_null(core_segment(&p->node[0].core, 0, e));
+    assert_null(core_segment(&p->node[1].core, 0, e));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_unstarted, pair_end)
@@ -245,6 +285,7 @@ int main(void)
         T(an_epoch_that_was_only_minted_is_not_settled),
         T(what_was_pending_of_an_epoch_that_was_only_minted),
         T(a_settled_end_is_asked_about),
+        T(what_was_stated_of_a_tail_is_settled),
         T(what_its_peer_had_when_it_left),
     };
 
