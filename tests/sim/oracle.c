@@ -455,7 +455,8 @@ static bool opening_is_held(const struct world *w, unsigned sink, const struct s
     for (size_t i = 0; i < w->segment_count; i++) {
         const struct seen_segment *later = &w->segment[i];
 
-        if (later->origin == s->origin && later->epoch > s->epoch && is_held(w, sink, later, 1))
+        if (later->origin == s->origin && later->opened_ns > s->opened_ns &&
+            is_held(w, sink, later, 1))
             return true;
     }
     return false;
