@@ -333,6 +333,28 @@ static void only_what_a_sink_lacks_is_stated(void **state)
     assert_int_equal(g->gap_to, 17);
 }
 
+/* T5: its origin lacks the sink, and is silent: what this node owned there, and its disk has lost,
+ * is stated. */
+static void what_goes_where_a_silent_origin_has_no_sink_is_stated(void **state)
+{
+    struct pair *p = *state;
+    struct core *c = &p->node[1].core;
+    struct segment *g;
+
+    pair_die_undelivered(p);
+    g = segment_find(c, 0, pair_take_over_backlog(p, 100));
+    assert_int_equal(pair_span(p, 1, 0, g->epoch, 21)->owner, 1);
+    segment_close(c, g, 21);
+    g->journaled = 15;
+    g->fact_seen = c->peer_fresh = c->peer_has[0] = false;
+    c->peer_first_epoch = 0;
+    settled_hello_done(c);
+    assert_true(g->lost);
+    assert_int_equal(g->gap, GAP_LOST);
+    assert_int_equal(g->gap_from, 16);
+    assert_int_equal(g->gap_to, 21);
+}
+
 /* L4: records that were handed over between two runs of lost ones are in no statement. */
 static void each_run_is_stated_by_itself(void **state)
 {
@@ -467,6 +489,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(what_was_emitted_alone_is_not_lost, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(each_run_is_stated_by_itself, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_goes_where_a_silent_origin_has_no_sink_is_stated,
+                                        pair_up, pair_end),
         cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(what_is_not_stated_yet_may_come_back, pair_up, pair_end),
     };
