@@ -250,6 +250,45 @@ static void the_ring_goes_on_in_the_hello(void **state)
     expect_all(p, e, 26);
 }
 
+/* T3, L3: the peer does not hear that it owns what the disk has lost, and takes it from its origin;
+ * and its origin, which had it from its ring again, takes it back. */
+static void what_is_given_back_unheard_is_in_doubt(void **state)
+{
+    static struct pair_queue rest;
+    struct pair *p = *state;
+    uint32_t e = lose_the_end(p);
+    struct core_input in = {.kind = CORE_RECORDS};
+    unsigned marked;
+
+    p->node[0].sink_off = true;
+    pair_start(p, 0);
+    core_recover_ring(&p->node[0].core, e, 0, 0);
+    pair_connect(p);
+    pair_work_once(p, 1);
+    pair_work_once(p, 0);
+    hears_the_hello_alone(p, &rest);
+    for (int i = 0; i < 4 && p->node[0].core.session != SESSION_UP; i++)
+        pair_work_once(p, 0);
+    assert_int_equal(p->node[0].core.session, SESSION_UP);
+    assert_int_equal(p->node[1].core.session, SESSION_HELLO);
+    in.now_ns = p->now_ns;
+    in.records = (struct core_range){0, e, 11, 21};
+    core_step(&p->node[0].core, &in);
+    pair_cut(p);
+    p->node[1].sink_off = false;
+    pair_take_over(p, 1000);
+    for (uint32_t q = 11; q <= 21; q++)
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 1);
+    pair_crash(p, 1);
+    p->node[0].sink_off = false;
+    pair_fenced(p, 0);
+    pair_elapse_ms(p, 1000);
+    for (uint32_t q = 11; q <= 21; q++) {
+        assert_int_equal(pair_times(p, 0, e, q, &marked), 2);
+        assert_int_equal(marked, 1);
+    }
+}
+
 /* L4: the origin has emitted some alone when its disk loses the segment: it says what of it is
  * lost, and its peer, which knows of none of that, says nothing, also when it hears of it only
  * later. */
@@ -487,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_not_handed_back, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(the_ring_goes_on_in_the_hello, pair_up, pair_end),
+        cmocka_unit_test_setup_teardown(what_is_given_back_unheard_is_in_doubt, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(what_was_emitted_alone_is_not_lost, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(each_run_is_stated_by_itself, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(what_goes_where_a_silent_origin_has_no_sink_is_stated,
