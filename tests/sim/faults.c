@@ -18,11 +18,18 @@ static bool is_harsh(enum fault f)
            f == FAULT_CLOCK || f == FAULT_FENCED;
 }
 
+static uint32_t how_often(const struct world *w, enum fault f)
+{
+    if (w->story == STORY_HARSH)
+        return is_harsh(f) ? 500 : 400;
+    return is_harsh(f) ? 250 : 500;
+}
+
 void faults_draw(struct world *w)
 {
     w->rate_sum = 0;
     for (int f = 0; f < FAULTS_DRAWN; f++) {
-        w->rate[f] = rng_chance(&w->rng, is_harsh(f) ? 250 : 500) ? 1 + rng_below(&w->rng, 20) : 0;
+        w->rate[f] = rng_chance(&w->rng, how_often(w, f)) ? 1 + rng_below(&w->rng, 20) : 0;
         w->rate_sum += w->rate[f];
     }
     if (w->rate_sum == 0)

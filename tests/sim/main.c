@@ -1,10 +1,11 @@
 /* evrep-sim: runs seeds and says what it saw.
  * usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N] [--seeds FILE]
  *                  [--jobs N] [--keep-going] [--brief] [--plain | --operations]
- *                  [--story flips | edits | openings | fenced]
+ *                  [--story flips | edits | openings | fenced | harsh]
  * --seed with --runs: after those, in the same process. */
 #include "sim.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -143,19 +144,28 @@ static struct listed take_up(struct world *w, const struct job *job, uint64_t i)
     return l;
 }
 
+static const char *const stories[STORIES] = {
+    "", "flips", "edits", "openings", "fenced", "harsh",
+};
+
+/* STORY_ANY: none of those. */
+static enum sim_story story_named(const char *words)
+{
+    enum sim_story story = STORIES - 1;
+
+    while (story != STORY_ANY && (strncmp(words, stories[story], strlen(stories[story])) != 0 ||
+                                  isalnum((unsigned char)words[strlen(stories[story])])))
+        story--;
+    return story;
+}
+
 /* With the command that shows it again: another word is another story of the seed. */
 static void tell_violation(const struct listed *l, const char *why)
 {
-    static const char *const story[] = {[STORY_ANY] = "",
-                                        [STORY_FLIPS] = " --story flips",
-                                        [STORY_EDITS] = " --story edits",
-                                        [STORY_OPENINGS] = " --story openings",
-                                        [STORY_FENCED] = " --story fenced"};
-
     printf("seed %" PRIu64 ": VIOLATION: %s\n"
-           "shown by: tests/sim/replay %" PRIu64 "%s%s%s\n",
+           "shown by: tests/sim/replay %" PRIu64 "%s%s%s%s\n",
            l->seed, why, l->seed, l->plain ? " --plain" : "", l->unaimed ? " --operations" : "",
-           story[l->story]);
+           l->story != STORY_ANY ? " --story " : "", stories[l->story]);
     fflush(stdout);
 }
 
@@ -419,15 +429,6 @@ static bool run_jobs(const struct job *job, unsigned jobs, struct shared *shared
 
 /* The seeds of a file: a number at the start of a line, perhaps `plain`, `operations` or a story,
  * and why it is there. */
-static enum sim_story story_of(const char *words)
-{
-    return strncmp(words, " flips ", 7) == 0       ? STORY_FLIPS
-           : strncmp(words, " edits ", 7) == 0     ? STORY_EDITS
-           : strncmp(words, " fenced ", 8) == 0    ? STORY_FENCED
-           : strncmp(words, " openings ", 10) == 0 ? STORY_OPENINGS
-                                                   : STORY_ANY;
-}
-
 static struct listed *read_seeds(const char *path, uint64_t *count)
 {
     static struct listed listed[LISTED_MAX];
@@ -443,7 +444,7 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
         if (line[0] < '0' || line[0] > '9')
             continue;
         listed[*count].seed = strtoull(line, &end, 10);
-        listed[*count].story = story_of(end);
+        listed[*count].story = story_named(end + (*end == ' '));
         listed[*count].unaimed = strncmp(end, " operations ", 12) == 0;
         listed[(*count)++].plain = strncmp(end, " plain ", 7) == 0;
     }
@@ -453,10 +454,11 @@ static struct listed *read_seeds(const char *path, uint64_t *count)
 
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
-            "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain | "
-            "--operations]\n                 [--story flips | edits | openings | fenced]\n");
+    fprintf(
+        stderr,
+        "usage: evrep-sim [--seed N [--trace]] [--from N] [--runs N] [--seconds N]\n"
+        "                 [--seeds FILE] [--jobs N] [--keep-going] [--brief] [--plain | "
+        "--operations]\n                 [--story flips | edits | openings | fenced | harsh]\n");
     return 2;
 }
 
@@ -528,14 +530,8 @@ int main(int argc, char **argv)
             job.plain = true;
         else if (opt == 'o') /* No aimed faults. */
             job.unaimed = true;
-        else if (opt == 'y' && strcmp(optarg, "flips") == 0)
-            job.story = STORY_FLIPS;
-        else if (opt == 'y' && strcmp(optarg, "openings") == 0)
-            job.story = STORY_OPENINGS;
-        else if (opt == 'y' && strcmp(optarg, "edits") == 0)
-            job.story = STORY_EDITS;
-        else if (opt == 'y' && strcmp(optarg, "fenced") == 0)
-            job.story = STORY_FENCED;
+        else if (opt == 'y' && story_named(optarg) != STORY_ANY)
+            job.story = story_named(optarg);
         else
             return usage();
     }

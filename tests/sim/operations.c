@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+/* Of 1,000. */
+static bool often(const struct world *w, struct rng *r, uint32_t usual, uint32_t harsh)
+{
+    return rng_chance(r, w->story == STORY_HARSH ? harsh : usual);
+}
+
 static void draw_rates(struct world *w)
 {
     w->more_sum = 0;
@@ -133,14 +139,14 @@ void operations_restart(struct world *w, struct node *n)
 
 static void draw_edits(struct world *w)
 {
-    bool on = w->operations && rng_chance(&w->editing, 350);
+    bool on = w->operations && often(w, &w->editing, 350, 1000);
 
     w->sink_came = false;
     w->edits_limits = on && rng_chance(&w->editing, 300);
-    w->edits_power = on && rng_chance(&w->editing, 300);
-    w->edits_sinks = on && rng_chance(&w->editing, 500);
+    w->edits_power = on && often(w, &w->editing, 300, 500);
+    w->edits_sinks = on && often(w, &w->editing, 500, 850);
     w->host_falls = on && rng_chance(&w->editing, 500);
-    w->flips = w->operations && w->sink_count > 1 && rng_chance(&w->flipping, 80);
+    w->flips = w->operations && w->sink_count > 1 && often(w, &w->flipping, 80, 200);
     w->flips |= w->operations && w->sink_count > 1 && w->story == STORY_FLIPS;
     for (int i = 0; i < NODE_COUNT; i++) {
         w->node[i]->power = w->power;
@@ -191,7 +197,7 @@ static void draw_story(struct world *w)
 
 static void draw_versions(struct world *w)
 {
-    if (!rng_chance(&w->more, 300))
+    if (!often(w, &w->more, 300, 500))
         return;
     for (int i = 0; i < NODE_COUNT; i++)
         w->node[i]->version = rng_chance(&w->more, 500) ? 1 : 0;
@@ -210,7 +216,7 @@ void operations_draw(struct world *w)
     w->answering.state = w->seed ^ 0xa5e5;
     w->slow_answers = w->operations && rng_chance(&w->answering, 350);
     w->unsyncing.state = w->seed ^ 0xd15c;
-    w->unsyncs = w->operations && rng_chance(&w->unsyncing, 350);
+    w->unsyncs = w->operations && often(w, &w->unsyncing, 350, 600);
     w->editing.state = w->seed ^ 0xc0f19;
     w->flipping.state = w->seed ^ 0xf11b;
     draw_edits(w);

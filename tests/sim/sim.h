@@ -443,6 +443,9 @@ struct world {
                      STORY_OPENINGS, /* The power goes as an epoch opens. */
                      STORY_FENCED,   /* Both nodes fence, in vain, and the power takes what was not
                                                      synced. */
+                     STORY_HARSH, /* What makes a node forget, and what is edited, often together.
+                                   */
+                     STORIES,
     } story;
     struct rng starting;  /* Of its own, too. */
     uint64_t log_bytes;   /* Of a log of marks, before it is written anew; 0: as ever. */
