@@ -112,11 +112,14 @@ static uint64_t guard_of(struct world *w, const struct node *n, unsigned sink, c
     return s != NULL && s->view[sink][n->id] > stamp ? s->view[sink][n->id] : stamp;
 }
 
-/* T2: a datagram that a dead collector's host refuses has not left. */
+/* T2: a datagram that a dead collector's host refuses has not left, nor has the next one, whose
+ * sender hears of that. */
 static bool refuses(const struct world *w, const struct node *n, unsigned sink)
 {
+    const struct flight *f = flight_of(w, n, sink);
+
     return w->seed >= NONE_SINCE && w->sink_kind[sink] == SINK_UDP && !n->frozen &&
-           (w->sink_dead[sink] || !n->sink[sink].reachable);
+           (w->sink_dead[sink] || !n->sink[sink].reachable || (f != NULL && f->refused));
 }
 
 void collector_push(struct world *w, struct node *n, unsigned sink, const struct item *item)
@@ -134,7 +137,9 @@ void collector_push(struct world *w, struct node *n, unsigned sink, const struct
     if (i->due < f->last_due)
         i->due = f->last_due;
     f->last_due = i->due;
-    if (is_direct(w, sink) && !refuses(w, n, sink)) {
+    if (refuses(w, n, sink)) {
+        f->refused = true;
+    } else if (is_direct(w, sink)) {
         oracle_received(w, sink, n->id, i);
         f->arrived = f->tail;
     }
@@ -234,11 +239,12 @@ void collector_work(struct world *w, unsigned index)
 {
     struct flight *f = w->flight[index];
     uint32_t seen = f->arrived;
-    bool dead = w->sink_dead[f->sink] || !w->node[f->node]->sink[f->sink].reachable;
+    bool refused = f->attached && refuses(w, w->node[f->node], f->sink);
+    bool dead = w->sink_dead[f->sink] || !w->node[f->node]->sink[f->sink].reachable || refused;
 
     if (!f->used || f->broken)
         return;
-    if (dead && f->attached && refuses(w, w->node[f->node], f->sink))
+    if (refused)
         confirm(w, f, f->arrived);
     if (dead && f->attached) {
         collector_reset(w, w->node[f->node], f->sink, false);
