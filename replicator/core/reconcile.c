@@ -193,9 +193,10 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
      * What an owner has done is looked at: it is not to come. */
     delivery_tidy(&mine, g->closed, g->last, c->o.node);
     delivery_tidy(&other, g->closed, g->last, 1 - c->o.node);
-    if (came_back && is_deaf(c, g, &other))
+    if (came_back && is_deaf(c, g, &other)) {
+        settled_take_back(c, g, &mine); /* It has nothing of it there, or has lost it. */
         other = mine;
-    else if (came_back)
+    } else if (came_back)
         expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
     if (came_back && !ours) {
         c->durable = true; /* Its origin says it no more once it hears us. */

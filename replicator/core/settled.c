@@ -1,8 +1,7 @@
 /* T3, T5: all facts of the peer are known, and what it did not speak of counts, too. */
 #include "rules.h"
 
-/* What the peer owned at a sink that it does not have any more: it may have emitted it before. */
-static void take_back(struct core *c, const struct segment *g, struct delivery *d)
+void settled_take_back(struct core *c, const struct segment *g, struct delivery *d)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
@@ -111,7 +110,7 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
         if (c->peer_has[k])
             continue;
         if (g->origin == c->o.node && !g->lost) {
-            take_back(c, g, &g->at[k]);
+            settled_take_back(c, g, &g->at[k]);
             continue;
         }
         /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can

@@ -706,6 +706,31 @@ static void what_its_taker_has_done_is_done(void **state)
     }
 }
 
+/* L3: a taker of wire version 1, which cannot be told that the sink came back, has nothing of it:
+ * what it took is not waited for. */
+static void what_an_old_taker_has_forgotten_is_taken_back(void **state)
+{
+    struct pair *p = *state;
+    struct core *origin = &p->node[1].core;
+    struct segment *g = segment_find(origin, 1, pair_live(p, 1));
+    struct delivery mine = {.count = 1, .unheard = true};
+    const struct span *s = &g->at[0].span[0];
+
+    mine.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
+    mine.span[0].emitted = mine.span[0].handed = 2;
+    mine.span[0].intent = mine.span[0].doubt = 5;
+    origin->version = 1;
+    g->journaled = 12;
+    g->replicated = 7;
+    g->at[0] = mine;
+    reconcile(origin, g, 0, &(struct delivery){0});
+    assert_int_equal(g->at[0].count, 1);
+    assert_int_equal(s->owner, 1);
+    assert_int_equal(s->term, 2);
+    assert_int_equal(s->doubt, 12);
+    assert_true(s->foreign);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -713,6 +738,7 @@ int main(void)
         T(its_facts_were_the_last_of_it),
         T(both_expect_again_the_same),
         T(what_its_taker_has_done_is_done),
+        T(what_an_old_taker_has_forgotten_is_taken_back),
         T(what_its_peer_ended_goes_on),
         T(what_its_peer_settled_goes_on),
         T(a_sink_is_put_back_before_a_takeover),
