@@ -171,18 +171,11 @@ static void forgotten_meanwhile(const struct segment *g, const struct delivery *
 }
 
 /* L3: a peer of version 1 cannot be told that the sink came back, so that its silence is no word
- * that all is done, but of what our disk has lost, which it cannot bring there.  It has nothing of
- * what it took there, or has lost it, and expects nothing. */
-static void old_peer_is_silent(struct core *c, const struct segment *g, struct delivery *mine,
-                               struct delivery *other)
+ * that all is done; but of what our disk has lost, which it cannot bring there. */
+static bool is_deaf(const struct core *c, const struct segment *g, const struct delivery *replica)
 {
-    if (g->origin != c->o.node)
-        return;
-    settled_take_back(c, g, mine);
-    if (g->journaled >= g->replicated)
-        *other = *mine;
-    else
-        expect_again(other, g->origin, g->replicated);
+    return c->version < 2 && g->origin == c->o.node && replica->count == 0 &&
+           g->journaled >= g->replicated;
 }
 
 /* T3 for one segment at one sink. */
@@ -200,14 +193,15 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
      * What an owner has done is looked at: it is not to come. */
     delivery_tidy(&mine, g->closed, g->last, c->o.node);
     delivery_tidy(&other, g->closed, g->last, 1 - c->o.node);
-    if (came_back && c->version < 2 && replica.count == 0) {
-        old_peer_is_silent(c, g, &mine, &other);
-    } else if (came_back) {
+    if (came_back && is_deaf(c, g, &other)) {
+        settled_take_back(c, g, &mine,
+                          g->journaled); /* It has done all that it took, or lost it. */
+        other = mine;
+    } else if (came_back)
         expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
-        if (!ours) {
-            c->durable = true; /* Its origin says it no more once it hears us. */
-            g->seen.done[k] = 0;
-        }
+    if (came_back && !ours) {
+        c->durable = true; /* Its origin says it no more once it hears us. */
+        g->seen.done[k] = 0;
     }
 
     delivery_tidy(&mine, g->closed, g->last, -1);

@@ -83,8 +83,9 @@ bool facts_are_blind(const struct core *c, const struct segment *g, const struct
 /* settled.c: T3, T5. */
 void settled_hello_done(struct core *c);
 void settled_peer_heard(struct core *c);
-/* What the peer owned at a sink that it does not have any more: it may have emitted it before. */
-void settled_take_back(struct core *c, const struct segment *g, struct delivery *d);
+/* What the peer owned, up to there, at a sink that it does not have any more, or has nothing of: it
+ * may have emitted it before. */
+void settled_take_back(struct core *c, const struct segment *g, struct delivery *d, uint32_t to);
 
 /* delivery.c: N3, L2, D1, D2. */
 bool span_may_go_solo(const struct core *c, const struct segment *g, const struct span *s);

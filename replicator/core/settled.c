@@ -1,13 +1,14 @@
 /* T3, T5: all facts of the peer are known, and what it did not speak of counts, too. */
 #include "rules.h"
 
-void settled_take_back(struct core *c, const struct segment *g, struct delivery *d)
+void settled_take_back(struct core *c, const struct segment *g, struct delivery *d, uint32_t to)
 {
     for (uint8_t n = 0; n < d->count; n++) {
         struct span *s = &d->span[n];
 
-        if (s->owner == c->o.node)
+        if (s->owner == c->o.node || s->from > to || (s->to > to && !delivery_split(d, s, to)))
             continue;
+        s = &d->span[n];
         s->owner = c->o.node;
         s->term++;
         s->doubt = max_u32(s->doubt, span_reach(g, s));
@@ -110,7 +111,7 @@ static void forget_peer_sinks(struct core *c, struct segment *g)
         if (c->peer_has[k])
             continue;
         if (g->origin == c->o.node && !g->lost) {
-            settled_take_back(c, g, &g->at[k]);
+            settled_take_back(c, g, &g->at[k], SEQUENCE_MAX);
             continue;
         }
         /* Nothing of its stream goes there, and nothing of ours that our journal lost (T5) can
