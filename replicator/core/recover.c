@@ -308,6 +308,8 @@ static void distrust(struct core *c, struct segment *g, struct delivery *d)
 
     if (g->origin == c->o.node) /* Its file may have gone, and the ring have it. */
         high = max_u32(high, g->produced);
+    if (g->origin == c->o.node && lost_its_file(c, g)) /* How much was tagged is not known. */
+        high = SEQUENCE_MAX;
     d->dirty = true;
     d->unheard = true;
     for (uint8_t n = 0; n < d->count; n++) {

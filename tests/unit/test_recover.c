@@ -390,6 +390,26 @@ static void a_file_begins_above_what_is_done(void **state)
     assert_int_equal(core_needed(&l->after, 0, FIRST), 11);
 }
 
+/* D2: a sink came back, of which nothing is known, and the file went: another sink has more than is
+ * held, so that more may have been handed over than its marks say were tagged. */
+static void a_sink_that_came_back_may_have_all_of_a_lost_file(void **state)
+{
+    struct life *l = *state;
+    const struct core *c = &l->after;
+    uint8_t kept[4] = {'K'};
+    struct segment *g;
+
+    open_epoch(l, &l->before, FIRST, 0, 0);
+    journal(l, &l->before, FIRST, 1, 20);
+    g = segment_find(&l->before, 0, FIRST);
+    g->at[0].span[0].emitted = g->at[0].span[0].handed = g->at[0].span[0].intent = 20;
+    g->produced = 1; /* As it was written last. */
+    start_again(l);
+    assert_int_equal(core_recover_meta(&l->after, kept, sizeof(kept)), 0);
+    core_recovered(&l->after); /* No file. */
+    assert_int_equal(core_segment(c, 0, FIRST)->at[0].span[0].doubt, SEQUENCE_MAX);
+}
+
 /* L4: the end of an epoch was told, and the power has brought back what had lain behind it. */
 static void a_file_that_comes_back_moves_no_end(void **state)
 {
@@ -431,6 +451,7 @@ int main(void)
         T(an_old_copy_states_what_the_ring_gave),
         T(what_was_settled_is_not_taken_up_again),
         T(a_file_begins_above_what_is_done),
+        T(a_sink_that_came_back_may_have_all_of_a_lost_file),
         T(a_file_that_comes_back_moves_no_end),
     };
 
