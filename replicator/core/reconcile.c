@@ -130,8 +130,10 @@ static void confirmed_since(const struct core *c, const struct delivery *now, st
 }
 
 /* L3: its origin has the sink again.  While it was without, the replica had nothing more to expect
- * there: that is not done.  Of a journal that is gone (T5) nothing is to come. */
-static void expect_again(struct delivery *replica, uint8_t origin, uint32_t held)
+ * there: that is not done.  Of a journal that is gone (T5) nothing is to come.  What it had been
+ * sent, and holds no more, it may have taken there before, and forgotten with its origin's sink. */
+static void expect_again(struct delivery *replica, const struct segment *g, uint32_t held,
+                         uint32_t sent)
 {
     uint32_t above = held;
     struct span *s;
@@ -141,8 +143,10 @@ static void expect_again(struct delivery *replica, uint8_t origin, uint32_t held
     if (above == SEQUENCE_MAX || replica->count == SPAN_MAX)
         return;
     s = &replica->span[replica->count++];
-    *s = (struct span){.from = above + 1, .to = SEQUENCE_MAX, .owner = origin};
-    s->emitted = s->handed = s->intent = s->requested = s->granted = s->doubt = above;
+    *s = (struct span){.from = above + 1, .to = SEQUENCE_MAX, .owner = g->origin};
+    s->emitted = s->handed = s->requested = s->granted = above;
+    s->intent = s->doubt = max_u32(above, sent);
+    replica->unheard |= sent > above;
 }
 
 /* The replica's journal may be younger than the segment. */
@@ -198,7 +202,10 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
                           g->journaled); /* It has done all that it took, or lost it. */
         other = mine;
     } else if (came_back)
-        expect_again(ours ? &other : &mine, g->origin, ours ? g->replicated : g->journaled);
+        expect_again(ours ? &other : &mine, g, ours ? g->replicated : g->journaled,
+                     c->version < 2 ? 0
+                     : ours         ? g->sent
+                                    : g->peer_sent);
     if (came_back && !ours) {
         c->durable = true; /* Its origin says it no more once it hears us. */
         g->seen.done[k] = 0;

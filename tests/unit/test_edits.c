@@ -731,6 +731,39 @@ static void what_an_old_taker_has_forgotten_is_taken_back(void **state)
     assert_true(s->foreign);
 }
 
+/* T3, L3: a taker did all that it took, forgot it where its origin lacked the sink, and lost the
+ * records: at both nodes it may have handed over what was sent. */
+static void what_a_taker_did_and_lost_is_in_doubt(void **state)
+{
+    struct pair *p = *state;
+    struct core *origin = &p->node[1].core, *replica = &p->node[0].core;
+    struct segment *g = segment_find(origin, 1, pair_live(p, 1));
+    struct segment *h = segment_find(replica, 1, pair_live(p, 1));
+    struct delivery known = {.count = 1, .unheard = true};
+    struct delivery nothing = {0};
+
+    known.span[0] = (struct span){.from = 3, .to = 20, .owner = 0, .term = 1};
+    known.span[0].emitted = known.span[0].handed = 5;
+    known.span[0].intent = 8;
+    segment_close(origin, g, 20);
+    segment_close(replica, h, 20);
+    g->journaled = g->sent = h->peer_sent = 12;
+    g->replicated = h->journaled = 0;
+    g->at[0] = known;
+    h->at[0] = nothing;
+    origin->peer_first_epoch = replica->first_epoch = g->epoch; /* Its journal is older. */
+    reconcile(origin, g, 0, &nothing);
+    reconcile(replica, h, 0, &known);
+    for (uint32_t q = 6; q <= 20; q++) {
+        const struct span *s = delivery_find(&g->at[0], q), *t = delivery_find(&h->at[0], q);
+
+        assert_int_equal(s->owner, 0);
+        assert_int_equal(t->owner, 0);
+        assert_int_equal(s->doubt >= q, q <= 12);
+        assert_int_equal(t->doubt >= q, q <= 12);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, pair_up, pair_end)
@@ -738,6 +771,7 @@ int main(void)
         T(its_facts_were_the_last_of_it),
         T(both_expect_again_the_same),
         T(what_its_taker_has_done_is_done),
+        T(what_a_taker_did_and_lost_is_in_doubt),
         T(what_an_old_taker_has_forgotten_is_taken_back),
         T(what_its_peer_ended_goes_on),
         T(what_its_peer_settled_goes_on),
