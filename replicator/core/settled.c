@@ -217,9 +217,9 @@ static void forgotten_by_peer(struct core *c, struct segment *g)
 /* T5: nor has it settled it: it forgets what was sent only once we have said that it is done. */
 static bool went_with_its_journal(const struct core *c, const struct segment *g)
 {
-    if (g->origin == c->o.node || g->fact_seen || was_settled_there(c, g))
+    if (g->origin == c->o.node || g->fact_seen)
         return false;
-    return c->peer_fresh || (!g->done && g->journaled >= g->base);
+    return c->peer_fresh || (!g->done && g->journaled >= g->base && !was_settled_there(c, g));
 }
 
 /* T5: a node's journal is gone.  What it had it may have taken over, or back, and emitted; what it

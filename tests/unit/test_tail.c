@@ -394,26 +394,6 @@ static void what_goes_where_a_silent_origin_has_no_sink_is_stated(void **state)
     assert_int_equal(g->gap_to, 21);
 }
 
-/* T5: a node that has a new journal has settled alone an epoch that it opened since, and that its
- * peer had heard of. */
-static void what_a_new_journal_has_settled_is_not_lost(void **state)
-{
-    struct pair *p = *state;
-    struct core *c = &p->node[1].core;
-    uint32_t e = pair_live(p, 0);
-    struct segment *g = segment_find(c, 0, e);
-
-    pair_wait_for_sinks(p, 20);
-    g->fact_seen = false;
-    g->journaled = 5;
-    c->peer_fresh = true;
-    c->peer_first_epoch = e;
-    settled_hello_done(c);
-    assert_false(g->lost);
-    assert_int_equal(g->gap, GAP_NONE);
-    assert_true(g->peer_done);
-}
-
 /* L4: records that were handed over between two runs of lost ones are in no statement. */
 static void each_run_is_stated_by_itself(void **state)
 {
@@ -549,8 +529,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_given_back_unheard_is_in_doubt, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(what_was_emitted_alone_is_not_lost, pair_up, pair_end),
         cmocka_unit_test_setup_teardown(each_run_is_stated_by_itself, pair_up, pair_end),
-        cmocka_unit_test_setup_teardown(what_a_new_journal_has_settled_is_not_lost, pair_up,
-                                        pair_end),
         cmocka_unit_test_setup_teardown(what_goes_where_a_silent_origin_has_no_sink_is_stated,
                                         pair_up, pair_end),
         cmocka_unit_test_setup_teardown(only_what_a_sink_lacks_is_stated, pair_up, pair_end),
