@@ -38,8 +38,8 @@ static void give_tail(struct core *c, struct segment *g, uint32_t above, uint32_
             if (facts_are_blind(c, g, d) ||
                 (s->owner != c->o.node && g->peer_unsure && facts_bear_no_witness(c)))
                 s->doubt = span_end(g, s);
-            if (!g->lost &&
-                s->owner == c->o.node) /* Until it hears that, it may take it from us. */
+            /* T3: until the replica hears that, it may take it from us. */
+            if (!g->lost && s->owner == c->o.node)
                 s->doubt = min_u32(s->to, to);
             s->owner = replica;
             s->term++;

@@ -198,8 +198,8 @@ void reconcile(struct core *c, struct segment *g, size_t k, const struct deliver
     delivery_tidy(&mine, g->closed, g->last, c->o.node);
     delivery_tidy(&other, g->closed, g->last, 1 - c->o.node);
     if (came_back && is_deaf(c, g, &other)) {
-        settled_take_back(c, g, &mine,
-                          g->journaled); /* It has done all that it took, or lost it. */
+        /* It has done all that it took, or lost it. */
+        settled_take_back(c, g, &mine, g->journaled);
         other = mine;
     } else if (came_back)
         expect_again(ours ? &other : &mine, g, ours ? g->replicated : g->journaled,

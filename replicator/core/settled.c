@@ -8,7 +8,6 @@ void settled_take_back(struct core *c, const struct segment *g, struct delivery 
 
         if (s->owner == c->o.node || s->from > to || (s->to > to && !delivery_split(d, s, to)))
             continue;
-        s = &d->span[n];
         s->owner = c->o.node;
         s->term++;
         s->doubt = max_u32(s->doubt, span_reach(g, s));
