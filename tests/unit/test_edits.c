@@ -678,6 +678,18 @@ static void both_expect_again_the_same(void **state)
     assert_int_equal(g->at[0].span[0].doubt, h->at[0].span[0].doubt);
 }
 
+/* What node 0 took over of the other's, up to `to`. */
+static struct span taken(uint32_t to, uint32_t emitted, uint32_t intent)
+{
+    return (struct span){.from = 3,
+                         .to = to,
+                         .owner = 0,
+                         .term = 1,
+                         .emitted = emitted,
+                         .handed = emitted,
+                         .intent = intent};
+}
+
 /* T3, L3: its taker has done all that it took there, more than it holds now: nothing of that is
  * waited for, nor to come again, whichever wire version says so. */
 static void what_its_taker_has_done_is_done(void **state)
@@ -686,20 +698,18 @@ static void what_its_taker_has_done_is_done(void **state)
     struct core *origin = &p->node[1].core;
     struct segment *g = segment_find(origin, 1, pair_live(p, 1));
     struct delivery doubted = {.count = 2, .unheard = true};
-    struct delivery taken = {.count = 1};
+    struct delivery all = {.count = 1};
 
     doubted.span[1] = (struct span){.from = 13, .to = SEQUENCE_MAX, .owner = 1, .emitted = 12};
     doubted.span[1].handed = doubted.span[1].intent = 12;
-    doubted.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
-    doubted.span[0].emitted = doubted.span[0].handed = 2;
-    doubted.span[0].intent = doubted.span[0].doubt = 5;
-    taken.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
-    taken.span[0].emitted = taken.span[0].handed = taken.span[0].intent = 12;
+    doubted.span[0] = taken(12, 2, 5);
+    doubted.span[0].doubt = 5;
+    all.span[0] = taken(12, 12, 12);
     for (origin->version = 1; origin->version <= WIRE_VERSION; origin->version++) {
         g->journaled = 12;
         g->replicated = 7;
         g->at[0] = doubted;
-        reconcile(origin, g, 0, &taken);
+        reconcile(origin, g, 0, &all);
         assert_int_equal(g->at[0].count, 1);
         assert_int_equal(g->at[0].span[0].from, 13);
         assert_int_equal(g->at[0].span[0].owner, 1);
@@ -716,9 +726,8 @@ static void what_an_old_taker_has_forgotten_is_taken_back(void **state)
     struct delivery mine = {.count = 1, .unheard = true};
     const struct span *s = &g->at[0].span[0];
 
-    mine.span[0] = (struct span){.from = 3, .to = 12, .owner = 0, .term = 1};
-    mine.span[0].emitted = mine.span[0].handed = 2;
-    mine.span[0].intent = mine.span[0].doubt = 5;
+    mine.span[0] = taken(12, 2, 5);
+    mine.span[0].doubt = 5;
     origin->version = 1;
     g->journaled = 12;
     g->replicated = 7;
@@ -742,9 +751,7 @@ static void what_a_taker_did_and_lost_is_in_doubt(void **state)
     struct delivery known = {.count = 1, .unheard = true};
     struct delivery nothing = {0};
 
-    known.span[0] = (struct span){.from = 3, .to = 20, .owner = 0, .term = 1};
-    known.span[0].emitted = known.span[0].handed = 5;
-    known.span[0].intent = 8;
+    known.span[0] = taken(20, 5, 8);
     segment_close(origin, g, 20);
     segment_close(replica, h, 20);
     g->journaled = g->sent = h->peer_sent = 12;
